@@ -1,0 +1,109 @@
+# The only entry a newcomer needs: `make study` sets up what is missing, runs the study and writes its report.
+
+STUDY ?= default
+OUTPUTS ?= outputs
+ARGS ?=
+PYTHON ?=
+TRACKING_URI ?=
+ADDRESS ?=
+NUM_CPUS ?=
+NUM_GPUS ?=
+PORT ?= 5000
+FREE_GIB ?= 10
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+RUN := .venv/bin/python
+WHERE = --outputs '$(OUTPUTS)' $(if $(TRACKING_URI),--tracking-uri '$(TRACKING_URI)')
+MACHINE = $(if $(ADDRESS),--address '$(ADDRESS)') $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(if $(NUM_GPUS),--num-gpus '$(NUM_GPUS)')
+
+.PHONY: help setup study report plan status list ui test test-slow test-system check lock clean clean-results environment
+
+help: ## this list
+	@echo 'make TARGET [VARIABLE=value]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  STUDY=default      a study by name (make list) or a YAML file'
+	@echo '  OUTPUTS=outputs    the folder that holds everything a study writes'
+	@echo '  TRACKING_URI=      an MLflow server; without it, a database in OUTPUTS'
+	@echo '  ADDRESS=           a Ray cluster that is up; without it, this machine'
+	@echo '  NUM_CPUS= NUM_GPUS=  how much of this machine a study may take'
+	@echo '  PYTHON=            the Python (3.11 or newer) that .venv is made with'
+	@echo '  PORT=5000          where the MLflow UI listens, on this machine alone'
+	@echo '  ARGS=              more arguments for what the target runs'
+
+setup: environment ## make .venv from requirements.lock, where it is missing or stale
+	@echo '.venv is up to date. make study runs a study; make help lists the rest.'
+
+study: environment ## run STUDY (or continue it), then write its report
+	@$(RUN) -m study run '$(STUDY)' $(WHERE) $(MACHINE) $(ARGS)
+	@$(RUN) -m analysis all --study '$(STUDY)' $(WHERE)
+
+report: environment ## write the report of STUDY again, from MLflow
+	@$(RUN) -m analysis all --study '$(STUDY)' $(WHERE) $(ARGS)
+
+plan: environment ## what STUDY would train, how many trainings, about how long
+	@$(RUN) -m study plan '$(STUDY)' $(WHERE) $(MACHINE) $(ARGS)
+
+status: environment ## how far STUDY is
+	@$(RUN) -m study status '$(STUDY)' $(WHERE) $(ARGS)
+
+list: environment ## the studies that come with the project
+	@$(RUN) -m study list $(ARGS)
+
+ui: environment ## open MLflow on this machine; Ctrl-C stops it
+	@case '$(TRACKING_URI)' in \
+	http://*|https://*) echo 'The runs are on a server of their own; open $(TRACKING_URI)'; exit 0;; \
+	'') test -f '$(OUTPUTS)/mlflow.db' || { echo 'There is no $(OUTPUTS)/mlflow.db yet: make study writes it.' >&2; exit 1; };; \
+	esac; \
+	$(RUN) -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' '$(PORT)' 2>/dev/null \
+	|| { echo 'Port $(PORT) is not free on 127.0.0.1; name another: make ui PORT=5001' >&2; exit 1; }; \
+	echo 'MLflow will be at http://127.0.0.1:$(PORT) in about ten seconds; Ctrl-C stops it.'; \
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true exec $(RUN) -m mlflow ui --host 127.0.0.1 --port '$(PORT)' --workers 1 \
+	--backend-store-uri "$(if $(TRACKING_URI),$(TRACKING_URI),sqlite:///$(OUTPUTS)/mlflow.db)" $(ARGS)
+
+test: environment ## the tests that need nothing but .venv
+	@$(RUN) -m pytest -q $(ARGS)
+
+test-slow: environment ## the tests that take minutes
+	@$(RUN) -m pytest -q -m 'slow and not system' $(ARGS)
+
+test-system: environment ## the tests that need Chromium or PostgreSQL (apt install chromium postgresql)
+	@$(RUN) -m pytest -q -m 'system' $(ARGS)
+
+check: environment ## ruff, mypy --strict, import rules
+	@$(RUN) -m ruff check --quiet .
+	@$(RUN) -m ruff format --check --quiet . || { echo 'Not formatted; this formats: .venv/bin/ruff format .' >&2; exit 1; }
+	@$(RUN) -m mypy --no-error-summary
+	@.venv/bin/lint-imports --quiet 2>/dev/null || .venv/bin/lint-imports
+	@echo 'ruff, mypy and the import rules are content.'
+
+lock: environment ## renew requirements.lock after a change of dependencies (ARGS=--upgrade for newer versions)
+	@.venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --extra dev --no-header --quiet -o requirements.lock $(ARGS)
+	@echo 'requirements.lock is renewed; the next make remakes .venv where it changed.'
+
+clean: ## remove caches and what builds leave; results stay
+	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+clean-results: ## remove the trainings, runs and reports in OUTPUTS, after a question; downloaded data stay
+	@test -d '$(OUTPUTS)' || { echo 'There is no $(OUTPUTS).'; exit 0; }; \
+	printf 'Remove all trainings, MLflow runs and reports in %s (%s)? Type yes: ' '$(OUTPUTS)' "$$(du -sh '$(OUTPUTS)' | cut -f1)"; \
+	read -r answer; \
+	if [ "$$answer" = yes ]; then \
+	rm -rf '$(OUTPUTS)/mlflow.db' '$(OUTPUTS)/mlflow.db-wal' '$(OUTPUTS)/mlflow.db-shm' '$(OUTPUTS)/trainings' '$(OUTPUTS)/artifacts' '$(OUTPUTS)/ray' '$(OUTPUTS)/reports' && echo 'Removed.'; \
+	else echo 'Nothing was removed.'; fi
+
+# The Python that makes .venv: the one named, or the first of these that is there and new enough.
+environment:
+	@for python in $(if $(PYTHON),'$(PYTHON)',.venv/bin/python python3 python3.13 python3.12 python3.11 python3.14 python); do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	exec "$$python" -I tools/environment.py $(if $(PYTHON),--this-python) --free-gib '$(FREE_GIB)'; \
+	fi; \
+	done; \
+	found=$$($(if $(PYTHON),'$(PYTHON)',python3) -V 2>&1) || found='no Python'; \
+	echo "Python 3.11 or newer is needed; found $$found. Install one (Debian, Ubuntu: sudo apt install python3 python3-venv) or name one: make PYTHON=/path/to/python3.11" >&2; \
+	exit 1

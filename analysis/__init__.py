@@ -1,0 +1,1 @@
+"""Reports: read a study from MLflow, compute findings, then draw them."""

@@ -1,0 +1,110 @@
+"""Which trainings a study asks for, which of MLflow's runs are its present ones, and what is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from study.cells import Cell, study_cells
+from study.spec import Study
+
+PLACE = ["phase", "cell", "proposal", "rank", "seed"]
+LOST = frozenset({"diverged", "failed"})
+SEARCH_MAY_CHANGE = frozenset({"num_evaluations", "first_evaluation_samples", "test_at_end", "test_curve"})
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame as dictionaries."""
+    return [{str(name): entry for name, entry in row.items()} for row in frame.to_dict("records")]
+
+
+def is_current(study: Study, row: Mapping[str, Any]) -> bool:
+    """Whether a run belongs to the study file as it stands: an earlier one may have had other cells, budgets or more seeds."""
+    cell = next((cell for cell in study_cells(study) if cell.label == row["cell"]), None)
+    if cell is None or row["seed"] is None or row["phase"] not in ("search", "confirm"):
+        return False
+    fields = study.training | dict(cell.levels)
+    if row["phase"] == "confirm":
+        return bool(row["seed"] < study.confirm.num_reporting_seeds and (row["rank"] or 0) <= study.confirm.num_runners_up and _agrees(fields, row))
+    if study.search is None or row["proposal"] is None or row["proposal"] >= study.search.num_proposals or row["seed"] >= study.search.num_tuning_seeds:
+        return False
+    if study.search.budget_samples is not None:
+        fields = fields | {"budget_samples": study.search.budget_samples}
+    return _agrees({name: asked for name, asked in fields.items() if name not in SEARCH_MAY_CHANGE}, row)
+
+
+def _agrees(fields: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    return all(_same(row[name], asked) for name, asked in fields.items() if name in row and isinstance(asked, (bool, int, float, str)))
+
+
+def _same(found: Any, asked: Any) -> bool:
+    if isinstance(found, (int, float)) and isinstance(asked, (int, float)):
+        return math.isclose(found, asked, rel_tol=1e-9)
+    return str(found).lower() == str(asked).lower()
+
+
+def drop_superseded(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with one training per place.
+
+    When proposals are added to a study, a cell may get another winner, and MLflow then holds confirm trainings of both:
+    those of the proposal that was best first make way. Of what still shares a place, the run begun last stays.
+    """
+    ordered = rows.sort_values(["start_time", "run_id"], kind="stable")
+    keys = [[row[name] for name in PLACE if not (name == "proposal" and row["phase"] == "confirm")] for row in records(ordered)]
+    place = pd.Series([repr([None if key is None or key != key else key for key in row]) for row in keys], index=ordered.index)
+    if not place.duplicated().any():
+        return rows
+    best = _best_proposals(ordered)
+    is_winner = [row["phase"] == "confirm" and row["proposal"] is not None and best.get(row["cell"]) == row["proposal"] for row in records(ordered)]
+    preferred = ordered.assign(place=place, is_winner=is_winner).sort_values("is_winner", kind="stable")
+    return preferred.drop_duplicates("place", keep="last").drop(columns=["place", "is_winner"])
+
+
+def _best_proposals(rows: pd.DataFrame) -> dict[str, int]:
+    """The winner of each cell by the column `objective` of its search trainings; a proposal with a lost seed cannot win."""
+    searched = rows[rows["phase"] == "search"]
+    lost = searched["outcome"].isin(LOST)
+    means = searched.assign(objective=searched["objective"].mask(lost, -math.inf)).groupby(["cell", "proposal"])["objective"].mean()
+    best: dict[str, tuple[float, int]] = {}
+    for row in records(means.reset_index()):
+        best[row["cell"]] = max(best.get(row["cell"], (-math.inf, 0)), (float(row["objective"]), -int(row["proposal"])))
+    return {cell: -number for cell, (_, number) in best.items()}
+
+
+def _lost_proposals(rows: pd.DataFrame, cell: Cell) -> set[int]:
+    of_cell = rows[(rows["phase"] == "search") & (rows["cell"] == cell.label) & rows["outcome"].isin(LOST)]
+    return {int(proposal) for proposal in of_cell["proposal"]}
+
+
+def _expected(study: Study, rows: pd.DataFrame) -> Iterator[tuple[str, str, int | None, int | None, int]]:
+    """The places of all trainings asked for; a confirm training's proposal is None: which one won shows only afterwards."""
+    for cell in study_cells(study):
+        num_proposals = study.search.num_proposals if study.search else 1
+        for proposal in range(num_proposals if study.search else 0):
+            for seed in range(study.search.num_tuning_seeds if study.search else 0):
+                yield "search", cell.label, proposal, None, seed
+        num_usable = num_proposals - len(_lost_proposals(rows, cell))
+        for rank in range(min(study.confirm.num_runners_up + 1, num_usable)):
+            for seed in range(study.confirm.num_reporting_seeds):
+                yield "confirm", cell.label, None, rank, seed
+
+
+def missing_trainings(study: Study, trainings: pd.DataFrame) -> pd.DataFrame:
+    """The places that the study asks for and that no training fills: phase, cell, proposal, rank, seed.
+
+    A cell all of whose proposals diverged has no confirm phase: nothing is missing there.
+    """
+    there = set()
+    for row in records(trainings):
+        searching = row["phase"] == "search"
+        there.add((row["phase"], row["cell"], int(row["proposal"]) if searching else None, None if searching else _rank(row["rank"]), int(row["seed"])))
+    absent = [place for place in _expected(study, trainings) if place not in there]
+    frame = pd.DataFrame(absent, columns=PLACE)
+    return frame.assign(**{name: frame[name].astype("Int64") for name in ("proposal", "rank", "seed")})
+
+
+def _rank(rank: Any) -> int:
+    return 0 if pd.isna(rank) else int(rank)

@@ -1,0 +1,263 @@
+"""What reports about one factor share: the findings, the words, the tables. The optimizer comparison and the depth ablation build on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.cell_findings import OUTCOMES, CellFinding, cell_findings, level_title, space_text
+from analysis.claims import Comparison, declared_comparisons, exploratory_comparisons, interval_pair, metric_title, statement
+from analysis.results import StudyResults
+from analysis.sections import Table
+from analysis.statistics import rounded
+from study.cells import study_cells
+from study.spec import Level, Study
+
+MOST_STATEMENTS = 4
+COMPARISON_COLUMNS = (
+    *("comparison", "kind", "verdict", "estimate_nats", "low_nats", "high_nats", "p", "holm_p", "n", "correlation"),
+    *("minimum_detectable_effect_nats", "diverged_or_failed", "missing"),
+)
+
+
+@dataclass(frozen=True)
+class FactorFindings:
+    """What a study's trainings say about one factor. `budget`: what each cell was given; `timing`: seconds, apart from all else."""
+
+    study: Study
+    factor: str
+    levels: tuple[Level, ...]
+    cells: tuple[CellFinding, ...]
+    declared: tuple[Comparison, ...]
+    exploratory: tuple[Comparison, ...]
+    num_missing: int
+    num_code_kept: int
+    budget: pd.DataFrame
+    timing: pd.DataFrame
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The declared comparisons, the primary one first, then the exploratory ones."""
+        ranked = sorted(self.declared, key=lambda comparison: comparison.kind != "primary")
+        return (*ranked, *self.exploratory)
+
+
+def factor_findings(results: StudyResults, factor: str, other_claims: bool = False) -> FactorFindings:
+    """The findings about `factor`; with `other_claims`, also the claims that no report of their own is made for."""
+    cells = cell_findings(results)
+    declared = declared_comparisons(results.study, cells)
+    own = tuple(c for c in declared if c.claim.factor == factor or (other_claims and c.claim.factor not in ("optimizer", "num_hidden_layers")))
+    return FactorFindings(
+        study=results.study,
+        factor=factor,
+        levels=factor_levels(results.study, factor),
+        cells=cells,
+        declared=own,
+        exploratory=exploratory_comparisons(results.study, cells, factor),
+        num_missing=len(results.missing),
+        num_code_kept=int(results.trainings["code_kept"].sum()),
+        budget=_budget(results, cells),
+        timing=_timing(results, cells),
+    )
+
+
+def factor_levels(study: Study, factor: str) -> tuple[Level, ...]:
+    """The factor's levels over all cells, in the study file's order; what is fixed in `training` where it is no factor."""
+    found = dict.fromkeys(level for cell in study_cells(study) for name, level in cell.levels if name == factor)
+    return tuple(found) or ((study.training[factor],) if factor in study.training else ())
+
+
+def _rows_of(results: StudyResults, cell: CellFinding, phase: str) -> pd.DataFrame:
+    rows = results.trainings
+    return rows[(rows["cell"] == cell.cell.label) & (rows["phase"] == phase)]
+
+
+def _total(rows: pd.DataFrame, name: str) -> float:
+    return float(pd.to_numeric(rows[name], errors="coerce").sum()) if name in rows else 0.0
+
+
+def _budget(results: StudyResults, cells: Sequence[CellFinding]) -> pd.DataFrame:
+    """What each cell was given: it is the same everywhere, or the comparison is not fair."""
+    rows = []
+    for cell in cells:
+        search, confirm = _rows_of(results, cell, "search"), _rows_of(results, cell, "confirm")
+        rows.append(
+            {
+                "cell": cell.cell.label,
+                "proposals": len(cell.proposals),
+                "search_trainings": len(search),
+                "search_samples": int(_total(search, "budget_samples")),
+                "confirm_trainings": len(confirm),
+                "confirm_samples": int(_total(confirm, "budget_samples")),
+                "search_diverged_or_failed": cell.search_outcomes["diverged"] + cell.search_outcomes["failed"],
+                "missing": cell.num_missing,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _timing(results: StudyResults, cells: Sequence[CellFinding]) -> pd.DataFrame:
+    rows = []
+    for cell in cells:
+        search, confirm = _rows_of(results, cell, "search"), _rows_of(results, cell, "confirm")
+        seconds = confirm["training_seconds"].dropna().to_numpy(dtype=np.float64)
+        mean = float(seconds.mean()) if seconds.size else None
+        rows.append(
+            {
+                "cell": cell.cell.label,
+                "seconds_per_confirm_training": rounded(mean, 4),
+                "samples_per_second": rounded(_total(confirm, "budget_samples") / seconds.sum(), 4) if seconds.size and seconds.sum() and not cell.num_lost else None,
+                "search_seconds": rounded(_total(search, "training_seconds"), 4),
+                "confirm_seconds": rounded(_total(confirm, "training_seconds"), 4),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def answer(findings: FactorFindings, what: str) -> str:
+    """The verdicts in words, the primary claim first; where nothing was compared, why."""
+    levels = findings.levels
+    declared = [comparison for comparison in findings.comparisons if comparison.kind != "exploratory"]
+    if len(levels) < 2 and not declared:
+        only = f", {level_title(findings.factor, levels[0])}" if levels else ""
+        return f"Nothing can be concluded about {what}: the study has one level of {findings.factor}{only}, and a comparison needs two."
+    if not declared and not findings.exploratory:
+        return f"Nothing can be concluded about {what}: no two cells of the study differ in {findings.factor} alone."
+    said = [statement(comparison, findings.study) for comparison in declared[:MOST_STATEMENTS]]
+    if not any(comparison.claim.factor == findings.factor for comparison in declared) and findings.exploratory:
+        said.append(f"No claim about {findings.factor} was declared beforehand; what follows is exploration.")
+        said += [statement(comparison, findings.study) for comparison in findings.exploratory[:MOST_STATEMENTS]]
+    more = len(declared) - MOST_STATEMENTS
+    return " ".join(said) + (f" {more} further claims are in the table." if more > 0 else "")
+
+
+def warnings(findings: FactorFindings) -> tuple[str, ...]:
+    """What a reader must know before believing anything, worst first."""
+    study, said = findings.study, []
+    if findings.num_missing:
+        said.append(f"{findings.num_missing} trainings that the study asks for are missing. What they would change is not known: verdicts that need them stay inconclusive.")
+    for cell in findings.cells:
+        said += _cell_warnings(cell, study)
+    if study.search and study.search.budget_samples and any((cell.horizon_samples or 0) > study.search.budget_samples for cell in findings.cells):
+        said.append(f"Hyperparameters were chosen after {study.search.budget_samples:,} samples, earlier than what is compared: that favours fast starters.")
+    if study.confirm.num_reporting_seeds < _fewest_seeds(study.confidence):
+        said.append(
+            f"{study.confirm.num_reporting_seeds} reporting seeds cannot give a {100 * study.confidence:g} % interval of a paired difference: at least "
+            f"{_fewest_seeds(study.confidence)} are needed, so every verdict is inconclusive."
+        )
+    if findings.num_code_kept:
+        said.append(f"{findings.num_code_kept} trainings were made by an earlier version of the code and kept.")
+    return tuple(said)
+
+
+def _fewest_seeds(confidence: float) -> int:
+    return next(n for n in range(1, 64) if 2.0 ** (1 - n) <= 1 - confidence)
+
+
+def _cell_warnings(cell: CellFinding, study: Study) -> list[str]:
+    said = []
+    if study.search and cell.proposals and all(proposal.num_lost for proposal in cell.proposals) and not cell.finals:
+        said.append(f"{cell.title}: every proposal of its search diverged or failed, so it has no confirm phase.")
+    if cell.num_lost:
+        total = sum(cell.outcomes.values())
+        said.append(f"{cell.title}: {cell.num_lost} of {total} reporting seeds diverged or failed; it has no mean and no paired interval.")
+    if cell.outcomes["failed_to_learn"]:
+        said.append(f"{cell.title}: {cell.outcomes['failed_to_learn']} reporting seeds failed to learn (worse than a constant image); they are counted in its mean.")
+    said += [f"{cell.title}: the winner's {edge}; a wider search may find better." for edge in cell.edges]
+    return said
+
+
+def protocol_paragraph(findings: FactorFindings) -> str:
+    """How the numbers came about, in a few sentences."""
+    study, search = findings.study, findings.study.search
+    pairs = f"The {study.confirm.num_reporting_seeds} reporting seeds are the same in every cell, so that cells are compared seed by seed."
+    margin = f"Differences below {study.equivalence_margin_nats:g} nats are taken not to matter."
+    if search is None:
+        return f"Nothing was tuned: every cell was trained as the study file has it. {pairs} {margin}"
+    seeds = f"{search.num_tuning_seeds} tuning seed" + ("s" if search.num_tuning_seeds > 1 else "")
+    found = f"In every cell {search.sampler} made {search.num_proposals} proposals, judged on {seeds} by the {metric_title(search.objective)}"
+    return f"{found}; the best was trained again on fresh seeds. {pairs} {margin}"
+
+
+def final_table(findings: FactorFindings, name: str) -> Table:
+    """Every cell's outcomes and bounds."""
+    rows = [
+        {"cell": cell.cell.label, "n": len(cell.finals)}
+        | {outcome: cell.outcomes[outcome] for outcome in OUTCOMES}
+        | {"missing": cell.num_missing, "mean_nats": rounded(cell.mean)}
+        | dict(zip(("low_nats", "high_nats"), interval_pair(cell.interval) or [None, None], strict=True))
+        | {"importance_weighted_nats": rounded(cell.importance_weighted), "num_parameters": cell.num_parameters}
+        for cell in findings.cells
+    ]
+    caption = (
+        f"The {metric_title(findings.study.metric)} at the end of the budget over the reporting seeds, with the {100 * findings.study.confidence:g} % t interval of its mean; "
+        "cells in which a seed diverged or failed have none."
+    )
+    return Table(name, "Every cell", caption, numeric(pd.DataFrame(rows)))
+
+
+def numeric(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns that hold numbers or nothing as numbers, so that tables sort."""
+    for name in frame.columns:
+        held = frame[name].dropna()
+        if held.empty or all(isinstance(entry, (int, float, np.number)) and not isinstance(entry, bool) for entry in held):
+            frame[name] = pd.to_numeric(frame[name])
+    return frame
+
+
+def search_table(findings: FactorFindings, name: str) -> Table:
+    """The declared space of every cell, what came of it, and its winner."""
+    rows = []
+    for cell in findings.cells:
+        won = cell.winning_proposal
+        winner = ", ".join(f"{key} {number:.4g}" if isinstance(number, float) else f"{key} {number}" for key, number in won.hyperparameters.items()) if won else ""
+        rows.append(
+            {
+                "cell": cell.cell.label,
+                "space": space_text(cell.space),
+                "proposals": len(cell.proposals),
+                "proposals_lost": sum(1 for proposal in cell.proposals if proposal.num_lost),
+                "winner": winner,
+                "objective_nats": rounded(won.objective) if won else None,
+                "edges_touched": "; ".join(cell.edges),
+            }
+        )
+    return Table(name, "The searches", "The space declared for each cell, and the proposal that won on the tuning seeds.", numeric(pd.DataFrame(rows)))
+
+
+def comparisons_table(findings: FactorFindings, name: str) -> Table:
+    """Every comparison with all that its verdict rests on."""
+    rows = [_comparison_row(comparison) for comparison in findings.comparisons]
+    caption = (
+        "Mean paired difference, positive where the first named is better. Interval and p belong to the paired sign-flip test; Holm's p is over the declared claims; "
+        "correlation is what pairing by seed bought; the minimum detectable effect has a power of 80 %."
+    )
+    return Table(name, "Comparisons", caption, numeric(pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))))
+
+
+def _comparison_row(comparison: Comparison) -> dict[str, object]:
+    estimate = comparison.estimate
+    low, high = interval_pair(estimate.interval if estimate else None) or [None, None]
+    return {
+        "comparison": comparison.title,
+        "kind": comparison.kind,
+        "verdict": comparison.verdict,
+        "estimate_nats": rounded(estimate.mean) if estimate else None,
+        "low_nats": low,
+        "high_nats": high,
+        "p": rounded(estimate.p) if estimate else None,
+        "holm_p": rounded(comparison.holm_p),
+        "n": len(comparison.seeds),
+        "correlation": rounded(estimate.correlation, 3) if estimate else None,
+        "minimum_detectable_effect_nats": rounded(estimate.minimum_detectable_effect) if estimate else None,
+        "diverged_or_failed": comparison.num_lost,
+        "missing": comparison.num_missing,
+    }
+
+
+def budget_table(findings: FactorFindings, name: str) -> Table:
+    """What each cell was given."""
+    return Table(name, "Equal budgets", "Proposals, trainings and training samples that each cell was given.", findings.budget)

@@ -1,0 +1,120 @@
+"""What an extra hidden layer buys, the learning rate tuned again at every depth, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis import comparison_figures, factor_report
+from analysis.cell_findings import CellFinding
+from analysis.claims import Comparison, claim_row
+from analysis.factor_report import FactorFindings, factor_findings
+from analysis.results import StudyResults
+from analysis.sections import Section, Table
+from analysis.statistics import rounded
+
+PARAMETERS_PER_UNIT = 100_000
+
+
+@dataclass(frozen=True)
+class DepthGain:
+    """What going from the baseline's depth to another one changes, other things equal: nats, parameters, seconds per training."""
+
+    title: str
+    verdict: str
+    gain_nats: float | None
+    num_parameters: int | None
+    baseline_num_parameters: int | None
+    seconds_ratio: float | None
+
+    @property
+    def gain_per_parameters(self) -> float | None:
+        """Nats for every further `PARAMETERS_PER_UNIT` parameters; None without a gain or without further parameters."""
+        if self.gain_nats is None or self.num_parameters is None or self.baseline_num_parameters is None:
+            return None
+        further = self.num_parameters - self.baseline_num_parameters
+        return self.gain_nats / further * PARAMETERS_PER_UNIT if further else None
+
+
+@dataclass(frozen=True)
+class AblationFindings:
+    """The findings about num_hidden_layers, and gain beside cost."""
+
+    factor: FactorFindings
+    gains: tuple[DepthGain, ...]
+
+
+def compute(results: StudyResults) -> AblationFindings:
+    """What the study's trainings say about depth."""
+    findings = factor_findings(results, "num_hidden_layers")
+    seconds = dict(zip(findings.timing["cell"], findings.timing["seconds_per_confirm_training"], strict=True)) if len(findings.timing) else {}
+    gains = [_gain(comparison, findings.cells, seconds) for comparison in findings.comparisons if len(comparison.cells) == 1]
+    return AblationFindings(findings, tuple(gains))
+
+
+def _gain(comparison: Comparison, cells: tuple[CellFinding, ...], seconds: dict[str, float | None]) -> DepthGain:
+    by_label = {cell.cell.label: cell for cell in cells}
+    level, baseline = comparison.cells[0]
+    times = rounded(seconds.get(level)), rounded(seconds.get(baseline))
+    return DepthGain(
+        title=comparison.title,
+        verdict=comparison.verdict,
+        gain_nats=comparison.estimate.mean if comparison.estimate else None,
+        num_parameters=by_label[level].num_parameters,
+        baseline_num_parameters=by_label[baseline].num_parameters,
+        seconds_ratio=times[0] / times[1] if times[0] and times[1] else None,
+    )
+
+
+def section(findings: AblationFindings) -> Section:
+    """The report: what depth buys, at what price, and what speaks against it."""
+    factor, study = findings.factor, findings.factor.study
+    figures = (
+        comparison_figures.paired_differences("depth_paired_differences", study, factor.comparisons),
+        comparison_figures.learning_curves("depth_learning_curves", study, factor.cells, "optimizer"),
+        comparison_figures.sensitivity("depth_learning_rate_sensitivity", study, factor.cells, "optimizer"),
+    )
+    tables = (
+        _cost_table(findings),
+        factor_report.comparisons_table(factor, "depth_comparisons"),
+        factor_report.final_table(factor, "depth_cells"),
+        factor_report.search_table(factor, "depth_searches"),
+        _timing_table(findings),
+    )
+    compared = len(factor.levels) > 1
+    return Section(
+        name="hidden_layer_ablation",
+        title="Extra hidden layer",
+        answer=factor_report.answer(factor, "hidden layers"),
+        warnings=factor_report.warnings(factor),
+        paragraphs=(factor_report.protocol_paragraph(factor), _tuning_paragraph(findings)),
+        figures=tuple(figure for figure in figures if figure is not None) if compared else (),
+        tables=tables if compared else (),
+        claims=tuple(claim_row(comparison, study) for comparison in factor.declared),
+    )
+
+
+def _tuning_paragraph(findings: AblationFindings) -> str:
+    tuned = all("learning_rate" in cell.space for cell in findings.factor.cells)
+    start = (
+        "The learning rate was tuned again at every depth, so that depths are compared and not learning rates."
+        if tuned
+        else "The learning rate was not tuned at every depth: a difference may come from the learning rate as well as from the depth."
+    )
+    return start + " A deeper network also has more parameters; without a control that has as many in one layer, depth and size are not told apart."
+
+
+def _cost_table(findings: AblationFindings) -> Table:
+    columns = ["comparison", "verdict", "gain_nats", "parameters", "baseline_parameters", "gain_nats_per_100k_parameters"]
+    rows = [
+        (gain.title, gain.verdict, rounded(gain.gain_nats), gain.num_parameters, gain.baseline_num_parameters, rounded(gain.gain_per_parameters)) for gain in findings.gains
+    ]
+    frame = factor_report.numeric(pd.DataFrame(rows, columns=columns))
+    return Table("depth_gain_and_cost", "Gain and cost", "What a comparison gains in nats, and the parameters it takes.", frame)
+
+
+def _timing_table(findings: AblationFindings) -> Table:
+    rows = [(gain.title, rounded(gain.gain_nats), rounded(gain.seconds_ratio, 4)) for gain in findings.gains]
+    frame = factor_report.numeric(pd.DataFrame(rows, columns=["comparison", "gain_nats", "training_seconds_ratio"]))
+    return Table("timing_depth", "Gain and time", "What a comparison gains in nats, and how many times as long a training takes.", frame)

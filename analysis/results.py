@@ -1,0 +1,354 @@
+"""The one reader of MLflow: a study's trainings as typed frames, the same whatever order the runs were written in."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import pandas as pd
+from pydantic import ValidationError
+
+from analysis.completeness import PLACE, drop_superseded, is_current, missing_trainings, records
+from study.spec import Study
+from vae.nearest import unknown_name_message
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment, Metric, Run
+    from mlflow.tracking import MlflowClient
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 20.0
+RUNS_PER_QUERY = 500
+CURVE_COLUMNS = ["identity", *PLACE, "samples", "seconds", "metric", "nats"]
+# SQLite and its kin hold infinities as the largest numbers they have.
+STORED_INFINITY = 1.79e308
+UNMEASURED = frozenset({"diverged", "failed"})
+
+
+class ResultsError(Exception):
+    """A study's results cannot be read; the message says to a person what to do, `exit_status` whether the request was wrong (2)."""
+
+    exit_status = 1
+
+
+class UnknownStudyError(ResultsError):
+    """There is no study of that name where it was looked for."""
+
+    exit_status = 2
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """One study as MLflow holds it.
+
+    `trainings`: a row per training, by phase, cell, proposal, rank and seed: its tags, parameters and final metrics (NaN for
+    what diverged or failed). `curves`: long, bounds in nats by samples. `missing`: what the study asks for and is not there.
+    """
+
+    study: Study
+    parent_run_id: str
+    trainings: pd.DataFrame
+    curves: pd.DataFrame
+    missing: pd.DataFrame
+    provenance: dict[str, Any]
+    tracking_uri: str = field(default="", repr=False)
+
+    def weights(self, identity: str) -> Path:
+        """The file of that training's weights, downloaded where the artifacts are not on this machine."""
+        rows = self.trainings[self.trainings["identity"] == identity]
+        if rows.empty:
+            raise ResultsError(f"the study {self.study.name} has no training with identity {identity}")
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return Path(_client(self.tracking_uri).download_artifacts(str(rows["run_id"].iloc[0]), "weights.safetensors"))
+        except (MlflowException, OSError) as error:
+            raise ResultsError(f"the weights of training {identity} cannot be read from MLflow: {_first_line(error)}") from error
+
+
+def read_study(study_name: str, tracking_uri: str) -> StudyResults:
+    """Everything MLflow holds of one study. Raises ResultsError where it holds none or does not answer."""
+    client, experiment = _experiment(study_name, tracking_uri)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        parent = _parent(client, experiment)
+        study = _study(client, parent)
+        runs = [run for run in _nested_runs(client, experiment, parent) if run.data.tags.get("kind") == "training"]
+        histories = list(_histories(client, runs))
+    except MlflowException as error:
+        raise ResultsError(f"MLflow at {_public(tracking_uri)} stopped answering while the study {study_name} was read: {_first_line(error)}") from error
+    rows = pd.DataFrame([_row(run, study) for run in runs])
+    current = [is_current(study, row) for row in records(rows)]
+    trainings = _in_order(_with_places(drop_superseded(rows[current]))) if any(current) else _no_trainings()
+    curves = _curves(trainings, histories)
+    trainings = _with_final_metrics(trainings, curves)
+    kept = curves.loc[curves["metric"].str.contains("/"), CURVE_COLUMNS].reset_index(drop=True)
+    provenance = _provenance(study, parent, trainings, len(runs) - len(trainings), tracking_uri)
+    return StudyResults(study, parent.info.run_id, trainings, kept, missing_trainings(study, trainings), provenance, tracking_uri)
+
+
+def attach_report(results: StudyResults, folder: Path) -> None:
+    """Attaches the files of a report to the study's parent run, under `report/`. Raises ResultsError where MLflow does not take them."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _client(results.tracking_uri).log_artifacts(results.parent_run_id, str(folder), "report")
+    except (MlflowException, OSError) as error:
+        raise ResultsError(f"the report is at {folder}, but MLflow at {_public(results.tracking_uri)} did not take it: {_first_line(error)}") from error
+
+
+def _client(tracking_uri: str) -> MlflowClient:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _public(uri: str) -> str:
+    """The address without a user's name and password."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
+
+
+def _check_reachable(tracking_uri: str) -> None:
+    """Raises ResultsError at once where there is nothing to read: reading must not create a database, nor wait for minutes."""
+    if tracking_uri.startswith("sqlite:///"):
+        database = Path(tracking_uri.removeprefix("sqlite:///").partition("?")[0])
+        if not database.is_file():
+            raise UnknownStudyError(f"there is no MLflow database at {database}. Run the study first (make study), or give --tracking-uri or --outputs.")
+    if tracking_uri.startswith(("http://", "https://")):
+        try:
+            urllib.request.urlopen(f"{tracking_uri.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
+        except urllib.error.HTTPError:
+            return  # It answers; whether it admits us shows when it is asked for the study.
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise ResultsError(f"the MLflow server at {_public(tracking_uri)} does not answer ({reason}). Start it, or give another --tracking-uri.") from error
+
+
+def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> T:
+    """What `ask` returns; ResultsError when it raises or takes longer: database drivers have no common timeout."""
+    answers: list[T] = []
+    faults: list[Exception] = []
+
+    def work() -> None:
+        try:
+            answers.append(ask())
+        except Exception as error:  # noqa: BLE001 - each database driver has its own; the message is passed on
+            faults.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if answers:
+        return answers[0]
+    said = _first_line(faults[0]) if faults else f"no answer within {seconds:g} s"
+    raise ResultsError(f"MLflow at {_public(tracking_uri)} cannot be read: {said}. Check --tracking-uri.") from (faults[0] if faults else None)
+
+
+def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
+    _check_reachable(tracking_uri)
+
+    def ask() -> tuple[MlflowClient, Experiment | None, list[str]]:
+        client = _client(tracking_uri)
+        found = client.get_experiment_by_name(name)
+        return client, found, [] if found else [experiment.name for experiment in client.search_experiments()]
+
+    client, experiment, others = _within_seconds(ANSWER_SECONDS, ask, tracking_uri)
+    if experiment is None:
+        known = [other for other in others if other != "Default"]
+        raise UnknownStudyError(unknown_name_message(name, known, f"a study that MLflow at {_public(tracking_uri)} holds"))
+    if experiment.lifecycle_stage != "active":
+        raise ResultsError(f"the study {name} was deleted in MLflow at {_public(tracking_uri)}; restore the experiment there, or run the study again.")
+    return client, experiment
+
+
+def _search(client: MlflowClient, experiment: Experiment, condition: str) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment.experiment_id], condition, max_results=1_000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _parent(client: MlflowClient, experiment: Experiment) -> Run:
+    parents = sorted(_search(client, experiment, "tags.kind = 'study'"), key=lambda run: (run.info.start_time, run.info.run_id))
+    if not parents:
+        raise ResultsError(f"the MLflow experiment {experiment.name} has no run tagged kind=study: it was not written by a study. Run the study first.")
+    return parents[0]
+
+
+def _nested_runs(client: MlflowClient, experiment: Experiment, parent: Run) -> list[Run]:
+    runs = _search(client, experiment, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    return sorted(runs, key=lambda run: str(run.info.run_id))
+
+
+def _study(client: MlflowClient, parent: Run) -> Study:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        text = Path(client.download_artifacts(parent.info.run_id, "study/study.json")).read_text(encoding="utf-8")
+        return Study.model_validate_json(text)
+    except (MlflowException, OSError) as error:
+        raise ResultsError(f"the study's parent run {parent.info.run_id} has no artifact study/study.json that can be read: {_first_line(error)}") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise ResultsError(f"study/study.json of run {parent.info.run_id} is not a study of this version: {place}: {fault['msg']}") from error
+
+
+def _histories(client: MlflowClient, runs: Sequence[Run]) -> Iterator[tuple[str, Metric]]:
+    """Every metric point with its run: in bulk where the store is a database, else run by run, eight at a time."""
+    bulk = getattr(getattr(client, "_tracking_client", None), "store", None)
+    if bulk is not None and hasattr(bulk, "get_metric_history_bulk"):
+        keys = sorted({key for run in runs for key in run.data.metrics})
+        for start in range(0, len(runs), RUNS_PER_QUERY):
+            chosen = [run.info.run_id for run in runs[start : start + RUNS_PER_QUERY]]
+            for key in keys:
+                yield from ((point.run_id, point) for point in bulk.get_metric_history_bulk(chosen, key, 2**31 - 1))
+        return
+    wanted = [(run.info.run_id, key) for run in runs for key in run.data.metrics]
+    with ThreadPoolExecutor(8) as pool:
+        for (run_id, _), points in zip(wanted, pool.map(lambda pair: client.get_metric_history(*pair), wanted), strict=True):
+            yield from ((run_id, point) for point in points)
+
+
+def typed(text: str) -> Any:
+    """An MLflow parameter as what it was before it became text: a number, a truth, None, a list, or text."""
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for parse in (int, float):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    if text[:1] in "[({":
+        try:
+            return tuple(parsed) if isinstance(parsed := ast.literal_eval(text), list) else parsed
+        except (ValueError, SyntaxError):
+            return text
+    return text
+
+
+def _whole(tags: Mapping[str, str], name: str) -> int | None:
+    text = tags.get(name, "none")
+    return None if text in ("none", "") else int(text)
+
+
+def _row(run: Run, study: Study) -> dict[str, Any]:
+    tags = run.data.tags
+    objective = study.search.objective if study.search else ""
+    return {
+        "identity": tags.get("identity", run.info.run_id),
+        "run_id": run.info.run_id,
+        "phase": tags.get("phase", ""),
+        "cell": tags.get("cell", ""),
+        "proposal": _whole(tags, "proposal"),
+        "rank": _whole(tags, "rank"),
+        "seed": _whole(tags, "seed"),
+        "outcome": tags.get("outcome", "failed"),
+        "trial": tags.get("trial", ""),
+        "reused_from": tags.get("reused_from", ""),
+        "code_kept": tags.get("code_kept", "").lower() == "true",
+        "start_time": run.info.start_time,
+        "objective": run.data.metrics.get(objective, math.nan),
+    } | {name: typed(text) for name, text in sorted(run.data.params.items())}
+
+
+def _no_trainings() -> pd.DataFrame:
+    columns = ["identity", "run_id", *PLACE, "outcome", "trial", "reused_from", "code_kept", "num_parameters", "training_seconds"]
+    frame = pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
+    return _with_places(frame)
+
+
+def _with_places(rows: pd.DataFrame) -> pd.DataFrame:
+    whole = {name: rows[name].astype("Int64") for name in ("proposal", "rank", "seed")}
+    return rows.assign(**whole)
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    ordered = rows.sort_values([*PLACE, "identity", "run_id"], na_position="first", kind="stable").reset_index(drop=True)
+    return ordered.drop(columns=["start_time", "objective"]).infer_objects()
+
+
+def _number(stored: float) -> float:
+    return math.copysign(math.inf, stored) if abs(stored) >= STORED_INFINITY else float(stored)
+
+
+def _curves(trainings: pd.DataFrame, histories: Sequence[tuple[str, Metric]]) -> pd.DataFrame:
+    """Every metric point, once per training, metric and samples, in the order of `trainings`; `seconds` beside each point."""
+    points = pd.DataFrame(
+        [(run_id, point.key, int(point.step), int(point.timestamp), _number(point.value)) for run_id, point in histories],
+        columns=["run_id", "metric", "samples", "timestamp", "nats"],
+    )
+    points = points.sort_values(["run_id", "metric", "samples", "timestamp", "nats"], kind="stable").drop_duplicates(["run_id", "metric", "samples"], keep="last")
+    seconds = points[points["metric"] == "seconds"].rename(columns={"nats": "seconds"})[["run_id", "samples", "seconds"]]
+    joined = points.merge(seconds, on=["run_id", "samples"], how="left")
+    places = trainings[["run_id", "identity", *PLACE]].assign(row=range(len(trainings)))
+    joined = joined.merge(places, on="run_id", how="inner")
+    return joined.sort_values(["row", "metric", "samples"], kind="stable")[[*CURVE_COLUMNS, "row"]].reset_index(drop=True)
+
+
+def _with_final_metrics(trainings: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """A column per metric with its last point; what diverged or failed has none, save its seconds and where it stopped."""
+    last = curves.groupby(["row", "metric"], sort=True)["nats"].last().unstack("metric").reindex(range(len(trainings)))
+    stopped = trainings["outcome"].isin(UNMEASURED).to_numpy(dtype=bool)
+    final = last[[metric for metric in last.columns if "/" in str(metric)]].copy()
+    final.loc[stopped] = math.nan
+    extra = {"training_seconds": last.get("training_seconds", last.get("seconds"))}
+    extra["training_seconds"] = extra["training_seconds"] if extra["training_seconds"] is not None else pd.Series(math.nan, index=last.index)
+    if "diverged_at_samples" in last:
+        extra["diverged_at_samples"] = last["diverged_at_samples"]
+    kept = trainings.drop(columns=[name for name in (*final.columns, *extra) if name in trainings])
+    return pd.concat([kept, pd.DataFrame(extra), final], axis=1)
+
+
+def _date(milliseconds: float | None) -> str | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _from_tag(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _provenance(study: Study, parent: Run, trainings: pd.DataFrame, num_ignored: int, tracking_uri: str) -> dict[str, Any]:
+    """Where the results came from: for provenance.json, not for anything that must be the same bytes twice."""
+    tags = {name: _from_tag(text) for name, text in sorted(parent.data.tags.items()) if not name.startswith("mlflow.") and name != "kind"}
+    return tags | {
+        "study": study.name,
+        "tracking_uri": _public(tracking_uri),
+        "experiment_id": parent.info.experiment_id,
+        "parent_run_id": parent.info.run_id,
+        "started": _date(parent.info.start_time),
+        "ended": _date(parent.info.end_time),
+        "num_trainings": len(trainings),
+        "num_runs_of_earlier_study_files": num_ignored,
+        "num_reused": int((trainings["reused_from"] != "").sum()),
+        "num_code_kept": int(trainings["code_kept"].sum()),
+        "training_run_ids": list(map(str, trainings["run_id"])),
+    }

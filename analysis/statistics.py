@@ -1,0 +1,203 @@
+"""Estimates, intervals and tests for paired trainings; pure functions of numbers, every random draw from a Generator that is given.
+
+The central test is the paired sign-flip test of the mean difference: under the hypothesis that the mean difference is
+theta and that differences are symmetric around it, each d_i - theta may as well have had the other sign (Fisher 1935).
+Its confidence interval is its exact inversion, so that interval and p never disagree.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+
+Vector = NDArray[np.float64]
+Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
+
+MAX_ENUMERATED_PAIRS = 20
+NUM_SIGN_DRAWS = 99_999
+NUM_BOOTSTRAP_RESAMPLES = 9_999
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval, both ends included; in the unit of what it covers."""
+
+    low: float
+    high: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it says anything: both ends are numbers."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def contains(self, number: float) -> bool:
+        """Whether `number` lies in it, ends included."""
+        return self.low <= number <= self.high
+
+
+@dataclass(frozen=True)
+class SignFlip:
+    """The paired sign-flip test of the mean: its two-sided p at mean difference 0, and its inversion."""
+
+    p: float
+    interval: Interval
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Band:
+    """Pointwise means over replicates with their intervals: three arrays [points], NaN where there is no interval."""
+
+    mean: Vector
+    low: Vector
+    high: Vector
+
+
+def _checked(numbers: Sequence[float] | Vector) -> Vector:
+    array = np.asarray(numbers, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"expected a list of at least one number; got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{int((~np.isfinite(array)).sum())} of {array.size} numbers are not finite; count diverged trainings apart, they have no difference")
+    return array
+
+
+def _enumerated_subset_means(differences: Vector) -> Vector:
+    """The means of all 2^n - 1 non-empty subsets."""
+    sums, sizes = np.zeros(1), np.zeros(1)
+    for difference in differences:
+        sums, sizes = np.concatenate([sums, sums + difference]), np.concatenate([sizes, sizes + 1])
+    return np.asarray(sums[1:] / sizes[1:], dtype=np.float64)
+
+
+def _drawn_subset_means(differences: Vector, generator: np.random.Generator) -> Vector:
+    """The means of `NUM_SIGN_DRAWS` subsets, each difference in or out with probability 1/2; the empty ones left out."""
+    blocks = []
+    for start in range(0, NUM_SIGN_DRAWS, 10_000):
+        flipped = generator.integers(0, 2, size=(min(10_000, NUM_SIGN_DRAWS - start), differences.size))
+        sizes = flipped.sum(axis=1)
+        blocks.append((flipped @ differences)[sizes > 0] / sizes[sizes > 0])
+    return np.concatenate(blocks)
+
+
+def sign_flip(differences: Sequence[float] | Vector, confidence: float, generator: np.random.Generator) -> SignFlip:
+    r"""The two-sided paired sign-flip test of the mean difference, and the interval that inverts it.
+
+    Flipping the signs of a subset F makes the sum of d_i - theta at least as large exactly when mean_F(d) <= theta, so for
+    theta below the mean p(theta) = 2 (1 + #{F non-empty: mean_F(d) <= theta}) / 2^n, likewise above. The theta with
+    p(theta) > 1 - confidence therefore lie between two order statistics of the subset means (Hartigan 1969). Exact up to
+    `MAX_ENUMERATED_PAIRS` pairs; beyond, subsets are drawn, with the unflipped one counted in, for p and interval alike.
+    Its ends are infinite where no assignment of signs is rare enough: below 6 pairs at 95 %.
+    """
+    array = _checked(differences)
+    exact = array.size <= MAX_ENUMERATED_PAIRS
+    means = np.sort(_enumerated_subset_means(array) if exact else _drawn_subset_means(array, generator))
+    means[np.abs(means) <= 1e-12 * np.abs(array).max()] = 0.0
+    num_assignments = means.size + 1
+    at_least = 1 + min(int((means <= 0).sum()), int((means >= 0).sum()))
+    order = math.floor((1 - confidence) * num_assignments / 2 + 1e-9)
+    interval = Interval(float(means[order - 1]), float(means[-order])) if order else Interval(-math.inf, math.inf)
+    return SignFlip(min(1.0, 2 * at_least / num_assignments), interval, exact)
+
+
+def smallest_p(num_pairs: int) -> float:
+    """The smallest two-sided p that a paired sign-flip test of that many pairs can reach: 2^(1-n)."""
+    return min(1.0, 2.0 ** (1 - num_pairs)) if num_pairs else 1.0
+
+
+def bca_interval(numbers: Sequence[float] | Vector, confidence: float, generator: np.random.Generator) -> Interval | None:
+    """The bias-corrected and accelerated bootstrap interval of the mean (Efron 1987); None below 3 numbers or where all are equal."""
+    array = _checked(numbers)
+    if array.size < 3 or np.ptp(array) <= 1e-12 * np.abs(array).max():
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (array,), np.mean, axis=-1, vectorized=True, n_resamples=NUM_BOOTSTRAP_RESAMPLES, batch=1_000, confidence_level=confidence, method="BCa", rng=generator
+        ).confidence_interval
+    interval = Interval(float(found.low), float(found.high))
+    return interval if interval.is_finite else None
+
+
+def t_interval(numbers: Sequence[float] | Vector, confidence: float) -> Interval | None:
+    """Student's t interval of the mean; None for a single number."""
+    array = _checked(numbers)
+    if array.size < 2:
+        return None
+    half = stats.t.ppf((1 + confidence) / 2, array.size - 1) * array.std(ddof=1) / math.sqrt(array.size)
+    return Interval(float(array.mean() - half), float(array.mean() + half))
+
+
+def mean_band(replicates: NDArray[np.float64], confidence: float) -> Band:
+    """Pointwise mean and t interval of `replicates` [replicates, points]; the interval is NaN for a single replicate."""
+    num_replicates = replicates.shape[0]
+    mean = replicates.mean(axis=0)
+    if num_replicates < 2:
+        nothing = np.full_like(mean, np.nan)
+        return Band(mean, nothing, nothing.copy())
+    half = stats.t.ppf((1 + confidence) / 2, num_replicates - 1) * replicates.std(axis=0, ddof=1) / math.sqrt(num_replicates)
+    return Band(mean, mean - half, mean + half)
+
+
+def minimum_detectable_effect(differences: Sequence[float] | Vector, confidence: float, power: float = 0.8) -> float | None:
+    """The true mean difference that a two-sided paired test of this spread and number would find with probability `power`.
+
+    By the noncentral t distribution, with the standard deviation of these differences. None where no effect, however
+    large, could be found: one pair, or too few for `smallest_p` to reach 1 - confidence.
+    """
+    array = _checked(differences)
+    if array.size < 2 or smallest_p(array.size) > 1 - confidence:
+        return None
+    spread = float(array.std(ddof=1))
+    return spread * float(TTestPower().solve_power(nobs=array.size, alpha=1 - confidence, power=power)) if spread else 0.0
+
+
+def pair_correlation(first: Sequence[float] | Vector, second: Sequence[float] | Vector) -> float | None:
+    """Pearson's correlation over pairs: what pairing by seed really buys. None below 3 pairs or where a side never varies."""
+    left, right = _checked(first), _checked(second)
+    if left.size < 3 or not left.std() or not right.std():
+        return None
+    return float(np.corrcoef(left, right)[0, 1])
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Holm's adjusted p of each, in the order given (Holm 1979)."""
+    return [float(p) for p in multipletests(list(ps), method="holm")[1]] if ps else []
+
+
+def sign_test(differences: Sequence[float] | Vector) -> float:
+    """The two-sided sign test's p: whether more differences are above than below zero; zeros are left out."""
+    array = _checked(differences)
+    num_above, num_below = int((array > 0).sum()), int((array < 0).sum())
+    return float(stats.binomtest(num_above, num_above + num_below).pvalue) if num_above + num_below else 1.0
+
+
+def verdict(interval: Interval | None, margin: float) -> Verdict:
+    """What an interval of a difference says, with |difference| < margin as the region of practical equivalence.
+
+    equivalent: all of it within the margin, even where it leaves out 0. better / worse: all of it above / below 0 and not
+    equivalent. inconclusive: anything else, and no interval at all.
+    """
+    if interval is None or not interval.is_finite:
+        return "inconclusive"
+    if -margin < interval.low and interval.high < margin:
+        return "equivalent"
+    if interval.low > 0:
+        return "better"
+    return "worse" if interval.high < 0 else "inconclusive"
+
+
+def rounded(number: Any, digits: int = 6) -> float | None:
+    """`number` to so many significant digits, None for None and for what is not finite: stable text in tables and claims."""
+    if number is None or not math.isfinite(number):
+        return None
+    return float(f"{float(number):.{digits}g}") + 0.0

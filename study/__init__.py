@@ -1,0 +1,1 @@
+"""Many seeded trainings: study files, search, launch on Ray, records on disk, tracking in MLflow."""

@@ -1,0 +1,122 @@
+"""The command line of studies: parse, call, print."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from study.loading import StudyFileError, load_study, shipped_studies
+from study.spec import Study
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Seeded, searched and tracked studies of the VAE.")
+
+Name = Annotated[str, typer.Argument(help="A shipped study's name, or the path of a study file.", metavar="NAME")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the study file; may be repeated.")]
+Outputs = Annotated[Path, typer.Option(envvar="OUTPUTS", help="Where everything is written.")]
+TrackingUri = Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="An MLflow tracking server; by default SQLite in the outputs folder.")]
+Address = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="A running Ray cluster, HOST:PORT or auto; by default Ray is started here.")]
+NumCpus = Annotated[int | None, typer.Option(min=1, help="Cores to use; by default all. One training uses one.")]
+NumGpus = Annotated[int | None, typer.Option(min=0, help="GPUs to use; by default none.")]
+
+
+@contextmanager
+def _exit_statuses() -> Iterator[None]:
+    """Turns the errors that a person can act on into one message and an exit status: 1 failed, 2 wrong request, 130 stopped."""
+    from study.records import RecordsError
+    from study.runner import RequestError, StoppedError, StudyError
+    from vae.data import DataError
+
+    try:
+        yield
+    except (StudyFileError, RequestError) as error:
+        _end(error, 2)
+    except (StudyError, RecordsError, DataError) as error:
+        _end(error, 1)
+    except (StoppedError, KeyboardInterrupt) as error:
+        _end(error if str(error) else "stopped; the same command continues", 130)
+    except Exception as error:
+        if type(error).__name__ not in ("TrackingError", "LaunchError"):
+            raise
+        _end(error, 1)
+
+
+def _end(message: object, status: int) -> None:
+    print(f"error: {message}" if status != 130 else str(message), file=sys.stderr)
+    raise SystemExit(status)
+
+
+@app.command()
+def run(
+    name: Name,
+    set_: Set = None,
+    tracking_uri: TrackingUri = None,
+    address: Address = None,
+    outputs: Outputs = Path("outputs"),
+    num_cpus: NumCpus = None,
+    num_gpus: NumGpus = None,
+    code_changed: Annotated[str | None, typer.Option(metavar="retrain|keep", help="What to do with trainings made by other code.")] = None,
+) -> None:
+    """Run a study, or what is missing of it."""
+    with _exit_statuses():
+        study = load_study(name, set_ or [])
+        from study.runner import Options, RequestError, run_study
+
+        if code_changed not in (None, "retrain", "keep"):
+            raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
+        options = Options(outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus, code_changed, command=shlex.join(["python", "-m", "study", *sys.argv[1:]]))  # type: ignore[arg-type]
+        execution = run_study(study, options, lambda message: print(message, flush=True))
+        print(f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded before. Tracked at {options.tracking_uri}")
+
+
+@app.command()
+def plan(name: Name, set_: Set = None, outputs: Outputs = Path("outputs"), num_cpus: NumCpus = None) -> None:
+    """Show what would run: cells, trainings, an estimate of the time."""
+    from study.overview import print_plan
+
+    with _exit_statuses():
+        print_plan(load_study(name, set_ or []), outputs, num_cpus or os.cpu_count() or 1, _console())
+
+
+@app.command()
+def status(name: Name, set_: Set = None, outputs: Outputs = Path("outputs")) -> None:
+    """Show what is recorded of a study, cell by cell."""
+    from study.overview import print_status
+
+    with _exit_statuses():
+        print_status(load_study(name, set_ or []), outputs, _console())
+
+
+@app.command("list")
+def list_() -> None:
+    """List the studies that come with the project."""
+    table = Table("study", "question", box=None)
+    for name, path in shipped_studies():
+        table.add_row(name, _question(path))
+    _console().print(table)
+
+
+def _question(path: Path) -> str:
+    study: Study = load_study(str(path))
+    return " ".join(study.question.split())
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+def _tracking_uri(given: str | None, outputs: Path) -> str:
+    return given or f"sqlite:///{(outputs / 'mlflow.db').absolute()}"
+
+
+def main(entry: Callable[[], None] = app) -> None:
+    """The program."""
+    entry()

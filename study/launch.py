@@ -1,0 +1,382 @@
+"""Trainings on Ray Tune, here or on a cluster. The only module that imports ray."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from study.execution import Execution
+from study.identity import Identity
+from study.protocol import PlannedTraining
+from study.records import Record, record_of
+from vae.data import Dataset
+from vae.plugins import is_plugin, plugin_source
+
+PAUSE_SECONDS = 2.0
+"""A worker reports where it is at least this often; between two reports it cannot be stopped."""
+
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+class LaunchError(Exception):
+    """Ray cannot be started or reached; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Where trainings run: a running cluster's address or this machine, and how much of it."""
+
+    address: str | None = None
+    num_cpus: int | None = None
+    num_gpus: int | None = None
+    device: str = "cpu"
+
+
+@dataclass
+class Observers:
+    """Who is told what happens; each is called on the driver's own thread and must be quick."""
+
+    on_start: Callable[[PlannedTraining], None] = lambda planned: None
+    on_progress: Callable[[PlannedTraining, int], None] = lambda planned, samples: None
+    on_record: Callable[[Record, bytes], None] = lambda record, weights: None
+    on_complete: Callable[[PlannedTraining], None] = lambda planned: None
+    on_failure: Callable[[PlannedTraining, str], None] = lambda planned, message: None
+    on_tick: Callable[[], None] = lambda: None
+
+
+class StudyTrainable(tune.Trainable):
+    """A worker: runs one training after another, a few seconds a step, and hands the result over with its last report."""
+
+    def setup(self, config: dict[str, Any], datasets: Mapping[str, Dataset] | None = None) -> None:
+        """Imports and data, once per worker; the training itself starts with the first step."""
+        from vae.minibatches import PreparedData
+
+        self._datasets = datasets or {}
+        self._prepared: dict[tuple[Any, ...], PreparedData] = {}
+        self._job = config
+        self._training: Any = None
+        self._progress: Any = None
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next training; what the last one left unfinished is in its checkpoint."""
+        self.cleanup()
+        self._job = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Trains for PAUSE_SECONDS or to the next evaluation; the last report carries the record and the weights."""
+        try:
+            return self._step()
+        except Exception:
+            self._training = self._progress = None
+            return {"samples": 0, "done": True, "failure": traceback.format_exc()}
+
+    def _step(self) -> dict[str, Any]:
+        if self._training is None:
+            self._begin()
+        progress = next(self._progress)
+        result = self._training.result
+        if result is None:
+            return {"samples": progress.samples, "done": False}
+        from vae.checkpoint import encode_weights
+
+        facts = {name: given for name, given in asdict(result).items() if name != "weights"}
+        weights = encode_weights(result.weights, self._training.configuration)
+        if self._training.checkpoint is not None:
+            self._training.checkpoint.unlink(missing_ok=True)
+        self._training = self._progress = None
+        return {"samples": progress.samples, "done": True, "facts": json.dumps(facts), "weights": weights, "machine": socket.gethostname()}
+
+    def _begin(self) -> None:
+        from vae.configuration import TrainingConfiguration
+        from vae.minibatches import prepare
+        from vae.randomness import Seeds
+        from vae.training import Training
+
+        configuration = TrainingConfiguration.model_validate_json(self._job["configuration"])
+        key = (configuration.dataset, configuration.train_on_all, configuration.pixels, configuration.binarisation_seed)
+        if key not in self._prepared:
+            self._prepared = {key: prepare(self._datasets[configuration.dataset], configuration)}
+        checkpoint = Path(self._job["checkpoints"]) / f"{self._job['identity']}.safetensors"
+        seeds = Seeds(**json.loads(self._job["seeds"]))
+        self._training = Training(
+            configuration, seeds, self._prepared[key], device=self._job["device"], checkpoint=checkpoint, checkpoint_every_seconds=self._job["checkpoint_every_seconds"]
+        )
+        self._progress = self._training.run(PAUSE_SECONDS)
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Tune keeps no checkpoint of its own: the training's lies in the scratch folder."""
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """See save_checkpoint."""
+
+    def cleanup(self) -> None:
+        """Saves what is unfinished, so that the same command continues from here."""
+        if self._training is not None:
+            with contextlib.suppress(OSError):
+                self._training.save()
+        self._training = self._progress = None
+
+
+class _StudySearcher(Searcher):
+    """Adapts the protocol to Tune: hands out released trainings, None while a batch is incomplete, FINISHED at the end."""
+
+    def __init__(self, run: _Run) -> None:
+        super().__init__()
+        self._run = run
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        return self._run.suggest(trial_id)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        if error:
+            self._run.lost(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a study continues from its records."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: see save."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # the Tuner pickles its searcher, and restores nothing from it
+
+
+class _StudyCallback(tune.Callback):
+    """Takes each worker's last report out of Tune's hands before Tune keeps it."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+        self._run.report(trial.trial_id, result)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._run.observers.on_tick()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _WarmWorkers(FIFOScheduler):
+    """First in, first out; keeps as many idle workers warm as there are at all.
+
+    Tune keeps only as many idle actors as trials are staged, and would start a process (seconds) for a trial that the
+    protocol releases a moment later. The cache is private to Tune's controller; where it is gone, studies are only slower.
+    """
+
+    def __init__(self, num_workers: int) -> None:
+        super().__init__()
+        self._num_workers = num_workers
+        self._raised = False
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        cache = getattr(tune_controller, "_actor_cache", None)
+        if not self._raised and hasattr(cache, "increase_max"):
+            cache.increase_max(trial.placement_group_factory, self._num_workers)
+        self._raised = True
+        super().on_trial_add(tune_controller, trial)
+
+
+@dataclass
+class _Run:
+    """What searcher and callback share: the execution, the trainings that run, and whether to stop."""
+
+    execution: Execution
+    observers: Observers
+    study: str
+    job: dict[str, Any]
+    running: dict[str, tuple[Identity, PlannedTraining]] = field(default_factory=dict)
+    stopping: bool = False
+    error: Exception | None = None
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.stopping or self.error or self.execution.idle:
+            return str(Searcher.FINISHED)
+        released = self.execution.next()
+        if released is None:
+            return None
+        identity, planned = released
+        self.running[trial_id] = released
+        self.observers.on_start(planned)
+        configuration, seeds = planned.configuration.model_dump_json(), json.dumps(asdict(planned.seeds))
+        return self.job | {"identity": identity.hash, "configuration": configuration, "seeds": seeds}
+
+    def report(self, trial_id: str, result: dict[str, Any]) -> None:
+        """A worker's report; an exception here would end Tune's loop, so it is kept and raised after it."""
+        identity, planned = self.running[trial_id]
+        weights, facts, failure = result.pop("weights", None), result.pop("facts", None), result.pop("failure", None)
+        try:
+            if failure is not None:
+                self._give_up(trial_id, failure)
+            elif facts is None:
+                self.observers.on_progress(planned, result["samples"])
+            else:
+                record = record_of(identity, json.loads(facts), weights, trial_id, self.study, result["machine"])
+                del self.running[trial_id]
+                self.observers.on_record(record, weights)
+                self.execution.complete(record)
+                self.observers.on_complete(planned)
+        except Exception as error:
+            self.error = self.error or error
+
+    def lost(self, trial_id: str) -> None:
+        """A trial that Tune gave up, its worker having died too often."""
+        if trial_id in self.running:
+            self._give_up(trial_id, "the worker died; is memory short? Run the same command again, with fewer --num-cpus")
+
+    def _give_up(self, trial_id: str, message: str) -> None:
+        identity, planned = self.running.pop(trial_id)
+        self.observers.on_failure(planned, message)
+        self.execution.fail(identity.hash, message)
+
+    def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return self.stopping or self.error is not None
+
+
+class _WhenAsked(tune.Stopper):
+    """Stops every trial at its next report once a stop was asked for."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return not result.get("done") and self._run.should_stop(trial_id, result)
+
+    def stop_all(self) -> bool:
+        return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+@contextlib.contextmanager
+def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[int]:
+    """Ray, started here or joined at its address; yields the number of trainings that run at once. Raises LaunchError."""
+    os.environ.update({name: os.environ.get(name, given) for name, given in _QUIET.items()})
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "include_dashboard": False, "configure_logging": True}
+    if resources.address:
+        require_reachable(resources.address)
+        options = {"address": resources.address, "logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": {"py_modules": _code(plugins)}}
+    else:
+        options |= {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "_temp_dir": str(ray_temporary_folder())}
+    try:
+        ray.init(**options)
+    except Exception as error:
+        raise LaunchError(f"Ray cannot be {'reached at ' + resources.address if resources.address else 'started'}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+    try:
+        yield max(1, int(ray.cluster_resources().get("GPU" if resources.device == "cuda" else "CPU", 1)))
+    finally:
+        ray.shutdown()
+
+
+def ray_temporary_folder() -> Path:
+    """Ray's own folder for this user: on a shared machine everybody's /tmp/ray would be the first user's. Short, for its sockets."""
+    return Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
+
+
+def require_reachable(address: str, seconds: float = 5.0) -> None:
+    """Raises LaunchError unless something listens at a Ray address HOST:PORT; `auto` and ray:// are Ray's own to resolve."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address in ("auto", "local"):
+        return
+    if not colon or not host or not port.isdigit():
+        raise LaunchError(f"the Ray address {address!r} is not HOST:PORT, such as 10.0.0.5:6379, nor auto")
+    try:
+        socket.create_connection((host, int(port)), seconds).close()
+    except (OSError, OverflowError) as error:
+        raise LaunchError(f"nothing answers at the Ray address {address} ({error}); start Ray there with `ray start --head --port={port}`, or leave --address out") from error
+
+
+def _code(plugins: tuple[str, ...]) -> list[str]:
+    """What a cluster's nodes are sent: the packages vae and study, and the files of the user's plug-ins."""
+    import study
+    import vae
+
+    packages = [str(Path(next(iter(package.__path__)))) for package in (vae, study)]
+    return packages + sorted({str(plugin_source(name)) for name in plugins if is_plugin(name)})
+
+
+def run(
+    execution: Execution,
+    datasets: Mapping[str, Dataset],
+    observers: Observers,
+    *,
+    study: str,
+    folder: Path,
+    checkpoints: str,
+    num_workers: int,
+    resources: Resources,
+    checkpoint_every_seconds: float = 30.0,
+) -> bool:
+    """Runs all trainings that the execution releases; True at the end, False when it was stopped by SIGINT or SIGTERM.
+
+    `folder` is Tune's own, scratch; `checkpoints` a folder on each worker's machine. Raises what an observer raised.
+    """
+    job = {"checkpoints": checkpoints, "device": resources.device, "checkpoint_every_seconds": checkpoint_every_seconds}
+    state = _Run(execution, observers, study, job)
+    share = {"gpu": 1.0, "cpu": 1.0} if resources.device == "cuda" else {"cpu": 1.0}
+    trainable = tune.with_resources(tune.with_parameters(StudyTrainable, datasets=dict(datasets)), share)
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=TuneConfig(num_samples=-1, max_concurrent_trials=num_workers, reuse_actors=True, search_alg=_StudySearcher(state), scheduler=_WarmWorkers(num_workers)),
+        run_config=RunConfig(
+            name=f"{study}-{os.getpid()}",
+            storage_path=str(folder.absolute()),
+            verbose=0,
+            callbacks=[_StudyCallback(state)],
+            stop=_WhenAsked(state),
+            failure_config=FailureConfig(max_failures=2),
+            checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    with _stop_on_signals(state):
+        tuner.fit()
+    if state.error is not None:
+        raise state.error
+    return not state.stopping
+
+
+@contextlib.contextmanager
+def _stop_on_signals(state: _Run) -> Iterator[None]:
+    """The first SIGINT or SIGTERM stops every worker at its next report, checkpointed; a second one ends at once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: Any) -> None:
+        state.stopping = True
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    try:
+        for number in before:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+

@@ -1,0 +1,47 @@
+"""Where and with what a study was run: commit, versions, machine. Facts for the report; no result depends on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+_LIBRARIES = ("torch", "torchvision", "numpy", "ray", "optuna", "mlflow", "scipy", "statsmodels", "seaborn")
+
+
+def execution_facts(command: str) -> dict[str, str]:
+    """This execution's facts, as text by name."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": command,
+        "git_commit": git_commit(),
+        "versions": json.dumps({"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}),
+        "machine": json.dumps({"host": platform.node(), "system": platform.platform(), "processor": processor(), "num_cpus": os.cpu_count()}),
+    }
+
+
+def git_commit() -> str:
+    """The commit of the checkout that this code lies in, `-dirty` where it was changed; `unknown` outside of one."""
+    folder = Path(__file__).parent
+    try:
+        found = subprocess.run(["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def processor() -> str:
+    """The CPU's model name as the system tells it."""
+    if sys.platform == "linux":
+        try:
+            for line in Path("/proc/cpuinfo").read_text().splitlines():
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+        except OSError:
+            pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,147 @@
+"""Finished trainings on disk, one folder each, named by their identity: a folder that is there is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from study.identity import Identity
+from vae.checkpoint import write_atomically
+
+Outcome = Literal["finished", "diverged", "failed_to_learn"]
+
+_TRAINING = "training.json"
+WEIGHTS = "weights.safetensors"
+
+
+class EvaluationRecord(BaseModel):
+    """One point of the curve, as vae.training.Evaluation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int
+    seconds: float
+    timestamp_ms: int
+    metrics: dict[str, float]
+
+
+class Record(BaseModel):
+    """What a finished training leaves on disk; it alone decides that the training is complete.
+
+    `code_kept` is not part of it: set on a record that stands in for one of newer code, as its user asked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    identity: Identity
+    outcome: Outcome
+    evaluations: tuple[EvaluationRecord, ...]
+    num_parameters: int
+    seconds: float
+    started_ms: int
+    finished_ms: int
+    diverged_at_samples: int | None
+    trial: str
+    study: str
+    machine: str
+    weights_sha256: str
+    code_kept: bool = Field(False, exclude=True)
+
+    @property
+    def final_metrics(self) -> dict[str, float]:
+        """The metrics at the end of the budget; empty where the training diverged."""
+        return dict(self.evaluations[-1].metrics) if self.outcome != "diverged" and self.evaluations else {}
+
+
+class RecordsError(Exception):
+    """The records cannot be written; the message says why and how to go on."""
+
+
+class Records:
+    """The folder of finished trainings, shared by all studies under one outputs folder."""
+
+    def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
+        self._folder = folder
+        self._report = report
+        self._places_by_content: dict[str, list[Path]] | None = None
+
+    def path(self, identity_hash: str) -> Path:
+        """Where the training of that identity lies, or would."""
+        return self._folder / identity_hash
+
+    def get(self, identity: Identity) -> Record | None:
+        """The record of that training, its weights checked against their hash; None where it is not complete.
+
+        A damaged one is set aside under another name, with a line that says so.
+        """
+        return self._read(self.path(identity.hash))
+
+    def write(self, record: Record, weights: bytes) -> None:
+        """Adds a record: written beside its place, flushed, then renamed. Raises RecordsError when the disk refuses."""
+        place = self.path(record.identity.hash)
+        beside = self._folder / f".{record.identity.hash}.{os.getpid()}"
+        try:
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(parents=True)
+            write_atomically(beside / WEIGHTS, weights)
+            write_atomically(beside / _TRAINING, record.model_dump_json(indent=1).encode())
+            beside.rename(place)
+        except OSError as error:
+            shutil.rmtree(beside, ignore_errors=True)
+            if not place.exists():
+                raise RecordsError(f"a finished training could not be written to {place}: {error.strerror}. Make room or give another --outputs, then run the same command again.") from error
+
+    def same_but_for_code(self, identity: Identity) -> Record | None:
+        """An intact record that differs from `identity` in the code's digest alone, the newest where there are several."""
+        if self._places_by_content is None:
+            self._places_by_content = self._index()
+        others = [place for place in self._places_by_content.get(identity.hash_without_code, ()) if place.name != identity.hash]
+        found = [record for record in map(self._read, others) if record is not None]
+        return max(found, key=lambda record: record.finished_ms, default=None)
+
+    def _index(self) -> dict[str, list[Path]]:
+        places: defaultdict[str, list[Path]] = defaultdict(list)
+        for place in sorted(self._folder.glob("*")):
+            with contextlib.suppress(OSError, ValidationError):
+                record = Record.model_validate_json((place / _TRAINING).read_bytes())
+                places[record.identity.hash_without_code].append(place)
+        return places
+
+    def _read(self, place: Path) -> Record | None:
+        if not place.is_dir() or not place.name.isalnum():
+            return None
+        try:
+            record = Record.model_validate_json((place / _TRAINING).read_bytes())
+            intact = record.identity.hash == place.name and file_sha256(place / WEIGHTS) == record.weights_sha256
+        except (OSError, ValidationError):
+            intact = False
+        if intact:
+            return record
+        aside = place.with_name(f"{place.name}.damaged.{os.getpid()}")
+        place.rename(aside)
+        self._report(f"{place} is damaged; it was set aside as {aside.name} and will be trained again")
+        return None
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bytes_sha256(content: bytes) -> str:
+    """sha256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def record_of(identity: Identity, facts: dict[str, Any], weights: bytes, trial: str, study: str, machine: str) -> Record:
+    """The record of what a worker returned: `facts` are a vae.training.TrainingResult without its weights."""
+    return Record(identity=identity, weights_sha256=bytes_sha256(weights), trial=trial, study=study, machine=machine, **facts)

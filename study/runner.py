@@ -1,0 +1,251 @@
+"""One execution of a study from its file to its last record: data, records, tracking, Ray, started side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from study.cells import study_cells, training_configuration
+from study.display import Display
+from study.execution import Execution, num_trainings
+from study.identity import Identity, training_identity
+from study.protocol import PlannedTraining
+from study.provenance import execution_facts
+from study.records import Record, Records
+from study.spec import Study
+from vae.data import Dataset, load_dataset
+
+if TYPE_CHECKING:
+    from study.tracking import Tracker
+
+CodeChanged = Literal["retrain", "keep"]
+Report = Callable[[str], None]
+
+
+class RequestError(Exception):
+    """The request cannot be met as it stands: exit status 2."""
+
+
+class StudyError(Exception):
+    """The study could not be finished; the message says how to go on: exit status 1."""
+
+
+class StoppedError(Exception):
+    """The study was stopped by a signal, checkpointed: exit status 130."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a study is run; nothing here changes a result but the kind of device."""
+
+    outputs: Path
+    tracking_uri: str
+    address: str | None = None
+    num_cpus: int | None = None
+    num_gpus: int | None = None
+    code_changed: CodeChanged | None = None
+    checkpoint_every_seconds: float = 30.0
+    command: str = ""
+
+    @property
+    def device(self) -> str:
+        """cuda where GPUs were asked for, else cpu."""
+        return "cuda" if self.num_gpus else "cpu"
+
+
+def load_datasets(study: Study, cache: Path, report: Report) -> dict[str, Dataset]:
+    """Every dataset that a cell of the study names. Raises DataError."""
+    names = dict.fromkeys(training_configuration(study, cell, "confirm", {}).dataset for cell in study_cells(study))
+    return {name: load_dataset(name, cache, report) for name in names}
+
+
+def replay(study: Study, datasets: dict[str, Dataset], records: Records, options: Options) -> Execution:
+    """The execution as far as records take it. Raises RequestError when the code has changed since they were made and nobody said what to do."""
+
+    def identify(planned: PlannedTraining) -> Identity:
+        return training_identity(planned.configuration, planned.seeds, datasets[planned.configuration.dataset].sha256, options.device)
+
+    def keep(identity: Identity) -> Record | None:
+        record = records.get(identity) or records.same_but_for_code(identity)
+        return record and record.model_copy(update={"code_kept": record.identity != identity})
+
+    if options.code_changed == "keep":
+        return Execution(study, identify, keep)
+    execution = Execution(study, identify, records.get)
+    if options.code_changed is None and not execution.finished:
+        _require_same_code(Execution(study, identify, keep))
+    return execution
+
+
+def _require_same_code(kept: Execution) -> None:
+    num_kept = sum(record.code_kept for _, record in kept.drain())
+    if num_kept:
+        raise RequestError(
+            f"the code in vae/ (or a plug-in) has changed since {num_kept} of this study's trainings were made. "
+            "Say --code-changed=retrain to train them again, or --code-changed=keep to use them as they are; the report marks kept ones."
+        )
+
+
+def run_study(study: Study, options: Options, report: Report = print) -> Execution:
+    """Runs what the study asks for and no record answers; returns the finished execution.
+
+    Raises RequestError, StudyError, StoppedError, and DataError, TrackingError, LaunchError, RecordsError of its parts.
+    """
+    _require_device(options)
+    with _only_one(study, options.outputs), ThreadPoolExecutor(1) as background:
+        records = Records(options.outputs / "trainings", report)
+        opening = background.submit(_open_tracker, study, options, records, report)
+        execution = replay(study, datasets := load_datasets(study, options.outputs / "data", report), records, options)
+        display = Display(study, num_trainings(study))
+        display.found(execution.num_replayed)
+        if execution.idle:
+            with _tracked(opening, options, execution, display):
+                pass
+        else:
+            _train(study, options, execution, datasets, records, opening, display)
+    _require_finished(execution)
+    return execution
+
+
+def _train(study: Study, options: Options, execution: Execution, datasets: dict[str, Dataset], records: Records, opening: Future[Tracker], display: Display) -> None:
+    """Runs the released trainings on Ray until the execution is idle."""
+    from study.launch import Observers, Resources, cluster, run
+
+    resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device)
+    with cluster(resources, _plugins(study)) as num_workers, _tracked(opening, options, execution, display) as forward:
+
+        def keep(record: Record, weights: bytes) -> None:
+            records.write(record, weights)
+
+        def completed(planned: PlannedTraining) -> None:
+            display.trained(planned)
+            forward()
+
+        observers = Observers(display.started, display.progressed, keep, completed, display.failed, display.tick)
+        with display:
+            went_through = run(
+                execution,
+                datasets,
+                observers,
+                study=study.name,
+                folder=options.outputs / "ray",
+                checkpoints=_checkpoint_folder(options),
+                num_workers=num_workers,
+                resources=resources,
+                checkpoint_every_seconds=options.checkpoint_every_seconds,
+            )
+        if not went_through:
+            raise StoppedError("stopped; everything finished is kept and what was under way is checkpointed. The same command continues.")
+
+
+@contextlib.contextmanager
+def _tracked(opening: Future[Tracker], options: Options, execution: Execution, display: Display) -> Iterator[Callable[[], None]]:
+    """The tracker while the study runs; yields the function that passes on what is done. At the end waits for what is still to be written."""
+    tracker = opening.result()
+    tracker.begin(execution_facts(options.command))
+
+    def forward() -> None:
+        for planned, record in execution.drain():
+            tracker.add(planned, record)
+            display.done(planned, record)
+
+    try:
+        forward()
+        yield forward
+    finally:
+        for failure in execution.failures:
+            tracker.log_failure(failure.planned, failure.message)
+        left_over = tracker.close(complete=execution.finished)
+    if left_over:
+        raise StudyError(left_over)
+
+
+def _open_tracker(study: Study, options: Options, records: Records, report: Report) -> Tracker:
+    from study.tracking import Tracker  # imports mlflow, which takes seconds
+
+    local = options.tracking_uri.startswith("sqlite:")
+    artifacts = options.outputs / "artifacts" if local else None
+    return Tracker(options.tracking_uri, study, artifacts=artifacts, place=lambda record: records.path(record.identity.hash), report=report)
+
+
+def _require_finished(execution: Execution) -> None:
+    if execution.finished:
+        return
+    first = execution.failures[0]
+    last_line = first.message.strip().splitlines()[-1]
+    raise StudyError(
+        f"{len(execution.failures)} trainings failed; the first: {first.planned.title}: {last_line}\n"
+        "The whole traceback is in its MLflow run (failure.txt). Everything else is kept; after mending the cause the same command continues."
+    )
+
+
+def _require_device(options: Options) -> None:
+    if options.device == "cuda" and not torch.cuda.is_available() and not options.address:
+        raise RequestError(f"--num-gpus {options.num_gpus}: torch {torch.__version__} sees no GPU on this machine; leave it out to train on the CPU")
+    cores = os.cpu_count() or 1
+    if options.num_cpus is not None and not options.address and options.num_cpus > cores:
+        raise RequestError(f"--num-cpus {options.num_cpus}: this machine has {cores}; more trainings at once than cores would only slow each other")
+
+
+@contextlib.contextmanager
+def _only_one(study: Study, outputs: Path) -> Iterator[None]:
+    """Holds the study's lock in this outputs folder, so that two executions never run the same study side by side."""
+    path = outputs / "locks" / f"{study.name}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise StudyError(f"the outputs folder {outputs} cannot be written: {error.strerror}; give another with --outputs (OUTPUTS= with make)") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise StudyError(f"the study {study.name!r} is already running in {outputs} ({file.read().strip()}); wait for it, or stop it and run the same command again") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} of {_user()}")
+        file.flush()
+        yield
+
+
+def is_running(study: Study, outputs: Path) -> bool:
+    """Whether another process runs the study in this outputs folder now."""
+    path = outputs / "locks" / f"{study.name}.lock"
+    if not path.exists():
+        return False
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _checkpoint_folder(options: Options) -> str:
+    """Where workers checkpoint: in the outputs folder here, in each node's own temporary folder on a cluster."""
+    if options.address:
+        return str(Path(tempfile.gettempdir()) / f"vae-study-{os.getuid()}" / "checkpoints")
+    return str((options.outputs / "checkpoints").absolute())
+
+
+def _plugins(study: Study) -> tuple[str, ...]:
+    """The names in dataset, model and optimizer of every cell: those that are module:attribute go to a cluster's nodes."""
+    configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
+    return tuple(dict.fromkeys(name for each in configurations for name in (each.dataset, each.model, each.optimizer)))

@@ -1,0 +1,164 @@
+"""What a study file may say. The models are the documentation: every field has its meaning and its range.
+
+Numbers, true/false and text are never turned into one another: `"5"` is not 5 and `true` is not 1. The one exception is a
+whole number written as a float, so that `1e6` samples can be said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, Tag, model_validator
+
+Level = int | float | bool | str
+Sampler = Literal["tpe", "qmc", "random", "grid", "cmaes", "gp"]
+Objective = Literal["validation/lower_bound", "train/lower_bound"]
+Metric = Literal["test/lower_bound", "validation/lower_bound", "train/lower_bound"]
+SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+def same_level(one: Level, other: Level) -> bool:
+    """Whether two levels are the same: 1 and 1.0 are, 1 and true are not, 1 and "1" are not."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _one_level(given: object) -> object:
+    if isinstance(given, (bool, int, float, str)):
+        return given
+    raise ValueError("it must be a number, true, false or text")
+
+
+def _whole(given: object) -> object:
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+OneLevel = Annotated[Level, BeforeValidator(_one_level)]
+Count = Annotated[int, Strict(), BeforeValidator(_whole)]
+Number = Annotated[float, Strict()]
+Switch = Annotated[bool, Strict()]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Range(_Part):
+    """Numbers from low to high, both possible."""
+
+    low: Number = Field(description="The smallest number proposed.")
+    high: Number = Field(description="The largest number proposed; above low.")
+    log: Switch = Field(False, description="Spread the proposals over the logarithm; low must then be positive.")
+    integer: Switch = Field(False, description="Whole numbers only.")
+
+    @model_validator(mode="after")
+    def _upright(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"the range is upside down or empty: low {self.low:g}, high {self.high:g}; low must be below high")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a log range needs a positive low; got {self.low:g}")
+        if self.integer and not (self.low.is_integer() and self.high.is_integer()):
+            raise ValueError(f"an integer range needs whole ends; got {self.low:g} and {self.high:g}")
+        return self
+
+
+class Choices(_Part):
+    """One of the values listed."""
+
+    choices: tuple[OneLevel, ...] = Field(min_length=1, description="The values proposed, each once in a grid.")
+
+    @model_validator(mode="after")
+    def _no_duplicates(self) -> Self:
+        repeated = repeated_level(self.choices)
+        if repeated is not None:
+            raise ValueError(f"{repeated!r} is listed twice; every choice stands once")
+        return self
+
+
+def repeated_level(levels: tuple[Level, ...]) -> Level | None:
+    """The first level that stands a second time, if one does."""
+    return next((level for i, level in enumerate(levels) if any(same_level(level, earlier) for earlier in levels[:i])), None)
+
+
+def _kind_of_distribution(given: object) -> str | None:
+    if isinstance(given, Choices) or (isinstance(given, Mapping) and "choices" in given):
+        return "choices"
+    return "range" if isinstance(given, (Range, Mapping)) else None
+
+
+Distribution = Range | Choices
+OneDistribution = Annotated[Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_kind_of_distribution)]
+
+
+class Space(_Part):
+    """Nuisance hyperparameters that are searched in every cell whose levels match `when`."""
+
+    when: dict[str, OneLevel] = Field(default_factory=dict, description="Levels that a cell must have; empty for every cell.")
+    hyperparameters: dict[str, OneDistribution] = Field(min_length=1, description="A distribution for each hyperparameter searched: {low, high, log, integer} or {choices: [...]}.")
+
+
+class NamedCell(_Part):
+    """A cell beside the grid of factors: a control."""
+
+    name: SafeName = Field(description="What reports call it.")
+    levels: dict[str, OneLevel] = Field(
+        min_length=1, description="A level of every factor, listed there or not, and any further field of the training that it sets otherwise than the study."
+    )
+
+
+class Cells(_Part):
+    """Cells that the grid of factors lacks, and those that it has and the study does not want."""
+
+    add: tuple[NamedCell, ...] = Field((), description="Named cells beside the grid.")
+    exclude: tuple[dict[str, OneLevel], ...] = Field((), description="Each excludes every cell of the grid that has all the levels it names.")
+
+
+class Search(_Part):
+    """The search phase: the same number of proposals in every cell, judged on the tuning seeds."""
+
+    sampler: Sampler = Field("tpe", description="Who proposes: one Optuna sampler per cell.")
+    num_proposals: Count = Field(ge=1, le=10_000, description="Proposals per cell.")
+    round_size: Count = Field(2, ge=1, description="Proposals made before any of them is told; a constant, so that the number of cores changes nothing.")
+    num_tuning_seeds: Count = Field(1, ge=1, le=1_000, description="Trainings per proposal; the objective is their mean.")
+    objective: Objective = Field("validation/lower_bound", description="What is maximised, at the end of the budget.")
+    budget_samples: Count | None = Field(None, ge=1, description="Training samples per proposal; by default the training's own budget. A shorter one favours fast starters.")
+    num_evaluations: Count | None = Field(
+        None, ge=1, le=100_000, description="How often a proposal's bounds are measured; by default as often as in training. The last time decides."
+    )
+    spaces: tuple[Space, ...] = Field(min_length=1, description="What is searched, by cell; where two spaces of a cell name the same hyperparameter, the later one holds.")
+
+
+class Confirm(_Part):
+    """The confirm phase: each cell's winner on fresh seeds, the same in every cell."""
+
+    num_reporting_seeds: Count = Field(ge=1, le=10_000, description="Trainings per cell; cells are paired by seed.")
+    num_runners_up: Count = Field(0, ge=0, le=10, description="Further proposals of each cell trained as a sensitivity line; never promoted.")
+
+
+class Claim(_Part):
+    """A comparison declared before anything runs: is `level` better than `baseline`?"""
+
+    name: SafeName = Field(description="What reports call it.")
+    factor: str = Field(description="The factor that is compared; or `cell`, to compare two whole cells by name or label, such as a control.")
+    level: OneLevel = Field(description="The level that may be better.")
+    baseline: OneLevel = Field(description="The level that it is compared with.")
+    at: dict[str, OneLevel] = Field(default_factory=dict, description="Levels of other factors at which it is made; over those left out it is averaged within each seed.")
+    primary: Switch = Field(False, description="The one claim that the study was made for; the others are descriptive.")
+
+
+class Study(_Part):
+    """Everything that one study file asks for."""
+
+    name: SafeName = Field(description="The study's name: the MLflow experiment, the report's folder.")
+    question: str = Field(min_length=1, description="What the study is to answer, in words.")
+    description: str = Field("", description="What a reader should know beside the question.")
+    seed: Count = Field(0, ge=0, lt=2**63, description="The root of the seed tree.")
+    training: dict[str, Any] = Field(default_factory=dict, description="Fields fixed in every training.")
+    factors: dict[str, tuple[OneLevel, ...]] = Field(default_factory=dict, description="Scientific hyperparameters and the levels compared.")
+    cells: Cells = Field(Cells(), description="Cells beside the grid of factors, and those that it should not have.")
+    search: Search | None = Field(None, description="Left out: nothing is tuned, every cell is trained as it stands.")
+    confirm: Confirm = Field(description="How the winners are trained again, on fresh seeds.")
+    claims: tuple[Claim, ...] = Field((), description="The comparisons that the study was made for.")
+    metric: Metric = Field("test/lower_bound", description="What is compared, at the end of the budget, per reporting seed.")
+    equivalence_margin_nats: Number = Field(0.5, gt=0, description="Differences smaller than this do not matter: the region of practical equivalence.")
+    confidence: Number = Field(0.95, gt=0.5, lt=1, description="Coverage of every interval.")

@@ -1,0 +1,279 @@
+"""MLflow as a projection of the records: one writer, batched, idempotent. The only module of study that imports mlflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+for _name, _given in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}.items():
+    os.environ.setdefault(_name, _given)  # read by mlflow at import
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from study.protocol import PlannedTraining
+from study.records import WEIGHTS, Record
+from study.spec import Study
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+
+_BATCH = 900
+"""Metrics in one call; the server takes at most 1,000."""
+
+_RETRY_SECONDS = 5.0
+
+
+class TrackingError(Exception):
+    """MLflow cannot be reached or refuses; the message says what to do."""
+
+
+def local_tracking_uri(outputs: Path) -> str:
+    """The default store: one SQLite file in the outputs folder."""
+    return f"sqlite:///{(outputs / 'mlflow.db').absolute()}"
+
+
+class Tracker:
+    """Writes one study into MLflow, from a thread of its own, so that trainings never wait for it.
+
+    What cannot be written while the server is away is written later; the records on disk are the queue, and another run of the
+    study writes what is still missing. Every point carries its original time, so that writing again adds nothing.
+    """
+
+    def __init__(self, uri: str, study: Study, *, artifacts: Path | None, place: Callable[[Record], Path], report: Callable[[str], None] = print) -> None:
+        self._uri = uri
+        self._study = study
+        self._place = place
+        self._report = report
+        self._queue: queue.SimpleQueue[tuple[PlannedTraining, Record] | None] = queue.SimpleQueue()
+        self._error: str | None = None
+        self._wanted: set[str] = set()
+        self._client, self._experiment_id = self._open(artifacts)
+        self._runs = self._existing_runs()
+        self.parent_run_id = self._find_or_create_parent()
+        self._thread = threading.Thread(target=self._work, name="mlflow writer", daemon=True)
+        self._thread.start()
+
+    def begin(self, execution: Mapping[str, Any]) -> None:
+        """Marks the parent run as running again, and lists this execution (time, machine, versions, commit) on it."""
+        parent = self._client.get_run(self.parent_run_id)
+        listed = json.loads(parent.data.tags.get("executions", "[]"))[-19:]
+        tags = {
+            "kind": "study",
+            "study": self._study.name,
+            "executions": json.dumps([*listed, dict(execution)]),
+            "mlflow.note.content": _note(self._study),
+            **{name: str(given) for name, given in execution.items()},
+        }
+        self._client.log_batch(self.parent_run_id, tags=[RunTag(name, given) for name, given in tags.items()])
+        self._client.update_run(self.parent_run_id, status="RUNNING")
+        self._client.log_dict(self.parent_run_id, self._study.model_dump(mode="json"), "study/study.json")
+
+    def add(self, planned: PlannedTraining, record: Record) -> None:
+        """Queues a finished training; returns at once."""
+        self._wanted.add(_run_key(planned, record.identity.hash))
+        self._queue.put((planned, record))
+
+    def close(self, complete: bool, seconds: float = 60.0) -> str | None:
+        """Waits until all that was added is written, and ends the parent run; a message where MLflow did not take it all."""
+        self._queue.put(None)
+        self._thread.join(seconds)
+        if self._thread.is_alive() or self._error:
+            return f"MLflow at {self._uri} did not take everything ({self._error or 'too slow'}); nothing is lost: run the same command again when it answers"
+        try:
+            if complete:
+                self._mark_superseded()
+            self._client.set_terminated(self.parent_run_id, "FINISHED" if complete else "KILLED")
+        except Exception as error:
+            return f"MLflow at {self._uri}: {_first_line(error)}; run the same command again when it answers"
+        return None
+
+    def _open(self, artifacts: Path | None) -> tuple[MlflowClient, str]:
+        if self._uri.startswith("sqlite:///"):
+            _prepare_sqlite(Path(self._uri.removeprefix("sqlite:///")))
+        try:
+            client = MlflowClient(self._uri)
+            experiment = client.get_experiment_by_name(self._study.name)
+            if experiment is None:
+                location = artifacts.absolute().as_uri() if artifacts else None
+                return client, client.create_experiment(self._study.name, location)
+        except (MlflowException, OSError, ValueError) as error:
+            raise TrackingError(f"MLflow at {self._uri} cannot be used: {_first_line(error)}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)") from error
+        self._require_active(experiment)
+        return client, experiment.experiment_id
+
+    def _require_active(self, experiment: Experiment) -> None:
+        if experiment.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the MLflow experiment {self._study.name!r} was deleted; restore it with `mlflow experiments restore --experiment-id {experiment.experiment_id}`, or give the study another name"
+            )
+
+    def _existing_runs(self) -> dict[str, Run]:
+        """The trainings that MLflow has already, by their key; of two with the same key the finished one."""
+        found: dict[str, Run] = {}
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment_id], "tags.kind = 'training'", page_token=token)
+            for run in page:
+                key = run.data.tags.get("key", "")
+                if key not in found or run.info.status == "FINISHED":
+                    found[key] = run
+            token = page.token
+            if not token:
+                return found
+
+    def _find_or_create_parent(self) -> str:
+        found = list(self._client.search_runs([self._experiment_id], "tags.kind = 'study'", order_by=["attributes.start_time ASC"], max_results=1))
+        if found:
+            return str(found[0].info.run_id)
+        return str(self._client.create_run(self._experiment_id, tags={"kind": "study", "study": self._study.name}, run_name=self._study.name).info.run_id)
+
+    def _work(self) -> None:
+        """Writes what is queued, in order; while the server is away it tries again, until the end of the study."""
+        pending: list[tuple[PlannedTraining, Record]] = []
+        closing_down = False
+        while not (closing_down and (not pending or self._error)):
+            with suppress(queue.Empty):
+                item = self._queue.get(timeout=_RETRY_SECONDS if pending else None)
+                closing_down = closing_down or item is None
+                pending += [item] if item is not None else []
+                while not self._queue.empty():
+                    item = self._queue.get()
+                    closing_down = closing_down or item is None
+                    pending += [item] if item is not None else []
+            pending = self._write_pending(pending)
+
+    def _write_pending(self, pending: list[tuple[PlannedTraining, Record]]) -> list[tuple[PlannedTraining, Record]]:
+        while pending:
+            try:
+                self._write(*pending[0])
+            except Exception as error:
+                if self._error is None:
+                    self._report(f"MLflow does not take results at present ({_first_line(error)}); they are kept and written later")
+                self._error = _first_line(error)
+                return pending
+            if self._error is not None:
+                self._report("MLflow takes results again")
+            self._error = None
+            pending = pending[1:]
+        return pending
+
+    def _write(self, planned: PlannedTraining, record: Record) -> None:
+        """One training as one nested run; does nothing for one that is there, and completes one that is there in part."""
+        key = _run_key(planned, record.identity.hash)
+        run = self._runs.get(key)
+        if run is not None and run.info.status == "FINISHED":
+            if run.data.tags.get("superseded") == "true":
+                self._client.set_tag(run.info.run_id, "superseded", "false")
+            return
+        if run is None:
+            tags = self._tags(planned, record) | {"key": key}
+            run = self._client.create_run(self._experiment_id, start_time=record.started_ms, tags=tags, run_name=planned.title)
+            self._runs[key] = run
+        run_id = run.info.run_id
+        metrics = _metrics(record)
+        params = [Param(name, _param_text(given)) for name, given in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()]
+        self._client.log_batch(run_id, metrics=metrics[:_BATCH], params=params)
+        for start in range(_BATCH, len(metrics), _BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+        self._client.log_artifact(run_id, str(self._place(record) / WEIGHTS))
+        self._client.set_terminated(run_id, "FINISHED", record.finished_ms)
+        self._runs[key] = self._client.get_run(run_id)
+
+    def _tags(self, planned: PlannedTraining, record: Record) -> dict[str, str]:
+        tags = {
+            "mlflow.parentRunId": self.parent_run_id,
+            "kind": "training",
+            "phase": planned.phase,
+            "cell": planned.cell.label,
+            "proposal": _or_none(planned.proposal),
+            "rank": _or_none(planned.rank),
+            "seed": str(planned.replicate),
+            "outcome": record.outcome,
+            "identity": record.identity.hash,
+            "trial": record.trial,
+            "machine": record.machine,
+        }
+        if planned.cell.name:
+            tags["cell_name"] = planned.cell.name
+        if record.study != self._study.name:
+            tags["reused_from"] = record.study
+        if record.code_kept:
+            tags["code_kept"] = "true"
+        return tags
+
+    def _mark_superseded(self) -> None:
+        """Tags the runs of an earlier version of the study file that this one does not ask for, so that reports leave them out."""
+        for key, run in self._runs.items():
+            if key not in self._wanted and run.data.tags.get("superseded") != "true":
+                self._client.set_tag(run.info.run_id, "superseded", "true")
+
+    def log_failure(self, planned: PlannedTraining, message: str) -> None:
+        """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the next run of the study."""
+        with suppress(MlflowException, OSError):
+            tags = {"mlflow.parentRunId": self.parent_run_id, "kind": "training", "phase": planned.phase, "cell": planned.cell.label, "seed": str(planned.replicate)}
+            tags |= {"proposal": _or_none(planned.proposal), "rank": _or_none(planned.rank), "outcome": "failed", "superseded": "true"}
+            run = self._client.create_run(self._experiment_id, tags=tags, run_name=planned.title)
+            self._client.log_text(run.info.run_id, message, "failure.txt")
+            self._client.set_terminated(run.info.run_id, "FAILED")
+
+
+def _run_key(planned: PlannedTraining, identity_hash: str) -> str:
+    """What makes a nested run unique: a training and its place in the study."""
+    return f"{planned.place}|{identity_hash}"
+
+
+def _or_none(number: int | None) -> str:
+    return "none" if number is None else str(number)
+
+
+def _param_text(given: Any) -> str:
+    return json.dumps(given) if isinstance(given, (list, dict, bool)) or given is None else str(given)
+
+
+def _metrics(record: Record) -> list[Metric]:
+    """Every point of the curve with the time at which it was measured."""
+    points = [
+        Metric(name, nats, evaluation.timestamp_ms, evaluation.samples)
+        for evaluation in record.evaluations
+        for name, nats in [*evaluation.metrics.items(), ("seconds", evaluation.seconds)]
+    ]
+    if record.diverged_at_samples is not None:
+        points.append(Metric("diverged_at_samples", record.diverged_at_samples, record.finished_ms, record.diverged_at_samples))
+    return points
+
+
+def _prepare_sqlite(path: Path) -> None:
+    """Makes the folder and sets the write-ahead log, which makes writing a third cheaper and lets the UI read meanwhile."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=10)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except (OSError, sqlite3.Error) as error:
+        raise TrackingError(f"the MLflow database {path} cannot be opened: {error}") from error
+
+
+def _note(study: Study) -> str:
+    factors = "; ".join(f"{name}: {', '.join(map(str, levels))}" for name, levels in study.factors.items())
+    phases = f"{study.search.num_proposals} proposals per cell by {study.search.sampler}, then " if study.search else ""
+    return f"**{study.question}**\n\n{study.description}\n\nFactors: {factors or 'none'}.\n\n{phases}{study.confirm.num_reporting_seeds} reporting seeds per cell."
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:300]}" if text else type(error).__name__
+

@@ -1,0 +1,154 @@
+"""YAML text -> plain data, with the line of every field, read as a person means it.
+
+YAML 1.1 has traps that this reader does not have: `1e-3` is a number, `no` and `on` are text (true and false are written
+so), `010` is ten, `1:30` and dates are text, a key that stands twice is an error, aliases cannot blow a small file up.
+Nothing in a file can make an object of any other kind than mapping, list, text, number, true/false and null.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import yaml
+
+Path = tuple[str | int, ...]
+
+MAX_CHARACTERS = 200_000
+MAX_VALUES = 20_000
+MAX_DEPTH = 20
+
+
+class YamlFault(ValueError):
+    """Text that cannot be read: why, and at which line (from 1), where that is known."""
+
+    def __init__(self, text: str, line: int | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a YAML text holds, and the line (from 1) on which every value begins, by its path."""
+
+    content: Any
+    lines: dict[Path, int]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's parser with the scalars of YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+
+_SCALARS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("int", r"[-+]?[0-9][0-9_]*", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+)
+
+for _name, _pattern, _first in _SCALARS:
+    _characters = ["" if character == "\0" else character for character in _first]
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})\Z"), _characters)
+
+
+def read_yaml(text: str) -> Document:
+    """The one document in `text`; raises YamlFault with the line at fault."""
+    if len(text) > MAX_CHARACTERS:
+        raise YamlFault(f"holds {len(text):,} characters; at most {MAX_CHARACTERS:,} are read. Is it the right file?")
+    try:
+        root = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        raise YamlFault(_syntax_message(error), _line_of(error)) from None
+    except yaml.reader.ReaderError as error:
+        shown = f"U+{ord(error.character):04X}" if isinstance(error.character, str) else f"{error.character:#x}"
+        raise YamlFault(f"holds the character {shown}, which YAML does not allow; is it a text file?", text.count("\n", 0, error.position) + 1) from None
+    except yaml.YAMLError as error:
+        raise YamlFault(f"is not YAML: {error}") from None
+    except RecursionError:
+        raise YamlFault(f"is nested more than {MAX_DEPTH} deep") from None
+    reading = _Reading()
+    content = None if root is None else reading.value(root, ())
+    return Document(content, reading.lines)
+
+
+def read_value(text: str) -> Any:
+    """The value that a short text means in YAML, as in `field=value`; raises YamlFault."""
+    return read_yaml(text).content
+
+
+@dataclass
+class _Reading:
+    """The walk from YAML's nodes to plain data; counts what it has made, so that aliases cannot multiply without end."""
+
+    lines: dict[Path, int] = field(default_factory=dict)
+    num_values: int = 0
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        line = node.start_mark.line + 1
+        self.num_values += 1
+        if self.num_values > MAX_VALUES:
+            raise YamlFault(f"holds more than {MAX_VALUES:,} values once its aliases (*name) are written out", line)
+        if len(path) > MAX_DEPTH:
+            raise YamlFault(f"is nested more than {MAX_DEPTH} deep", line)
+        self.lines.setdefault(path, line)
+        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+            return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node, line)
+        raise YamlFault(f"the tag {node.tag} is not read; write plain mappings, lists, text and numbers", line)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise YamlFault("a key is a list or a mapping; every key must be text", line)
+            key = str(key_node.value)
+            if key in found:
+                raise YamlFault(f"the key {key!r} stands twice in the same mapping; its first place is line {self.lines[(*path, key)]}", line)
+            self.lines[(*path, key)] = line
+            found[key] = self.value(value_node, (*path, key))
+        return found
+
+
+def _scalar(node: yaml.ScalarNode, line: int) -> str | int | float | bool | None:
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    text = str(node.value)
+    if kind == "str":
+        return text
+    pattern = next((pattern for name, pattern, _ in _SCALARS if name == kind), None)
+    if pattern is None or not re.fullmatch(pattern, text):
+        raise YamlFault(f"{text!r} cannot be read as {node.tag}; leave the tag out", line)
+    if kind == "null":
+        return None
+    return text.lower() == "true" if kind == "bool" else _number(text.replace("_", ""), kind, line)
+
+
+def _number(digits: str, kind: str, line: int) -> int | float:
+    if len(digits) > 40 or "inf" in digits.lower() or "nan" in digits.lower() or not math.isfinite(float(digits)):
+        raise YamlFault(f"{digits[:40]} is not a finite number that can be used here", line)
+    return int(digits) if kind == "int" else float(digits)
+
+
+def _line_of(error: yaml.MarkedYAMLError) -> int | None:
+    mark = error.problem_mark or error.context_mark
+    return None if mark is None else mark.line + 1
+
+
+def _syntax_message(error: yaml.MarkedYAMLError) -> str:
+    problem = str(error.problem or "").replace("\n", " ")
+    if "cannot start any token" in problem and "\\t" in problem:
+        return "is not YAML: a tab stands where YAML wants spaces; indent with spaces"
+    context, began = error.context, error.context_mark
+    if not context:
+        return f"is not YAML: {problem}.{' A value with a colon in it needs quotes.' if 'mapping values' in problem else ''}"
+    elsewhere = began is not None and error.problem_mark is not None and began.line != error.problem_mark.line
+    where = f" that began on line {began.line + 1}" if elsewhere and began is not None else ""
+    return f"is not YAML: {context}{where}, {problem}"

@@ -1,0 +1,138 @@
+"""`python -m vae train`: one training from the command line, without Ray, Optuna or MLflow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from pydantic import ValidationError
+
+from vae.configuration import TrainingConfiguration
+from vae.nearest import unknown_name_message
+from vae.optimizers import OPTIMIZERS, hyperparameters_of
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}\nSee python -m vae train --help.", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m vae", description="Train one VAE.", allow_abbrev=False)
+    train = parser.add_subparsers(dest="command", required=True, parser_class=_Parser).add_parser(
+        "train", help="train one model and measure its bounds", description="Trains one model on one CPU thread; the same options give the same bits.", allow_abbrev=False
+    )
+    for name, field in TrainingConfiguration.model_fields.items():
+        if name not in ("optimizer_arguments", "model_arguments"):
+            default = "" if field.is_required() or field.default is None else f" [{field.default}]"
+            train.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="X", help=f"{field.description}{default}".replace("%", "%%"))
+    train.add_argument("--seed", type=int, default=0, help="The root of the training's random streams. [0]")
+    train.add_argument("--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]")
+    train.add_argument("--output", type=Path, help="A folder for weights.safetensors, training.json and the checkpoint to continue from.")
+    train.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU. [cpu]")
+    own = ", ".join(f"{name}: {', '.join(f'--{h}'.replace('_', '-') for h in hyperparameters_of(name))}" for name in OPTIMIZERS)
+    train.epilog = f"Each optimizer's own hyperparameters are options too: {own}."
+    return parser
+
+
+def _further_arguments(rest: Sequence[str]) -> dict[str, str]:
+    """--name value and --name=value pairs that are no option of the parser: the optimizer's or the model's own."""
+    further: dict[str, str] = {}
+    words = iter(rest)
+    for word in words:
+        if not word.startswith("--"):
+            raise ValueError(f"unexpected argument {word!r}")
+        name, has_given, given = word[2:].partition("=")
+        if not has_given:
+            given = next(words, "")
+        further[name.replace("-", "_")] = given
+    return further
+
+
+def parse_configuration(options: dict[str, str]) -> TrainingConfiguration:
+    """The configuration that options say, each read as YAML; raises ValueError or ValidationError."""
+    return TrainingConfiguration.from_flat({name: _scalar(given) for name, given in options.items()})
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        return text if ":" not in text or " " in text else text
+
+
+def explain(error: ValidationError) -> str:
+    """One line per fault: the field, what was given, the rule."""
+    lines = []
+    for fault in error.errors():
+        field = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{field}: got {fault['input']!r}: {message}" if field else message)
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0, or 1 when the training diverged or its data cannot be had, or 2 for a wrong request."""
+    options, rest = _parser().parse_known_args(arguments)
+    named = {name: given for name, given in vars(options).items() if name in TrainingConfiguration.model_fields and given is not None}
+    try:
+        configuration = parse_configuration(named | _further_arguments(rest))
+    except ValidationError as error:
+        return _refuse(explain(error))
+    except ValueError as error:
+        return _refuse(str(error))
+    return _train(configuration, options)
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def _train(configuration: TrainingConfiguration, options: argparse.Namespace) -> int:
+    import torch
+
+    from vae.checkpoint import encode_weights, write_atomically
+    from vae.data import DataError, load_dataset
+    from vae.minibatches import prepare
+    from vae.randomness import Seeds
+    from vae.training import Training
+
+    if options.device not in ("cpu", "cuda") or (options.device == "cuda" and not torch.cuda.is_available()):
+        have = "cpu, cuda" if torch.cuda.is_available() else "cpu (torch sees no GPU here)"
+        return _refuse(f"--device {options.device}: {unknown_name_message(options.device, ['cpu', 'cuda'], 'a device')} Here: {have}.")
+    try:
+        dataset = load_dataset(configuration.dataset, options.data)
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    checkpoint = options.output / "checkpoint.safetensors" if options.output else None
+    training = Training(configuration, Seeds.from_root(options.seed), prepare(dataset, configuration), device=options.device, checkpoint=checkpoint)
+    try:
+        for progress in training.run():
+            if progress.evaluation:
+                bounds = "  ".join(f"{name} {nats:.2f}" for name, nats in progress.evaluation.metrics.items() if name.endswith("bound"))
+                print(f"{progress.samples:>10,} samples  {progress.evaluation.seconds:7.1f} s  {bounds}", flush=True)
+    except KeyboardInterrupt:
+        training.save()
+        print(f"stopped after {training.samples:,} samples; the same command continues" if checkpoint else "stopped; with --output it could be continued", file=sys.stderr)
+        return 130
+    result = training.result
+    assert result is not None
+    if options.output:
+        write_atomically(options.output / "weights.safetensors", encode_weights(result.weights, configuration))
+        facts = {"outcome": result.outcome, "configuration": configuration.to_flat(), "seed": options.seed, "evaluations": [asdict(e) for e in result.evaluations]}
+        write_atomically(options.output / "training.json", json.dumps(facts, indent=1).encode())
+    print(f"{result.outcome}; {result.num_parameters:,} parameters, {result.seconds:.1f} s of training")
+    return 0 if result.outcome != "diverged" else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

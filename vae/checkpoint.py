@@ -1,0 +1,119 @@
+"""Weights and checkpoints as safetensors: written beside their place and renamed, with a digest, and never executing code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from vae.configuration import TrainingConfiguration
+
+
+class CheckpointError(Exception):
+    """A file that is no valid checkpoint or weights of this project; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training's position: weights, optimizer state per parameter, and plain facts (step, evaluations, ...)."""
+
+    weights: dict[str, Tensor]
+    optimizer_state: dict[int, dict[str, Any]]
+    facts: dict[str, Any]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes `content` beside `path`, flushes it to the disk and renames it: readers see the old file or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def weights_digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and bytes of the tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def encode_weights(weights: Mapping[str, Tensor], configuration: TrainingConfiguration) -> bytes:
+    """The safetensors file of trained weights; its metadata holds the configuration and a digest."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    return save(tensors, {"configuration": configuration.model_dump_json(), "sha256": weights_digest(tensors)})
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainingConfiguration]:
+    """Weights by name and the configuration that they were trained under; raises CheckpointError for any other file."""
+    tensors, metadata = _read(path)
+    try:
+        return tensors, TrainingConfiguration.model_validate_json(metadata.get("configuration", ""))
+    except ValueError as error:
+        raise CheckpointError(f"{path} holds no configuration of this project: {error}") from error
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replaces the checkpoint at `path` by this one. Optimizer state may be tensors and plain numbers, as all of torch.optim has."""
+    tensors = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
+    numbers: dict[str, Any] = {}
+    for index, state in checkpoint.optimizer_state.items():
+        for key, held in state.items():
+            name = f"optimizer.{index}.{key}"
+            if isinstance(held, Tensor):
+                tensors[name] = held.detach().cpu().contiguous()
+            elif held is None or isinstance(held, (bool, int, float)):
+                numbers[name] = held
+            else:
+                raise CheckpointError(f"the optimizer keeps {key!r} as {type(held).__name__}; a checkpoint holds tensors and plain numbers only")
+    facts = json.dumps({"facts": checkpoint.facts, "numbers": numbers}, sort_keys=True)
+    digest = hashlib.sha256((weights_digest(tensors) + facts).encode()).hexdigest()
+    write_atomically(path, save(tensors, {"facts": facts, "sha256": digest}))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint at `path`; raises CheckpointError when it is damaged, cut short or of another kind."""
+    tensors, metadata = _read(path, check=False)
+    facts = metadata.get("facts", "")
+    if hashlib.sha256((weights_digest(tensors) + facts).encode()).hexdigest() != metadata.get("sha256"):
+        raise CheckpointError(f"{path} is damaged: its content does not have the digest that was written with it")
+    parsed = json.loads(facts)
+    state: dict[int, dict[str, Any]] = {}
+    for name, held in [*tensors.items(), *parsed["numbers"].items()]:
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            index, _, key = rest.partition(".")
+            state.setdefault(int(index), {})[key] = held
+    weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    return Checkpoint(weights, state, parsed["facts"])
+
+
+def _read(path: Path, check: bool = True) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors: {error}") from error
+    if check and metadata.get("sha256") != weights_digest(tensors):
+        raise CheckpointError(f"{path} is damaged: its tensors do not have the digest that was written with them")
+    return tensors, metadata
+
+

@@ -1,0 +1,57 @@
+"""Bounds over whole sets of images, on a stream of their own: how often one looks cannot change the training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vae.bound import importance_weighted_bound, lower_bound
+from vae.configuration import TrainingConfiguration
+from vae.minibatches import scale_pixels
+from vae.model import LatentVariableModel
+from vae.randomness import derive, generator, standard_normal
+
+_IMAGES_AT_ONCE = 1_000
+_ROWS_AT_ONCE = 5_000
+"""Images x importance samples decoded at once: 16 MB a layer of 784 float32."""
+
+
+@torch.no_grad()
+def evaluate_lower_bound(model: LatentVariableModel, images: NDArray[np.uint8], name: str, seed: int, device: torch.device) -> dict[str, float]:
+    """`name`/lower_bound, /reconstruction and /kl: means over the images in nats per example, one latent sample each.
+
+    The noise depends on the seed, `name` and the image's position alone, so that evaluations of one training differ by its weights only.
+    """
+    totals = torch.zeros(3, dtype=torch.float64)
+    for start in range(0, len(images), _IMAGES_AT_ONCE):
+        x = scale_pixels(images[start : start + _IMAGES_AT_ONCE])
+        noise = standard_normal(generator(derive(seed, name), start), len(x), model.latent_dim)
+        terms = lower_bound(model, x.to(device), torch.from_numpy(noise).to(device))
+        totals += torch.stack([term.double().sum() for term in terms]).cpu()
+    return {f"{name}/{term}": float(total) / len(images) for term, total in zip(("lower_bound", "reconstruction", "kl"), totals, strict=True)}
+
+
+@torch.no_grad()
+def evaluate_importance_weighted_bound(
+    model: LatentVariableModel, images: NDArray[np.uint8], configuration: TrainingConfiguration, seed: int, device: torch.device
+) -> dict[str, float]:
+    """test/importance_weighted_bound over the first num_importance_images, in nats per example, and its Monte Carlo standard error."""
+    num_samples = configuration.num_importance_samples
+    chosen = images[: configuration.num_importance_images]
+    at_once = max(1, _ROWS_AT_ONCE // num_samples)
+    total, variance = 0.0, 0.0
+    for start in range(0, len(chosen), at_once):
+        x = scale_pixels(chosen[start : start + at_once]).to(device)
+        random = generator(derive(seed, "importance"), start)
+        noise = random.standard_normal((num_samples, len(x), model.latent_dim), dtype=np.float32)
+        bounds = importance_weighted_bound(model, x, torch.from_numpy(noise).to(device))
+        total += float(bounds.bound.double().sum())
+        variance += float(bounds.standard_error.double().square().sum())
+    measured = {"test/importance_weighted_bound": total / len(chosen)}
+    if num_samples > 1:
+        measured["test/importance_weighted_bound_standard_error"] = math.sqrt(variance) / len(chosen)
+    return measured
+

@@ -1,0 +1,115 @@
+"""The latent space of a trained model: encoded images, paths between them, samples, the 2-D manifold, active units.
+
+Pixels are Bernoulli means in [0, 1], images are flat ([..., pixels]), and a decoded image is sigmoid(logits): the mean of
+p(x|z), not a sample of it. Nothing here is differentiated. Nothing here is a bound: decoding the posterior mean says how an
+image is reconstructed, not how likely it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae.model import LatentVariableModel
+from vae.randomness import standard_normal
+
+ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov 2016, section 5.2
+NEARLY_PARALLEL = 1e-4  # radians; below it the sines of the spherical path lose the digits of float32
+_IMAGES_AT_ONCE = 2_000  # bounds the memory of the hidden layers, not the result
+
+
+@torch.no_grad()
+def encode(model: LatentVariableModel, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log variance of q(z|x), each [num_images, latent], for images [num_images, pixels]."""
+    parts = [model.encode(part) for part in torch.split(images, _IMAGES_AT_ONCE)]
+    return torch.cat([mean for mean, _ in parts]), torch.cat([log_variance for _, log_variance in parts])
+
+
+@torch.no_grad()
+def decode(model: LatentVariableModel, latents: Tensor) -> Tensor:
+    """The mean image of p(x|z), [..., pixels] in [0, 1], for latents [..., latent]."""
+    return torch.sigmoid(model.decode(latents))
+
+
+def reconstruct(model: LatentVariableModel, images: Tensor) -> Tensor:
+    """The mean image of p(x|z) at the posterior mean z of each image, [num_images, pixels]; no bound follows from it."""
+    return decode(model, encode(model, images)[0])
+
+
+def _fractions(num_points: int, like: Tensor) -> Tensor:
+    if num_points < 2:
+        raise ValueError(f"num_points {num_points} is too few for a path; it has at least its two ends, so give 2 or more")
+    return torch.linspace(0.0, 1.0, num_points, dtype=like.dtype, device=like.device)
+
+
+def linear_path(start: Tensor, end: Tensor, num_points: int) -> Tensor:
+    """Points at equal distances on the straight line, [num_points, latent], for ends [latent]; the ends are exact.
+
+    In many dimensions its middle is nearer to the origin than draws from the prior are.
+    """
+    fractions = _fractions(num_points, start)
+    return torch.lerp(start.unsqueeze(0), end.unsqueeze(0), fractions.unsqueeze(1))
+
+
+def spherical_path(start: Tensor, end: Tensor, num_points: int) -> Tensor:
+    """Points at equal angles on the arc from start to end, [num_points, latent], for ends [latent]; the ends are exact.
+
+    With u, v the directions of the ends and w the angle between them, the direction at fraction t is
+    (sin((1-t) w) u + sin(t w) v) / sin(w) (Shoemake 1985; White 2016 for latent spaces), and the length goes linearly from one
+    end's to the other's, so that the angular speed is constant also where the ends differ in length.
+    Where no arc is defined (an end at the origin, ends nearly parallel or nearly opposite: sin(w) < 1e-4), the path is linear.
+    """
+    fractions = _fractions(num_points, start).unsqueeze(1)
+    start_length, end_length = torch.linalg.vector_norm(start), torch.linalg.vector_norm(end)
+    if not (start_length > 0 and end_length > 0):
+        return linear_path(start, end, num_points)
+    u, v = start / start_length, end / end_length
+    angle = 2 * torch.atan2(torch.linalg.vector_norm(u - v), torch.linalg.vector_norm(u + v))  # acos is inexact near 0 and pi
+    if torch.sin(angle) < NEARLY_PARALLEL:
+        return linear_path(start, end, num_points)
+    direction = (torch.sin((1 - fractions) * angle) * u + torch.sin(fractions * angle) * v) / torch.sin(angle)
+    path: Tensor = torch.lerp(start_length, end_length, fractions) * direction
+    path[0], path[-1] = start, end
+    return path
+
+
+def prior_latents(num_samples: int, latent_dim: int, random: np.random.Generator) -> Tensor:
+    """Draws from the prior N(0, I), [num_samples, latent].
+
+    A generator in the same state gives the same first columns for every latent_dim, so that models of different latent sizes
+    are shown the same latents as far as they have them.
+    """
+    return torch.from_numpy(standard_normal(random, num_samples, latent_dim).copy())
+
+
+def manifold_latents(num_per_side: int) -> Tensor:
+    """A square grid in the 2-D latent space, [rows, columns, 2]: cell centres of the unit square through the inverse Gaussian CDF.
+
+    The first coordinate rises to the right, the second upwards (row 0 is the top). Paper, appendix A.
+    """
+    if num_per_side < 1:
+        raise ValueError(f"num_per_side {num_per_side} leaves the manifold empty; give 1 or more")
+    quantiles = torch.special.ndtri((torch.arange(num_per_side, dtype=torch.float64) + 0.5) / num_per_side).float()
+    second, first = torch.meshgrid(quantiles.flip(0), quantiles, indexing="ij")
+    return torch.stack([first, second], dim=-1)
+
+
+def posterior_mean_variance(model: LatentVariableModel, images: Tensor) -> Tensor:
+    """The variance over the images of each latent's posterior mean, [latent], for images [num_images, pixels], num_images >= 2."""
+    if len(images) < 2:
+        raise ValueError(f"{len(images)} image has no variance; give at least 2")
+    return encode(model, images)[0].double().var(dim=0)
+
+
+def active_units(model: LatentVariableModel, images: Tensor, threshold: float = ACTIVE_VARIANCE) -> Tensor:
+    """Which latents carry information on the image, bool [latent]: Var_x(E_q(z|x)[z]) > threshold (Burda et al. 2016)."""
+    return posterior_mean_variance(model, images) > threshold
+
+
+@torch.no_grad()
+def divergence_per_latent(model: LatentVariableModel, images: Tensor) -> Tensor:
+    """Nats that each latent spends per image: KL(q(z_j|x) || N(0, 1)) averaged over the images, [latent]; exact, appendix B."""
+    mean, log_variance = (part.double() for part in encode(model, images))
+    divergence: Tensor = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+    return divergence.mean(dim=0)

@@ -1,0 +1,229 @@
+"""Optimizers by name, each with all of its own hyperparameters, their ranges and the defaults of its source."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from vae.nearest import unknown_name_message
+from vae.plugins import is_plugin, load_plugin
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One number of an optimizer's own: its default and the interval low <= value < high (high itself only where closed)."""
+
+    default: float | int | bool
+    low: float = 0.0
+    high: float = math.inf
+    closed: bool = False
+    description: str = ""
+
+    def check(self, name: str, given: object) -> None:
+        """Raises ValueError, naming the rule, when `given` is of another type or lies outside the interval."""
+        if isinstance(self.default, bool):
+            if not isinstance(given, bool):
+                raise ValueError(f"{name} is {given!r}; it must be true or false")
+            return
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        end = "]" if self.closed else ")"
+        rule = f"{name} is {given!r}; it must be {kind} in [{self.low:g}, {self.high:g}{end}"
+        if isinstance(given, bool) or not isinstance(given, (int, float)) or (isinstance(self.default, int) and given != int(given)):
+            raise ValueError(rule)
+        if not (self.low <= given < self.high or (self.closed and given == self.high)):
+            raise ValueError(rule)
+
+
+Build = Callable[..., torch.optim.Optimizer]
+
+
+@dataclass(frozen=True)
+class OptimizerSpecification:
+    """An optimizer: how it is built, what it can be told, and whether it treats every weight by itself."""
+
+    build: Build
+    hyperparameters: Mapping[str, Hyperparameter]
+    learning_rate: float
+    elementwise: bool = True
+
+
+class WarmedAdagrad(torch.optim.Optimizer):
+    r"""Adagrad as the paper's author ran it.
+
+    The first `warm_up_batches` gradients are accumulated and not applied; after that
+    theta <- theta - lr * g / sqrt(G + eps) with `epsilon_inside_root`, else theta <- theta - lr * g / (sqrt(G) + eps),
+    where G sums the squared gradients, the present one among them.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float, *, eps: float, initial_accumulator_value: float, weight_decay: float, warm_up_batches: int, epsilon_inside_root: bool) -> None:
+        defaults = {
+            "lr": lr,
+            "eps": eps,
+            "initial_accumulator_value": initial_accumulator_value,
+            "weight_decay": weight_decay,
+            "warm_up_batches": warm_up_batches,
+            "epsilon_inside_root": epsilon_inside_root,
+        }
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One update, or, during the warm-up, one accumulation."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._step_parameter(parameter, group)
+
+    def _step_parameter(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        gradient = cast(Tensor, parameter.grad).add(parameter, alpha=group["weight_decay"])
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["sum"] = torch.full_like(parameter, group["initial_accumulator_value"])
+        state["step"] += 1
+        state["sum"].addcmul_(gradient, gradient)
+        if state["step"] <= group["warm_up_batches"]:
+            return
+        inside = group["epsilon_inside_root"]
+        scale = state["sum"].add(group["eps"]).sqrt_() if inside else state["sum"].sqrt().add_(group["eps"])
+        parameter.addcdiv_(gradient, scale, value=-group["lr"])
+
+
+_TORCH_NAMES = {
+    "epsilon": "eps",
+    "learning_rate_decay": "lr_decay",
+    "smoothing": "alpha",
+}
+
+
+def _torch_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    named = {_TORCH_NAMES.get(name, name): given for name, given in arguments.items() if name not in {"beta1", "beta2"}}
+    if "beta1" in arguments:
+        named["betas"] = (arguments["beta1"], arguments["beta2"])
+    return named
+
+
+def _build(kind: type[torch.optim.Optimizer], fixed: Mapping[str, Any], parameters: Iterable[Tensor], learning_rate: float, **arguments: Any) -> torch.optim.Optimizer:
+    return kind(parameters, lr=learning_rate, **fixed, **_torch_arguments(arguments))  # type: ignore[call-arg]
+
+
+def _build_adagrad(parameters: Iterable[Tensor], learning_rate: float, **arguments: Any) -> torch.optim.Optimizer:
+    """torch's fused Adagrad, or the author's variant where its warm-up or its epsilon is asked for."""
+    warm_up = arguments.pop("warm_up_batches")
+    inside = arguments.pop("epsilon_inside_root")
+    if not warm_up and not inside:
+        return _build(torch.optim.Adagrad, {"fused": True}, parameters, learning_rate, **arguments)
+    if arguments.pop("learning_rate_decay"):
+        raise ValueError("learning_rate_decay cannot be combined with warm_up_batches or epsilon_inside_root; set it to 0")
+    return WarmedAdagrad(parameters, learning_rate, warm_up_batches=warm_up, epsilon_inside_root=inside, **_torch_arguments(arguments))
+
+
+_WEIGHT_DECAY = Hyperparameter(0.0, description="L2 penalty added to the gradient.")
+_DECOUPLED_WEIGHT_DECAY = Hyperparameter(0.01, description="Decay of the weights themselves, times the learning rate.")
+_BETA1 = Hyperparameter(0.9, high=1.0, description="Decay of the running mean of gradients.")
+_BETA2 = Hyperparameter(0.999, high=1.0, description="Decay of the running mean of squared gradients.")
+_MOMENTUM = Hyperparameter(0.9, high=1.0, description="Decay of the velocity.")
+
+
+def _epsilon(default: float) -> Hyperparameter:
+    return Hyperparameter(default, description="Added to the denominator.")
+
+
+_ADAM = {"beta1": _BETA1, "beta2": _BETA2, "epsilon": _epsilon(1e-8), "weight_decay": _WEIGHT_DECAY}
+
+OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
+    # Duchi et al. 2011. PyTorch starts the accumulator at 0, TensorFlow at 0.1; the paper's author warms it up.
+    "adagrad": OptimizerSpecification(
+        _build_adagrad,
+        {
+            "initial_accumulator_value": Hyperparameter(0.0, description="Where the sum of squared gradients starts."),
+            "warm_up_batches": Hyperparameter(0, description="Minibatches that are accumulated before the first update; the paper's author used 10."),
+            "epsilon_inside_root": Hyperparameter(False, description="Add epsilon inside the square root, as the paper's author."),
+            "epsilon": _epsilon(1e-10),
+            "learning_rate_decay": Hyperparameter(0.0, description="The rate is divided by 1 + decay * step."),
+            "weight_decay": _WEIGHT_DECAY,
+        },
+        1e-2,
+    ),
+    "adam": OptimizerSpecification(partial(_build, torch.optim.Adam, {"fused": True}), _ADAM, 1e-3),
+    "adamw": OptimizerSpecification(partial(_build, torch.optim.AdamW, {"fused": True}), _ADAM | {"weight_decay": _DECOUPLED_WEIGHT_DECAY}, 1e-3),
+    "amsgrad": OptimizerSpecification(partial(_build, torch.optim.Adam, {"fused": True, "amsgrad": True}), _ADAM, 1e-3),
+    "sgd": OptimizerSpecification(partial(_build, torch.optim.SGD, {"fused": True}), {"weight_decay": _WEIGHT_DECAY}, 1e-3),
+    "momentum": OptimizerSpecification(
+        partial(_build, torch.optim.SGD, {"fused": True}),
+        {"momentum": _MOMENTUM, "dampening": Hyperparameter(0.0, high=1.0, closed=True, description="Share of the gradient kept out of the velocity."), "weight_decay": _WEIGHT_DECAY},
+        1e-3,
+    ),
+    "nesterov": OptimizerSpecification(partial(_build, torch.optim.SGD, {"fused": True, "nesterov": True}), {"momentum": Hyperparameter(0.9, low=1e-12, high=1.0), "weight_decay": _WEIGHT_DECAY}, 1e-3),
+    "rmsprop": OptimizerSpecification(
+        partial(_build, torch.optim.RMSprop, {"foreach": True}),
+        {
+            "smoothing": Hyperparameter(0.99, high=1.0, description="Decay of the running mean of squared gradients (alpha in PyTorch)."),
+            "epsilon": _epsilon(1e-8),
+            "momentum": Hyperparameter(0.0, high=1.0, description="Decay of the velocity."),
+            "centered": Hyperparameter(False, description="Divide by the estimated standard deviation instead of the root mean square."),
+            "weight_decay": _WEIGHT_DECAY,
+        },
+        1e-2,
+    ),
+    "adadelta": OptimizerSpecification(
+        partial(_build, torch.optim.Adadelta, {"foreach": True}),
+        {"rho": Hyperparameter(0.9, high=1.0, closed=True, description="Decay of the running means."), "epsilon": _epsilon(1e-6), "weight_decay": _WEIGHT_DECAY},
+        1.0,
+    ),
+    "adamax": OptimizerSpecification(partial(_build, torch.optim.Adamax, {"foreach": True}), _ADAM, 2e-3),
+    "nadam": OptimizerSpecification(
+        partial(_build, torch.optim.NAdam, {"foreach": True}),
+        _ADAM | {"momentum_decay": Hyperparameter(4e-3, description="How fast the momentum's schedule warms up.")},
+        2e-3,
+    ),
+    "radam": OptimizerSpecification(partial(_build, torch.optim.RAdam, {"foreach": True}), _ADAM, 1e-3),
+}
+
+
+def _plugin_specification(name: str) -> OptimizerSpecification:
+    kind = load_plugin(name)
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
+        raise ValueError(f"{name!r} is not a class derived from torch.optim.Optimizer")
+    parameters = list(inspect.signature(kind).parameters.values())[1:]
+    if "lr" not in {parameter.name for parameter in parameters}:
+        raise ValueError(f"{name!r} takes no argument lr, through which it would be given learning_rate")
+    own = {p.name: Hyperparameter(p.default, low=-math.inf) for p in parameters if p.name != "lr" and isinstance(p.default, (bool, int, float))}
+    return OptimizerSpecification(lambda parameters, learning_rate, **arguments: kind(parameters, lr=learning_rate, **arguments), own, 1e-3, elementwise=False)
+
+
+def specification(name: str) -> OptimizerSpecification:
+    """The optimizer of that name, or of module:Class; raises ValueError that names the nearest legal one."""
+    if name in OPTIMIZERS:
+        return OPTIMIZERS[name]
+    if is_plugin(name):
+        return _plugin_specification(name)
+    raise ValueError(unknown_name_message(name, OPTIMIZERS, "an optimizer") + " Or module:Class.")
+
+
+def hyperparameters_of(name: str) -> Mapping[str, Hyperparameter]:
+    """The optimizer's own hyperparameters by name, learning_rate not among them."""
+    return specification(name).hyperparameters
+
+
+def check_hyperparameters(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raises ValueError for a name that the optimizer does not have or a number outside its interval."""
+    legal = hyperparameters_of(name)
+    for argument, given in arguments.items():
+        if argument not in legal:
+            raise ValueError(unknown_name_message(argument, legal, f"a hyperparameter of {name}"))
+        legal[argument].check(argument, given)
+
+
+def build_optimizer(name: str, parameters: Iterable[Tensor], learning_rate: float, arguments: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """The optimizer over `parameters`, its defaults filled in; fused where torch has a fused form for this device."""
+    found = specification(name)
+    defaults = {argument: hyperparameter.default for argument, hyperparameter in found.hyperparameters.items()}
+    return found.build(parameters, learning_rate, **(defaults | dict(arguments)))

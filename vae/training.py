@@ -1,0 +1,283 @@
+"""One training, readable top to bottom: a budget of samples, bounds on a schedule, exact resume, an outcome."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from vae.bound import lower_bound
+from vae.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from vae.configuration import TrainingConfiguration
+from vae.evaluation import evaluate_importance_weighted_bound, evaluate_lower_bound
+from vae.initialisation import initialise, output_bias
+from vae.minibatches import Minibatches, PreparedData
+from vae.model import VAE, LatentVariableModel, build_model, num_parameters
+from vae.optimizers import build_optimizer
+from vae.randomness import Seeds
+
+Outcome = Literal["finished", "diverged", "failed_to_learn"]
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The bounds after `samples` training samples: metrics in nats per example, training seconds so far, the time of day."""
+
+    samples: int
+    seconds: float
+    timestamp_ms: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a running training is."""
+
+    samples: int
+    evaluation: Evaluation | None
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training leaves: its outcome, its curve and its weights. A diverged one has the curve up to there."""
+
+    outcome: Outcome
+    evaluations: tuple[Evaluation, ...]
+    weights: dict[str, Tensor]
+    num_parameters: int
+    seconds: float
+    started_ms: int
+    finished_ms: int
+    diverged_at_samples: int | None
+
+
+@contextmanager
+def reproducible_arithmetic() -> Iterator[None]:
+    """One thread, so that sums have one order, and denormals flushed, so that they cost nothing; both restored after."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def build_initial_model(configuration: TrainingConfiguration, data: PreparedData, seed: int) -> nn.Module:
+    """The model that a configuration names, at the initial weights that `seed` gives."""
+    model = build_empty_model(configuration, data.num_pixels)
+    initialise(model, configuration.initialisation, seed)
+    if configuration.output_bias_from_data:
+        if not isinstance(model, VAE):
+            raise ValueError(f"output_bias_from_data sets the bias of the VAE's own decoder; {configuration.model} must do that itself")
+        with torch.no_grad():
+            model.decoder.output.bias.copy_(output_bias(data.mean_image))
+    return model
+
+
+def build_empty_model(configuration: TrainingConfiguration, num_pixels: int) -> nn.Module:
+    """The model that a configuration names, its weights still without meaning."""
+    standard = configuration.model_dump(include={"num_hidden_layers", "hidden_units", "latent_dim", "activation"})
+    return build_model(configuration.model, standard | {"num_pixels": num_pixels}, configuration.model_arguments)
+
+
+def model_from_weights(weights: dict[str, Tensor], configuration: TrainingConfiguration, num_pixels: int) -> nn.Module:
+    """The trained model, in evaluation mode."""
+    model = build_empty_model(configuration, num_pixels)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def learning_rate_at(configuration: TrainingConfiguration, step: int, num_steps: int) -> float:
+    """The learning rate of `step` (from 0): constant, times the factor at each milestone passed, or half a cosine to zero."""
+    fraction = step / num_steps
+    if configuration.learning_rate_schedule == "steps":
+        passed = sum(fraction >= milestone for milestone in configuration.learning_rate_milestones)
+        return configuration.learning_rate * configuration.learning_rate_factor**passed
+    if configuration.learning_rate_schedule == "cosine":
+        return configuration.learning_rate * 0.5 * (1 + math.cos(math.pi * fraction))
+    return configuration.learning_rate
+
+
+class Training:
+    """One configuration under one set of seeds, on prepared data; continues from `checkpoint` where that is its own.
+
+    `run` trains; `result` holds what it left. The same arguments give the same bits on a CPU, however often it was interrupted.
+    """
+
+    def __init__(
+        self,
+        configuration: TrainingConfiguration,
+        seeds: Seeds,
+        data: PreparedData,
+        *,
+        device: str = "cpu",
+        checkpoint: Path | None = None,
+        checkpoint_every_seconds: float = 30.0,
+    ) -> None:
+        self.configuration = configuration
+        self.seeds = seeds
+        self.data = data
+        self.device = torch.device(device)
+        self.checkpoint = checkpoint
+        self.checkpoint_every_seconds = checkpoint_every_seconds
+        self.num_steps = configuration.budget_samples // configuration.batch_size
+        self.minibatches = Minibatches(data.train, configuration, seeds)
+        self.model = build_initial_model(configuration, data, seeds.init).to(self.device)
+        self.parameters = list(self.model.parameters())
+        self.optimizer = build_optimizer(configuration.optimizer, self.parameters, configuration.learning_rate, configuration.optimizer_arguments)
+        self.step = 0
+        self.seconds = 0.0
+        self.started_ms = _now_ms()
+        self.evaluations: list[Evaluation] = []
+        self.diverged_at_samples: int | None = None
+        self.result: TrainingResult | None = None
+        self._restore()
+
+    @property
+    def samples(self) -> int:
+        """Training samples evaluated so far."""
+        return self.step * self.configuration.batch_size
+
+    def run(self, pause_every_seconds: float = math.inf) -> Iterator[Progress]:
+        """Trains to the end of the budget or to a non-finite bound; yields after each evaluation and each pause.
+
+        Between two yields nothing of the process is changed for others; leaving the iterator loses at most the
+        steps since the last checkpoint.
+        """
+        points = self.configuration.evaluation_points()
+        while self.result is None:
+            done = len(self.evaluations)
+            target = points[done] if done < len(points) else self.samples
+            with reproducible_arithmetic():
+                self._train_until(target, pause_every_seconds)
+                evaluation = self._evaluate() if self.samples == target and self.diverged_at_samples is None else None
+                if self.diverged_at_samples is not None or len(self.evaluations) == len(points):
+                    self.result = self._finish()
+            yield Progress(self.samples, evaluation)
+
+    def _train_until(self, target: int, max_seconds: float) -> None:
+        """Steps to `target` samples, or until `max_seconds` have passed, or the loss is not finite."""
+        began = saved = time.perf_counter()
+        before = self.seconds
+        while self.samples < target and self.diverged_at_samples is None:
+            if not math.isfinite(self._train_step()):
+                self.diverged_at_samples = self.samples
+            now = time.perf_counter()
+            self.seconds = before + now - began
+            if now - saved > self.checkpoint_every_seconds:
+                self.save()
+                saved = now
+            if now - began > max_seconds:
+                return
+
+    def _train_step(self) -> float:
+        """One minibatch; returns its loss, the mean of the negative lower bound in nats per example."""
+        x, noise = self.minibatches.at(self.step)
+        loss = -lower_bound(self._model, x.to(self.device), noise.to(self.device)).lower_bound.mean()
+        self.optimizer.zero_grad(set_to_none=False)
+        loss.backward()
+        if self.configuration.weight_prior:  # the gradient of -log N(theta; 0, I) / N_train on the mean loss
+            gradients = [cast(Tensor, parameter.grad) for parameter in self.parameters]
+            torch._foreach_add_(gradients, self.parameters, alpha=1 / len(self.data.train))
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate_at(self.configuration, self.step, self.num_steps)
+        self.optimizer.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def _evaluate(self) -> Evaluation | None:
+        """Measures the bounds now; None, and the training has diverged, where one is not finite."""
+        images = {"train": self.data.train_evaluation, "validation": self.data.validation}
+        last = self.step == self.num_steps
+        if self.configuration.test_curve or (last and self.configuration.test_at_end):
+            images["test"] = self.data.test
+        metrics: dict[str, float] = {}
+        for name, evaluated in images.items():
+            if evaluated is not None:
+                metrics |= evaluate_lower_bound(self._model, evaluated, name, self.seeds.evaluation, self.device)
+        if last and self.configuration.test_at_end:
+            metrics |= evaluate_importance_weighted_bound(self._model, self.data.test, self.configuration, self.seeds.evaluation, self.device)
+        if not all(math.isfinite(measured) for measured in metrics.values()):
+            self.diverged_at_samples = self.samples
+            return None
+        evaluation = Evaluation(self.samples, self.seconds, _now_ms(), metrics)
+        self.evaluations.append(evaluation)
+        return evaluation
+
+    def _finish(self) -> TrainingResult:
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+        return TrainingResult(
+            self._outcome(), tuple(self.evaluations), weights, num_parameters(self.model), self.seconds, self.started_ms, _now_ms(), self.diverged_at_samples
+        )
+
+    def _outcome(self) -> Outcome:
+        if self.diverged_at_samples is not None:
+            return "diverged"
+        name = "train" if self.data.validation is None else "validation"
+        final = self.evaluations[-1].metrics[f"{name}/lower_bound"]
+        return "finished" if final > self.data.constant_pixel_bound else "failed_to_learn"
+
+    @property
+    def _model(self) -> LatentVariableModel:
+        return cast(LatentVariableModel, self.model)
+
+    def save(self) -> None:
+        """Writes the checkpoint, where one was asked for."""
+        if self.checkpoint is None:
+            return
+        facts = {
+            "training": self._fingerprint(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "started_ms": self.started_ms,
+            "diverged_at_samples": self.diverged_at_samples,
+            "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
+        }
+        state = self.optimizer.state_dict()["state"]
+        save_checkpoint(self.checkpoint, Checkpoint(self.model.state_dict(), state, facts))
+
+    def _restore(self) -> None:
+        """Takes up the checkpoint if there is a valid one of this very training; else starts from the beginning."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        try:
+            saved = load_checkpoint(self.checkpoint)
+        except CheckpointError:
+            self.checkpoint.unlink(missing_ok=True)
+            return
+        if saved.facts.get("training") != self._fingerprint():
+            return
+        self.model.load_state_dict(saved.weights)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": saved.optimizer_state, "param_groups": groups})
+        self.step = saved.facts["step"]
+        self.seconds = saved.facts["seconds"]
+        self.started_ms = saved.facts["started_ms"]
+        self.diverged_at_samples = saved.facts["diverged_at_samples"]
+        self.evaluations = [Evaluation(**evaluation) for evaluation in saved.facts["evaluations"]]
+
+    def _fingerprint(self) -> str:
+        facts: dict[str, Any] = {"configuration": self.configuration.model_dump(mode="json"), "seeds": asdict(self.seeds), "data": self.data.sha256, "device": self.device.type}
+        return json.dumps(facts, sort_keys=True)
+
+
+def train(configuration: TrainingConfiguration, seeds: Seeds, data: PreparedData, **options: Any) -> TrainingResult:
+    """The result of training `configuration` under `seeds` on `data`; options as of Training."""
+    training = Training(configuration, seeds, data, **options)
+    for _ in training.run():
+        pass
+    assert training.result is not None
+    return training.result
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
