@@ -4,7 +4,7 @@ STUDY ?= default
 OUTPUTS ?= outputs
 ARGS ?=
 PYTHON ?=
-TRACKING_URI ?=
+TRACKING_URI ?= $(MLFLOW_TRACKING_URI)
 ADDRESS ?=
 NUM_CPUS ?=
 NUM_GPUS ?=
@@ -46,10 +46,10 @@ report: environment ## write the report of STUDY again, from MLflow
 	@$(RUN) -m analysis all --study '$(STUDY)' $(WHERE) $(ARGS)
 
 plan: environment ## what STUDY would train, how many trainings, about how long
-	@$(RUN) -m study plan '$(STUDY)' $(WHERE) $(MACHINE) $(ARGS)
+	@$(RUN) -m study plan '$(STUDY)' --outputs '$(OUTPUTS)' $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(ARGS)
 
 status: environment ## how far STUDY is
-	@$(RUN) -m study status '$(STUDY)' $(WHERE) $(ARGS)
+	@$(RUN) -m study status '$(STUDY)' --outputs '$(OUTPUTS)' $(ARGS)
 
 list: environment ## the studies that come with the project
 	@$(RUN) -m study list $(ARGS)

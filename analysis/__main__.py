@@ -27,22 +27,22 @@ class RequestError(Exception):
 
 
 def _optimizer_comparison(results: StudyResults, _: Path) -> Section:
-    from analysis import optimizer_comparison
+    from analysis.optimizer_comparison import compute, section
 
-    return optimizer_comparison.section(optimizer_comparison.compute(results))
+    return section(compute(results))
 
 
 def _hidden_layer_ablation(results: StudyResults, _: Path) -> Section:
-    from analysis import hidden_layer_ablation
+    from analysis.hidden_layer_ablation import compute, section
 
-    return hidden_layer_ablation.section(hidden_layer_ablation.compute(results))
+    return section(compute(results))
 
 
 def _interpolation(results: StudyResults, cache: Path) -> Section:
-    from analysis import interpolation
+    from analysis.interpolation import compute, section
     from vae.data import load_dataset
 
-    return interpolation.section(interpolation.compute(results, lambda name: load_dataset(name, cache)))
+    return section(compute(results, lambda name: load_dataset(name, cache)))
 
 
 REPORTS: dict[str, MakeSection] = {

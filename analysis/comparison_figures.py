@@ -79,7 +79,8 @@ def learning_curves(name: str, study: Study, cells: Sequence[CellFinding], panel
     caption = (
         f"Mean over n = {' or '.join(map(str, counts))} reporting seeds; the band is the pointwise {100 * study.confidence:g} % t interval of the mean"
         + (" (none for a single seed)" if counts[0] < 2 else "")
-        + ". Higher is better. A curve ends where the first of its seeds diverged."
+        + ". Higher is better. A curve ends where the first of its seeds diverged; "
+        f"what lies more than {MOST_NATS_BELOW_BEST:g} nats below the best point is below the axis."
     )
     return figures.to_figure(name, title, caption, curves_frame(cells), partial(_draw_curves, study, drawn, panel_by))
 
@@ -117,7 +118,7 @@ def _draw_curve(axis: Axes, cell: CellFinding, study: Study, panel_by: str, posi
     colour, style = figures.optimizer_colour(optimizer), figures.line_style(position)
     samples, band = cell.curve.samples, cell.curve.band
     sns.lineplot(x=samples, y=band.mean, ax=axis, color=colour, linestyle=style, errorbar=None, label=_line_label(cell, panel_by), legend=False)
-    axis.plot(samples[-1:], band.mean[-1:], figures.optimizer_marker(optimizer), color=colour, markersize=7)
+    axis.plot(samples[-1:], band.mean[-1:], figures.optimizer_marker(optimizer), color=colour, markersize=6)
     axis.fill_between(samples, band.low, band.high, color=colour, alpha=0.25, linewidth=0)
 
 
@@ -132,11 +133,10 @@ def _finish_curves(axis: Axes, title: str, cells: Sequence[CellFinding]) -> None
 
 
 def _focus(axes: Sequence[Axes], cells: Sequence[CellFinding]) -> None:
-    """Looks at the part of the curves that is compared: not further down than what matters below the best."""
+    """Looks at the part of the curves that is compared: no further down than `MOST_NATS_BELOW_BEST`."""
     means = np.concatenate([cell.curve.band.mean for cell in cells if cell.curve])
-    best, worst = float(np.nanmax(means)), float(np.nanmin(means))
-    ends = [float(cell.curve.band.mean[-1]) for cell in cells if cell.curve]
-    bottom = max(worst, min(*ends, best - MOST_NATS_BELOW_BEST))
+    best, worst = float(means.max()), float(means.min())
+    bottom = max(worst, best - MOST_NATS_BELOW_BEST)
     margin = 0.05 * (best - bottom) or 1.0
     axes[0].set_ylim(bottom - margin, best + margin)
 
@@ -179,6 +179,7 @@ def _draw_sensitivity(study: Study, cells: Sequence[CellFinding], panel_by: str)
         for cell in group:
             _draw_proposals(axis, cell, study, panel_by, positions[_style_key(cell, panel_by)], floor)
         logarithmic = all(isinstance(s := cell.space.get("learning_rate"), Range) and s.log for cell in group)
+        axis.grid(visible=False, axis="x")
         axis.set(title=title, xlabel="learning rate", ylabel="", xscale="log" if logarithmic else "linear")
     axes[0].set_ylabel(f"{metric_title(study.search.objective if study.search else '')} (nats)")
     axes[0].set_ylim(floor - 0.06 * (best - floor), best + 0.1 * (best - floor))

@@ -20,6 +20,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
 
 from analysis.sections import Figure
 
@@ -111,10 +112,24 @@ def panels(num_panels: int, num_columns: int = 2, share_y: bool = True) -> tuple
 
 
 def legend_below(canvas: Canvas, axes: list[Axes], num_columns: int = 2) -> None:
-    """One legend for all axes, under them: each label once."""
-    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    if found:
-        canvas.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(num_columns, len(found)))
+    """One legend for all axes, under them: each label once, in ink where it stands for several colours."""
+    found: dict[str, list[Line2D]] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, []).append(handle)
+    handles = [_legend_handle(same) for same in found.values()]
+    if handles:
+        canvas.legend(handles, list(found), loc="outside lower center", ncols=min(num_columns, len(handles)))
+
+
+def _legend_handle(same: list[Line2D]) -> Line2D:
+    first = same[0]
+    if len({str(line.get_color()) for line in same}) == 1:
+        return first
+    general = Line2D([], [])
+    general.update_from(first)
+    general.set(color=INK, marker="")
+    return general
 
 
 def as_page_svg(svg: str) -> str:

@@ -24,6 +24,7 @@ from study.spec import Choices, Distribution, Study
 
 OUTCOMES = ("finished", "diverged", "failed_to_learn", "failed")
 LARGE_CSV_BYTES = 20_000
+SHORT_TEXT = 16
 LONG_TEXT = 60
 LONG_LIST = 8
 
@@ -149,7 +150,7 @@ def _page(results: StudyResults, sections: Sequence[Section], only: str, folder:
         outcomes=_shown_table(Table("outcomes", "Outcomes by cell", "How every training ended.", outcome_counts(results)), embed=False),
         missing=_shown_table(Table("missing", "Missing trainings", "Asked for by the study and not found.", results.missing), embed=False),
         search_space=_shown_table(Table("search_space", "Search space", "What was tuned in which cells.", search_space(results.study)), embed=False),
-        provenance=tuple(_flat({"parent run": results.parent_run_id, **results.provenance})),
+        provenance=tuple(_flat({name: held for name, held in results.provenance.items() if name != "study"})),
         study_file=yaml.safe_dump(results.study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         css=Markup((folder / "page.css").read_text(encoding="utf-8")),
         script=Markup((folder / "page.js").read_text(encoding="utf-8")),
@@ -217,7 +218,7 @@ def _in_words(distribution: Distribution) -> str:
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     for name, held in tree.items():
-        label = f"{above}{name}".replace("_", " ")
+        label = above + heading(str(name))
         if isinstance(held, Mapping):
             yield from _flat(held, f"{label} / ")
         elif not (isinstance(held, (list, tuple)) and len(held) > LONG_LIST):
@@ -274,7 +275,7 @@ def embed_csv(name: str, frame: pd.DataFrame) -> EmbeddedCsv:
 def _shown_table(table: Table, embed: bool = True) -> ShownTable:
     frame = table.frame
     numbers = {column: pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column]) for column in frame.columns}
-    columns = tuple(Column(str(column).replace("_", " "), numbers[column]) for column in frame.columns)
+    columns = tuple(Column(heading(str(column)), numbers[column]) for column in frame.columns)
     rows = tuple(tuple(shown_cell(held) for held in row) for row in frame.astype(object).itertuples(index=False))
     csv = embed_csv(table.name, frame) if embed else None
     return ShownTable(table.name, table.title, table.caption, columns, rows, csv, is_timing(table.name))
@@ -289,7 +290,14 @@ def shown_cell(held: Any) -> Cell:
     if isinstance(held, (int, float)) or hasattr(held, "__float__"):
         return Cell(rounded(float(held), whole=float(held).is_integer() and not isinstance(held, float)), repr(float(held)), "number")
     text = str(held)
-    return Cell(text, None, "long" if len(text) > LONG_TEXT else "")
+    kind = "long" if len(text) > LONG_TEXT else "text" if len(text) > SHORT_TEXT else ""
+    return Cell(text if " " in text else text.replace(",", ",\u200b"), text, kind)
+
+
+def heading(name: str) -> str:
+    """A column or field name for reading: `num_trainings` is `number of trainings`, `mean_nats` is `mean (nats)`."""
+    words = re.sub(r"^num_", "number_of_", name)
+    return re.sub(r"_nats$", "_(nats)", words).replace("_", " ")
 
 
 def rounded(number: float, whole: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any, get_args
@@ -99,16 +100,17 @@ def _faults_of_training(study: Study, cell: Cell, phase: Phase, proposal: Mappin
     try:
         training_configuration(sound, levels, phase, rest)
     except ValidationError as error:
-        return faults + [(name or _field_in_front(text), text) for name, text in training_faults(error) if name is not None or not faults]
+        return faults + [(name or _field_in(text, proposal), text) for name, text in training_faults(error) if name is not None or not faults]
     except ValueError as error:
-        return faults or [(_field_in_front(str(error)), str(error))]
+        return faults or [(_field_in(str(error), proposal), str(error))]
     return faults
 
 
-def _field_in_front(text: str) -> str | None:
-    """The field that a message about several begins with, if it does."""
-    word = text.partition(" ")[0]
-    return word if word in TrainingConfiguration.model_fields else None
+def _field_in(text: str, proposal: Mapping[str, Any]) -> str | None:
+    """The field that a message about several is put down to: one that is searched, else the one that it begins with."""
+    words = re.findall(r"\w+", text)
+    searched = next((word for word in words if word in proposal), None)
+    return searched or (words[0] if words and words[0] in TrainingConfiguration.model_fields else None)
 
 
 def _code_faults(fields: Mapping[str, Any]) -> list[_Named]:

@@ -45,7 +45,7 @@ class Display:
         if self._live:
             self._live.stop()
         if not any(exception):
-            self._console.print(self._line())
+            self._console.print(self._line(), markup=False)
 
     def say(self, message: str) -> None:
         """Prints a line above the live one."""

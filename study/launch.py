@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -287,7 +288,9 @@ def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[int
     try:
         ray.init(**options)
     except Exception as error:
-        raise LaunchError(f"Ray cannot be {'reached at ' + resources.address if resources.address else 'started'}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+        raise LaunchError(
+            f"Ray cannot be {'reached at ' + resources.address if resources.address else 'started'}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        ) from error
     try:
         yield max(1, int(ray.cluster_resources().get("GPU" if resources.device == "cuda" else "CPU", 1)))
     finally:
@@ -341,12 +344,14 @@ def run(
     state = _Run(execution, observers, study, job)
     share = {"gpu": 1.0, "cpu": 1.0} if resources.device == "cuda" else {"cpu": 1.0}
     trainable = tune.with_resources(tune.with_parameters(StudyTrainable, datasets=dict(datasets)), share)
+    scratch = folder.absolute() / study
+    shutil.rmtree(scratch, ignore_errors=True)  # of an execution that was killed; the study's lock is held
     tuner = tune.Tuner(
         trainable,
         tune_config=TuneConfig(num_samples=-1, max_concurrent_trials=num_workers, reuse_actors=True, search_alg=_StudySearcher(state), scheduler=_WarmWorkers(num_workers)),
         run_config=RunConfig(
-            name=f"{study}-{os.getpid()}",
-            storage_path=str(folder.absolute()),
+            name=scratch.name,
+            storage_path=str(scratch.parent),
             verbose=0,
             callbacks=[_StudyCallback(state)],
             stop=_WhenAsked(state),
@@ -356,6 +361,7 @@ def run(
     )
     with _stop_on_signals(state):
         tuner.fit()
+    shutil.rmtree(scratch, ignore_errors=True)
     if state.error is not None:
         raise state.error
     return not state.stopping
@@ -379,4 +385,3 @@ def _stop_on_signals(state: _Run) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-

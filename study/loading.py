@@ -15,7 +15,7 @@ from study.checks import MAX_CELLS, study_faults
 from study.faults import Fault, dotted, study_shape_faults
 from study.faults import Path as FieldPath
 from study.spec import Confirm, Search, Study
-from study.yaml_text import Document, YamlFault, read_value, read_yaml
+from study.yaml_text import Document, YamlError, read_value, read_yaml
 from vae.configuration import TrainingConfiguration
 from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS
@@ -65,7 +65,7 @@ class _Source:
         """Takes in the file's text; raises StudyFileError when it is not a YAML mapping."""
         try:
             document = read_yaml(text)
-        except YamlFault as fault:
+        except YamlError as fault:
             place = self.file if fault.line is None else f"{self.file}:{fault.line}"
             raise StudyFileError(f"{place}: {fault.text}") from None
         self.content = _mapping(self.file, document)
@@ -145,11 +145,11 @@ def _looks_like_a_path(name: str) -> bool:
 def _neighbour(path: Path) -> str:
     """The file with the nearest name in the same folder, as the end of a sentence."""
     try:
-        names = [other.name for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml")]
+        names = {other.stem: other.name for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml")}
     except (OSError, ValueError):
         return f", nor the folder {path.parent}"
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
-    return f"; did you mean {path.parent / near[0]}?" if near else ""
+    near = difflib.get_close_matches(path.stem, names, n=1, cutoff=0.5)
+    return f"; did you mean {path.parent / names[near[0]]}?" if near else ""
 
 
 def _shown_path(path: Path) -> str:

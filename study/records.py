@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 from collections import defaultdict
@@ -97,7 +98,9 @@ class Records:
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
             if not place.exists():
-                raise RecordsError(f"a finished training could not be written to {place}: {error.strerror}. Make room or give another --outputs, then run the same command again.") from error
+                raise RecordsError(
+                    f"a finished training could not be written to {place}: {error.strerror}. Make room or give another --outputs, then run the same command again."
+                ) from error
 
     def same_but_for_code(self, identity: Identity) -> Record | None:
         """An intact record that differs from `identity` in the code's digest alone, the newest where there are several."""
@@ -125,10 +128,16 @@ class Records:
             intact = False
         if intact:
             return record
-        aside = place.with_name(f"{place.name}.damaged.{os.getpid()}")
-        place.rename(aside)
-        self._report(f"{place} is damaged; it was set aside as {aside.name} and will be trained again")
+        self._set_aside(place)
         return None
+
+    def _set_aside(self, place: Path) -> None:
+        aside = next(name for number in itertools.count(1) if not (name := place.with_name(f"{place.name}.damaged.{number}")).exists())
+        try:
+            place.rename(aside)
+        except OSError as error:
+            raise RecordsError(f"{place} is damaged and cannot be set aside: {error.strerror}. Remove it, then run the same command again.") from error
+        self._report(f"{place} is damaged; it was set aside as {aside.name} and will be trained again")
 
 
 def file_sha256(path: Path) -> str:

@@ -48,8 +48,8 @@ class Range(_Part):
 
     low: Number = Field(description="The smallest number proposed.")
     high: Number = Field(description="The largest number proposed; above low.")
-    log: Switch = Field(False, description="Spread the proposals over the logarithm; low must then be positive.")
-    integer: Switch = Field(False, description="Whole numbers only.")
+    log: Switch = Field(default=False, description="Spread the proposals over the logarithm; low must then be positive.")
+    integer: Switch = Field(default=False, description="Whole numbers only.")
 
     @model_validator(mode="after")
     def _upright(self) -> Self:
@@ -109,21 +109,23 @@ class NamedCell(_Part):
 class Cells(_Part):
     """Cells that the grid of factors lacks, and those that it has and the study does not want."""
 
-    add: tuple[NamedCell, ...] = Field((), description="Named cells beside the grid.")
-    exclude: tuple[dict[str, OneLevel], ...] = Field((), description="Each excludes every cell of the grid that has all the levels it names.")
+    add: tuple[NamedCell, ...] = Field(default=(), description="Named cells beside the grid.")
+    exclude: tuple[dict[str, OneLevel], ...] = Field(default=(), description="Each excludes every cell of the grid that has all the levels it names.")
 
 
 class Search(_Part):
     """The search phase: the same number of proposals in every cell, judged on the tuning seeds."""
 
-    sampler: Sampler = Field("tpe", description="Who proposes: one Optuna sampler per cell.")
+    sampler: Sampler = Field(default="tpe", description="Who proposes: one Optuna sampler per cell.")
     num_proposals: Count = Field(ge=1, le=10_000, description="Proposals per cell.")
-    round_size: Count = Field(2, ge=1, description="Proposals made before any of them is told; a constant, so that the number of cores changes nothing.")
-    num_tuning_seeds: Count = Field(1, ge=1, le=1_000, description="Trainings per proposal; the objective is their mean.")
-    objective: Objective = Field("validation/lower_bound", description="What is maximised, at the end of the budget.")
-    budget_samples: Count | None = Field(None, ge=1, description="Training samples per proposal; by default the training's own budget. A shorter one favours fast starters.")
+    round_size: Count = Field(default=2, ge=1, description="Proposals made before any of them is told; a constant, so that the number of cores changes nothing.")
+    num_tuning_seeds: Count = Field(default=1, ge=1, le=1_000, description="Trainings per proposal; the objective is their mean.")
+    objective: Objective = Field(default="validation/lower_bound", description="What is maximised, at the end of the budget.")
+    budget_samples: Count | None = Field(
+        default=None, ge=1, description="Training samples per proposal; by default the training's own budget. A shorter one favours fast starters."
+    )
     num_evaluations: Count | None = Field(
-        None, ge=1, le=100_000, description="How often a proposal's bounds are measured; by default as often as in training. The last time decides."
+        default=None, ge=1, le=100_000, description="How often a proposal's bounds are measured; by default as often as in training. The last time decides."
     )
     spaces: tuple[Space, ...] = Field(min_length=1, description="What is searched, by cell; where two spaces of a cell name the same hyperparameter, the later one holds.")
 
@@ -132,7 +134,7 @@ class Confirm(_Part):
     """The confirm phase: each cell's winner on fresh seeds, the same in every cell."""
 
     num_reporting_seeds: Count = Field(ge=1, le=10_000, description="Trainings per cell; cells are paired by seed.")
-    num_runners_up: Count = Field(0, ge=0, le=10, description="Further proposals of each cell trained as a sensitivity line; never promoted.")
+    num_runners_up: Count = Field(default=0, ge=0, le=10, description="Further proposals of each cell trained as a sensitivity line; never promoted.")
 
 
 class Claim(_Part):
@@ -143,7 +145,7 @@ class Claim(_Part):
     level: OneLevel = Field(description="The level that may be better.")
     baseline: OneLevel = Field(description="The level that it is compared with.")
     at: dict[str, OneLevel] = Field(default_factory=dict, description="Levels of other factors at which it is made; over those left out it is averaged within each seed.")
-    primary: Switch = Field(False, description="The one claim that the study was made for; the others are descriptive.")
+    primary: Switch = Field(default=False, description="The one claim that the study was made for; the others are descriptive.")
 
 
 class Study(_Part):
@@ -151,14 +153,14 @@ class Study(_Part):
 
     name: SafeName = Field(description="The study's name: the MLflow experiment, the report's folder.")
     question: str = Field(min_length=1, description="What the study is to answer, in words.")
-    description: str = Field("", description="What a reader should know beside the question.")
-    seed: Count = Field(0, ge=0, lt=2**63, description="The root of the seed tree.")
+    description: str = Field(default="", description="What a reader should know beside the question.")
+    seed: Count = Field(default=0, ge=0, lt=2**63, description="The root of the seed tree.")
     training: dict[str, Any] = Field(default_factory=dict, description="Fields fixed in every training.")
     factors: dict[str, tuple[OneLevel, ...]] = Field(default_factory=dict, description="Scientific hyperparameters and the levels compared.")
-    cells: Cells = Field(Cells(), description="Cells beside the grid of factors, and those that it should not have.")
-    search: Search | None = Field(None, description="Left out: nothing is tuned, every cell is trained as it stands.")
+    cells: Cells = Field(default=Cells(), description="Cells beside the grid of factors, and those that it should not have.")
+    search: Search | None = Field(default=None, description="Left out: nothing is tuned, every cell is trained as it stands.")
     confirm: Confirm = Field(description="How the winners are trained again, on fresh seeds.")
-    claims: tuple[Claim, ...] = Field((), description="The comparisons that the study was made for.")
-    metric: Metric = Field("test/lower_bound", description="What is compared, at the end of the budget, per reporting seed.")
-    equivalence_margin_nats: Number = Field(0.5, gt=0, description="Differences smaller than this do not matter: the region of practical equivalence.")
-    confidence: Number = Field(0.95, gt=0.5, lt=1, description="Coverage of every interval.")
+    claims: tuple[Claim, ...] = Field(default=(), description="The comparisons that the study was made for.")
+    metric: Metric = Field(default="test/lower_bound", description="What is compared, at the end of the budget, per reporting seed.")
+    equivalence_margin_nats: Number = Field(default=0.5, gt=0, description="Differences smaller than this do not matter: the region of practical equivalence.")
+    confidence: Number = Field(default=0.95, gt=0.5, lt=1, description="Coverage of every interval.")

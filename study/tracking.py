@@ -8,8 +8,8 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,24 @@ class Tracker:
         self._report = report
         self._queue: queue.SimpleQueue[tuple[PlannedTraining, Record] | None] = queue.SimpleQueue()
         self._error: str | None = None
+        self._num_written = 0
         self._wanted: set[str] = set()
-        self._client, self._experiment_id = self._open(artifacts)
-        self._runs = self._existing_runs()
-        self.parent_run_id = self._find_or_create_parent()
+        if uri.startswith("sqlite:///"):
+            _prepare_sqlite(Path(uri.removeprefix("sqlite:///")))
+        with self._answering():
+            self._client = MlflowClient(uri)
+            self._experiment_id = self._find_or_create_experiment(artifacts)
+            self._runs, self._duplicates = self._existing_runs()
+            self.parent_run_id = self._find_or_create_parent()
         self._thread = threading.Thread(target=self._work, name="mlflow writer", daemon=True)
         self._thread.start()
 
     def begin(self, execution: Mapping[str, Any]) -> None:
         """Marks the parent run as running again, and lists this execution (time, machine, versions, commit) on it."""
+        with self._answering():
+            self._begin(execution)
+
+    def _begin(self, execution: Mapping[str, Any]) -> None:
         parent = self._client.get_run(self.parent_run_id)
         listed = json.loads(parent.data.tags.get("executions", "[]"))[-19:]
         tags = {
@@ -89,9 +98,15 @@ class Tracker:
         self._queue.put((planned, record))
 
     def close(self, complete: bool, seconds: float = 60.0) -> str | None:
-        """Waits until all that was added is written, and ends the parent run; a message where MLflow did not take it all."""
+        """Waits until all that was added is written, and ends the parent run; a message where MLflow did not take it all.
+
+        Gives up when nothing could be written for `seconds`.
+        """
         self._queue.put(None)
-        self._thread.join(seconds)
+        written = -1
+        while self._thread.is_alive() and written != self._num_written:
+            written = self._num_written
+            self._thread.join(seconds)
         if self._thread.is_alive() or self._error:
             return f"MLflow at {self._uri} did not take everything ({self._error or 'too slow'}); nothing is lost: run the same command again when it answers"
         try:
@@ -102,19 +117,23 @@ class Tracker:
             return f"MLflow at {self._uri}: {_first_line(error)}; run the same command again when it answers"
         return None
 
-    def _open(self, artifacts: Path | None) -> tuple[MlflowClient, str]:
-        if self._uri.startswith("sqlite:///"):
-            _prepare_sqlite(Path(self._uri.removeprefix("sqlite:///")))
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turns what a store that is away, or damaged, or not one of MLflow's raises into a TrackingError."""
         try:
-            client = MlflowClient(self._uri)
-            experiment = client.get_experiment_by_name(self._study.name)
-            if experiment is None:
-                location = artifacts.absolute().as_uri() if artifacts else None
-                return client, client.create_experiment(self._study.name, location)
-        except (MlflowException, OSError, ValueError) as error:
-            raise TrackingError(f"MLflow at {self._uri} cannot be used: {_first_line(error)}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)") from error
+            yield
+        except Exception as error:
+            if isinstance(error, TrackingError):
+                raise
+            message = f"MLflow at {self._uri} cannot be used: {_first_line(error)}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)"
+            raise TrackingError(message) from error
+
+    def _find_or_create_experiment(self, artifacts: Path | None) -> str:
+        experiment = self._client.get_experiment_by_name(self._study.name)
+        if experiment is None:
+            return str(self._client.create_experiment(self._study.name, artifacts.absolute().as_uri() if artifacts else None))
         self._require_active(experiment)
-        return client, experiment.experiment_id
+        return str(experiment.experiment_id)
 
     def _require_active(self, experiment: Experiment) -> None:
         if experiment.lifecycle_stage != "active":
@@ -122,19 +141,26 @@ class Tracker:
                 f"the MLflow experiment {self._study.name!r} was deleted; restore it with `mlflow experiments restore --experiment-id {experiment.experiment_id}`, or give the study another name"
             )
 
-    def _existing_runs(self) -> dict[str, Run]:
-        """The trainings that MLflow has already, by their key; of two with the same key the finished one."""
+    def _existing_runs(self) -> tuple[dict[str, Run], list[Run]]:
+        """The trainings that MLflow has already, by their key; and runs that share their key with another.
+
+        Of two with the same key the finished one counts: a server that goes away may have made a run and never said so.
+        """
         found: dict[str, Run] = {}
+        duplicates: list[Run] = []
         token = None
         while True:
             page = self._client.search_runs([self._experiment_id], "tags.kind = 'training'", page_token=token)
             for run in page:
                 key = run.data.tags.get("key", "")
-                if key not in found or run.info.status == "FINISHED":
-                    found[key] = run
+                kept = found.get(key)
+                if kept is None or (run.info.status == "FINISHED" and kept.info.status != "FINISHED"):
+                    found[key], run = run, kept
+                if run is not None and key:
+                    duplicates.append(run)
             token = page.token
             if not token:
-                return found
+                return found, duplicates
 
     def _find_or_create_parent(self) -> str:
         found = list(self._client.search_runs([self._experiment_id], "tags.kind = 'study'", order_by=["attributes.start_time ASC"], max_results=1))
@@ -160,6 +186,8 @@ class Tracker:
     def _write_pending(self, pending: list[tuple[PlannedTraining, Record]]) -> list[tuple[PlannedTraining, Record]]:
         while pending:
             try:
+                if self._error is not None:  # what was under way when the server went may be there or not
+                    self._runs, self._duplicates = self._existing_runs()
                 self._write(*pending[0])
             except Exception as error:
                 if self._error is None:
@@ -169,6 +197,7 @@ class Tracker:
             if self._error is not None:
                 self._report("MLflow takes results again")
             self._error = None
+            self._num_written += 1
             pending = pending[1:]
         return pending
 
@@ -217,10 +246,14 @@ class Tracker:
         return tags
 
     def _mark_superseded(self) -> None:
-        """Tags the runs of an earlier version of the study file that this one does not ask for, so that reports leave them out."""
-        for key, run in self._runs.items():
-            if key not in self._wanted and run.data.tags.get("superseded") != "true":
+        """Tags what this version of the study file does not ask for, and runs that are there twice, so that reports leave them out."""
+        self._runs, self._duplicates = self._existing_runs()
+        unwanted = [run for key, run in self._runs.items() if key not in self._wanted]
+        for run in [*unwanted, *self._duplicates]:
+            if run.data.tags.get("superseded") != "true":
                 self._client.set_tag(run.info.run_id, "superseded", "true")
+            if run.info.status == "RUNNING":
+                self._client.set_terminated(run.info.run_id, "KILLED")
 
     def log_failure(self, planned: PlannedTraining, message: str) -> None:
         """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the next run of the study."""
@@ -276,4 +309,3 @@ def _note(study: Study) -> str:
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:300]}" if text else type(error).__name__
-

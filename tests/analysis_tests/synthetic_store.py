@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -79,6 +81,9 @@ def build_store(
     """
     path.mkdir(parents=True, exist_ok=True)
     uri = f"sqlite:///{path / 'mlflow.db'}"
+    MlflowClient(tracking_uri=uri).search_experiments(max_results=1)  # makes the database
+    with closing(sqlite3.connect(path / "mlflow.db")) as database:
+        database.execute("PRAGMA journal_mode=WAL")  # stays with the file; writes are cheaper
     add_study(uri, path / "artifacts", study or synthetic_study(), outcomes=outcomes, missing=missing, shuffle_seed=shuffle_seed, write_weights=write_weights)
     return uri
 

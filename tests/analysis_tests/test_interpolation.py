@@ -6,7 +6,7 @@ import base64
 import io
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import matplotlib.image
 import numpy as np
@@ -22,7 +22,7 @@ from tests.analysis_tests.synthetic_store import Place, build_store
 from vae import latent
 from vae.checkpoint import load_weights
 from vae.configuration import TrainingConfiguration
-from vae.data import Dataset, DataError, load_dataset
+from vae.data import DataError, Dataset, load_dataset
 from vae.minibatches import scale_pixels
 from vae.model import LatentVariableModel
 from vae.randomness import derive, generator
@@ -131,7 +131,7 @@ def test_bounds_of_a_shown_model_are_those_of_its_record(findings: Findings) -> 
 def test_findings_are_the_same_bytes_twice(findings: Findings, results: StudyResults) -> None:
     def frames(given: Findings) -> list[str]:
         made = interpolation.section(given)
-        return [drawn.frame.to_csv() for drawn in (*made.figures, *made.tables)] + [figure.svg for figure in made.figures]
+        return [table.frame.to_csv() for table in made.tables] + [text for figure in made.figures for text in (figure.svg, figure.frame.to_csv())]
 
     assert frames(interpolation.compute(results, load)) == frames(findings)
 
@@ -179,7 +179,7 @@ def test_csv_of_a_figure_holds_the_latents_and_pixels_that_it_shows(findings: Fi
 
 
 def drawn_images(svg: str) -> list[NDArray[np.float32]]:
-    addresses = [element.attrib["href"] for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}image")]
+    addresses = [element.attrib["href"] for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}image")]
     assert all(address.startswith("data:image/png;base64,") for address in addresses)
     return [matplotlib.image.imread(io.BytesIO(base64.b64decode(address.partition(",")[2])), format="png") for address in addresses]
 
@@ -197,7 +197,7 @@ def test_drawing_holds_every_pixel_of_the_grid() -> None:
 def test_labels_of_a_drawing_cannot_hold_markup() -> None:
     image = np.zeros((1, 1, 3, 3), dtype=np.uint8)
     svg = image_grid.to_svg('a "title" & <more>', [image_grid.Block("<script>alert(1)</script>", image)])
-    root = ElementTree.fromstring(svg)
+    root = ET.fromstring(svg)
     assert root.attrib["aria-label"] == 'a "title" & <more>'
     assert not list(root.iter("{http://www.w3.org/2000/svg}script"))
 

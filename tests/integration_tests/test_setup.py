@@ -22,6 +22,8 @@ from packaging.utils import canonicalize_name
 
 PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 PATIENCE_SECONDS = 120
+# What a `make test` around these tests hands down, and what changes where a study goes.
+NOT_INHERITED = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "STUDY", "OUTPUTS", "ARGS", "PYTHON", "PORT", "TRACKING_URI", "ADDRESS", "NUM_CPUS", "NUM_GPUS", "MLFLOW_TRACKING_URI"}
 
 # A build backend that needs no package; it waits while a file named `pause` is there, so that a test can act in the middle of an installation.
 BACKEND = """
@@ -57,7 +59,8 @@ class Checkout:
     @property
     def environment(self) -> dict[str, str]:
         """No registry is reached; only the wheel that the test wrote can be installed."""
-        return os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (self.folder / "wheels").as_uri(), "PIP_CONFIG_FILE": os.devnull, "FREE_GIB": "0", "MAKEFLAGS": ""}
+        outer = {name: text for name, text in os.environ.items() if name not in NOT_INHERITED}
+        return outer | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (self.folder / "wheels").as_uri(), "PIP_CONFIG_FILE": os.devnull, "FREE_GIB": "0"}
 
     def command(self, *arguments: str, python: Path = PYTHON) -> list[str]:
         return ["make", f"PYTHON={python}", *arguments]
@@ -296,3 +299,19 @@ def test_the_wheel_holds_study_files_and_templates(root: Path, tmp_path: Path) -
     shipped = {str(file.relative_to(root)) for pattern in patterns for file in root.glob(pattern)}
     assert {"vae/model.py", "study/configs/smoke.yaml"} <= shipped
     assert shipped - held == set()
+
+
+@pytest.mark.parametrize(("inside", "status"), [("", 0), ("<skipped/>", 1), ("<failure/>", 1)])
+def test_ci_fails_where_a_test_was_skipped_or_failed(root: Path, tmp_path: Path, inside: str, status: int) -> None:
+    num_skipped, num_failed = int("skipped" in inside), int("failure" in inside)
+    case = f'<testcase classname="tests" name="test_one">{inside}</testcase>'
+    file = tmp_path / "tests.xml"
+    file.write_text(f'<testsuites><testsuite tests="1" failures="{num_failed}" errors="0" skipped="{num_skipped}">{case}</testsuite></testsuites>')
+    counted = subprocess.run([sys.executable, root / ".ci" / "count_tests.py", file], capture_output=True, text=True, check=False)
+    assert counted.returncode == status
+    assert counted.stdout.splitlines()[-1] == f"{1 - num_skipped - num_failed} passed, {num_failed} failed, {num_skipped} skipped"
+
+
+def test_ci_fails_where_no_test_ran(root: Path, tmp_path: Path) -> None:
+    counted = subprocess.run([sys.executable, root / ".ci" / "count_tests.py", tmp_path / "absent.xml"], capture_output=True, text=True, check=False)
+    assert (counted.returncode, counted.stdout) == (1, "absent.xml: no test ran\n0 passed, 0 failed, 0 skipped\n")

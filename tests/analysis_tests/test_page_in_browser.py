@@ -1,0 +1,201 @@
+"""The whole study's page, made by `python -m analysis`, opened in Chromium from the disk, with nothing to fetch from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.analysis_tests.invented_models import study_with_pictures, write_dataset, write_weights
+from tests.analysis_tests.synthetic_store import Place, build_store
+
+pytestmark = pytest.mark.system
+
+Scheme = Literal["light", "dark"]
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+DESKTOP, PHONE = (1200, 900), (360, 740)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with a diverged and a missing training, so that the page has warnings."""
+    folder = tmp_path_factory.mktemp("page")
+    study = study_with_pictures(write_dataset(folder / "bars"))
+    uri = build_store(
+        folder / "outputs",
+        study,
+        outcomes={Place("search", "num_hidden_layers=1,optimizer=adam", 0, None, 0): "diverged"},
+        missing=frozenset({Place("confirm", "num_hidden_layers=2,optimizer=adagrad", 1, 0, 5)}),
+        write_weights=write_weights,
+    )
+    command = [sys.executable, "-m", "analysis", "all", "--study", study.name, "--tracking-uri", uri, "--outputs", str(folder / "outputs")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    page = folder / "outputs" / "reports" / study.name / "index.html"
+    assert done.stdout.splitlines()[-1] == f"Report: {page}"
+    return page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert Path(CHROMIUM).exists(), "install Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture
+def opened(browser: Browser, index: Path) -> Iterator[Opened]:
+    """Opens the page; at the end, nothing may have been logged as an error or asked of anything but the page's own file."""
+    faults: list[str] = []
+    pages: list[Page] = []
+
+    def open_page(size: tuple[int, int] = DESKTOP, scheme: Scheme = "light", unfold: bool = True) -> Page:
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        pages.append(page)
+        page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith(("data:", index.as_uri())) else None)
+        page.goto(index.as_uri())
+        if unfold:
+            page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert faults == []
+
+
+def column(page: Page, table: str, number: int) -> list[str]:
+    texts: list[str] = page.eval_on_selector_all(f"#table-{table} tbody tr td:nth-child({number})", "cells => cells.map(cell => cell.textContent.trim())")
+    return texts
+
+
+def test_page_leads_with_the_verdict_and_folds_the_rest(opened: Opened) -> None:
+    page = opened(unfold=False)
+    lead = page.locator("#answer")
+    assert lead.locator(".verdict").inner_text() in ("better", "worse", "equivalent", "inconclusive")
+    assert "10,000 training samples" in lead.locator(".answer").inner_text()
+    assert lead.locator("figure svg").count() == 1
+    assert "missing" in page.locator(".warnings").inner_text()
+    assert page.locator("details.report").count() == 4
+    assert page.locator("details.report[open]").count() == 0
+    page.locator("#hidden_layer_ablation summary").press("Enter")
+    assert page.locator("#hidden_layer_ablation .answer").is_visible()
+
+
+def test_every_figure_is_drawn_and_has_a_name_and_its_data(opened: Opened) -> None:
+    page = opened()
+    figures = page.locator("figure")
+    assert figures.count() >= 10
+    for figure in figures.all():
+        box = figure.locator("svg").bounding_box()
+        assert box is not None
+        assert box["width"] > 200
+        assert box["height"] > 50
+        assert (figure.locator("svg").get_attribute("aria-label") or "").strip()
+        assert (figure.locator("a[download]").get_attribute("href") or "").startswith("data:")
+    loaded = "images => Promise.all(images.map(image => { const copy = new Image(); copy.src = image.href.baseVal; return copy.decode().then(() => copy.naturalWidth); }))"
+    widths: list[int] = page.eval_on_selector_all("figure svg image", loaded)
+    assert len(widths) >= 20
+    assert min(widths) > 0
+
+
+def test_data_of_a_figure_is_downloaded_from_the_page_itself(opened: Opened, index: Path) -> None:
+    page = opened()
+    with page.expect_download() as download:
+        page.locator("#figure-optimizer_learning_curves a[download]").click()
+    assert download.value.suggested_filename == "optimizer_learning_curves.csv"
+    assert Path(download.value.path()).read_bytes() == (index.parent / "tables" / "optimizer_learning_curves.csv").read_bytes()
+
+
+def test_table_sorts_by_click_and_back(opened: Opened) -> None:
+    page = opened()
+    header = page.locator("#table-interpolation_latents th").nth(3)
+    header.locator("button").click()
+    rising = [float(text) for text in column(page, "interpolation_latents", 4)]
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert rising == sorted(rising)
+    header.locator("button").click()
+    assert header.get_attribute("aria-sort") == "descending"
+    assert [float(text) for text in column(page, "interpolation_latents", 4)] == rising[::-1]
+    assert page.locator("#table-interpolation_latents th[aria-sort]").count() == 1
+
+
+def test_table_sorts_by_keyboard_and_keeps_rows_together(opened: Opened) -> None:
+    page = opened()
+    before = list(zip(*(column(page, "outcomes", number) for number in (1, 2, 3)), strict=True))
+    page.locator("#table-outcomes th button").nth(2).focus()
+    page.keyboard.press("Enter")
+    after = list(zip(*(column(page, "outcomes", number) for number in (1, 2, 3)), strict=True))
+    assert [int(row[2]) for row in after] == sorted(int(row[2]) for row in before)
+    assert sorted(after) == sorted(before)
+    assert after != before
+
+
+def test_empty_cells_stay_last_whichever_way_a_table_is_sorted(opened: Opened) -> None:
+    page = opened()
+    page.evaluate("document.querySelector('#table-outcomes tbody tr td:nth-child(3)').dataset.sort = ''")
+    first = page.locator("#table-outcomes tbody tr").first.inner_text()
+    for _ in range(2):
+        page.locator("#table-outcomes th button").nth(2).click()
+        assert page.locator("#table-outcomes tbody tr").last.inner_text() == first
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_a_phone(opened: Opened, scheme: Scheme) -> None:
+    page = opened(PHONE, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+    wide: list[str] = page.evaluate(
+        "[...document.querySelectorAll('body *')].filter((part) => part.getBoundingClientRect().right > innerWidth + 1 && !part.closest('.scroll, pre, .skip'))"
+        ".map((part) => part.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+
+
+def test_dark_and_light_are_both_painted(opened: Opened) -> None:
+    def darkness(scheme: Scheme) -> int:
+        colour: str = opened(scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
+
+    assert darkness("dark") < 150 < 600 < darkness("light")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_no_fault(opened: Opened, scheme: Scheme, size: tuple[int, int]) -> None:
+    page = opened(size, scheme)
+    response: dict[str, Any] = Axe().run(page, options={"resultTypes": ["violations", "incomplete", "passes"]}).response
+    assert [(fault["id"], fault["nodes"][0]["html"][:200], fault["help"]) for fault in response["violations"]] == []
+    undecided = [(node["html"][:100], check["data"]["messageKey"]) for rule in response["incomplete"] for node in rule["nodes"] for check in node["any"]]
+    # axe decides no text on a drawing, nor a lone letter or arrow; whatever else it left open would be unchecked contrast
+    assert [held for held in undecided if held[1] not in ("imgNode", "shortTextContent", "nonBmp")] == []
+    assert sum(len(rule["nodes"]) for rule in response["passes"] if rule["id"] == "color-contrast") > 300
+
+
+def test_a_link_to_a_part_unfolds_it(opened: Opened) -> None:
+    page = opened(unfold=False)
+    page.evaluate("location.hash = '#figure-interpolation_samples'")
+    page.locator("#figure-interpolation_samples svg").wait_for(state="visible")
+
+
+def test_everything_is_printed(opened: Opened) -> None:
+    page = opened(unfold=False)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details.report[open]").count() == 4

@@ -1,0 +1,73 @@
+"""docs/extending.md: every example in it runs as it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_DOCUMENT = Path(__file__).parents[2] / "docs" / "extending.md"
+_EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
+_COMMANDS = re.compile(r"^python -m .*$", re.MULTILINE)
+
+
+def _examples() -> dict[str, str]:
+    return dict(_EXAMPLE.findall(_DOCUMENT.read_text()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with the files of the document in it."""
+    place = tmp_path_factory.mktemp("extending")
+    for name, text in _examples().items():
+        (place / name).write_text(text)
+    return place
+
+
+def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(_DOCUMENT.parents[1]), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def _training_commands() -> list[str]:
+    return [command for command in _COMMANDS.findall(_DOCUMENT.read_text()) if command.startswith("python -m vae train")]
+
+
+def test_every_example_is_shorter_than_forty_lines() -> None:
+    examples = _examples()
+    assert set(examples) == {"my_stripes.py", "my_signs.py", "my_skip.py", "my_study.yaml"}
+    assert {name: len(text.splitlines()) for name, text in examples.items() if len(text.splitlines()) >= 40} == {}
+
+
+@pytest.mark.parametrize("command", _training_commands())
+def test_each_training_command_of_the_document_trains(command: str, folder: Path) -> None:
+    on_small_data = command if "--dataset" in command else f"{command} --dataset my_stripes:stripes --hidden-units 16 --latent-dim 2"
+    done = _run(f"{on_small_data} --budget-samples 2000", folder)
+    assert done.returncode == 0, done.stderr
+    assert "validation/lower_bound" in done.stdout
+
+
+def test_a_field_that_the_model_does_not_have_is_named(folder: Path) -> None:
+    done = _run("python -m vae train --model my_skip:SkipVAE --skipp 0.5 --dataset my_stripes:stripes", folder)
+    assert done.returncode == 2
+    assert "'skipp' is not a field" in done.stderr and "did you mean skip?" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_study_of_the_document_runs_and_its_code_is_part_of_each_identity(folder: Path) -> None:
+    done = _run("python -m study run my_study.yaml", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mine is complete: 16 trainings" in done.stdout
+    before = {path.name for path in (folder / "outputs/trainings").iterdir()}
+    optimizers = {json.loads((folder / "outputs/trainings" / name / "training.json").read_text())["identity"]["configuration"]["optimizer"] for name in before}
+    assert optimizers == {"adam", "my_signs:SignMomentum"}
+
+    source = folder / "my_skip.py"
+    source.write_text(source.read_text().replace("torch.tanh(self.up(z))", "torch.relu(self.up(z))"))
+    asked = _run("python -m study run my_study.yaml", folder)
+    assert asked.returncode == 2 and "--code-changed=retrain" in asked.stderr and "16 of this study's trainings" in asked.stderr
