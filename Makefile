@@ -62,7 +62,8 @@ ui: environment ## open MLflow on this machine; Ctrl-C stops it
 	$(RUN) -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' '$(PORT)' 2>/dev/null \
 	|| { echo 'Port $(PORT) is not free on 127.0.0.1; name another: make ui PORT=5001' >&2; exit 1; }; \
 	echo 'MLflow will be at http://127.0.0.1:$(PORT) in about ten seconds; Ctrl-C stops it.'; \
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true exec $(RUN) -m mlflow ui --host 127.0.0.1 --port '$(PORT)' --workers 1 \
+	PYTHONWARNINGS=ignore MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
+	exec $(RUN) -m mlflow ui --host 127.0.0.1 --port '$(PORT)' --workers 1 --uvicorn-opts '--lifespan off --log-level warning' \
 	--backend-store-uri "$(if $(TRACKING_URI),$(TRACKING_URI),sqlite:///$(OUTPUTS)/mlflow.db)" $(ARGS)
 
 test: environment ## the tests that need nothing but .venv

@@ -94,7 +94,7 @@ def _draw_curves(study: Study, cells: Sequence[CellFinding], panel_by: str) -> C
             _draw_curve(axis, cell, study, panel_by, positions[_style_key(cell, panel_by)])
         _finish_curves(axis, title, group)
     _focus(axes, cells)
-    axes[0].set_ylabel(f"{_metric_of(cells)} (nats)")
+    figures.label_first_column(axes, f"{_metric_of(cells)} (nats)")
     figures.legend_below(canvas, axes)
     return canvas
 
@@ -181,7 +181,7 @@ def _draw_sensitivity(study: Study, cells: Sequence[CellFinding], panel_by: str)
         logarithmic = all(isinstance(s := cell.space.get("learning_rate"), Range) and s.log for cell in group)
         axis.grid(visible=False, axis="x")
         axis.set(title=title, xlabel="learning rate", ylabel="", xscale="log" if logarithmic else "linear")
-    axes[0].set_ylabel(f"{metric_title(study.search.objective if study.search else '')} (nats)")
+    figures.label_first_column(axes, f"{metric_title(study.search.objective if study.search else '')} (nats)")
     axes[0].set_ylim(floor - 0.06 * (best - floor), best + 0.1 * (best - floor))
     figures.legend_below(canvas, axes)
     return canvas

@@ -111,12 +111,21 @@ def panels(num_panels: int, num_columns: int = 2, share_y: bool = True) -> tuple
     return canvas, axes[:num_panels]
 
 
+def label_first_column(axes: list[Axes], label: str) -> None:
+    """Names the vertical axis once for every row of panels."""
+    for axis in axes:
+        place = axis.get_subplotspec()
+        if place is None or place.is_first_col():
+            axis.set_ylabel(label)
+
+
 def legend_below(canvas: Canvas, axes: list[Axes], num_columns: int = 2) -> None:
     """One legend for all axes, under them: each label once, in ink where it stands for several colours."""
     found: dict[str, list[Line2D]] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, []).append(handle)
+            if isinstance(handle, Line2D):
+                found.setdefault(label, []).append(handle)
     handles = [_legend_handle(same) for same in found.values()]
     if handles:
         canvas.legend(handles, list(found), loc="outside lower center", ncols=min(num_columns, len(handles)))

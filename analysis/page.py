@@ -291,7 +291,8 @@ def shown_cell(held: Any) -> Cell:
         return Cell(rounded(float(held), whole=float(held).is_integer() and not isinstance(held, float)), repr(float(held)), "number")
     text = str(held)
     kind = "long" if len(text) > LONG_TEXT else "text" if len(text) > SHORT_TEXT else ""
-    return Cell(text if " " in text else text.replace(",", ",\u200b"), text, kind)
+    breaking = text if " " in text else text.replace(",", ",\u200b")
+    return Cell(breaking, text if breaking != text else None, kind)
 
 
 def heading(name: str) -> str:

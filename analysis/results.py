@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 20.0
 RUNS_PER_QUERY = 500
+TAG_COLUMNS = ["identity", "run_id", *PLACE, "outcome", "trial", "reused_from", "code_kept"]
 CURVE_COLUMNS = ["identity", *PLACE, "samples", "seconds", "metric", "nats"]
 # SQLite and its kin hold infinities as the largest numbers they have.
 STORED_INFINITY = 1.79e308
@@ -278,7 +279,7 @@ def _row(run: Run, study: Study) -> dict[str, Any]:
 
 
 def _no_trainings() -> pd.DataFrame:
-    columns = ["identity", "run_id", *PLACE, "outcome", "trial", "reused_from", "code_kept", "num_parameters", "training_seconds"]
+    columns = [*TAG_COLUMNS, "num_parameters", "training_seconds"]
     frame = pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
     return _with_places(frame)
 
@@ -290,7 +291,9 @@ def _with_places(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
     ordered = rows.sort_values([*PLACE, "identity", "run_id"], na_position="first", kind="stable").reset_index(drop=True)
-    return ordered.drop(columns=["start_time", "objective"]).infer_objects()
+    first = [name for name in TAG_COLUMNS if name in ordered]
+    parameters = sorted(set(ordered.columns) - {*first, "start_time", "objective"})
+    return ordered[[*first, *parameters]].infer_objects()
 
 
 def _number(stored: float) -> float:

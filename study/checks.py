@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -113,9 +112,7 @@ def _sampler_faults(study: Study, search: Search) -> Iterator[Fault]:
     cells = study_cells(study)
     if search.sampler == "grid":
         yield from _grid_faults(study, search, cells)
-    if search.sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
-        yield Fault(("search", "sampler"), "is 'cmaes', which needs a package that is not installed; run: pip install cmaes. Or choose tpe, qmc, random, grid or gp")
-    if search.sampler in ("cmaes", "gp", "qmc"):
+    if search.sampler in ("gp", "qmc"):
         spaces = [(cell.label, search_space(study, cell)) for cell in cells]
         without = [label for label, space in spaces if space and not any(isinstance(part, Range) for part in space.values())]
         if without:

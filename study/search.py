@@ -70,7 +70,9 @@ class CellSearch:
         if self._grid is not None:
             return Proposal(number, self._grid[number])
         assert self._study is not None
-        trial = self._study.ask(self._distributions)
+        with warnings.catch_warnings():  # the GP says each time that it clips what diverged
+            warnings.filterwarnings("ignore", "Clip non-finite", UserWarning)
+            trial = self._study.ask(self._distributions)
         self._trials.append(trial)
         return Proposal(number, tuple((name, _plain(self._space[name], trial.params[name])) for name in sorted(self._space)))
 

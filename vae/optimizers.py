@@ -35,9 +35,11 @@ class Hyperparameter:
         kind = "a whole number" if isinstance(self.default, int) else "a number"
         end = "]" if self.closed else ")"
         rule = f"{name} is {given!r}; it must be {kind} in [{self.low:g}, {self.high:g}{end}"
-        if isinstance(given, bool) or not isinstance(given, (int, float)) or (isinstance(self.default, int) and given != int(given)):
+        if isinstance(given, bool) or not isinstance(given, (int, float)):
             raise ValueError(rule)
         if not (self.low <= given < self.high or (self.closed and given == self.high)):
+            raise ValueError(rule)
+        if isinstance(self.default, int) and not float(given).is_integer():
             raise ValueError(rule)
 
 
@@ -59,14 +61,17 @@ class WarmedAdagrad(torch.optim.Optimizer):
 
     The first `warm_up_batches` gradients are accumulated and not applied; after that
     theta <- theta - lr * g / sqrt(G + eps) with `epsilon_inside_root`, else theta <- theta - lr * g / (sqrt(G) + eps),
-    where G sums the squared gradients, the present one among them.
+    where G sums the squared gradients, the present one among them. As in torch, lr is divided by 1 + lr_decay * (step - 1).
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, *, eps: float, initial_accumulator_value: float, weight_decay: float, warm_up_batches: int, epsilon_inside_root: bool) -> None:
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, *, eps: float, initial_accumulator_value: float, lr_decay: float, weight_decay: float, warm_up_batches: int, epsilon_inside_root: bool
+    ) -> None:
         defaults = {
             "lr": lr,
             "eps": eps,
             "initial_accumulator_value": initial_accumulator_value,
+            "lr_decay": lr_decay,
             "weight_decay": weight_decay,
             "warm_up_batches": warm_up_batches,
             "epsilon_inside_root": epsilon_inside_root,
@@ -93,7 +98,7 @@ class WarmedAdagrad(torch.optim.Optimizer):
             return
         inside = group["epsilon_inside_root"]
         scale = state["sum"].add(group["eps"]).sqrt_() if inside else state["sum"].sqrt().add_(group["eps"])
-        parameter.addcdiv_(gradient, scale, value=-group["lr"])
+        parameter.addcdiv_(gradient, scale, value=-group["lr"] / (1 + (float(state["step"]) - 1) * group["lr_decay"]))
 
 
 _TORCH_NAMES = {
@@ -120,8 +125,6 @@ def _build_adagrad(parameters: Iterable[Tensor], learning_rate: float, **argumen
     inside = arguments.pop("epsilon_inside_root")
     if not warm_up and not inside:
         return _build(torch.optim.Adagrad, {"fused": True}, parameters, learning_rate, **arguments)
-    if arguments.pop("learning_rate_decay"):
-        raise ValueError("learning_rate_decay cannot be combined with warm_up_batches or epsilon_inside_root; set it to 0")
     return WarmedAdagrad(parameters, learning_rate, warm_up_batches=warm_up, epsilon_inside_root=inside, **_torch_arguments(arguments))
 
 
@@ -147,7 +150,7 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
             "warm_up_batches": Hyperparameter(0, description="Minibatches that are accumulated before the first update; the paper's author used 10."),
             "epsilon_inside_root": Hyperparameter(False, description="Add epsilon inside the square root, as the paper's author."),
             "epsilon": _epsilon(1e-10),
-            "learning_rate_decay": Hyperparameter(0.0, description="The rate is divided by 1 + decay * step."),
+            "learning_rate_decay": Hyperparameter(0.0, description="The rate is divided by 1 + decay * step, steps counted from 0."),
             "weight_decay": _WEIGHT_DECAY,
         },
         1e-2,

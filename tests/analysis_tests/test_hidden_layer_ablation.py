@@ -33,7 +33,7 @@ def test_gain_stands_beside_its_cost(section: Section) -> None:
 
 
 def test_seconds_stand_in_timing_tables_alone(section: Section) -> None:
-    assert [table.name for table in section.tables if any("seconds" in column for column in table.frame)] == ["timing_depth"]
+    assert [table.name for table in section.tables if any("seconds" in str(column) for column in table.frame)] == ["timing_depth"]
 
 
 def test_no_gain_per_parameter_where_no_parameter_was_added() -> None:

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 import re
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from analysis import figures, hidden_layer_ablation, optimizer_comparison
@@ -80,7 +79,7 @@ def test_every_cell_and_every_proposal_is_in_the_tables(section: Section) -> Non
     assert frames["optimizer_cells"]["low_nats"].lt(frames["optimizer_cells"]["mean_nats"]).all()
     assert frames["optimizer_searches"]["winner"].tolist() == ["learning_rate 0.01"] * 2 + ["learning_rate 0.001"] * 2
     assert frames["optimizer_budgets"]["proposals"].nunique() == 1
-    assert [name for name, frame in frames.items() if any("second" in column for column in frame)] == ["timing_optimizer"]
+    assert [name for name, frame in frames.items() if any("second" in str(column) for column in frame)] == ["timing_optimizer"]
 
 
 def test_learning_curves_are_means_over_reporting_seeds(results: StudyResults, section: Section) -> None:
@@ -104,7 +103,7 @@ def test_a_diverged_seed_leaves_no_mean_no_interval_and_no_verdict(store_uri: st
     assert (claim["verdict"], claim["estimate_nats"], claim["interval_nats"], claim["p"]) == ("inconclusive", None, None, None)
     assert (claim["num_diverged_level"], claim["num_diverged_baseline"]) == (1, 0)
     cells = next(table.frame for table in section.tables if table.name == "optimizer_cells").set_index("cell")
-    assert pd.isna(cells.loc["optimizer=adam", "mean_nats"])
+    assert cells["mean_nats"].isna().tolist() == [False, True]
     assert cells.loc["optimizer=adam", "diverged"] == 1
     assert any("adam: 1 of 6 reporting seeds diverged" in warning for warning in section.warnings)
     assert "flatter" in section.answer
@@ -186,7 +185,7 @@ def test_a_claim_that_no_two_cells_can_answer_says_so(results: StudyResults) -> 
 
 def test_figures_are_svg_elements_in_the_pages_own_ink(section: Section) -> None:
     for figure in section.figures:
-        root = ElementTree.fromstring(figure.svg)
+        root = ET.fromstring(figure.svg)
         assert root.tag.endswith("svg"), figure.name
         assert figures.INK not in figure.svg
         assert "currentColor" in figure.svg

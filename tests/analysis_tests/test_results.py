@@ -54,7 +54,10 @@ def test_parameters_come_back_with_the_types_of_the_configuration(results: Study
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("1e-08", 1e-8), ("20", 20), ("True", True), ("false", False), ("None", None), ("[0.5, 0.75]", (0.5, 0.75)), ("()", ()), ("adam", "adam"), ("my.module:Class", "my.module:Class")],
+    [
+        *[("1e-08", 1e-8), ("20", 20), ("True", True), ("false", False), ("None", None)],
+        *[("[0.5, 0.75]", (0.5, 0.75)), ("()", ()), ("adam", "adam"), ("my.module:Class", "my.module:Class")],
+    ],
 )
 def test_parameter_text_is_typed(text: str, expected: object) -> None:
     assert typed(text) == expected

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.cells import Cell, claim_pairs, level_text, search_space, study_cells, training_configuration
+from study.cells import Cell, Phase, claim_pairs, level_text, search_space, study_cells, training_configuration
 from study.spec import Choices, Level, Range, Study
+
+PHASES: tuple[Phase, ...] = ("search", "confirm")
 
 
 def study_of(**fields: Any) -> Study:
@@ -115,7 +117,7 @@ def test_without_a_learning_rate_the_optimizer_has_its_own() -> None:
 
 def test_the_search_phase_never_reads_the_test_set_and_the_confirm_phase_does_at_its_end() -> None:
     study = study_of(training={"test_at_end": True, "test_curve": True})
-    searched, confirmed = (training_configuration(study, study_cells(study)[0], phase, {}) for phase in ("search", "confirm"))  # type: ignore[arg-type]
+    searched, confirmed = (training_configuration(study, study_cells(study)[0], phase, {}) for phase in PHASES)
     assert (searched.test_at_end, searched.test_curve) == (False, False)
     assert (confirmed.test_at_end, confirmed.test_curve) == (True, True)
     assert training_configuration(study_of(), study_cells(study_of())[0], "confirm", {}).test_at_end
@@ -127,7 +129,7 @@ def test_the_search_has_its_own_budget_and_evaluations() -> None:
         training={"budget_samples": 100_000, "num_evaluations": 30, "evaluation_spacing": "log", "first_evaluation_samples": 10_000},
         search={"num_proposals": 2, "budget_samples": 5_000, "num_evaluations": 1, "spaces": space},
     )
-    searched, confirmed = (training_configuration(study, study_cells(study)[0], phase, {}) for phase in ("search", "confirm"))  # type: ignore[arg-type]
+    searched, confirmed = (training_configuration(study, study_cells(study)[0], phase, {}) for phase in PHASES)
     assert (searched.budget_samples, searched.evaluation_points()) == (5_000, (5_000,))
     assert (confirmed.budget_samples, confirmed.evaluation_points()[0], confirmed.evaluation_points()[-1]) == (100_000, 10_000, 100_000)
 

@@ -65,7 +65,8 @@ RULES: list[tuple[dict[str, Any], str]] = [
     ({"factors": {"optimizer": ["adagrad", "adam"], "latent_dim": list(range(1, 1002))}}, "factors: make 2,002 cells; at most 2,000 can be run as one study"),
     (
         {"factors": {"optimizer": ["adagrad", "adamm"]}, "claims": []},
-        "factors.optimizer: 'adamm' is not an optimizer; did you mean adam? Allowed: adadelta, adagrad, adam, adamax, adamw, amsgrad, momentum, nadam, nesterov, radam, rmsprop, sgd. Or module:Class.",
+        "factors.optimizer: 'adamm' is not an optimizer; did you mean adam? "
+        "Allowed: adadelta, adagrad, adam, adamax, adamw, amsgrad, momentum, nadam, nesterov, radam, rmsprop, sgd. Or module:Class.",
     ),
     ({"factors": {"optimizer": ["adagrad", "adam"], "latent_dim": [2, "3"]}}, "factors.latent_dim: is '3'; it must be a whole number; take the quotes away"),
     ({"factors": {"optimizer": ["adagrad", "adam"], "num_hidden_layers": [True]}}, "factors.num_hidden_layers: is true; it must be a whole number"),
@@ -88,10 +89,14 @@ RULES: list[tuple[dict[str, Any], str]] = [
         {"training": {"learning_rate_schedule": "steps"}},
         "training.learning_rate_milestones: learning_rate_milestones belong to learning_rate_schedule: steps, which needs at least one, such as [0.5, 0.75]",
     ),
-    ({"training": {"dataset": "mnits"}}, "training.dataset: 'mnits' is not a dataset or a folder that exists; did you mean mnist? Allowed: fashion-mnist, mnist. Or module:function."),
+    (
+        {"training": {"dataset": "mnits"}},
+        "training.dataset: 'mnits' is not a dataset or a folder that exists; did you mean mnist? Allowed: fashion-mnist, mnist. Or module:function.",
+    ),
     (
         {"training": {"model": "no_such_module:Model"}},
-        "training.model: 'no_such_module:Model': module 'no_such_module' cannot be imported (ModuleNotFoundError: No module named 'no_such_module'); is it on PYTHONPATH or in this folder?",
+        "training.model: 'no_such_module:Model': module 'no_such_module' cannot be imported (ModuleNotFoundError: No module named 'no_such_module'); "
+        "is it on PYTHONPATH or in this folder?",
     ),
     # cells
     ({"cells": {"exclude": [{"optimizer": "adam"}, {"optimizer": "adagrad"}]}}, "cells.exclude: leaves no cell; exclude less or add a cell"),
@@ -121,7 +126,10 @@ RULES: list[tuple[dict[str, Any], str]] = [
     (searched(learning_rate={"choices": [0.1, "big"]}), "search.spaces.0.hyperparameters.learning_rate: is 'big'; it must be a number"),
     (searched(activation={"choices": ["tanh", "rleu"]}), "search.spaces.0.hyperparameters.activation: 'rleu' is not one of its values; did you mean relu?"),
     (searched(latent_dim={"low": 2, "high": 50}), "search.spaces.0.hyperparameters.latent_dim: takes whole numbers only; add integer: true"),
-    (searched(batch_size={"low": 10, "high": 2000, "integer": True}) | {"training": {"budget_samples": 1_000}}, "search.spaces.0.hyperparameters.batch_size: budget_samples 1000 is less than one minibatch (batch_size 2000)"),
+    (
+        searched(batch_size={"low": 10, "high": 2000, "integer": True}) | {"training": {"budget_samples": 1_000}},
+        "search.spaces.0.hyperparameters.batch_size: budget_samples 1000 is less than one minibatch (batch_size 2000)",
+    ),
     (
         {"search": search_of(spaces=[{"hyperparameters": {"learning_rate": RATE}}, {"when": {"optimizer": "adam"}, "hyperparameters": {"beta2": {"low": 0.9, "high": 1.0}}}])},
         "search.spaces.1.hyperparameters.beta2: is 1.0; it must be a number in [0, 1)",
@@ -140,7 +148,8 @@ RULES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"search": search_of(spaces=[{"hyperparameters": {"learning_rate": RATE}}, {"when": {"optimizer": "adamm"}, "hyperparameters": {"beta2": {"choices": [0.9]}}}])},
-        "search.spaces.1.when: optimizer=adamm matches no cell, so this space cannot take effect. 'adamm' is not a level of optimizer in any cell; did you mean adam? Allowed: adagrad, adam.",
+        "search.spaces.1.when: optimizer=adamm matches no cell, so this space cannot take effect. "
+        "'adamm' is not a level of optimizer in any cell; did you mean adam? Allowed: adagrad, adam.",
     ),
     (
         {"search": search_of(spaces=[{"when": {"optimizer": "adam"}, "hyperparameters": {"learning_rate": RATE}}])},
@@ -169,7 +178,10 @@ RULES: list[tuple[dict[str, Any], str]] = [
         {
             "search": search_of(
                 sampler="grid",
-                spaces=[{"hyperparameters": {"learning_rate": {"choices": [0.1, 0.2, 0.3]}}}, {"when": {"optimizer": "adam"}, "hyperparameters": {"beta1": {"choices": [0.5, 0.9]}}}],
+                spaces=[
+                    {"hyperparameters": {"learning_rate": {"choices": [0.1, 0.2, 0.3]}}},
+                    {"when": {"optimizer": "adam"}, "hyperparameters": {"beta1": {"choices": [0.5, 0.9]}}},
+                ],
             )
         },
         "search.spaces: make grids of different sizes, 3 in num_hidden_layers=1,optimizer=adagrad and 6 in num_hidden_layers=1,optimizer=adam; "
@@ -182,7 +194,8 @@ RULES: list[tuple[dict[str, Any], str]] = [
     # what is measured
     (
         {"training": {"train_on_all": True}},
-        "search.objective: is validation/lower_bound, but train_on_all leaves no validation images; set train_on_all: false, or objective: train/lower_bound, or leave the search out",
+        "search.objective: is validation/lower_bound, but train_on_all leaves no validation images; "
+        "set train_on_all: false, or objective: train/lower_bound, or leave the search out",
     ),
     (
         {"training": {"train_on_all": True}, "search": None, "metric": "validation/lower_bound"},
@@ -240,7 +253,10 @@ SOUND: list[dict[str, Any]] = [
     {"search": search_of(num_proposals=1)},
     {"search": search_of(sampler="grid", spaces=[{"hyperparameters": {"learning_rate": {"choices": [0.1, 0.2, 0.3]}}}])},
     {"training": {"learning_rate": 0.1}, "search": search_of(spaces=[{"hyperparameters": {"weight_decay": {"low": 0, "high": 1}}}])},
-    {"cells": {"add": [{"name": "wide", "levels": {"optimizer": "adam", "num_hidden_layers": 1, "hidden_units": 70}}]}, "claims": [claim_of(factor="cell", level="wide", baseline="num_hidden_layers=2,optimizer=adam")]},
+    {
+        "cells": {"add": [{"name": "wide", "levels": {"optimizer": "adam", "num_hidden_layers": 1, "hidden_units": 70}}]},
+        "claims": [claim_of(factor="cell", level="wide", baseline="num_hidden_layers=2,optimizer=adam")],
+    },
     {"factors": {}, "claims": []},
 ]
 
@@ -258,13 +274,6 @@ def test_faults_of_several_kinds_are_all_found() -> None:
 def test_each_fault_is_found_once() -> None:
     found: list[Fault] = study_faults(study_of(training={"hidden_units": -1}))
     assert [str(fault) for fault in found] == ["training.hidden_units: is -1; it must be greater than or equal to 1"]
-
-
-def test_a_sampler_whose_package_is_missing_is_said_to_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert lines(search=search_of(sampler="cmaes")) == [
-        "search.sampler: is 'cmaes', which needs a package that is not installed; run: pip install cmaes. Or choose tpe, qmc, random, grid or gp"
-    ]
 
 
 def test_a_plug_in_that_fails_or_ends_the_program_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,12 @@ def test_a_name_that_could_leave_its_folder_or_confuse_a_shell_is_refused(name: 
 
 
 def test_every_field_of_every_part_says_what_it_is() -> None:
-    silent = [f"{part.__name__}.{name}" for part in (Range, Choices, Space, NamedCell, Cells, Search, Confirm, Claim, Study) for name, field in part.model_fields.items() if not field.description]
+    silent = [
+        f"{part.__name__}.{name}"
+        for part in (Range, Choices, Space, NamedCell, Cells, Search, Confirm, Claim, Study)
+        for name, field in part.model_fields.items()
+        if not field.description
+    ]
     assert silent == []
 
 

@@ -1,0 +1,190 @@
+"""Records on disk: whole or not there, checked when read, never half-written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from study.records import WEIGHTS, Record, Records, RecordsError, bytes_sha256
+from tests.study_tests.driving import all_trainings
+from tests.study_tests.invented import WEIGHTS_BYTES, invented_record, invented_study
+
+RECORD = invented_record(all_trainings(invented_study())[0])
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def records(tmp_path: Path, said: list[str]) -> Records:
+    return Records(tmp_path / "trainings", said.append)
+
+
+def _left(records: Records) -> list[str]:
+    """What lies in the folder of records, hidden things too."""
+    return sorted(path.name for path in records.path("").iterdir())
+
+
+def test_what_is_written_is_read_back_equal(records: Records) -> None:
+    assert records.get(RECORD.identity) is None
+    records.write(RECORD, WEIGHTS_BYTES)
+    assert records.get(RECORD.identity) == RECORD
+    assert (records.path(RECORD.identity.hash) / WEIGHTS).read_bytes() == WEIGHTS_BYTES
+    assert _left(records) == [RECORD.identity.hash]
+
+
+def test_final_metrics_are_those_at_the_end_and_none_where_it_diverged() -> None:
+    assert RECORD.final_metrics == RECORD.evaluations[-1].metrics
+    assert RECORD.model_copy(update={"outcome": "diverged"}).final_metrics == {}
+
+
+def test_what_is_written_beside_is_no_record(records: Records) -> None:
+    """A kill in the middle of writing leaves a folder under another name."""
+    records.write(RECORD, WEIGHTS_BYTES)
+    place = records.path(RECORD.identity.hash)
+    place.rename(place.with_name(f".{place.name}.123"))
+    assert records.get(RECORD.identity) is None
+    assert records.same_but_for_code(replace(RECORD.identity, code_sha256="0" * 64)) is None
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def _flip(path: Path) -> None:
+    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+
+
+def _move_to_another_identity(path: Path) -> None:
+    path.write_text(path.read_text().replace('"device": "cpu"', '"device": "cuda"'))
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [(WEIGHTS, _cut), (WEIGHTS, _flip), (WEIGHTS, Path.unlink), ("training.json", _cut), ("training.json", Path.unlink), ("training.json", _move_to_another_identity)],
+)
+def test_a_damaged_record_is_set_aside_said_and_made_again(records: Records, said: list[str], file: str, damage: object) -> None:
+    assert callable(damage)
+    for number in (1, 2):
+        records.write(RECORD, WEIGHTS_BYTES)
+        damage(records.path(RECORD.identity.hash) / file)
+        assert records.get(RECORD.identity) is None
+        assert f"{RECORD.identity.hash}.damaged.{number}" in _left(records)
+        assert "is damaged" in said[-1]
+    records.write(RECORD, WEIGHTS_BYTES)
+    assert records.get(RECORD.identity) == RECORD
+    assert len(said) == 2
+
+
+def test_two_writers_at_once_leave_one_whole_record(records: Records, said: list[str]) -> None:
+    threads = [threading.Thread(target=_write_in_a_process, args=(records.path(""), start)) for start in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert records.get(RECORD.identity) == RECORD
+    assert _left(records) == [RECORD.identity.hash]
+    assert said == []
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from study.records import Record, Records
+record = Record.model_validate_json(Path(sys.argv[2]).read_text())
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(20):
+    Records(Path(sys.argv[1])).write(record, b"invented weights")
+"""
+
+
+def _write_in_a_process(folder: Path, start: int) -> None:
+    given = folder.parent / f"record-{start}.json"
+    given.write_text(RECORD.model_dump_json())
+    subprocess.run([sys.executable, "-c", WRITER, str(folder), str(given)], input="go\n", text=True, check=True, capture_output=True)
+
+
+@contextmanager
+def _no_file_above(num_bytes: int) -> Iterator[None]:
+    """Writing past so many bytes fails, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("num_bytes", [10, 500])
+def test_a_full_disk_is_an_error_for_a_person_and_leaves_nothing_half_written(records: Records, num_bytes: int) -> None:
+    """10 bytes stop the weights, 500 the JSON after them."""
+    with _no_file_above(num_bytes), pytest.raises(RecordsError) as caught:
+        records.write(RECORD, WEIGHTS_BYTES)
+    assert "could not be written" in str(caught.value)
+    assert "run the same command again" in str(caught.value)
+    assert _left(records) == []
+    records.write(RECORD, WEIGHTS_BYTES)
+    assert records.get(RECORD.identity) == RECORD
+
+
+def test_an_outputs_folder_that_is_a_file_is_an_error_for_a_person(tmp_path: Path) -> None:
+    (tmp_path / "trainings").write_text("")
+    with pytest.raises(RecordsError) as caught:
+        Records(tmp_path / "trainings").write(RECORD, WEIGHTS_BYTES)
+    assert str(tmp_path / "trainings") in str(caught.value)
+
+
+def _of_other_code(code: str, finished_ms: int = RECORD.finished_ms) -> Record:
+    return RECORD.model_copy(update={"identity": replace(RECORD.identity, code_sha256=code * 64), "finished_ms": finished_ms})
+
+
+def test_a_record_of_other_code_is_found_the_newest_first(records: Records) -> None:
+    for record in (_of_other_code("a", 1), _of_other_code("b", 3), _of_other_code("c", 2)):
+        records.write(record, WEIGHTS_BYTES)
+    assert records.same_but_for_code(RECORD.identity) == _of_other_code("b", 3)
+    assert records.get(RECORD.identity) is None
+
+
+def test_a_record_of_other_code_must_be_intact_and_differ_in_nothing_else(records: Records) -> None:
+    other_data = _of_other_code("a").model_copy(update={"identity": replace(RECORD.identity, code_sha256="a" * 64, data_sha256="e" * 64)})
+    records.write(other_data, WEIGHTS_BYTES)
+    damaged = _of_other_code("b")
+    records.write(damaged, WEIGHTS_BYTES)
+    (records.path(damaged.identity.hash) / WEIGHTS).write_bytes(b"else")
+    assert records.same_but_for_code(RECORD.identity) is None
+
+
+def test_that_code_was_kept_is_never_written(records: Records) -> None:
+    records.write(RECORD.model_copy(update={"code_kept": True}), WEIGHTS_BYTES)
+    read = records.get(RECORD.identity)
+    assert read is not None
+    assert not read.code_kept
+
+
+def test_a_folder_that_cannot_be_renamed_is_an_error_for_a_person(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    records.write(RECORD, WEIGHTS_BYTES)
+    _cut(records.path(RECORD.identity.hash) / WEIGHTS)
+
+    def refuse(path: Path, target: Path) -> Path:
+        raise PermissionError(13, os.strerror(13))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(RecordsError) as caught:
+        records.get(RECORD.identity)
+    assert "cannot be set aside: Permission denied" in str(caught.value)
+
+
+def test_the_weights_hash_is_that_of_the_file(records: Records) -> None:
+    assert RECORD.weights_sha256 == bytes_sha256(WEIGHTS_BYTES)
