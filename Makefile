@@ -76,10 +76,12 @@ test-system: environment ## the tests that need Chromium or PostgreSQL (apt inst
 	@$(RUN) -m pytest -q -m 'system' $(ARGS)
 
 check: environment ## ruff, mypy --strict, import rules
-	@$(RUN) -m ruff check --quiet .
-	@$(RUN) -m ruff format --check --quiet . || { echo 'Not formatted; this formats: .venv/bin/ruff format .' >&2; exit 1; }
-	@$(RUN) -m mypy --no-error-summary
-	@.venv/bin/lint-imports --quiet 2>/dev/null || .venv/bin/lint-imports
+	@status=0; \
+	$(RUN) -m ruff check --quiet . || status=1; \
+	$(RUN) -m ruff format --check --quiet . || { status=1; echo 'Not formatted; this formats: .venv/bin/ruff format .' >&2; }; \
+	$(RUN) -m mypy --no-error-summary || status=1; \
+	.venv/bin/lint-imports --no-logo || status=1; \
+	exit $$status
 	@echo 'ruff, mypy and the import rules are content.'
 
 lock: environment ## renew requirements.lock after a change of dependencies (ARGS=--upgrade for newer versions)

@@ -140,6 +140,7 @@ class Training:
         self.evaluations: list[Evaluation] = []
         self.diverged_at_samples: int | None = None
         self.result: TrainingResult | None = None
+        self._saved = time.perf_counter()
         self._restore()
 
     @property
@@ -155,27 +156,28 @@ class Training:
         """
         points = self.configuration.evaluation_points()
         while self.result is None:
-            done = len(self.evaluations)
-            target = points[done] if done < len(points) else self.samples
+            evaluation = None
             with reproducible_arithmetic():
-                self._train_until(target, pause_every_seconds)
-                evaluation = self._evaluate() if self.samples == target and self.diverged_at_samples is None else None
+                if len(self.evaluations) < len(points):
+                    target = points[len(self.evaluations)]
+                    self._train_until(target, pause_every_seconds)
+                    evaluation = self._evaluate() if self.samples == target and self.diverged_at_samples is None else None
                 if self.diverged_at_samples is not None or len(self.evaluations) == len(points):
                     self.result = self._finish()
             yield Progress(self.samples, evaluation)
 
     def _train_until(self, target: int, max_seconds: float) -> None:
         """Steps to `target` samples, or until `max_seconds` have passed, or the loss is not finite."""
-        began = saved = time.perf_counter()
+        began = time.perf_counter()
         before = self.seconds
         while self.samples < target and self.diverged_at_samples is None:
             if not math.isfinite(self._train_step()):
                 self.diverged_at_samples = self.samples
             now = time.perf_counter()
             self.seconds = before + now - began
-            if now - saved > self.checkpoint_every_seconds:
+            if now - self._saved > self.checkpoint_every_seconds:
                 self.save()
-                saved = now
+                self._saved = now
             if now - began > max_seconds:
                 return
 

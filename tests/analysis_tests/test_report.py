@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from typer.testing import CliRunner
 
+from analysis.__main__ import app
 from analysis.page import completeness_warnings, rounded, search_space, totals
 from analysis.report import build_report, build_single_report, json_bytes
 from analysis.results import StudyResults, attach_report, read_study
@@ -269,35 +271,35 @@ def test_json_is_sorted_and_ends_with_a_line_end() -> None:
     assert json_bytes({"b": np.array([1.5, math.inf]), "a": Path("p")}) == b'{\n  "a": "p",\n  "b": [\n    1.5,\n    null\n  ]\n}\n'
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: held for name, held in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "OUTPUTS")}
-    return subprocess.run([sys.executable, "-m", "analysis", *arguments], capture_output=True, text=True, env=clean | environment, timeout=120, check=False)
-
-
-@pytest.fixture(scope="module")
-def wrong_requests(results: StudyResults) -> dict[str, subprocess.CompletedProcess[str]]:
-    uri = results.tracking_uri
-    return {
-        "report": run("interpolatoin", "--study", "synthetic", "--tracking-uri", uri),
-        "study": run("--study", "syntetic", "--tracking-uri", uri),
-        "database": run("--study", "synthetic", "--outputs", "/nowhere"),
-        "file": run("--study", "nowhere.yaml", "--tracking-uri", uri),
-        "none": run(),
-    }
-
-
 @pytest.mark.parametrize(
-    ("request_name", "said"),
+    ("arguments", "said"),
     [
-        ("report", "'interpolatoin' is not a report; did you mean interpolation?"),
-        ("study", "did you mean synthetic?"),
-        ("database", "no MLflow database at /nowhere/mlflow.db"),
-        ("file", "--study nowhere.yaml cannot be read as a study file"),
-        ("none", "--study"),
+        (["interpolatoin", "--study", "synthetic"], "'interpolatoin' is not a report; did you mean interpolation?"),
+        (["--study", "syntetic"], "did you mean synthetic?"),
+        (["--study", "synthetic", "--tracking-uri", "", "--outputs", "/nowhere"], "no MLflow database at /nowhere/mlflow.db"),
+        (["--study", "nowhere.yaml"], "--study nowhere.yaml cannot be read as a study file"),
+        ([], "--study"),
     ],
 )
-def test_a_wrong_request_ends_with_status_2_and_a_sentence(wrong_requests: dict[str, subprocess.CompletedProcess[str]], request_name: str, said: str) -> None:
-    done = wrong_requests[request_name]
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
+def test_a_wrong_request_ends_with_status_2_and_a_sentence(results: StudyResults, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "OUTPUTS"):
+        monkeypatch.delenv(name, raising=False)
+    done = CliRunner().invoke(app, ["--tracking-uri", results.tracking_uri, *arguments])
+    assert done.exit_code == 2, done.output
+    assert said in done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+def test_a_server_that_does_not_answer_ends_with_status_1() -> None:
+    done = CliRunner().invoke(app, ["--study", "synthetic", "--tracking-uri", "http://127.0.0.1:9"])
+    assert done.exit_code == 1, done.output
+    assert "does not answer" in done.output
+
+
+def test_a_wrong_request_prints_no_traceback_as_a_program(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "analysis", "--study", "synthetic", "--tracking-uri", f"sqlite:///{tmp_path}/none.db"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no MLflow database")
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir()), "reading made a database"
