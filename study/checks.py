@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -12,6 +13,7 @@ from study.spec import Choices, Claim, Level, Range, Search, Study, repeated_lev
 from vae.nearest import unknown_name_message
 
 MAX_CELLS = 2_000
+_SAMPLER_PACKAGES = {"cmaes": "cmaes"}
 
 _WHEN_MEASURED = ("test_at_end", "test_curve")
 _WHAT_IS_MEASURED = (
@@ -112,7 +114,11 @@ def _sampler_faults(study: Study, search: Search) -> Iterator[Fault]:
     cells = study_cells(study)
     if search.sampler == "grid":
         yield from _grid_faults(study, search, cells)
-    if search.sampler in ("gp", "qmc"):
+    package = _SAMPLER_PACKAGES.get(search.sampler)
+    if package and importlib.util.find_spec(package) is None:
+        text = f"is '{search.sampler}', which needs the package {package}, and it is not installed; run: pip install {package}. Or choose tpe, qmc, random, grid or gp"
+        yield Fault(("search", "sampler"), text)
+    if search.sampler not in ("tpe", "random", "grid"):
         spaces = [(cell.label, search_space(study, cell)) for cell in cells]
         without = [label for label, space in spaces if space and not any(isinstance(part, Range) for part in space.values())]
         if without:

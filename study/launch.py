@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import tune
@@ -92,7 +92,7 @@ class StudyTrainable(tune.Trainable):
         """Trains for PAUSE_SECONDS or to the next evaluation; the last report carries the record and the weights."""
         try:
             return self._step()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the user's model may raise anything; it is recorded, and the worker lives on
             self._training = self._progress = None
             return {"samples": 0, "done": True, "failure": traceback.format_exc()}
 
@@ -150,7 +150,7 @@ class _StudySearcher(Searcher):
         super().__init__()
         self._run = run
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         return self._run.suggest(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -191,12 +191,12 @@ class _WarmWorkers(FIFOScheduler):
     """
 
     def __init__(self, num_workers: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._num_workers = num_workers
         self._raised = False
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        cache = getattr(tune_controller, "_actor_cache", None)
+        cache: Any = getattr(tune_controller, "_actor_cache", None)
         if not self._raised and hasattr(cache, "increase_max"):
             cache.increase_max(trial.placement_group_factory, self._num_workers)
         self._raised = True
@@ -215,9 +215,9 @@ class _Run:
     stopping: bool = False
     error: Exception | None = None
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if self.stopping or self.error or self.execution.idle:
-            return str(Searcher.FINISHED)
+            return cast(dict[str, Any], Searcher.FINISHED)  # a string, whatever the signature says
         released = self.execution.next()
         if released is None:
             return None
@@ -242,7 +242,7 @@ class _Run:
                 self.observers.on_record(record, weights)
                 self.execution.complete(record)
                 self.observers.on_complete(planned)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again after Tune's loop
             self.error = self.error or error
 
     def lost(self, trial_id: str) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 for _name, _given in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -221,7 +221,7 @@ class Tracker:
             self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
         self._client.log_artifact(run_id, str(self._place(record) / WEIGHTS))
         self._client.set_terminated(run_id, "FINISHED", record.finished_ms)
-        self._runs[key] = self._client.get_run(run_id)
+        self._runs[key] = cast(Run, self._client.get_run(run_id))
 
     def _tags(self, planned: PlannedTraining, record: Record) -> dict[str, str]:
         tags = {

@@ -65,7 +65,7 @@ def _scalar(text: str) -> Any:
     try:
         return float(text) if "e" in text.lower() else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError):
-        return text if ":" not in text or " " in text else text
+        return text
 
 
 def explain(error: ValidationError) -> str:

@@ -45,9 +45,7 @@ def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_densit
     return BoundTerms(reconstruction - kl, reconstruction, kl)
 
 
-def log_importance_weights(
-    model: LatentVariableModel, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor, log_density: LogDensity = bernoulli_log_density
-) -> Tensor:
+def log_importance_weights(model: LatentVariableModel, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor, log_density: LogDensity = bernoulli_log_density) -> Tensor:
     """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, noise [K, batch, latent]; mean and log_variance from the encoder."""
     z = mean + torch.exp(0.5 * log_variance) * noise
     log_likelihood = log_density(x, model.decode(z)).sum(-1)

@@ -115,5 +115,3 @@ def _read(path: Path, check: bool = True) -> tuple[dict[str, Tensor], dict[str, 
     if check and metadata.get("sha256") != weights_digest(tensors):
         raise CheckpointError(f"{path} is damaged: its tensors do not have the digest that was written with them")
     return tensors, metadata
-
-

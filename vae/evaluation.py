@@ -54,4 +54,3 @@ def evaluate_importance_weighted_bound(
     if num_samples > 1:
         measured["test/importance_weighted_bound_standard_error"] = math.sqrt(variance) / len(chosen)
     return measured
-

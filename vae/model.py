@@ -53,7 +53,8 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Bernoulli logits [..., pixels] for latents z [..., latent]."""
-        return self.output(self.hidden(z))
+        logits: Tensor = self.output(self.hidden(z))
+        return logits
 
 
 class VAE(nn.Module):
@@ -67,11 +68,13 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x), each [..., latent], for x [..., pixels]."""
-        return self.encoder(x)
+        mean, log_variance = self.encoder(x)
+        return mean, log_variance
 
     def decode(self, z: Tensor) -> Tensor:
         """Bernoulli logits [..., pixels] for z [..., latent]."""
-        return self.decoder(z)
+        logits: Tensor = self.decoder(z)
+        return logits
 
 
 @runtime_checkable

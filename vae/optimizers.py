@@ -65,7 +65,16 @@ class WarmedAdagrad(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float, *, eps: float, initial_accumulator_value: float, lr_decay: float, weight_decay: float, warm_up_batches: int, epsilon_inside_root: bool
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        *,
+        eps: float,
+        initial_accumulator_value: float,
+        lr_decay: float,
+        weight_decay: float,
+        warm_up_batches: int,
+        epsilon_inside_root: bool,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -133,6 +142,8 @@ _DECOUPLED_WEIGHT_DECAY = Hyperparameter(0.01, description="Decay of the weights
 _BETA1 = Hyperparameter(0.9, high=1.0, description="Decay of the running mean of gradients.")
 _BETA2 = Hyperparameter(0.999, high=1.0, description="Decay of the running mean of squared gradients.")
 _MOMENTUM = Hyperparameter(0.9, high=1.0, description="Decay of the velocity.")
+_NESTEROV_MOMENTUM = Hyperparameter(0.9, low=1e-12, high=1.0, description="Decay of the velocity; above 0.")
+_DAMPENING = Hyperparameter(0.0, high=1.0, closed=True, description="Share of the gradient kept out of the velocity.")
 
 
 def _epsilon(default: float) -> Hyperparameter:
@@ -161,10 +172,14 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
     "sgd": OptimizerSpecification(partial(_build, torch.optim.SGD, {"fused": True}), {"weight_decay": _WEIGHT_DECAY}, 1e-3),
     "momentum": OptimizerSpecification(
         partial(_build, torch.optim.SGD, {"fused": True}),
-        {"momentum": _MOMENTUM, "dampening": Hyperparameter(0.0, high=1.0, closed=True, description="Share of the gradient kept out of the velocity."), "weight_decay": _WEIGHT_DECAY},
+        {
+            "momentum": _MOMENTUM,
+            "dampening": _DAMPENING,
+            "weight_decay": _WEIGHT_DECAY,
+        },
         1e-3,
     ),
-    "nesterov": OptimizerSpecification(partial(_build, torch.optim.SGD, {"fused": True, "nesterov": True}), {"momentum": Hyperparameter(0.9, low=1e-12, high=1.0), "weight_decay": _WEIGHT_DECAY}, 1e-3),
+    "nesterov": OptimizerSpecification(partial(_build, torch.optim.SGD, {"fused": True, "nesterov": True}), {"momentum": _NESTEROV_MOMENTUM, "weight_decay": _WEIGHT_DECAY}, 1e-3),
     "rmsprop": OptimizerSpecification(
         partial(_build, torch.optim.RMSprop, {"foreach": True}),
         {
@@ -191,6 +206,11 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
 }
 
 
+def _build_plugin(kind: type[torch.optim.Optimizer], parameters: Iterable[Tensor], learning_rate: float, **arguments: Any) -> torch.optim.Optimizer:
+    """A user's optimizer: its arguments have its own names."""
+    return kind(parameters, lr=learning_rate, **arguments)  # type: ignore[call-arg]
+
+
 def _plugin_specification(name: str) -> OptimizerSpecification:
     kind = load_plugin(name)
     if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
@@ -199,7 +219,7 @@ def _plugin_specification(name: str) -> OptimizerSpecification:
     if "lr" not in {parameter.name for parameter in parameters}:
         raise ValueError(f"{name!r} takes no argument lr, through which it would be given learning_rate")
     own = {p.name: Hyperparameter(p.default, low=-math.inf) for p in parameters if p.name != "lr" and isinstance(p.default, (bool, int, float))}
-    return OptimizerSpecification(lambda parameters, learning_rate, **arguments: kind(parameters, lr=learning_rate, **arguments), own, 1e-3, elementwise=False)
+    return OptimizerSpecification(partial(_build_plugin, kind), own, 1e-3, elementwise=False)
 
 
 def specification(name: str) -> OptimizerSpecification:

@@ -26,6 +26,7 @@ from vae.randomness import Seeds
 
 Outcome = Literal["finished", "diverged", "failed_to_learn"]
 
+
 @dataclass(frozen=True)
 class Evaluation:
     """The bounds after `samples` training samples: metrics in nats per example, training seconds so far, the time of day."""
@@ -132,7 +133,7 @@ class Training:
         self.num_steps = configuration.budget_samples // configuration.batch_size
         self.minibatches = Minibatches(data.train, configuration, seeds)
         self.model = build_initial_model(configuration, data, seeds.init).to(self.device)
-        self.parameters = list(self.model.parameters())
+        self.parameters: list[Tensor] = list(self.model.parameters())
         self.optimizer = build_optimizer(configuration.optimizer, self.parameters, configuration.learning_rate, configuration.optimizer_arguments)
         self.step = 0
         self.seconds = 0.0
@@ -217,9 +218,7 @@ class Training:
 
     def _finish(self) -> TrainingResult:
         weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
-        return TrainingResult(
-            self._outcome(), tuple(self.evaluations), weights, num_parameters(self.model), self.seconds, self.started_ms, _now_ms(), self.diverged_at_samples
-        )
+        return TrainingResult(self._outcome(), tuple(self.evaluations), weights, num_parameters(self.model), self.seconds, self.started_ms, _now_ms(), self.diverged_at_samples)
 
     def _outcome(self) -> Outcome:
         if self.diverged_at_samples is not None:

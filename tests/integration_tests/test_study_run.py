@@ -13,13 +13,8 @@ from study.records import Record, bytes_sha256
 from study.spec import Study
 from tests.integration_tests.conftest import FinishedRun
 from tests.integration_tests.store import Store
-from tests.integration_tests.workplace import NUM_TRAININGS, TINY_STUDY, Workplace
-from vae.checkpoint import encode_weights, load_weights
-from vae.configuration import TrainingConfiguration
-from vae.data import load_dataset
-from vae.minibatches import prepare
-from vae.randomness import Seeds
-from vae.training import train
+from tests.integration_tests.workplace import NUM_TRAININGS, TINY_STUDY, Workplace, weights_alone
+from vae.checkpoint import load_weights
 
 METRICS = {f"{part}/{name}" for part in ("train", "validation") for name in ("lower_bound", "kl", "reconstruction")} | {"seconds"}
 TEST_METRICS = {"test/lower_bound", "test/kl", "test/reconstruction", "test/importance_weighted_bound", "test/importance_weighted_bound_standard_error"}
@@ -103,9 +98,10 @@ def test_the_weights_are_an_artifact_the_records_own_bytes(store: Store, records
         assert load_weights(path)[1].to_flat() == record.identity.configuration
 
 
-def test_the_parent_run_holds_the_study_and_this_execution(store: Store, finished: FinishedRun, tmp_path: Path) -> None:
+def test_the_parent_run_holds_the_study_and_this_execution(store: Store, finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished.workplace.folder)
     path = Path(store.client.download_artifacts(store.parent().info.run_id, "study/study.json", str(tmp_path)))
-    assert Study.model_validate_json(path.read_text()) == load_study(str(finished.workplace.folder / "tiny.yaml"))
+    assert Study.model_validate_json(path.read_text()) == load_study("tiny.yaml")
     tags = store.parent().data.tags
     (execution,) = json.loads(tags["executions"])
     assert execution["command"] == "python -m study run tiny.yaml"
@@ -116,15 +112,7 @@ def test_the_parent_run_holds_the_study_and_this_execution(store: Store, finishe
 def test_a_training_in_the_study_has_the_bits_of_the_same_training_alone(finished: FinishedRun, store: Store, records: dict[str, Record], phase: str) -> None:
     run = next(run for run in store.runs() if run.data.tags["phase"] == phase)
     record = records[run.data.tags["identity"]]
-    assert bytes_sha256(weights_alone(record, finished.workplace)) == record.weights_sha256
-
-
-def weights_alone(record: Record, workplace: Workplace) -> bytes:
-    """The weights file of the same training, in this process, with nothing beside it."""
-    configuration = TrainingConfiguration.from_flat(record.identity.configuration)
-    data = load_dataset(str(workplace.folder / "data"), workplace.folder)
-    result = train(configuration, Seeds(**record.identity.seeds), prepare(data, configuration))
-    return encode_weights(result.weights, configuration)
+    assert bytes_sha256(weights_alone(record, finished.workplace.folder)) == record.weights_sha256
 
 
 def test_nothing_but_results_is_left(finished: FinishedRun) -> None:

@@ -17,6 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.records import Record
+from vae.checkpoint import encode_weights
+from vae.configuration import TrainingConfiguration
+from vae.data import load_dataset
+from vae.minibatches import prepare
+from vae.randomness import Seeds
+from vae.training import train
 
 PATIENCE_SECONDS = 240
 _MARK = "VAE_STUDY_TEST_MARK"
@@ -156,6 +162,14 @@ def _spots(random: np.random.Generator, number: int) -> NDArray[np.uint8]:
     centres = random.uniform(1, 6, (number, 2))
     squared = (rows - centres[:, 0, None, None]) ** 2 + (columns - centres[:, 1, None, None]) ** 2
     return (255 * np.exp(-squared / 3)).astype(np.uint8)
+
+
+def weights_alone(record: Record, folder: Path) -> bytes:
+    """The weights file of the same training in this process, with nothing beside it; the images are in `folder`."""
+    configuration = TrainingConfiguration.from_flat(record.identity.configuration)
+    data = load_dataset(str(folder / "data"), folder)
+    result = train(configuration, Seeds(**record.identity.seeds), prepare(data, configuration))
+    return encode_weights(result.weights, configuration)
 
 
 def copy_code(root: Path, folder: Path) -> Path:

@@ -225,7 +225,7 @@ def test_an_alias_stands_for_what_it_names() -> None:
         (
             "num_proposals: 2",
             "num_proposals: 2\n  sampler: tpee",
-            "9: search.sampler: 'tpee' is not one of its values; did you mean tpe? Allowed: gp, grid, qmc, random, tpe.",
+            "9: search.sampler: 'tpee' is not one of its values; did you mean tpe? Allowed: cmaes, gp, grid, qmc, random, tpe.",
         ),
         ("name: mine", "name: ../mine", "1: name: is '../mine'; it must begin with a letter or a digit and hold only letters, digits, - and _, at most 64 of them"),
         ("question: Which?", "question: ''", "2: question: is empty; write at least a word"),

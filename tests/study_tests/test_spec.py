@@ -30,7 +30,7 @@ def test_a_count_is_a_whole_number_and_nothing_that_looks_like_one(given: object
 
 
 def test_a_count_may_be_written_with_an_exponent() -> None:
-    budget = Search(num_proposals=2, budget_samples=1e6, spaces=(Space.model_validate(SPACE),)).budget_samples  # type: ignore[arg-type]
+    budget = Search(num_proposals=2, budget_samples=1e6, spaces=(Space.model_validate(SPACE),)).budget_samples
     assert budget == 1_000_000
     assert type(budget) is int
 

@@ -1,0 +1,210 @@
+"""The tracker on real stores: a database, a server that dies, a server that never answers."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from study.protocol import PlannedTraining
+from study.records import Record, Records
+from study.spec import Study
+from study.tracking import Tracker, TrackingError, local_tracking_uri
+from tests.integration_tests.store import Server, Store, free_port
+from tests.study_tests.driving import Disk, execute
+from tests.study_tests.invented import WEIGHTS_BYTES, invented_study
+
+STUDY = invented_study(name="tiny")
+Done = list[tuple[PlannedTraining, Record]]
+Open = Callable[[str], Tracker]
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Done:
+    """Every training of the study, recorded on disk."""
+    records = Records(tmp_path / "trainings")
+    trainings = execute(STUDY, Disk()).drain()
+    for _, record in trainings:
+        records.write(record, WEIGHTS_BYTES)
+    return trainings
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the tracker said to the user."""
+    return []
+
+
+@pytest.fixture
+def open_tracker(tmp_path: Path, said: list[str]) -> Open:
+    return lambda uri: _tracker(uri, tmp_path, said)
+
+
+def _tracker(uri: str, folder: Path, said: list[str], study: Study = STUDY) -> Tracker:
+    artifacts = folder / "artifacts" if uri.startswith("sqlite:") else None
+    return Tracker(uri, study, artifacts=artifacts, place=lambda record: folder / "trainings" / record.identity.hash, report=said.append)
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return local_tracking_uri(tmp_path)
+
+
+def _write(tracker: Tracker, done: Done) -> str | None:
+    for planned, record in done:
+        tracker.add(planned, record)
+    return tracker.close(complete=True)
+
+
+def _by_hash(done: Done) -> dict[str, Record]:
+    return {record.identity.hash: record for _, record in done}
+
+
+def test_writing_again_adds_nothing(done: Done, open_tracker: Open, uri: str) -> None:
+    for _ in range(2):
+        assert _write(open_tracker(uri), done) is None
+    Store(uri).assert_every_point_is_there_once(_by_hash(done))
+    assert len(Store(uri).runs()) == len(done)
+
+
+def test_a_run_that_a_kill_left_half_written_is_completed(done: Done, open_tracker: Open, uri: str) -> None:
+    """The run is there, with some of its points, and was never ended."""
+    assert _write(open_tracker(uri), done[:3]) is None
+    store = Store(uri)
+    half = store.runs()[0]
+    store.client.update_run(half.info.run_id, status="RUNNING")
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+        database.execute("DELETE FROM metrics WHERE run_uuid = ? AND step > 500", [half.info.run_id])
+        database.execute("DELETE FROM latest_metrics WHERE run_uuid = ?", [half.info.run_id])
+    assert _write(open_tracker(uri), done[:3]) is None
+    store.assert_every_point_is_there_once(_by_hash(done[:3]))
+    assert len(store.runs()) == 3
+
+
+def test_of_two_runs_of_one_training_one_counts(done: Done, open_tracker: Open, uri: str) -> None:
+    """A server that dies after it made a run, before it said so, is asked for the same run again."""
+    tracker, store = open_tracker(uri), Store(uri)
+    assert _write(open_tracker(uri), done[:2]) is None
+    original = store.runs()[0]
+    unknown = store.client.create_run(original.info.experiment_id, tags={name: given for name, given in original.data.tags.items() if name in ("kind", "key", "identity")})
+    assert _write(tracker, done) is None
+    store.assert_every_point_is_there_once(_by_hash(done))
+    assert len(store.current()) == len(done)
+    assert store.client.get_run(unknown.info.run_id).data.tags["superseded"] == "true"
+
+
+def test_what_is_no_longer_asked_for_is_superseded_and_can_come_back(done: Done, open_tracker: Open, uri: str) -> None:
+    for asked in (done, done[:5], done):
+        assert _write(open_tracker(uri), asked) is None
+        assert {run.data.tags["identity"] for run in Store(uri).current()} == set(_by_hash(asked))
+    assert len(Store(uri).runs()) == len(done)
+
+
+def test_a_diverged_training_keeps_its_curve_up_to_there(done: Done, open_tracker: Open, uri: str) -> None:
+    planned, record = done[0]
+    diverged = record.model_copy(update={"outcome": "diverged", "diverged_at_samples": 700, "evaluations": record.evaluations[:1]})
+    assert _write(open_tracker(uri), [(planned, diverged)]) is None
+    (run,) = Store(uri).runs()
+    assert run.data.tags["outcome"] == "diverged"
+    assert run.data.metrics["diverged_at_samples"] == 700
+    assert {step for name, step, _, _ in Store(uri).points(run) if name == "validation/lower_bound"} == {500}
+
+
+def test_a_long_curve_is_stored_whole(done: Done, open_tracker: Open, uri: str) -> None:
+    """More points than one call may hold."""
+    planned, record = done[0]
+    point = record.evaluations[0]
+    curve = tuple(point.model_copy(update={"samples": step, "timestamp_ms": point.timestamp_ms + step}) for step in range(1, 701))
+    long = record.model_copy(update={"evaluations": curve})
+    assert _write(open_tracker(uri), [(planned, long)]) is None
+    Store(uri).assert_every_point_is_there_once({record.identity.hash: long})
+
+
+def test_a_failed_training_is_a_run_with_its_traceback(done: Done, open_tracker: Open, uri: str, tmp_path: Path) -> None:
+    tracker = open_tracker(uri)
+    tracker.log_failure(done[0][0], "Traceback\nRuntimeError: no")
+    assert tracker.close(complete=False) is None
+    (run,) = Store(uri).runs()
+    assert (run.data.tags["outcome"], run.info.status) == ("failed", "FAILED")
+    path = Path(Store(uri).client.download_artifacts(run.info.run_id, "failure.txt", str(tmp_path)))
+    assert path.read_text() == "Traceback\nRuntimeError: no"
+    assert Store(uri).parent().info.status == "KILLED"
+
+
+def test_a_server_that_is_killed_and_comes_back_loses_no_point(done: Done, open_tracker: Open, server: Server, said: list[str]) -> None:
+    tracker = open_tracker(server.uri)
+    tracker.begin({"command": "run"})
+    for planned, record in done[:6]:
+        tracker.add(planned, record)
+    time.sleep(0.2)
+    server.kill()
+    for planned, record in done[6:]:
+        tracker.add(planned, record)
+    time.sleep(1)
+    server.start()
+    assert tracker.close(complete=True) is None
+    Store(server.uri).assert_every_point_is_there_once(_by_hash(done))
+    assert len(said) in (0, 2), said
+    assert all("MLflow" in line for line in said)
+
+
+def test_what_a_server_did_not_take_is_written_by_the_next_execution(done: Done, open_tracker: Open, server: Server) -> None:
+    tracker = open_tracker(server.uri)
+    server.kill()
+    began = time.monotonic()
+    message = _write(tracker, done)
+    assert time.monotonic() - began < 30
+    assert message is not None
+    assert server.uri in message
+    assert "run the same command again" in message
+    server.start()
+    assert _write(open_tracker(server.uri), done) is None
+    Store(server.uri).assert_every_point_is_there_once(_by_hash(done))
+
+
+@pytest.fixture
+def silent_uri() -> Iterator[str]:
+    """Something listens and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_server_that_never_answers_is_said_within_half_a_minute(open_tracker: Open, silent_uri: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(TrackingError) as caught:
+        open_tracker(silent_uri)
+    assert time.monotonic() - began < 30
+    assert silent_uri in str(caught.value)
+
+
+def test_where_nothing_listens_it_is_said_at_once(open_tracker: Open) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    began = time.monotonic()
+    with pytest.raises(TrackingError) as caught:
+        open_tracker(uri)
+    assert time.monotonic() - began < 10
+    assert "give another --tracking-uri" in str(caught.value)
+
+
+def test_an_experiment_that_was_deleted_is_named_with_what_restores_it(done: Done, open_tracker: Open, uri: str) -> None:
+    assert _write(open_tracker(uri), done[:1]) is None
+    experiment = Store(uri).client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    Store(uri).client.delete_experiment(experiment.experiment_id)
+    with pytest.raises(TrackingError) as caught:
+        open_tracker(uri)
+    assert f"mlflow experiments restore --experiment-id {experiment.experiment_id}" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + bytes(4080)])
+def test_a_damaged_database_is_said_with_its_path(open_tracker: Open, uri: str, content: bytes) -> None:
+    Path(uri.removeprefix("sqlite:///")).write_bytes(content)
+    with pytest.raises(TrackingError) as caught:
+        open_tracker(uri)
+    assert "mlflow.db" in str(caught.value)
