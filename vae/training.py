@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,6 +108,14 @@ def learning_rate_at(configuration: TrainingConfiguration, step: int, num_steps:
     return configuration.learning_rate
 
 
+def outcome_of(evaluations: Sequence[Evaluation], diverged_at_samples: int | None, data: PreparedData) -> Outcome:
+    """Whether a training that has ended diverged, failed to learn (no better than the best constant image) or finished."""
+    if diverged_at_samples is not None:
+        return "diverged"
+    name = "train" if data.validation is None else "validation"
+    return "finished" if evaluations[-1].metrics[f"{name}/lower_bound"] > data.constant_pixel_bound else "failed_to_learn"
+
+
 class Training:
     """One configuration under one set of seeds, on prepared data; continues from `checkpoint` where that is its own.
 
@@ -137,7 +145,7 @@ class Training:
         self.optimizer = build_optimizer(configuration.optimizer, self.parameters, configuration.learning_rate, configuration.optimizer_arguments)
         self.step = 0
         self.seconds = 0.0
-        self.started_ms = _now_ms()
+        self.started_ms = now_ms()
         self.evaluations: list[Evaluation] = []
         self.diverged_at_samples: int | None = None
         self.result: TrainingResult | None = None
@@ -212,20 +220,22 @@ class Training:
         if not all(math.isfinite(measured) for measured in metrics.values()):
             self.diverged_at_samples = self.samples
             return None
-        evaluation = Evaluation(self.samples, self.seconds, _now_ms(), metrics)
+        evaluation = Evaluation(self.samples, self.seconds, now_ms(), metrics)
         self.evaluations.append(evaluation)
         return evaluation
 
     def _finish(self) -> TrainingResult:
         weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
-        return TrainingResult(self._outcome(), tuple(self.evaluations), weights, num_parameters(self.model), self.seconds, self.started_ms, _now_ms(), self.diverged_at_samples)
-
-    def _outcome(self) -> Outcome:
-        if self.diverged_at_samples is not None:
-            return "diverged"
-        name = "train" if self.data.validation is None else "validation"
-        final = self.evaluations[-1].metrics[f"{name}/lower_bound"]
-        return "finished" if final > self.data.constant_pixel_bound else "failed_to_learn"
+        return TrainingResult(
+            outcome_of(self.evaluations, self.diverged_at_samples, self.data),
+            tuple(self.evaluations),
+            weights,
+            num_parameters(self.model),
+            self.seconds,
+            self.started_ms,
+            now_ms(),
+            self.diverged_at_samples,
+        )
 
     @property
     def _model(self) -> LatentVariableModel:
@@ -280,5 +290,5 @@ def train(configuration: TrainingConfiguration, seeds: Seeds, data: PreparedData
     return training.result
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
     return time.time_ns() // 1_000_000
