@@ -112,7 +112,7 @@ class Pack:
         drawn = [minibatches.at(self.step) for minibatches in self.minibatches]
         x, noise = (torch.stack(parts).to(self.device, non_blocking=True) for parts in zip(*drawn, strict=True))
         losses = -self._bound(self.weights, self.buffers, x, noise).lower_bound.mean(-1)
-        self.optimizer.zero_grad(set_to_none=False)
+        self.optimizer.zero_grad()
         losses.sum().backward()
         if self.configuration.weight_prior:
             parameters: list[Tensor] = list(self.weights.values())

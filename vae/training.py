@@ -194,7 +194,7 @@ class Training:
         """One minibatch; returns its loss, the mean of the negative lower bound in nats per example."""
         x, noise = self.minibatches.at(self.step)
         loss = -lower_bound(self._model, x.to(self.device), noise.to(self.device)).lower_bound.mean()
-        self.optimizer.zero_grad(set_to_none=False)
+        self.optimizer.zero_grad()
         loss.backward()
         if self.configuration.weight_prior:  # the gradient of -log N(theta; 0, I) / N_train on the mean loss
             gradients = [cast(Tensor, parameter.grad) for parameter in self.parameters]
