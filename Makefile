@@ -97,7 +97,7 @@ clean-results: ## remove the trainings, runs and reports in OUTPUTS, after a que
 	printf 'Remove all trainings, MLflow runs and reports in %s (%s)? Type yes: ' '$(OUTPUTS)' "$$(du -sh '$(OUTPUTS)' | cut -f1)"; \
 	read -r answer; \
 	if [ "$$answer" = yes ]; then \
-	rm -rf '$(OUTPUTS)/mlflow.db' '$(OUTPUTS)/mlflow.db-wal' '$(OUTPUTS)/mlflow.db-shm' '$(OUTPUTS)/trainings' '$(OUTPUTS)/artifacts' '$(OUTPUTS)/ray' '$(OUTPUTS)/reports' && echo 'Removed.'; \
+	rm -rf '$(OUTPUTS)/mlflow.db' '$(OUTPUTS)/mlflow.db-wal' '$(OUTPUTS)/mlflow.db-shm' '$(OUTPUTS)/trainings' '$(OUTPUTS)/artifacts' '$(OUTPUTS)/ray' '$(OUTPUTS)/reports' '$(OUTPUTS)/locks' && echo 'Removed.'; \
 	else echo 'Nothing was removed.'; fi
 
 # The Python that makes .venv: the one named, or the first of these that is there and new enough.

@@ -74,6 +74,8 @@ def run(
             raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
         options = Options(outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus, code_changed, command=shlex.join(["python", "-m", "study", *sys.argv[1:]]))  # type: ignore[arg-type]
         execution = run_study(study, options, lambda message: print(message, flush=True))
+        for cell in execution.unconfirmed:
+            print(f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller learning rates to get one.")
         print(f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded before. Tracked at {options.tracking_uri}")
 
 

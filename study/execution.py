@@ -57,6 +57,11 @@ class Execution:
         return all(state.finished for state in self._cells)
 
     @property
+    def unconfirmed(self) -> list[Cell]:
+        """The cells all of whose proposals diverged: their search has ended and there is nothing to confirm."""
+        return [state.cell for state in self._cells if state.finished and state.batch[0].phase == "search"]
+
+    @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing can be released: the end, be it with failures."""
         return not self._released and not self._waiting

@@ -19,7 +19,8 @@ from study.spec import Distribution, Range, Study
 
 def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) -> None:
     """Cells, trainings and an estimate of the time: from this machine's own records where there are any."""
-    done = _done(study, outputs)
+    execution = _replayed(study, outputs)
+    done = execution.drain() if execution else []
     table = Table("cell", "parameters", "searched", "search", "confirm", box=None, title=f"{study.name}: {' '.join(study.question.split())}", title_justify="left")
     for cell in study_cells(study):
         space = ", ".join(f"{name} {_shown(distribution)}" for name, distribution in search_space(study, cell).items())
@@ -29,7 +30,7 @@ def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) 
     totals = num_trainings(study)
     rate = seconds_per_work([record for _, record in done])
     whole = sum(work(training_configuration(study, cell, phase, {})) * _trainings_per_cell(study, phase) for cell in study_cells(study) for phase in _PHASES)
-    left = max(0.0, whole - sum(work(planned.configuration) for planned, _ in done))
+    left = 0.0 if execution and execution.finished else max(0.0, whole - sum(work(planned.configuration) for planned, _ in done))
     source = "this machine's records of it" if done else "what one core of a Zen 4 was seen to do"
     console.print(f"{totals['search']} search and {totals['confirm']} confirm trainings, {len(done)} of them recorded already.")
     console.print(f"About {duration(left * rate / num_workers)} on {num_workers} cores, of {duration(whole * rate / num_workers)} in all (from {source}).")
@@ -44,12 +45,13 @@ def _trainings_per_cell(study: Study, phase: Phase) -> int:
 
 def print_status(study: Study, outputs: Path, console: Console) -> None:
     """What is recorded of the study, by cell and phase, with the outcomes that were not `finished`."""
-    done = _done(study, outputs)
+    execution = _replayed(study, outputs)
+    done = execution.drain() if execution else []
     table = Table("cell", "search", "confirm", "best bound (nats)", "outcomes", box=None)
     for cell in study_cells(study):
         table.add_row(*_status_row(study, cell, [(planned, record) for planned, record in done if planned.cell == cell]))
     console.print(table)
-    state = "running now" if is_running(study, outputs) else "complete" if len(done) == sum(num_trainings(study).values()) else "not running; `run` continues it"
+    state = "running now" if is_running(study, outputs) else "complete" if execution and execution.finished else "not running; `run` continues it"
     console.print(f"{study.name}: {len(done)} of {sum(num_trainings(study).values())} trainings recorded; {state}.")
 
 
@@ -61,13 +63,12 @@ def _status_row(study: Study, cell: Cell, done: list[tuple[PlannedTraining, Reco
     return [cell.name or cell.label, *counts, f"{max(finite):.2f}" if finite else "", ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))]
 
 
-def _done(study: Study, outputs: Path) -> list[tuple[PlannedTraining, Record]]:
-    """What is recorded; nothing, and no download, where there are no records at all."""
+def _replayed(study: Study, outputs: Path) -> Execution | None:
+    """The study as far as it is recorded; None, and no download, where there are no records at all."""
     if not (outputs / "trainings").is_dir():
-        return []
+        return None
     datasets = load_datasets(study, outputs / "data", print)
-    execution: Execution = replay(study, datasets, Records(outputs / "trainings"), Options(outputs, "", code_changed="keep"))
-    return execution.drain()
+    return replay(study, datasets, Records(outputs / "trainings"), Options(outputs, "", code_changed="keep"))
 
 
 def _shown(distribution: Distribution) -> str:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 for _name, _given in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }.items():
@@ -36,6 +36,9 @@ _BATCH = 900
 """Metrics in one call; the server takes at most 1,000."""
 
 _RETRY_SECONDS = 5.0
+
+_LAST_ATTEMPTS = 2
+"""At the end of a study, after so many failures in a row, what is not written is left to the next execution."""
 
 
 class TrackingError(Exception):
@@ -61,6 +64,7 @@ class Tracker:
         self._report = report
         self._queue: queue.SimpleQueue[tuple[PlannedTraining, Record] | None] = queue.SimpleQueue()
         self._error: str | None = None
+        self._num_failures = 0
         self._num_written = 0
         self._wanted: set[str] = set()
         if uri.startswith("sqlite:///"):
@@ -153,11 +157,12 @@ class Tracker:
             page = self._client.search_runs([self._experiment_id], "tags.kind = 'training'", page_token=token)
             for run in page:
                 key = run.data.tags.get("key", "")
-                kept = found.get(key)
-                if kept is None or (run.info.status == "FINISHED" and kept.info.status != "FINISHED"):
-                    found[key], run = run, kept
-                if run is not None and key:
-                    duplicates.append(run)
+                kept = found.setdefault(key, run)
+                if kept is run or not key:
+                    continue
+                if run.info.status == "FINISHED" and kept.info.status != "FINISHED":
+                    found[key] = run
+                duplicates.append(kept if found[key] is run else run)
             token = page.token
             if not token:
                 return found, duplicates
@@ -172,7 +177,7 @@ class Tracker:
         """Writes what is queued, in order; while the server is away it tries again, until the end of the study."""
         pending: list[tuple[PlannedTraining, Record]] = []
         closing_down = False
-        while not (closing_down and (not pending or self._error)):
+        while not (closing_down and (not pending or self._num_failures >= _LAST_ATTEMPTS)):
             with suppress(queue.Empty):
                 item = self._queue.get(timeout=_RETRY_SECONDS if pending else None)
                 closing_down = closing_down or item is None
@@ -193,10 +198,12 @@ class Tracker:
                 if self._error is None:
                     self._report(f"MLflow does not take results at present ({_first_line(error)}); they are kept and written later")
                 self._error = _first_line(error)
+                self._num_failures += 1
                 return pending
             if self._error is not None:
                 self._report("MLflow takes results again")
             self._error = None
+            self._num_failures = 0
             self._num_written += 1
             pending = pending[1:]
         return pending

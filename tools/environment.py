@@ -142,7 +142,7 @@ def _follow(output: Iterator[str], log_file: Path, num_packages: int) -> None:
                     _say(f"  {collected} of {num_packages} packages fetched, {time.monotonic() - started:.0f} s")
             elif big := BIG_DOWNLOAD.search(line):
                 _say(f"  fetching {big['file'].split('-')[0]}, {big['size']}")
-            elif line.startswith("Installing collected packages"):
+            elif line.startswith("Installing collected packages") and num_packages > 1:
                 _say(f"  unpacking (about a minute), {time.monotonic() - started:.0f} s so far")
 
 

@@ -57,13 +57,17 @@ def _further_arguments(rest: Sequence[str]) -> dict[str, str]:
 
 
 def parse_configuration(options: dict[str, str]) -> TrainingConfiguration:
-    """The configuration that options say, each read as YAML; raises ValueError or ValidationError."""
-    return TrainingConfiguration.from_flat({name: _scalar(given) for name, given in options.items()})
+    """The configuration that options say, each read as YAML unless its field is text; raises ValueError or ValidationError."""
+    fields = TrainingConfiguration.model_fields
+    is_text = {name: name in fields and fields[name].annotation is str for name in options}
+    return TrainingConfiguration.from_flat({name: given if is_text[name] else _scalar(given) for name, given in options.items()})
 
 
 def _scalar(text: str) -> Any:
+    """YAML, and numbers such as 1e-3, which YAML takes for text."""
     try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)
+        found = yaml.safe_load(text)
+        return float(text) if isinstance(found, str) else found
     except (ValueError, yaml.YAMLError):
         return text
 
@@ -105,6 +109,8 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
     from vae.randomness import Seeds
     from vae.training import Training
 
+    if options.seed < 0:
+        return _refuse(f"--seed {options.seed}: it must be a whole number from 0 up")
     if options.device not in ("cpu", "cuda") or (options.device == "cuda" and not torch.cuda.is_available()):
         have = "cpu, cuda" if torch.cuda.is_available() else "cpu (torch sees no GPU here)"
         return _refuse(f"--device {options.device}: {unknown_name_message(options.device, ['cpu', 'cuda'], 'a device')} Here: {have}.")
@@ -113,6 +119,11 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if options.output:
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return _refuse(f"--output {options.output}: the folder cannot be made ({error.strerror}); name another")
     checkpoint = options.output / "checkpoint.safetensors" if options.output else None
     training = Training(configuration, Seeds.from_root(options.seed), prepare(dataset, configuration), device=options.device, checkpoint=checkpoint)
     try:

@@ -57,8 +57,19 @@ def weights_digest(tensors: Mapping[str, Tensor]) -> str:
 
 def encode_weights(weights: Mapping[str, Tensor], configuration: TrainingConfiguration) -> bytes:
     """The safetensors file of trained weights; its metadata holds the configuration and a digest."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    return save(tensors, {"configuration": configuration.model_dump_json(), "sha256": weights_digest(tensors)})
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}  # copies: safetensors refuses tied weights
+    return _with_sorted_header(save(tensors, {"configuration": configuration.model_dump_json(), "sha256": weights_digest(tensors)}))
+
+
+def _with_sorted_header(file: bytes) -> bytes:
+    """The same safetensors file with its header in the order of the names: safetensors writes metadata in an order that changes by process.
+
+    A file is the header's length in 8 bytes, the header as JSON padded with spaces to a multiple of 8 bytes, and the tensors.
+    """
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + file[end:]
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainingConfiguration]:
@@ -72,7 +83,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainingConfiguration]:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replaces the checkpoint at `path` by this one. Optimizer state may be tensors and plain numbers, as all of torch.optim has."""
-    tensors = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
+    tensors = {f"model.{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.weights.items()}
     numbers: dict[str, Any] = {}
     for index, state in checkpoint.optimizer_state.items():
         for key, held in state.items():

@@ -95,8 +95,8 @@ class TrainingConfiguration(BaseModel):
         Raises ValueError that names the nearest legal field when a name belongs to none of the three.
         """
         own = {name: given for name, given in fields.items() if name in cls.model_fields}
-        optimizer_names = hyperparameters_of(own.get("optimizer", "adam"))
-        model_names = model_argument_names(own.get("model", "vae"))
+        optimizer_names = hyperparameters_of(str(own.get("optimizer", "adam")))
+        model_names = model_argument_names(str(own.get("model", "vae")))
         optimizer_arguments = dict(own.pop("optimizer_arguments", {}))
         model_arguments = dict(own.pop("model_arguments", {}))
         for name, given in fields.items():

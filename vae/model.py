@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from vae.plugins import is_plugin, load_plugin
@@ -114,11 +115,16 @@ def model_argument_names(name: str) -> tuple[str, ...]:
     return tuple(parameter for parameter in inspect.signature(model_class(name)).parameters if parameter not in STANDARD_FIELDS)
 
 
-def build_model(name: str, standard: dict[str, Any], further: dict[str, Any]) -> nn.Module:
-    """A model with PyTorch's own initial weights; `standard` holds STANDARD_FIELDS, of which it is given those that it names."""
+def build_model(name: str, standard: dict[str, Any], further: dict[str, Any], seed: int = 0) -> nn.Module:
+    """A model with the weights that its constructor draws under `seed`; torch's global stream is left as it was.
+
+    `standard` holds STANDARD_FIELDS, of which it is given those that it names.
+    """
     kind = model_class(name)
     accepted = {field: given for field, given in standard.items() if field in inspect.signature(kind).parameters}
-    model: nn.Module = kind(**accepted, **further)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: nn.Module = kind(**accepted, **further)
     if not isinstance(model, LatentVariableModel):
         raise ValueError(f"{name!r} sets no attribute latent_dim; a model needs it, so that latents of the right size can be drawn")
     return model

@@ -13,7 +13,7 @@ from study.records import Record, bytes_sha256
 from study.spec import Study
 from tests.integration_tests.conftest import FinishedRun
 from tests.integration_tests.store import Store
-from tests.integration_tests.workplace import NUM_TRAININGS, TINY_STUDY, Workplace, weights_alone
+from tests.integration_tests.workplace import NUM_TRAININGS, TINY_STUDY, Workplace, digest_alone
 from vae.checkpoint import load_weights
 
 METRICS = {f"{part}/{name}" for part in ("train", "validation") for name in ("lower_bound", "kl", "reconstruction")} | {"seconds"}
@@ -112,7 +112,7 @@ def test_the_parent_run_holds_the_study_and_this_execution(store: Store, finishe
 def test_a_training_in_the_study_has_the_bits_of_the_same_training_alone(finished: FinishedRun, store: Store, records: dict[str, Record], phase: str) -> None:
     run = next(run for run in store.runs() if run.data.tags["phase"] == phase)
     record = records[run.data.tags["identity"]]
-    assert bytes_sha256(weights_alone(record, finished.workplace.folder)) == record.weights_sha256
+    assert digest_alone(record, finished.workplace.folder) == finished.workplace.digest(record)
 
 
 def test_nothing_but_results_is_left(finished: FinishedRun) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.records import Record
-from vae.checkpoint import encode_weights
+from vae.checkpoint import load_weights, weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.data import load_dataset
 from vae.minibatches import prepare
@@ -109,6 +109,10 @@ class Workplace:
         """Every record that is complete, by its identity's hash."""
         return {path.parent.name: Record.model_validate_json(path.read_bytes()) for path in self._complete()}
 
+    def digest(self, record: Record) -> str:
+        """The digest of a record's weights."""
+        return weights_digest(load_weights(self.outputs / "trainings" / record.identity.hash / "weights.safetensors")[0])
+
     def num_records(self) -> int:
         return len(self._complete())
 
@@ -164,12 +168,11 @@ def _spots(random: np.random.Generator, number: int) -> NDArray[np.uint8]:
     return (255 * np.exp(-squared / 3)).astype(np.uint8)
 
 
-def weights_alone(record: Record, folder: Path) -> bytes:
-    """The weights file of the same training in this process, with nothing beside it; the images are in `folder`."""
+def digest_alone(record: Record, folder: Path) -> str:
+    """The digest of the weights that the same training gives in this process, with nothing beside it; the images are in `folder`."""
     configuration = TrainingConfiguration.from_flat(record.identity.configuration)
     data = load_dataset(str(folder / "data"), folder)
-    result = train(configuration, Seeds(**record.identity.seeds), prepare(data, configuration))
-    return encode_weights(result.weights, configuration)
+    return weights_digest(train(configuration, Seeds(**record.identity.seeds), prepare(data, configuration)).weights)
 
 
 def copy_code(root: Path, folder: Path) -> Path:

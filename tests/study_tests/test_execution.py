@@ -5,6 +5,7 @@ from __future__ import annotations
 from study.cells import study_cells
 from study.execution import Execution
 from study.protocol import PlannedTraining
+from study.records import Record
 from study.spec import Study
 from tests.study_tests.driving import Disk, execute
 from tests.study_tests.invented import identify, invented_record, invented_study, searched
@@ -103,3 +104,16 @@ def test_a_result_that_nobody_waits_for_is_ignored() -> None:
     before = execution.num_done
     execution.complete(invented_record(execution.drain()[0][0]))
     assert execution.num_done == before
+
+
+def test_a_cell_all_of_whose_proposals_diverged_is_told_from_one_that_is_confirmed() -> None:
+    execution = execute(invented_study(), Disk(), _adam_diverges)
+    assert execution.finished
+    assert [cell.label for cell in execution.unconfirmed] == ["optimizer=adam"]
+    assert execute(invented_study(), Disk()).unconfirmed == []
+    assert execute(invented_study(search=None), Disk(), _adam_diverges).unconfirmed == []
+
+
+def _adam_diverges(planned: PlannedTraining) -> Record:
+    record = invented_record(planned)
+    return record.model_copy(update={"outcome": "diverged"}) if planned.configuration.optimizer == "adam" else record

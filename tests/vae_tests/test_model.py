@@ -125,3 +125,13 @@ def test_a_model_that_sets_no_latent_dim_is_refused(plugin: str) -> None:
     with pytest.raises(ValueError) as raised:
         build_model(f"{plugin}:NoLatentDim", STANDARD, {})
     assert "sets no attribute latent_dim" in str(raised.value)
+
+
+def test_building_a_model_draws_from_its_seed_and_leaves_torchs_global_stream_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    built = [build_model("vae", STANDARD, {}, seed).get_parameter("encoder.mean.weight") for seed in (1, 1, 2)]
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.equal(built[0], built[1])
+    assert not torch.equal(built[0], built[2])

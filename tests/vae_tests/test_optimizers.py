@@ -28,7 +28,10 @@ TORCH: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "radam": (torch.optim.RAdam, {}),
 }
 TOLD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "adagrad": ({"initial_accumulator_value": 0.1, "epsilon": 1e-3, "learning_rate_decay": 0.05, "weight_decay": 0.1}, {"initial_accumulator_value": 0.1, "eps": 1e-3, "lr_decay": 0.05, "weight_decay": 0.1}),
+    "adagrad": (
+        {"initial_accumulator_value": 0.1, "epsilon": 1e-3, "learning_rate_decay": 0.05, "weight_decay": 0.1},
+        {"initial_accumulator_value": 0.1, "eps": 1e-3, "lr_decay": 0.05, "weight_decay": 0.1},
+    ),
     "adam": ({"beta1": 0.7, "beta2": 0.8, "epsilon": 1e-3, "weight_decay": 0.1}, {"betas": (0.7, 0.8), "eps": 1e-3, "weight_decay": 0.1}),
     "adamw": ({"beta2": 0.8, "weight_decay": 0.3}, {"betas": (0.9, 0.8), "weight_decay": 0.3}),
     "amsgrad": ({"beta1": 0.5}, {"betas": (0.5, 0.999), "amsgrad": True}),

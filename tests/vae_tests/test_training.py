@@ -137,7 +137,9 @@ def test_how_often_one_looks_does_not_change_the_training() -> None:
     assert often.evaluations[-1].metrics["validation/lower_bound"] == seldom.evaluations[-1].metrics["validation/lower_bound"]
 
 
-@pytest.mark.parametrize("change", [{"learning_rate": 2e-3}, {"latent_dim": 3}, {"pixels": "fixed"}, {"weight_prior": True}, {"batch_size": 25}, {"output_bias_from_data": True}, WARMED])
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 2e-3}, {"latent_dim": 3}, {"pixels": "fixed"}, {"weight_prior": True}, {"batch_size": 25}, {"output_bias_from_data": True}, WARMED]
+)
 def test_what_should_change_the_weights_does(change: dict[str, Any]) -> None:
     assert digest(**change) != digest()
 
@@ -154,7 +156,6 @@ def test_training_leaves_the_threads_and_the_global_streams_as_they_were() -> No
 
 
 def test_a_rate_far_too_high_diverges_which_is_an_outcome_with_its_curve() -> None:
-    """One evaluation comes before the first step that overflows where the rate is merely too high."""
     result = trained(optimizer="sgd", learning_rate=1e3, num_evaluations=50)
     assert result.outcome == "diverged"
     assert result.diverged_at_samples is not None
@@ -164,11 +165,11 @@ def test_a_rate_far_too_high_diverges_which_is_an_outcome_with_its_curve() -> No
 
 
 def test_a_training_that_diverges_late_keeps_the_curve_up_to_there() -> None:
-    result = trained(optimizer="momentum", momentum=0.99, learning_rate=0.3, num_evaluations=50, output_bias_from_data=True)
+    result = trained(optimizer="sgd", learning_rate=1.0, num_evaluations=50)
     assert result.outcome == "diverged"
     assert result.diverged_at_samples is not None
     assert [evaluation.samples for evaluation in result.evaluations] == list(range(20, result.diverged_at_samples, 20))
-    assert len(result.evaluations) > 0
+    assert len(result.evaluations) > 5
 
 
 def test_a_diverged_training_diverges_again_when_continued(tmp_path: Path) -> None:
@@ -303,7 +304,9 @@ def test_output_bias_from_data_starts_at_the_best_constant_image() -> None:
 
 def test_latent_sizes_start_from_the_same_shared_weights() -> None:
     """What does not depend on the latent size: the first layer of the encoder, the last of the decoder, all biases there."""
-    small, large = (Training(configuration, SEEDS, small_data(configuration)).model.state_dict() for configuration in (small_configuration(latent_dim=2), small_configuration(latent_dim=5)))
+    small, large = (
+        Training(configuration, SEEDS, small_data(configuration)).model.state_dict() for configuration in (small_configuration(latent_dim=2), small_configuration(latent_dim=5))
+    )
     for name in ("encoder.hidden.0.weight", "encoder.hidden.0.bias", "decoder.output.weight", "decoder.output.bias"):
         assert torch.equal(small[name], large[name]), name
 

@@ -1,0 +1,1 @@
+"""Measurements of this project against its peers and against the machine's own limits."""
