@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -69,7 +68,6 @@ def write_torchvision_folder(dataset: Dataset, root: Path) -> Path:
         files = {f"{part}-images-idx3-ubyte": encode_idx(images.reshape(-1, *dataset.image_shape)), f"{part}-labels-idx1-ubyte": encode_idx(given)}
         for name, content in files.items():
             (raw / name).write_bytes(content)
-            (raw / f"{name}.gz").write_bytes(gzip.compress(content[:1], 1))  # torchvision looks for the archives' names too
     return root
 
 

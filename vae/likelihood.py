@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -143,7 +144,7 @@ def _anneal(model: LatentVariableModel, x: Tensor, num_chains: int, betas: NDArr
     z = torch.from_numpy(random.standard_normal((num_chains, len(x), model.latent_dim), dtype=np.float32)).to(x.device)
     chains = start_chains(z, _FIRST_STEP_SIZE)
     log_weights = torch.zeros(num_chains, len(x), dtype=torch.float64, device=x.device)
-    for before, beta in zip(betas, betas[1:], strict=False):
+    for before, beta in pairwise(betas):
         with torch.no_grad():
             log_weights += float(beta - before) * _log_pixels(model, x, chains.z)
         transition(chains, _log_joint(model, x, float(beta)), num_leapfrog_steps, random)
@@ -182,7 +183,7 @@ def posterior_density_estimator(
         fitted = _fit_gaussian(chains.z)
         _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=False)
         with torch.no_grad():
-            log_fitted: Tensor = fitted.log_prob(chains.z.double())  # type: ignore[no-untyped-call]
+            log_fitted: Tensor = fitted.log_prob(chains.z.double())
             sums = WeightSums(len(x))
             sums.add(log_fitted - _log_joint(model, x, 1.0)(chains.z))
         inverse = sums.estimate()
@@ -209,7 +210,7 @@ def _fit_gaussian(z: Tensor) -> torch.distributions.MultivariateNormal:
     centred = (z.double() - mean).transpose(0, 1)
     covariance = centred.transpose(1, 2) @ centred / (len(z) - 1)
     ridge = 1e-9 * torch.eye(z.shape[-1], dtype=torch.float64, device=z.device)
-    return torch.distributions.MultivariateNormal(mean, covariance + ridge)  # type: ignore[no-untyped-call]
+    return torch.distributions.MultivariateNormal(mean, covariance + ridge)
 
 
 def _log_pixels(model: LatentVariableModel, x: Tensor, z: Tensor) -> Tensor:

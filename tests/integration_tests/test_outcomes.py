@@ -11,7 +11,7 @@ from tests.integration_tests.workplace import Workplace
 DIVERGING_STUDY = """\
 name: tiny
 question: What happens where a learning rate diverges?
-training: {dataset: data, hidden_units: 16, latent_dim: 2, batch_size: 50, budget_samples: 4000, num_evaluations: 2, num_importance_images: 20, output_bias_from_data: true}
+training: {dataset: data, hidden_units: 16, latent_dim: 2, batch_size: 50, budget_samples: 4000, num_evaluations: 2, output_bias_from_data: true}
 factors:
   optimizer: [adam, sgd]
 search:
@@ -32,7 +32,7 @@ confirm:
 PLUGIN_STUDY = """\
 name: tiny
 question: What happens where a user's own model raises?
-training: {dataset: data, learning_rate: 0.03, hidden_units: 16, latent_dim: 2, batch_size: 50, budget_samples: 4000, num_evaluations: 1, num_importance_images: 20, output_bias_from_data: true}
+training: {dataset: data, learning_rate: 0.03, hidden_units: 16, latent_dim: 2, batch_size: 50, budget_samples: 4000, num_evaluations: 1, output_bias_from_data: true}
 factors:
   model: [vae, "own_model:OwnModel"]
 confirm:

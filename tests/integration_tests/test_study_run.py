@@ -84,9 +84,9 @@ def test_steps_are_training_samples_and_the_test_set_is_read_once_at_the_end_of_
     for run in store.runs():
         points = store.points(run)
         steps = {name: sorted(step for metric, step, _, _ in points if metric == name) for name in run.data.metrics}
-        expected = dict.fromkeys(METRICS, [1000, 2000, 3000, 4000])
+        expected = {name: [1000, 2000, 3000, 4000] for name in METRICS}
         if run.data.tags["phase"] == "confirm":
-            expected |= dict.fromkeys(TEST_METRICS, [4000])
+            expected |= {name: [4000] for name in TEST_METRICS}
         assert steps == expected
 
 

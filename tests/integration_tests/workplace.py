@@ -165,7 +165,8 @@ def _spots(random: np.random.Generator, number: int) -> NDArray[np.uint8]:
     rows, columns = np.mgrid[0:8, 0:8]
     centres = random.uniform(1, 6, (number, 2))
     squared = (rows - centres[:, 0, None, None]) ** 2 + (columns - centres[:, 1, None, None]) ** 2
-    return (255 * np.exp(-squared / 3)).astype(np.uint8)
+    spots: NDArray[np.uint8] = (255 * np.exp(-squared / 3)).astype(np.uint8)
+    return spots
 
 
 def digest_alone(record: Record, folder: Path) -> str:

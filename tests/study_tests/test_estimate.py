@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from study.estimate import SECONDS_PER_SAMPLE_AND_PARAMETER, count_parameters, duration, seconds_per_work, work
@@ -16,7 +18,7 @@ def _configuration(**fields: object) -> TrainingConfiguration:
 
 
 @pytest.mark.parametrize("fields", [{}, {"num_hidden_layers": 3, "hidden_units": 30}, {"latent_dim": 5}], ids=str)
-def test_parameters_are_counted_as_the_model_has_them(fields: dict[str, int]) -> None:
+def test_parameters_are_counted_as_the_model_has_them(fields: dict[str, Any]) -> None:
     assert count_parameters(_configuration(**fields)) == num_parameters(VAE(784, **fields))
 
 
@@ -47,8 +49,6 @@ def test_without_records_and_where_all_diverged_at_once_the_rate_is_the_constant
     assert seconds_per_work([]) == seconds_per_work([at_once]) == SECONDS_PER_SAMPLE_AND_PARAMETER
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.2, "0 s"), (89.4, "89 s"), (90, "2 min"), (720, "12 min"), (5399, "90 min"), (12_600, "3.5 h"), (181_440, "2.1 days")]
-)
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, "0 s"), (89.4, "89 s"), (90, "2 min"), (720, "12 min"), (5399, "90 min"), (12_600, "3.5 h"), (181_440, "2.1 days")])
 def test_durations_read_as_people_say_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said

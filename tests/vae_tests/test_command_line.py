@@ -75,7 +75,7 @@ def test_a_training_killed_again_and_again_continues_to_the_same_bits(root: Path
     Checkpoints come every 30 s, so that most kills lose all; that the rest is exact is for the interrupted trainings of
     test_training to show, that a kill harms nothing is for this one.
     """
-    arguments = ["--dataset", str(dataset), *SMALL[:-4], "--budget-samples", "30000", "--num-evaluations", "10", "--pixels", "dynamic"]
+    arguments = ["--dataset", str(dataset), *SMALL[:-4], "--budget-samples", "12000", "--num-evaluations", "10", "--pixels", "dynamic"]
     for _ in range(2):
         process = start(root, *arguments, "--output", str(tmp_path / "killed"))
         assert process.stdout is not None
@@ -90,7 +90,7 @@ def test_a_training_killed_again_and_again_continues_to_the_same_bits(root: Path
 
 
 def test_ctrl_c_leaves_a_checkpoint_that_the_same_command_continues_from(root: Path, dataset: Path, tmp_path: Path) -> None:
-    arguments = ["--dataset", str(dataset), *SMALL[:-4], "--budget-samples", "40000", "--num-evaluations", "400"]
+    arguments = ["--dataset", str(dataset), *SMALL[:-4], "--budget-samples", "20000", "--num-evaluations", "200"]
     process = start(root, *arguments, "--output", str(tmp_path / "stopped"))
     assert process.stdout is not None
     process.stdout.readline()

@@ -76,7 +76,8 @@ def test_one_hidden_layer_computes_the_papers_equations() -> None:
     state = model.state_dict()
 
     def affine(name: str, inputs: Tensor) -> Tensor:
-        return inputs @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+        out: Tensor = inputs @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+        return out
 
     hidden = torch.tanh(affine("encoder.hidden.0", x))
     mean, log_variance = model.encode(x)

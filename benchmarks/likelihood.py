@@ -1,0 +1,135 @@
+"""log p(x) by importance weighting with K = 5000 samples: against the matrix products it needs, and against Pythae's get_nll."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import pythae
+from benchmarks.matrix_products import seconds_of
+from benchmarks.rows import Row, Settings, UnavailableError, at_least, not_measured, over
+from benchmarks.workload import HIDDEN_UNITS, LATENT_DIM, mnist, training
+from vae.data import binarise
+from vae.likelihood import estimate_log_likelihood
+from vae.model import LatentVariableModel
+from vae.randomness import generator
+from vae.training import reproducible_arithmetic
+
+NAME = "likelihood"
+NUM_SAMPLES = 5_000
+_NUM_PIXELS = 784
+_ROWS_AT_ONCE = (250, 500, 1_000, 5_000)
+_PYTHAE_BATCH = 100
+"""The default of get_nll."""
+_TARGETS = {"products": at_least(0.75), "pythae": at_least(50)}
+
+
+@dataclass(frozen=True)
+class LikelihoodTimes:
+    """Seconds per image in one repeat, one thread each: ours, the decoder's products alone, get_nll as it comes and under no_grad."""
+
+    ours: float
+    products: float
+    pythae: float | None
+    pythae_no_grad: float | None
+    difference_nats: float | None
+
+
+@dataclass
+class _Contest:
+    """A briefly trained model, binary test images, and Pythae where it is to be had."""
+
+    settings: Settings
+    num_images: int
+    num_pythae_images: int
+    package: Path | None = None
+    unavailable: str = ""
+
+    model: LatentVariableModel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.images = binarise(mnist(self.settings.data).test_images[: self.num_images], generator(0))
+        running = training(self.settings.data)
+        with reproducible_arithmetic():
+            for _ in range(50 if self.settings.quick else 600):
+                running._train_step()
+        self.model = cast(LatentVariableModel, running.model.eval())
+        folder = self.settings.folder("likelihood")
+        self.request: dict[str, Any] = {"do": "likelihood", "images": str(folder / "images.npy"), "weights": str(folder / "weights.pt"), "num_threads": 1}
+        np.save(folder / "images.npy", self.images)
+        torch.save(running.model.state_dict(), folder / "weights.pt")
+        try:
+            self.package = pythae.installed(self.settings)
+        except UnavailableError as error:
+            self.unavailable = str(error)
+
+    def once(self) -> LikelihoodTimes:
+        with reproducible_arithmetic():
+            began = time.perf_counter()
+            estimated = estimate_log_likelihood(self.model, self.images, NUM_SAMPLES, seed=0)
+            ours = (time.perf_counter() - began) / self.num_images
+            products = products_seconds_per_image(NUM_SAMPLES, 3 if self.settings.quick else 20)
+        stock, without_gradients = self._pythae(no_grad=False), self._pythae(no_grad=True)
+        mean_of_same = float(estimated.log_likelihood[: self.num_pythae_images].mean())
+        difference = None if stock is None else stock["log_likelihood"] - mean_of_same
+        return LikelihoodTimes(ours, products, stock and stock["seconds_per_image"], without_gradients and without_gradients["seconds_per_image"], difference)
+
+    def _pythae(self, *, no_grad: bool) -> dict[str, float] | None:
+        if self.package is None:
+            return None
+        wanted = {"num_images": self.num_pythae_images, "num_samples": NUM_SAMPLES, "batch_size": _PYTHAE_BATCH, "no_grad": no_grad}
+        try:
+            return pythae.ask(self.settings, self.package, **self.request, **wanted)
+        except UnavailableError as error:
+            self.package, self.unavailable = None, str(error)
+            return None
+
+
+def products_seconds_per_image(num_samples: int, times: int) -> float:
+    """Seconds of the decoder's products for one image's samples, alone and warm, at the number of rows that suits the machine best."""
+    return min(_seconds_per_row(rows, times) for rows in _ROWS_AT_ONCE) * num_samples
+
+
+def _seconds_per_row(rows: int, times: int) -> float:
+    z, h = torch.randn(rows, LATENT_DIM), torch.randn(rows, HIDDEN_UNITS)
+    into, out = torch.randn(HIDDEN_UNITS, LATENT_DIM), torch.randn(_NUM_PIXELS, HIDDEN_UNITS)
+    bias, biases = torch.randn(HIDDEN_UNITS), torch.randn(_NUM_PIXELS)
+    hidden, logits = torch.empty(rows, HIDDEN_UNITS), torch.empty(rows, _NUM_PIXELS)
+
+    def decode() -> Tensor:
+        torch.addmm(bias, z, into.t(), out=hidden)
+        return torch.addmm(biases, h, out.t(), out=logits)
+
+    decode()
+    return float(np.median([seconds_of(decode) for _ in range(times)])) / rows
+
+
+def measure(settings: Settings) -> list[Row]:
+    """Our estimate, the products and Pythae in turn, on the same weights and binary images."""
+    contest = _Contest(settings, *((2, 1) if settings.quick else (100, 5)))
+    repeats = [contest.once() for _ in settings.repeated(NAME, 5)]
+    rate = Row(NAME, "products alone / ours", "ratio", over(repeats, lambda r: r.products / r.ours), _TARGETS["products"], f"K = {NUM_SAMPLES}, one thread")
+    ours = Row(NAME, "ours, per image", "ms", over(repeats, lambda r: 1e3 * r.ours))
+    whole_set = Row(NAME, "ours, 10,000 images on all cores", "minutes", over(repeats, lambda r: r.ours * 10_000 / 60 / settings.num_cpus), note="computed from one thread's rate")
+    return [rate, *_pythae_rows(repeats, contest.unavailable), ours, whole_set]
+
+
+def _pythae_rows(repeats: list[LikelihoodTimes], unavailable: str) -> list[Row]:
+    what = "Pythae's get_nll / ours, per image"
+    stock = [(r.pythae, r.ours) for r in repeats if r.pythae is not None]
+    quiet = [(r.pythae_no_grad, r.ours) for r in repeats if r.pythae_no_grad is not None]
+    differences = tuple(r.difference_nats for r in repeats if r.difference_nats is not None)
+    if not stock:
+        return [not_measured(NAME, what, unavailable, target=_TARGETS["pythae"])]
+    return [
+        Row(NAME, what, "ratio", tuple(theirs / ours for theirs, ours in stock), _TARGETS["pythae"], "its default minibatch of 100; one thread each"),
+        Row(NAME, f"{what}, it under no_grad", "ratio", tuple(theirs / ours for theirs, ours in quiet)),
+        Row(NAME, "Pythae's get_nll, per image", "ms", tuple(1e3 * theirs for theirs, _ in stock)),
+        Row(NAME, "its estimate - ours, on the same images", "nats", differences, note="Monte Carlo noise of two streams"),
+    ]

@@ -1,0 +1,90 @@
+"""One training on one thread: how much of a step is its matrix products, in place and alone."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.machine import cpu_has_bfloat16
+from benchmarks.matrix_products import layers_of, seconds_of, step_flop, step_products, warm_seconds
+from benchmarks.rows import Row, Settings, at_least, not_measured, over
+from benchmarks.workload import BATCH_SIZE, has_precision, training
+from vae.training import Training, reproducible_arithmetic
+
+NAME = "step"
+_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_addmm_activation", "aten::mkldnn_linear")
+_NUM_STEPS = 200
+_WARM_UP_STEPS = 20
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds per step in one repeat: unprofiled (median), its products by the profiler (mean), the same products alone and warm."""
+
+    step: float
+    products_in_place: float
+    products_alone: float
+
+    @property
+    def in_place_share(self) -> float:
+        """Products in place / time of the step."""
+        return self.products_in_place / self.step
+
+    @property
+    def alone_share(self) -> float:
+        """Products alone and warm / time of the step."""
+        return self.products_alone / self.step
+
+
+def measure(settings: Settings) -> list[Row]:
+    """The shares of a step's products, in float32 and, where project and CPU have it, in bfloat16."""
+    rows = _rows("float32", _repeats(settings, "float32"), settings)
+    if not has_precision("bfloat16"):
+        return [*rows, not_measured(NAME, "bfloat16: time of a step", "this version trains in float32 alone", unit="ms")]
+    if not cpu_has_bfloat16():
+        return [*rows, not_measured(NAME, "bfloat16: time of a step", "this CPU has no bfloat16 products", unit="ms")]
+    return rows + _rows("bfloat16", _repeats(settings, "bfloat16"), settings)
+
+
+def measure_once(running: Training, num_steps: int, dtype: torch.dtype) -> StepTimes:
+    """One repeat: steps without the profiler, steps under it, the products alone; on one thread."""
+    layers = layers_of(running.configuration, running.data.num_pixels)
+    products = step_products(layers, running.configuration.batch_size, dtype)
+    with reproducible_arithmetic():
+        for _ in range(_WARM_UP_STEPS):
+            running._train_step()
+        step = statistics.median(seconds_of(running._train_step) for _ in range(num_steps))
+        in_place = profiled_products(running, num_steps)
+        alone = warm_seconds(products, num_steps)
+    return StepTimes(step, in_place, alone)
+
+
+def profiled_products(running: Training, num_steps: int) -> float:
+    """Seconds per step inside the matrix products, by torch's profiler over `num_steps` steps."""
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        for _ in range(num_steps):
+            running._train_step()
+    microseconds = sum(event.self_cpu_time_total for event in recorded.key_averages() if event.key in _PRODUCTS)
+    return float(microseconds) * 1e-6 / num_steps
+
+
+def _repeats(settings: Settings, precision: str) -> list[StepTimes]:
+    running = training(settings.data, precision=precision)
+    num_steps = 30 if settings.quick else _NUM_STEPS
+    return [measure_once(running, num_steps, getattr(torch, precision)) for _ in settings.repeated(f"{NAME} {precision}", 7)]
+
+
+def _rows(precision: str, repeats: list[StepTimes], settings: Settings) -> list[Row]:
+    targets = (at_least(0.8), at_least(0.6)) if precision == "float32" else (None, None)
+    flop = step_flop(layers_of(training(settings.data).configuration, 784), BATCH_SIZE)
+    return [
+        Row(NAME, f"{precision}: products in place / step", "ratio", over(repeats, lambda r: r.in_place_share), targets[0], "by profiler / unprofiled, one thread"),
+        Row(NAME, f"{precision}: products alone and warm / step", "ratio", over(repeats, lambda r: r.alone_share), targets[1]),
+        Row(NAME, f"{precision}: time of a step", "ms", over(repeats, lambda r: 1e3 * r.step)),
+        Row(NAME, f"{precision}: products in place", "ms", over(repeats, lambda r: 1e3 * r.products_in_place)),
+        Row(NAME, f"{precision}: products alone and warm", "ms", over(repeats, lambda r: 1e3 * r.products_alone)),
+        Row(NAME, f"{precision}: rate of the products alone", "GFLOP/s", over(repeats, lambda r: 1e-9 * flop / r.products_alone)),
+    ]

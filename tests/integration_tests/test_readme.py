@@ -1,0 +1,72 @@
+"""README.md: its commands are right and its Python example runs. `make study`, `make test` and `make ui` themselves are run by CI and test_setup."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from study.loading import load_study
+
+_ROOT = Path(__file__).parents[2]
+_README = (_ROOT / "README.md").read_text()
+_BLOCKS = [block for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", _README, re.DOTALL | re.MULTILINE) if not language]
+_COMMANDS = [line.partition("#")[0].strip() for block in _BLOCKS for line in block.splitlines() if line.strip()]
+_ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=_ROOT, env=_ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def _commands_that_start(*words: str) -> list[str]:
+    return [command for command in _COMMANDS if shlex.split(command)[: len(words)] == list(words)]
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    targets = {shlex.split(command)[1] for command in _commands_that_start("make")}
+    assert {"study", "test", "list", "plan", "status"} <= targets
+    makefile = (_ROOT / "Makefile").read_text()
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("command", [*_commands_that_start("make", "list"), *_commands_that_start("make", "plan"), *_commands_that_start("make", "status")])
+def test_the_commands_that_only_look_succeed(command: str) -> None:
+    done = _run(["make", *shlex.split(command)[1:], f"OUTPUTS=/nowhere"])
+    assert done.returncode == 0, done.stderr
+    assert "depth" in done.stdout
+
+
+def test_every_change_of_a_study_that_the_readme_makes_is_a_valid_study() -> None:
+    changed = [shlex.split(command) for command in _COMMANDS if "--set" in command]
+    assert len(changed) == 2
+    for words in changed:
+        inner = [part for word in words for part in (shlex.split(word.removeprefix("ARGS=")) if word.startswith("ARGS=") else [word])]
+        overrides = [inner[index + 1] for index, word in enumerate(inner) if word == "--set"]
+        assert overrides
+        load_study("default", overrides)
+
+
+def test_the_training_command_trains() -> None:
+    (command,) = _commands_that_start(".venv/bin/python", "-m", "vae", "train")
+    done = _run([sys.executable, *shlex.split(command)[1:], "--budget-samples", "2000"])
+    assert done.returncode == 0, done.stderr
+    assert "validation/lower_bound" in done.stdout
+
+
+def test_the_python_example_is_ten_lines_or_so_and_trains() -> None:
+    (example,) = re.findall(r"<!-- example -->\n```python\n(.*?)```", _README, re.DOTALL)
+    statements = [line for line in example.splitlines() if line.strip()]
+    assert len(statements) <= 11
+    done = _run([sys.executable, "-c", example.replace("100_000", "2_000")])
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) > -250
+
+
+def test_no_document_has_a_placeholder_left() -> None:
+    assert re.findall(r"@[A-Z_]+@", _README) == []
