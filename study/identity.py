@@ -19,7 +19,7 @@ from vae.configuration import TrainingConfiguration
 from vae.plugins import is_plugin, plugin_source
 from vae.randomness import Seeds
 
-_NO_PART_IN_TRAINING = {"__main__", "download", "idx", "published", "latent"}
+_NO_PART_IN_TRAINING = {"__main__", "download", "hmc", "idx", "latent", "likelihood", "nearest", "published"}
 """Modules of vae/ that no training's result depends on: the data is identified by its own hash, wherever it came from."""
 
 

@@ -282,19 +282,41 @@ def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[int
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "include_dashboard": False, "configure_logging": True}
     if resources.address:
         require_reachable(resources.address)
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "8")  # how often a cluster is asked, about once a second
+        _show_token()
         options = {"address": resources.address, "logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": {"py_modules": _code(plugins)}}
     else:
         options |= {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "_temp_dir": str(ray_temporary_folder())}
     try:
         ray.init(**options)
     except Exception as error:
-        raise LaunchError(
-            f"Ray cannot be {'reached at ' + resources.address if resources.address else 'started'}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        ) from error
+        raise LaunchError(_cannot_be_used(resources.address, error)) from error
     try:
         yield max(1, int(ray.cluster_resources().get("GPU" if resources.device == "cuda" else "CPU", 1)))
     finally:
         ray.shutdown()
+
+
+def _cannot_be_used(address: str | None, error: Exception) -> str:
+    said = str(error).strip().splitlines()
+    cause = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    if address is None:
+        return f"Ray cannot be started: {cause}"
+    return (
+        f"Ray cannot be reached at {address}: {cause}. Is it Ray that listens there, of the same version ({ray.__version__})? "
+        "A cluster made by `ray start --head` asks for a token: set RAY_AUTH_MODE=token and have the head's ~/.ray/auth_token here."
+    )
+
+
+def _show_token() -> None:
+    """Lets this process use the token of a cluster where the user has one, as `ray start --head` leaves it; RAY_AUTH_MODE decides otherwise.
+
+    Ray reads RAY_AUTH_MODE when it is imported, and offers no public way to decide later.
+    """
+    with contextlib.suppress(ImportError):
+        from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def ray_temporary_folder() -> Path:

@@ -36,6 +36,7 @@ def _parser() -> _Parser:
     train.add_argument("--seed", type=int, default=0, help="The root of the training's random streams. [0]")
     train.add_argument("--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]")
     train.add_argument("--output", type=Path, help="A folder for weights.safetensors, training.json and the checkpoint to continue from.")
+    train.add_argument("--checkpoint-every-seconds", type=float, default=30.0, help="How often --output gets a checkpoint. [30]")
     train.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU. [cpu]")
     own = ", ".join(f"{name}: {', '.join(f'--{h}'.replace('_', '-') for h in hyperparameters_of(name))}" for name in OPTIMIZERS)
     train.epilog = f"Each optimizer's own hyperparameters are options too: {own}."
@@ -125,7 +126,14 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
         except OSError as error:
             return _refuse(f"--output {options.output}: the folder cannot be made ({error.strerror}); name another")
     checkpoint = options.output / "checkpoint.safetensors" if options.output else None
-    training = Training(configuration, Seeds.from_root(options.seed), prepare(dataset, configuration), device=options.device, checkpoint=checkpoint)
+    training = Training(
+        configuration,
+        Seeds.from_root(options.seed),
+        prepare(dataset, configuration),
+        device=options.device,
+        checkpoint=checkpoint,
+        checkpoint_every_seconds=options.checkpoint_every_seconds,
+    )
     try:
         for progress in training.run():
             if progress.evaluation:

@@ -22,7 +22,7 @@ from vae.initialisation import initialise, output_bias
 from vae.minibatches import Minibatches, PreparedData
 from vae.model import VAE, LatentVariableModel, build_model, num_parameters
 from vae.optimizers import build_optimizer
-from vae.randomness import Seeds
+from vae.randomness import Seeds, derive
 
 Outcome = Literal["finished", "diverged", "failed_to_learn"]
 
@@ -74,7 +74,7 @@ def reproducible_arithmetic() -> Iterator[None]:
 
 def build_initial_model(configuration: TrainingConfiguration, data: PreparedData, seed: int) -> nn.Module:
     """The model that a configuration names, at the initial weights that `seed` gives."""
-    model = build_empty_model(configuration, data.num_pixels)
+    model = build_empty_model(configuration, data.num_pixels, derive(seed, "constructor"))
     initialise(model, configuration.initialisation, seed)
     if configuration.output_bias_from_data:
         if not isinstance(model, VAE):
@@ -84,10 +84,10 @@ def build_initial_model(configuration: TrainingConfiguration, data: PreparedData
     return model
 
 
-def build_empty_model(configuration: TrainingConfiguration, num_pixels: int) -> nn.Module:
+def build_empty_model(configuration: TrainingConfiguration, num_pixels: int, seed: int = 0) -> nn.Module:
     """The model that a configuration names, its weights still without meaning."""
     standard = configuration.model_dump(include={"num_hidden_layers", "hidden_units", "latent_dim", "activation"})
-    return build_model(configuration.model, standard | {"num_pixels": num_pixels}, configuration.model_arguments)
+    return build_model(configuration.model, standard | {"num_pixels": num_pixels}, configuration.model_arguments, seed)
 
 
 def model_from_weights(weights: dict[str, Tensor], configuration: TrainingConfiguration, num_pixels: int) -> nn.Module:
@@ -252,9 +252,9 @@ class Training:
             "started_ms": self.started_ms,
             "diverged_at_samples": self.diverged_at_samples,
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
+            "optimizer_groups": [{name: given for name, given in group.items() if isinstance(given, (bool, int, float))} for group in self.optimizer.param_groups],
         }
-        state = self.optimizer.state_dict()["state"]
-        save_checkpoint(self.checkpoint, Checkpoint(self.model.state_dict(), state, facts))
+        save_checkpoint(self.checkpoint, Checkpoint(self.model.state_dict(), self.optimizer.state_dict()["state"], facts))
 
     def _restore(self) -> None:
         """Takes up the checkpoint if there is a valid one of this very training; else starts from the beginning."""
@@ -269,7 +269,8 @@ class Training:
             return
         self.model.load_state_dict(saved.weights)
         groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": saved.optimizer_state, "param_groups": groups})
+        own = [group | numbers for group, numbers in zip(groups, saved.facts["optimizer_groups"], strict=True)]
+        self.optimizer.load_state_dict({"state": saved.optimizer_state, "param_groups": own})
         self.step = saved.facts["step"]
         self.seconds = saved.facts["seconds"]
         self.started_ms = saved.facts["started_ms"]
@@ -277,7 +278,8 @@ class Training:
         self.evaluations = [Evaluation(**evaluation) for evaluation in saved.facts["evaluations"]]
 
     def _fingerprint(self) -> str:
-        facts: dict[str, Any] = {"configuration": self.configuration.model_dump(mode="json"), "seeds": asdict(self.seeds), "data": self.data.sha256, "device": self.device.type}
+        facts: dict[str, Any] = {"configuration": self.configuration.model_dump(mode="json"), "seeds": asdict(self.seeds), "data": self.data.sha256}
+        facts |= {"device": self.device.type, "torch": str(torch.__version__)}
         return json.dumps(facts, sort_keys=True)
 
 

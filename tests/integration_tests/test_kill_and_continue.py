@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 
 from study.records import Record
 from tests.integration_tests.conftest import FinishedRun
@@ -47,6 +48,7 @@ def test_a_study_stopped_by_ctrl_c_is_checkpointed_leaves_nothing_running_and_co
     driver = workplace.start("run", "tiny.yaml", *TWO_LONG_TRAININGS)
     _assert_a_second_execution_is_told(workplace)
     wait_until(lambda: workplace.num_records() >= 2, "the search is recorded")
+    time.sleep(2)
     assert workplace.num_records() == 2, "the trainings to be stopped were too short for this machine"
 
     driver.send_signal(signal.SIGINT)
