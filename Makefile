@@ -19,7 +19,7 @@ RUN := .venv/bin/python
 WHERE = --outputs '$(OUTPUTS)' $(if $(TRACKING_URI),--tracking-uri '$(TRACKING_URI)')
 MACHINE = $(if $(ADDRESS),--address '$(ADDRESS)') $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(if $(NUM_GPUS),--num-gpus '$(NUM_GPUS)')
 
-.PHONY: help setup study report plan status list ui test test-slow test-system check lock clean clean-results environment
+.PHONY: help setup study report plan status list ui test test-slow test-system check bench lock clean clean-results environment
 
 help: ## this list
 	@echo 'make TARGET [VARIABLE=value]'
@@ -83,6 +83,9 @@ check: environment ## ruff, mypy --strict, import rules
 	.venv/bin/lint-imports --no-logo || status=1; \
 	exit $$status
 	@echo 'ruff, mypy and the import rules are content.'
+
+bench: environment ## measure speed against peers and the machine (about an hour; ARGS='step --quick', ARGS=likelihood)
+	@$(RUN) -m benchmarks $(ARGS)
 
 lock: environment ## renew requirements.lock after a change of dependencies (ARGS=--upgrade for newer versions)
 	@.venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --extra dev --no-header --quiet -o requirements.lock $(ARGS)

@@ -78,7 +78,7 @@ class _Contest:
         stock, without_gradients = self._pythae(no_grad=False), self._pythae(no_grad=True)
         mean_of_same = float(estimated.log_likelihood[: self.num_pythae_images].mean())
         difference = None if stock is None else stock["log_likelihood"] - mean_of_same
-        return LikelihoodTimes(ours, products, stock and stock["seconds_per_image"], without_gradients and without_gradients["seconds_per_image"], difference)
+        return LikelihoodTimes(ours, products, _seconds(stock), _seconds(without_gradients), difference)
 
     def _pythae(self, *, no_grad: bool) -> dict[str, float] | None:
         if self.package is None:
@@ -89,6 +89,10 @@ class _Contest:
         except UnavailableError as error:
             self.package, self.unavailable = None, str(error)
             return None
+
+
+def _seconds(answer: dict[str, float] | None) -> float | None:
+    return None if answer is None else answer["seconds_per_image"]
 
 
 def products_seconds_per_image(num_samples: int, times: int) -> float:

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.machine import cpu_has_bfloat16
 from benchmarks.peers import tune_program
@@ -62,7 +63,7 @@ def run_peer(settings: Settings, root: Path, size: StudySize) -> StudyTimes:
 def run_ours(settings: Settings, size: StudySize, precision: str) -> StudyTimes:
     """`python -m study run` of as many trainings of as many epochs."""
     outputs = settings.folder("ours")
-    fields = {"train_on_all": True, "budget_samples": size.num_epochs * NUM_TRAIN_IMAGES, "num_evaluations": size.num_epochs, "test_curve": True}
+    fields: dict[str, Any] = {"train_on_all": True, "budget_samples": size.num_epochs * NUM_TRAIN_IMAGES, "num_evaluations": size.num_epochs, "test_curve": True}
     if precision != "float32":
         fields["precision"] = precision
     study = write_study(outputs / "ours.yaml", "ours", size.num_trainings, **fields)

@@ -128,11 +128,12 @@ def title(pid: int) -> str:
 
 @dataclass(frozen=True)
 class Memory:
-    """A process's memory in bytes: resident, its share of what it shares (PSS), and what is its own alone."""
+    """A process's memory in bytes: resident, with its share of what it shares (PSS), its own alone (USS), its share of shared memory files."""
 
     resident: int
     proportional: int
     own: int
+    store_share: int
 
 
 def memory(pid: int) -> Memory | None:
@@ -141,7 +142,7 @@ def memory(pid: int) -> Memory | None:
     sizes = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) == 3 and words[2] == "kB"}
     if "Rss" not in sizes:
         return None
-    return Memory(sizes["Rss"], sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"])
+    return Memory(sizes["Rss"], sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"], sizes.get("Pss_Shmem", 0))
 
 
 def _read(path: Path) -> str:

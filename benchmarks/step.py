@@ -11,18 +11,19 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.machine import cpu_has_bfloat16
 from benchmarks.matrix_products import layers_of, seconds_of, step_flop, step_products, warm_seconds
 from benchmarks.rows import Row, Settings, at_least, not_measured, over
-from benchmarks.workload import BATCH_SIZE, has_precision, training
+from benchmarks.workload import BATCH_SIZE, configuration, has_precision, training
 from vae.training import Training, reproducible_arithmetic
 
 NAME = "step"
 _PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_addmm_activation", "aten::mkldnn_linear")
 _NUM_STEPS = 200
 _WARM_UP_STEPS = 20
+_NUM_PARTS = 10
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds per step in one repeat: unprofiled (median), its products by the profiler (mean), the same products alone and warm."""
+    """Seconds per step in one repeat: unprofiled (median), its products by the profiler (median of parts), the same products alone and warm."""
 
     step: float
     products_in_place: float
@@ -41,12 +42,12 @@ class StepTimes:
 
 def measure(settings: Settings) -> list[Row]:
     """The shares of a step's products, in float32 and, where project and CPU have it, in bfloat16."""
-    rows = _rows("float32", _repeats(settings, "float32"), settings)
+    rows = _rows("float32", _repeats(settings, "float32"))
     if not has_precision("bfloat16"):
         return [*rows, not_measured(NAME, "bfloat16: time of a step", "this version trains in float32 alone", unit="ms")]
     if not cpu_has_bfloat16():
         return [*rows, not_measured(NAME, "bfloat16: time of a step", "this CPU has no bfloat16 products", unit="ms")]
-    return rows + _rows("bfloat16", _repeats(settings, "bfloat16"), settings)
+    return rows + _rows("bfloat16", _repeats(settings, "bfloat16"))
 
 
 def measure_once(running: Training, num_steps: int, dtype: torch.dtype) -> StepTimes:
@@ -63,7 +64,12 @@ def measure_once(running: Training, num_steps: int, dtype: torch.dtype) -> StepT
 
 
 def profiled_products(running: Training, num_steps: int) -> float:
-    """Seconds per step inside the matrix products, by torch's profiler over `num_steps` steps."""
+    """Seconds per step inside the matrix products, by torch's profiler over `num_steps` steps: the median of ten parts of them."""
+    part = max(1, num_steps // _NUM_PARTS)
+    return statistics.median(_profiled_part(running, part) for _ in range(_NUM_PARTS))
+
+
+def _profiled_part(running: Training, num_steps: int) -> float:
     with profile(activities=[ProfilerActivity.CPU]) as recorded:
         for _ in range(num_steps):
             running._train_step()
@@ -77,9 +83,9 @@ def _repeats(settings: Settings, precision: str) -> list[StepTimes]:
     return [measure_once(running, num_steps, getattr(torch, precision)) for _ in settings.repeated(f"{NAME} {precision}", 7)]
 
 
-def _rows(precision: str, repeats: list[StepTimes], settings: Settings) -> list[Row]:
+def _rows(precision: str, repeats: list[StepTimes]) -> list[Row]:
     targets = (at_least(0.8), at_least(0.6)) if precision == "float32" else (None, None)
-    flop = step_flop(layers_of(training(settings.data).configuration, 784), BATCH_SIZE)
+    flop = step_flop(layers_of(configuration(), 784), BATCH_SIZE)
     return [
         Row(NAME, f"{precision}: products in place / step", "ratio", over(repeats, lambda r: r.in_place_share), targets[0], "by profiler / unprofiled, one thread"),
         Row(NAME, f"{precision}: products alone and warm / step", "ratio", over(repeats, lambda r: r.alone_share), targets[1]),

@@ -82,7 +82,7 @@ def write_image_folder(train: NDArray[np.uint8], test: NDArray[np.uint8], folder
 def write_tiny_images(folder: Path) -> Path:
     """`folder`, now a dataset of a hundred images of 8 x 8 random pixels."""
     random = np.random.default_rng(0)
-    return write_image_folder(*(random.integers(0, 256, (number, 8, 8), dtype=np.uint8) for number in (100, 20)), folder)
+    return write_image_folder(random.integers(0, 256, (100, 8, 8), dtype=np.uint8), random.integers(0, 256, (20, 8, 8), dtype=np.uint8), folder)
 
 
 def write_study(path: Path, name: str, num_trainings: int, **fields: Any) -> Path:

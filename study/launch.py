@@ -25,6 +25,7 @@ from ray.tune.search import Searcher
 from study.execution import Execution
 from study.identity import Identity
 from study.protocol import PlannedTraining
+from study.reachable import LaunchError, require_reachable
 from study.records import Record, record_of
 from vae.data import Dataset
 from vae.plugins import is_plugin, plugin_source
@@ -41,10 +42,6 @@ _QUIET = {
     "RAY_DEDUP_LOGS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-
-
-class LaunchError(Exception):
-    """Ray cannot be started or reached; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -316,25 +313,13 @@ def _show_token() -> None:
     with contextlib.suppress(ImportError):
         from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
+        logging.getLogger(maybe_enable_token_auth_if_token_available.__module__).setLevel(logging.ERROR)
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def ray_temporary_folder() -> Path:
     """Ray's own folder for this user: on a shared machine everybody's /tmp/ray would be the first user's. Short, for its sockets."""
     return Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
-
-
-def require_reachable(address: str, seconds: float = 5.0) -> None:
-    """Raises LaunchError unless something listens at a Ray address HOST:PORT; `auto` and ray:// are Ray's own to resolve."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if address in ("auto", "local"):
-        return
-    if not colon or not host or not port.isdigit():
-        raise LaunchError(f"the Ray address {address!r} is not HOST:PORT, such as 10.0.0.5:6379, nor auto")
-    try:
-        socket.create_connection((host, int(port)), seconds).close()
-    except (OSError, OverflowError) as error:
-        raise LaunchError(f"nothing answers at the Ray address {address} ({error}); start Ray there with `ray start --head --port={port}`, or leave --address out") from error
 
 
 def _code(plugins: tuple[str, ...]) -> list[str]:

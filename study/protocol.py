@@ -36,7 +36,7 @@ class PlannedTraining:
     def title(self) -> str:
         """A name that a person can read: the run's name in MLflow."""
         which = f"proposal {self.proposal}" if self.phase == "search" else "confirm" if not self.rank else f"runner-up {self.rank}"
-        return f"{self.cell.name or self.cell.label} · {which} · seed {self.replicate}"
+        return f"{which} · seed {self.replicate} · {self.cell.name or self.cell.label}"
 
 
 @dataclass(frozen=True)

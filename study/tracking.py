@@ -94,6 +94,7 @@ class Tracker:
         }
         self._client.log_batch(self.parent_run_id, tags=[RunTag(name, given) for name, given in tags.items()])
         self._client.update_run(self.parent_run_id, status="RUNNING")
+        self._client.set_experiment_tag(self._experiment_id, "mlflow.note.content", _note(self._study))
         self._client.log_dict(self.parent_run_id, self._study.model_dump(mode="json"), "study/study.json")
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
@@ -135,7 +136,8 @@ class Tracker:
     def _find_or_create_experiment(self, artifacts: Path | None) -> str:
         experiment = self._client.get_experiment_by_name(self._study.name)
         if experiment is None:
-            return str(self._client.create_experiment(self._study.name, artifacts.absolute().as_uri() if artifacts else None))
+            tags = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows runs, not traces and prompts
+            return str(self._client.create_experiment(self._study.name, artifacts.absolute().as_uri() if artifacts else None, tags))
         self._require_active(experiment)
         return str(experiment.experiment_id)
 

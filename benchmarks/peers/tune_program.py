@@ -42,7 +42,7 @@ def main() -> None:
         ),
     )
     results = tuner.fit()
-    last = [result.metrics or {} for result in results]
+    last = [results[index].metrics or {} for index in range(len(results))]
     if results.num_errors or len(last) != num_trainings:
         raise SystemExit(f"{results.num_errors} of {num_trainings} trainings failed")
     (outputs / "times.json").write_text(json.dumps({"first_step": min(each["began"] for each in last), "last_result": max(each["reported"] for each in last)}))

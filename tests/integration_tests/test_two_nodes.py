@@ -31,22 +31,22 @@ class Cluster:
     nodes: Workplace
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def token() -> dict[str, str]:
     """What a node or a driver shows to the cluster; by default it lies in the user's home, which tests leave alone."""
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-@pytest.fixture
-def cluster(code: Path, tmp_path: Path, token: dict[str, str]) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def cluster(code: Path, tmp_path_factory: pytest.TempPathFactory, token: dict[str, str]) -> Iterator[Cluster]:
     """`ray start` twice, as the documentation says; the nodes have neither this project's code nor its outputs."""
     port = free_port()
-    nodes = Workplace(tmp_path, code, token)
+    nodes = Workplace(tmp_path_factory.mktemp("nodes"), code, token)
     temporary = Path(tempfile.gettempdir()) / f"ray-nodes-{os.getpid()}"  # short, for Ray's sockets
     head = [f"--port={port}", "--head", "--include-dashboard=false", f"--temp-dir={temporary}"]
     try:
         for number, role in enumerate((head, [f"--address=127.0.0.1:{port}"])):
-            _start_node(nodes, [*RAY, "--node-ip-address=127.0.0.1", *role], tmp_path / f"node-{number}.log")
+            _start_node(nodes, [*RAY, "--node-ip-address=127.0.0.1", *role], nodes.folder / f"node-{number}.log")
         yield Cluster(f"127.0.0.1:{port}", nodes)
     finally:
         nodes.end_processes()

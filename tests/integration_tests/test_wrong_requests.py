@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration_tests.store import free_port
+from tests.integration_tests.store import Server, free_port
 from tests.integration_tests.workplace import NUM_TRAININGS, Workplace
 
 ANSWER_SECONDS = 30
@@ -128,6 +128,13 @@ def test_a_ray_address_that_never_answers_is_said_within_half_a_minute(workplace
     assert seconds < ANSWER_SECONDS
 
 
+def test_an_mlflow_answer_at_the_ray_address_is_said(workplace: Workplace, server: Server) -> None:
+    """Something answers, and it is not Ray."""
+    done, seconds = _timed(workplace, "--address", server.uri.removeprefix("http://"))
+    _refused(done, 1, "is not Ray")
+    assert seconds < ANSWER_SECONDS
+
+
 def test_an_address_that_is_none_is_said(workplace: Workplace) -> None:
     _refused(workplace.run("run", "tiny.yaml", "--address", "somewhere"), 1, "somewhere", "HOST:PORT")
 
@@ -166,6 +173,7 @@ echo "exit $status, then $again; lost $(comm -23 before after | wc -l) of $(wc -
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_what_was_done_is_kept(workplace: Workplace) -> None:
     """A disk of 8 MB of its own, for a study whose weights need more; then it is enlarged."""
     workplace.outputs.mkdir()
