@@ -107,9 +107,7 @@ def _tuning_paragraph(findings: AblationFindings) -> str:
 
 def _cost_table(findings: AblationFindings) -> Table:
     columns = ["comparison", "verdict", "gain_nats", "parameters", "baseline_parameters", "gain_nats_per_100k_parameters"]
-    rows = [
-        (gain.title, gain.verdict, rounded(gain.gain_nats), gain.num_parameters, gain.baseline_num_parameters, rounded(gain.gain_per_parameters)) for gain in findings.gains
-    ]
+    rows = [(gain.title, gain.verdict, rounded(gain.gain_nats), gain.num_parameters, gain.baseline_num_parameters, rounded(gain.gain_per_parameters)) for gain in findings.gains]
     frame = factor_report.numeric(pd.DataFrame(rows, columns=columns))
     return Table("depth_gain_and_cost", "Gain and cost", "What a comparison gains in nats, and the parameters it takes.", frame)
 

@@ -138,9 +138,7 @@ def _pairs(num_images: int) -> tuple[tuple[int, int], ...]:
     return fitting or ((0, num_images - 1),)
 
 
-def _show(
-    study_seed: int, title: str, training: pd.Series, weights: dict[str, Tensor], configuration: TrainingConfiguration, test: Bytes, indices: tuple[int, ...]
-) -> ModelShown:
+def _show(study_seed: int, title: str, training: pd.Series, weights: dict[str, Tensor], configuration: TrainingConfiguration, test: Bytes, indices: tuple[int, ...]) -> ModelShown:
     model = model_from_weights(weights, configuration, test.shape[1])
     assert isinstance(model, LatentVariableModel)
     images = test[list(indices)]

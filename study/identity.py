@@ -36,13 +36,17 @@ class Identity:
 
     @property
     def hash(self) -> str:
-        """sha256 of everything, as 64 hexadecimal digits."""
-        return _digest(asdict(self))
+        """sha256 of everything, as 64 hexadecimal digits. The data count by their content, not by the name or folder they came from."""
+        return _digest(self._determining())
 
     @property
     def hash_without_code(self) -> str:
         """The same without the code's digest: equal for trainings between which only the code changed."""
-        return _digest(asdict(self) | {"code_sha256": ""})
+        return _digest(self._determining() | {"code_sha256": ""})
+
+    def _determining(self) -> dict[str, Any]:
+        configuration = {name: given for name, given in self.configuration.items() if name != "dataset"}
+        return asdict(self) | {"configuration": configuration}
 
 
 def training_identity(configuration: TrainingConfiguration, seeds: Seeds, data_sha256: str, device: str) -> Identity:

@@ -78,6 +78,7 @@ class StudyTrainable(tune.Trainable):
         self._job = config
         self._training: Any = None
         self._progress: Any = None
+        self._superseded: Path | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next training; what the last one left unfinished is in its checkpoint."""
@@ -104,8 +105,7 @@ class StudyTrainable(tune.Trainable):
 
         facts = {name: given for name, given in asdict(result).items() if name != "weights"}
         weights = encode_weights(result.weights, self._training.configuration)
-        if self._training.checkpoint is not None:
-            self._training.checkpoint.unlink(missing_ok=True)
+        self._superseded = self._training.checkpoint  # removed with the next training, when the driver has this one's record
         self._training = self._progress = None
         return {"samples": progress.samples, "done": True, "facts": json.dumps(facts), "weights": weights, "machine": socket.gethostname()}
 
@@ -138,6 +138,9 @@ class StudyTrainable(tune.Trainable):
             with contextlib.suppress(OSError):
                 self._training.save()
         self._training = self._progress = None
+        if self._superseded is not None:
+            self._superseded.unlink(missing_ok=True)
+            self._superseded = None
 
 
 class _StudySearcher(Searcher):

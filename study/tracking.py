@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 for _name, _given in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -118,7 +118,7 @@ class Tracker:
             if complete:
                 self._mark_superseded()
             self._client.set_terminated(self.parent_run_id, "FINISHED" if complete else "KILLED")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe
             return f"MLflow at {self._uri}: {_first_line(error)}; run the same command again when it answers"
         return None
 
@@ -144,7 +144,8 @@ class Tracker:
     def _require_active(self, experiment: Experiment) -> None:
         if experiment.lifecycle_stage != "active":
             raise TrackingError(
-                f"the MLflow experiment {self._study.name!r} was deleted; restore it with `mlflow experiments restore --experiment-id {experiment.experiment_id}`, or give the study another name"
+                f"the MLflow experiment {self._study.name!r} was deleted; restore it with "
+                f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`, or give the study another name"
             )
 
     def _existing_runs(self) -> tuple[dict[str, Run], list[Run]]:
@@ -196,7 +197,7 @@ class Tracker:
                 if self._error is not None:  # what was under way when the server went may be there or not
                     self._runs, self._duplicates = self._existing_runs()
                 self._write(*pending[0])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
                 if self._error is None:
                     self._report(f"MLflow does not take results at present ({_first_line(error)}); they are kept and written later")
                 self._error = _first_line(error)
@@ -230,7 +231,7 @@ class Tracker:
             self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
         self._client.log_artifact(run_id, str(self._place(record) / WEIGHTS))
         self._client.set_terminated(run_id, "FINISHED", record.finished_ms)
-        self._runs[key] = cast(Run, self._client.get_run(run_id))
+        self._runs[key] = self._client.get_run(run_id)
 
     def _tags(self, planned: PlannedTraining, record: Record) -> dict[str, str]:
         tags = {

@@ -56,7 +56,9 @@ def test_each_training_command_of_the_document_trains(command: str, folder: Path
 def test_a_field_that_the_model_does_not_have_is_named(folder: Path) -> None:
     done = _run("python -m vae train --model my_skip:SkipVAE --skipp 0.5 --dataset my_stripes:stripes", folder)
     assert done.returncode == 2
-    assert "'skipp' is not a field" in done.stderr and "did you mean skip?" in done.stderr and "Traceback" not in done.stderr
+    assert "'skipp' is not a field" in done.stderr
+    assert "did you mean skip?" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_study_of_the_document_runs_and_its_code_is_part_of_each_identity(folder: Path) -> None:
@@ -70,4 +72,6 @@ def test_the_study_of_the_document_runs_and_its_code_is_part_of_each_identity(fo
     source = folder / "my_skip.py"
     source.write_text(source.read_text().replace("torch.tanh(self.up(z))", "torch.relu(self.up(z))"))
     asked = _run("python -m study run my_study.yaml", folder)
-    assert asked.returncode == 2 and "--code-changed=retrain" in asked.stderr and "16 of this study's trainings" in asked.stderr
+    assert asked.returncode == 2
+    assert "--code-changed=retrain" in asked.stderr
+    assert "16 of this study's trainings" in asked.stderr

@@ -73,6 +73,12 @@ def test_it_changes_with_data_and_device() -> None:
     assert len({_identity().hash, _identity(data="e" * 64).hash, _identity(device="cuda").hash}) == 3
 
 
+def test_the_same_data_in_another_folder_are_the_same_data() -> None:
+    here, there = (_identity(TrainingConfiguration.from_flat({"dataset": folder})) for folder in ("./here", "./there"))
+    assert here.hash == there.hash
+    assert here.hash_without_code == there.hash_without_code
+
+
 def test_it_changes_with_the_versions_of_torch_and_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     before = _identity().hash
     for library in (torch, np):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.vae_tests.examples import small_data, small_configuration
+from tests.vae_tests.examples import small_configuration, small_data
 from vae.configuration import TrainingConfiguration
 from vae.pack import Pack, PackError
 from vae.randomness import Seeds
@@ -29,7 +29,10 @@ def _packed(configuration: TrainingConfiguration, seeds: tuple[Seeds, ...] = SEE
     return pack.results
 
 
-@pytest.mark.parametrize("changes", [{"optimizer": "adam"}, {"optimizer": "adagrad", "warm_up_batches": 3}, {"optimizer": "nesterov"}, {"weight_prior": True}, {"pixels": "dynamic"}])
+CHANGES = [{"optimizer": "adam"}, {"optimizer": "adagrad", "warm_up_batches": 3}, {"optimizer": "nesterov"}, {"weight_prior": True}, {"pixels": "dynamic"}]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
 def test_a_member_of_a_pack_is_a_training_alone_within_rounding(changes: dict[str, Any]) -> None:
     configuration = small_configuration(test_at_end=True, **changes)
     for seeds, packed in zip(SEEDS, _packed(configuration), strict=True):
