@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,12 @@ class Identity:
     libraries: dict[str, str]
     code_sha256: str
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """sha256 of everything, as 64 hexadecimal digits. The data count by their content, not by the name or folder they came from."""
         return _digest(self._determining())
 
-    @property
+    @cached_property
     def hash_without_code(self) -> str:
         """The same without the code's digest: equal for trainings between which only the code changed."""
         return _digest(self._determining() | {"code_sha256": ""})
