@@ -292,7 +292,9 @@ def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[int
     except Exception as error:
         raise LaunchError(_cannot_be_used(resources.address, error)) from error
     try:
-        yield max(1, int(ray.cluster_resources().get("GPU" if resources.device == "cuda" else "CPU", 1)))
+        asked = resources.num_gpus if resources.device == "cuda" else resources.num_cpus
+        there = int(ray.cluster_resources().get("GPU" if resources.device == "cuda" else "CPU", 1))
+        yield max(1, min(there, asked or there))
     finally:
         ray.shutdown()
 

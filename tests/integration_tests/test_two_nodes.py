@@ -18,8 +18,23 @@ import pytest
 from study.records import Record
 from tests.integration_tests.conftest import FinishedRun
 from tests.integration_tests.store import Server, Store, free_port
-from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, wait_until
+from tests.integration_tests.workplace import NUM_TRAININGS, PATIENCE_SECONDS, Workplace, wait_until
 
+ROOT = Path(__file__).parents[2]
+DESCENT = '''"""Gradient descent of the user's own."""
+import torch
+
+
+class Descent(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.sub_(parameter.grad, alpha=group["lr"])
+'''
 RAY = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--num-cpus=1", "--disable-usage-stats", "--object-store-memory=200000000"]
 
 
@@ -80,6 +95,27 @@ def test_it_runs_by_address_and_by_variable_with_the_bits_of_one_machine(
     assert f"{NUM_TRAININGS} of them recorded before" in second.stdout
     Store(server.uri).assert_every_point_is_there_once(workplace.records())
     assert not (workplace.outputs / "mlflow.db").exists()
+    _assert_the_report_can_be_made_elsewhere(workplace, server)
+
+
+def _assert_the_report_can_be_made_elsewhere(workplace: Workplace, server: Server) -> None:
+    """Where no record is: from the server alone, and the images for its pictures."""
+    command = [sys.executable, "-m", "analysis", "all", "--study", "tiny", "--tracking-uri", server.uri, "--outputs", "elsewhere"]
+    environment = workplace.environment | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=workplace.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    report = workplace.folder / "elsewhere" / "reports" / "tiny"
+    assert {"index.html", "claims.json", "provenance.json", "tables", "figures"} <= {path.name for path in report.iterdir()}
+    assert len(list((report / "figures").glob("*.png"))) >= 5
+
+
+def test_code_of_the_user_reaches_the_nodes(workplace: Workplace, cluster: Cluster, token: dict[str, str], server: Server) -> None:
+    """The nodes have neither the user's folder nor its place on their path."""
+    (workplace.folder / "my_descent.py").write_text(DESCENT)
+    one_cell = ["--set", "factors.optimizer=['my_descent:Descent']", "--set", "search.num_proposals=1", "--set", "name=mine"]
+    done = workplace.with_environment(**token).run("run", "tiny.yaml", "--address", cluster.address, "--tracking-uri", server.uri, *one_cell)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {record.identity.configuration["optimizer"] for record in workplace.records().values()} == {"my_descent:Descent"}
 
 
 def _bits(records: dict[str, Record]) -> dict[str, str]:
