@@ -45,6 +45,12 @@ def _interpolation(results: StudyResults, cache: Path) -> Section:
     return section(compute(results, lambda name: load_dataset(name, cache)))
 
 
+def _published_number(results: StudyResults, _: Path) -> Section:
+    from analysis import published_number
+
+    return published_number.section(published_number.compute(results))
+
+
 REPORTS: dict[str, MakeSection] = {
     "optimizer_comparison": _optimizer_comparison,
     "hidden_layer_ablation": _hidden_layer_ablation,
@@ -81,7 +87,8 @@ def make_report(report: str, study: str, tracking_uri: str, outputs: Path, cache
     folder = outputs / "reports" / results.study.name
     if report != "all":
         return build_single_report(results, REPORTS[report](results, cache), folder)
-    page = build_report(results, [make(results, cache) for make in REPORTS.values()], folder)
+    wanted = [_published_number, *REPORTS.values()] if results.study.published else list(REPORTS.values())
+    page = build_report(results, [make(results, cache) for make in wanted], folder)
     attach_report(results, folder)
     return page
 

@@ -143,7 +143,7 @@ def warnings(findings: FactorFindings) -> tuple[str, ...]:
         said += _cell_warnings(cell, study)
     if study.search and study.search.budget_samples and any((cell.horizon_samples or 0) > study.search.budget_samples for cell in findings.cells):
         said.append(f"Hyperparameters were chosen after {study.search.budget_samples:,} samples, earlier than what is compared: that favours fast starters.")
-    if study.confirm.num_reporting_seeds < _fewest_seeds(study.confidence):
+    if findings.comparisons and study.confirm.num_reporting_seeds < _fewest_seeds(study.confidence):
         said.append(
             f"{study.confirm.num_reporting_seeds} reporting seeds cannot give a {100 * study.confidence:g} % interval of a paired difference: at least "
             f"{_fewest_seeds(study.confidence)} are needed, so every verdict is inconclusive."

@@ -148,6 +148,14 @@ class Claim(_Part):
     primary: Switch = Field(default=False, description="The one claim that the study was made for; the others are descriptive.")
 
 
+class Published(_Part):
+    """A number from elsewhere that the study is to reproduce: the mean of `metric` over a cell's reporting seeds is held against it."""
+
+    nats: float = Field(description="The published number, in nats per example; a bound, so negative.")
+    tolerance_nats: float = Field(gt=0, description="How far from it the mean may lie to count as reproduced.")
+    source: str = Field(min_length=1, description="Where it was published.")
+
+
 class Study(_Part):
     """Everything that one study file asks for."""
 
@@ -161,6 +169,7 @@ class Study(_Part):
     search: Search | None = Field(default=None, description="Left out: nothing is tuned, every cell is trained as it stands.")
     confirm: Confirm = Field(description="How the winners are trained again, on fresh seeds.")
     claims: tuple[Claim, ...] = Field(default=(), description="The comparisons that the study was made for.")
+    published: Published | None = Field(default=None, description="A published number that every cell is to reproduce.")
     metric: Metric = Field(default="test/lower_bound", description="What is compared, at the end of the budget, per reporting seed.")
     equivalence_margin_nats: Number = Field(default=0.5, gt=0, description="Differences smaller than this do not matter: the region of practical equivalence.")
     confidence: Number = Field(default=0.95, gt=0.5, lt=1, description="Coverage of every interval.")
