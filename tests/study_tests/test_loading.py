@@ -249,7 +249,7 @@ def test_an_alias_stands_for_what_it_names() -> None:
         (
             *("confirm:", "confrim:"),
             "14: confrim: 'confrim' is not a field of a study; did you mean confirm? Allowed: cells, claims, confidence, confirm, description, "
-            "equivalence_margin_nats, factors, metric, name, question, search, seed, training.",
+            "equivalence_margin_nats, factors, metric, name, published, question, search, seed, training.",
         ),
     ],
 )
@@ -307,12 +307,12 @@ def test_null_takes_a_part_away() -> None:
         (
             "budget_sample=5",
             "--set budget_sample=5: 'budget_sample' is not a field of a study; did you mean budget_samples? Allowed: name, question, description, seed, training, factors, cells, "
-            "search, confirm, claims, metric, equivalence_margin_nats, confidence, what lies in them after a dot, and the fields of training by their own names.",
+            "search, confirm, claims, published, metric, equivalence_margin_nats, confidence, what lies in them after a dot, and the fields of training by their own names.",
         ),
         (
             "num_reporting_seeds=5",
             "--set num_reporting_seeds=5: 'num_reporting_seeds' is not a field of a study; did you mean confirm.num_reporting_seeds? Allowed: name, question, description, seed, "
-            "training, factors, cells, search, confirm, claims, metric, equivalence_margin_nats, confidence, "
+            "training, factors, cells, search, confirm, claims, published, metric, equivalence_margin_nats, confidence, "
             "what lies in them after a dot, and the fields of training by their own names.",
         ),
         (
