@@ -152,6 +152,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_point(done: Done, open_
     assert all("MLflow" in line for line in said)
 
 
+@pytest.mark.slow
 def test_what_a_server_did_not_take_is_written_by_the_next_execution(done: Done, open_tracker: Open, server: Server) -> None:
     tracker = open_tracker(server.uri)
     server.kill()

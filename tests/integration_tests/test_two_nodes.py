@@ -109,6 +109,7 @@ def _assert_the_report_can_be_made_elsewhere(workplace: Workplace, server: Serve
     assert len(list((report / "figures").glob("*.png"))) >= 5
 
 
+@pytest.mark.slow
 def test_code_of_the_user_reaches_the_nodes(workplace: Workplace, cluster: Cluster, token: dict[str, str], server: Server) -> None:
     """The nodes have neither the user's folder nor its place on their path."""
     (workplace.folder / "my_descent.py").write_text(DESCENT)

@@ -89,6 +89,7 @@ def test_a_training_killed_again_and_again_continues_to_the_same_bits(root: Path
     assert weights_digest(killed) == weights_digest(whole)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_that_the_same_command_continues_from(root: Path, dataset: Path, tmp_path: Path) -> None:
     arguments = ["--dataset", str(dataset), *SMALL[:-4], "--budget-samples", "20000", "--num-evaluations", "200"]
     process = start(root, *arguments, "--output", str(tmp_path / "stopped"))
