@@ -8,6 +8,7 @@ TRACKING_URI ?= $(MLFLOW_TRACKING_URI)
 ADDRESS ?=
 NUM_CPUS ?=
 NUM_GPUS ?=
+PACK_SIZE ?=
 PORT ?= 5000
 FREE_GIB ?= 10
 
@@ -16,10 +17,12 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := /bin/sh
 
 RUN := .venv/bin/python
+COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
 WHERE = --outputs '$(OUTPUTS)' $(if $(TRACKING_URI),--tracking-uri '$(TRACKING_URI)')
-MACHINE = $(if $(ADDRESS),--address '$(ADDRESS)') $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(if $(NUM_GPUS),--num-gpus '$(NUM_GPUS)')
+MACHINE = $(if $(ADDRESS),--address '$(ADDRESS)') $(MACHINE_OF_JOB)
+MACHINE_OF_JOB = $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(if $(NUM_GPUS),--num-gpus '$(NUM_GPUS)') $(if $(PACK_SIZE),--pack-size '$(PACK_SIZE)')
 
-.PHONY: help setup study report plan status list ui test test-slow test-system check bench lock clean clean-results environment
+.PHONY: help setup study submit report plan status list ui test test-slow test-system test-gpu check bench lock lock-cpu clean clean-results environment
 
 help: ## this list
 	@echo 'make TARGET [VARIABLE=value]'
@@ -31,6 +34,7 @@ help: ## this list
 	@echo '  TRACKING_URI=      an MLflow server; without it, a database in OUTPUTS'
 	@echo '  ADDRESS=           a Ray cluster that is up; without it, this machine'
 	@echo '  NUM_CPUS= NUM_GPUS=  how much of this machine a study may take'
+	@echo '  PACK_SIZE=auto     seeds of a configuration trained at once: one on a CPU, all that fit on a GPU'
 	@echo '  PYTHON=            the Python (3.11 or newer) that .venv is made with'
 	@echo '  PORT=5000          where the MLflow UI listens, on this machine alone'
 	@echo '  ARGS=              more arguments for what the target runs'
@@ -41,6 +45,9 @@ setup: environment ## make .venv from requirements.lock, where it is missing or 
 study: environment ## run STUDY (or continue it), then write its report
 	@$(RUN) -m study run '$(STUDY)' $(WHERE) $(MACHINE) $(ARGS)
 	@$(RUN) -m analysis all --study '$(STUDY)' $(WHERE)
+
+submit: environment ## run STUDY and its report as a job of the Ray cluster at ADDRESS=http://HOST:8265
+	@$(RUN) -m study submit '$(STUDY)' $(if $(ADDRESS),--address '$(ADDRESS)') $(if $(TRACKING_URI),--tracking-uri '$(TRACKING_URI)') $(ARGS) -- $(MACHINE_OF_JOB)
 
 report: environment ## write the report of STUDY again, from MLflow
 	@$(RUN) -m analysis all --study '$(STUDY)' $(WHERE) $(ARGS)
@@ -70,10 +77,13 @@ test: environment ## the tests that need nothing but .venv
 	@$(RUN) -m pytest -q $(ARGS)
 
 test-slow: environment ## the tests that take minutes
-	@$(RUN) -m pytest -q -m 'slow and not system' $(ARGS)
+	@$(RUN) -m pytest -q -m 'slow and not system and not gpu' $(ARGS)
 
 test-system: environment ## the tests that need Chromium or PostgreSQL (apt install chromium postgresql)
 	@$(RUN) -m pytest -q -m 'system' $(ARGS)
+
+test-gpu: environment ## the tests that need an NVIDIA GPU
+	@$(RUN) -m pytest -q -m 'gpu' $(ARGS)
 
 check: environment ## ruff, mypy --strict, import rules
 	@status=0; \
@@ -88,8 +98,13 @@ bench: environment ## measure speed against peers and the machine (about an hour
 	@$(RUN) -m benchmarks $(ARGS)
 
 lock: environment ## renew requirements.lock after a change of dependencies (ARGS=--upgrade for newer versions)
-	@.venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --extra dev --no-header --quiet -o requirements.lock $(ARGS)
-	@echo 'requirements.lock is renewed; the next make remakes .venv where it changed.'
+	@$(COMPILE) --extra dev --extra cluster -o requirements.lock $(ARGS)
+	@$(COMPILE) --extra cluster --constraints requirements.lock -o docker/requirements.lock
+	@echo 'requirements.lock and the image'"'"'s own, docker/requirements.lock, are renewed; the next make remakes .venv where it changed.'
+
+lock-cpu: environment ## make docker/requirements-cpu.lock, of an image without CUDA (needs the index of torch's own builds)
+	@$(COMPILE) --extra cluster --constraints requirements.lock --torch-backend cpu --index-strategy unsafe-best-match -o docker/requirements-cpu.lock $(ARGS)
+	@echo 'Build with it: docker build -f docker/Dockerfile --build-arg LOCK=docker/requirements-cpu.lock --build-arg PIP_EXTRA_INDEX_URL=... -t vae-study .'
 
 clean: ## remove caches and what builds leave; results stay
 	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

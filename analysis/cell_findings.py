@@ -157,7 +157,7 @@ def _proposals(results: StudyResults, search: pd.DataFrame, space: Mapping[str, 
     metric = results.study.search.objective if results.study.search else ""
     found = []
     for number, rows in search.groupby("proposal", sort=True):
-        first = records(rows)[0]
+        first = records(rows[[name for name in space if name in rows]].head(1))[0]
         objectives = _by_seed(rows, metric)
         complete = len(objectives) == len(rows)
         found.append(

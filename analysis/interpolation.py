@@ -20,6 +20,7 @@ from vae import latent
 from vae.checkpoint import CheckpointError, load_weights
 from vae.configuration import TrainingConfiguration
 from vae.data import Dataset
+from vae.densities import gaussian_kl_from_standard
 from vae.idx import DataError
 from vae.minibatches import prepare, scale_pixels
 from vae.model import LatentVariableModel
@@ -144,7 +145,7 @@ def _show(study_seed: int, title: str, training: pd.Series, weights: dict[str, T
     images = test[list(indices)]
     means = latent.encode(model, scale_pixels(images))[0]
     ends = [(means[first], means[second]) for first, second in _pairs(len(indices))]
-    everything = scale_pixels(test)
+    mean, log_variance = (part.double() for part in latent.encode(model, scale_pixels(test)))
     random = generator(derive(study_seed, "interpolation", "prior"))
     return ModelShown(
         cell=str(training["cell"]),
@@ -158,8 +159,8 @@ def _show(study_seed: int, title: str, training: pd.Series, weights: dict[str, T
         spherical=_decoded(model, torch.stack([latent.spherical_path(*pair, NUM_POINTS) for pair in ends])),
         samples=_decoded(model, latent.prior_latents(NUM_SAMPLES, model.latent_dim, random)),
         manifold=_decoded(model, latent.manifold_latents(MANIFOLD_SIDE)) if model.latent_dim == 2 else None,
-        active=latent.active_units(model, everything).numpy(),
-        kl_nats=latent.divergence_per_latent(model, everything).numpy(),
+        active=(mean.var(dim=0) > latent.ACTIVE_VARIANCE).numpy(),
+        kl_nats=gaussian_kl_from_standard(mean, log_variance).mean(dim=0).numpy(),
         bounds={term: float(training[f"test/{term}"]) for term in ("lower_bound", "reconstruction", "kl") if f"test/{term}" in training.index},
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 
@@ -14,6 +16,7 @@ from vae.configuration import TrainingConfiguration
 from vae.minibatches import PreparedData
 from vae.model import num_parameters
 from vae.pack import Pack
+from vae.precision import Precision
 from vae.randomness import Seeds
 from vae.training import Training
 
@@ -21,14 +24,17 @@ NAME = "gpu"
 NUM_MEMBERS = 256
 _ADAM_PASSES = 7
 """Float32 numbers moved per weight and step: weight, gradient and two moments read, weight and two moments written."""
+_STEPS_BEFORE = 10
+"""Steps before the clock starts: kernels are loaded, memory is taken, and the pack's step is recorded as a CUDA graph."""
 _TARGETS = {"packed": at_least(50), "traffic": at_least(0.6)}
 
 
 @dataclass(frozen=True)
 class PackTimes:
-    """Seconds of a step of the whole pack and of one training by itself; the least that the optimizer's traffic takes."""
+    """Seconds of a step of the whole pack, of what the host draws for it alone, and of one training by itself; the least that the optimizer's traffic takes."""
 
     pack: float
+    drawing: float
     single: float
     traffic: float
     num_members: int
@@ -40,19 +46,30 @@ class PackTimes:
 
 
 def measure(settings: Settings) -> list[Row]:
-    """Both rows; not measured where there is no GPU."""
+    """Both targets' rows in float32, and what else tells where the time goes; not measured where there is no GPU."""
     if not torch.cuda.is_available():
         settings.say(f"[{NAME}] there is no GPU here")
         reason = "there is no GPU on this machine"
         return [not_measured(NAME, what, reason, target=target) for what, target in zip(_names(NUM_MEMBERS), _TARGETS.values(), strict=True)]
-    members = 16 if settings.quick else NUM_MEMBERS
-    repeats = [measure_once(configuration(), prepared(settings.data), "cuda", members, 20 if settings.quick else 200) for _ in settings.repeated(NAME, 5)]
-    packed, traffic = _names(members)
+    members, steps = (16, 20) if settings.quick else (NUM_MEMBERS, 200)
+    data = prepared(settings.data)
+    rows = []
+    for precision in get_args(Precision):
+        trained = configuration(precision=precision)
+        repeats = [measure_once(trained, data, "cuda", members, steps, settings.say) for _ in settings.repeated(f"{NAME} {precision}", 5)]
+        rows += _rows(precision, members, repeats)
+    return rows
+
+
+def _rows(precision: str, num_members: int, repeats: list[PackTimes]) -> list[Row]:
+    is_target = precision == "float32"
+    packed, traffic = (name if is_target else f"{name}, {precision}" for name in _names(num_members))
     return [
-        Row(NAME, packed, "ratio", over(repeats, lambda r: r.speed_up), _TARGETS["packed"]),
-        Row(NAME, traffic, "ratio", over(repeats, lambda r: r.traffic / r.pack), _TARGETS["traffic"]),
-        Row(NAME, f"step of {members} seeds", "ms", over(repeats, lambda r: 1e3 * r.pack)),
-        Row(NAME, "step of one training by itself", "ms", over(repeats, lambda r: 1e3 * r.single)),
+        Row(NAME, packed, "ratio", over(repeats, lambda r: r.speed_up), _TARGETS["packed"] if is_target else None),
+        Row(NAME, traffic, "ratio", over(repeats, lambda r: r.traffic / r.pack), _TARGETS["traffic"] if is_target else None),
+        Row(NAME, f"step of {num_members} seeds, {precision}", "ms", over(repeats, lambda r: 1e3 * r.pack)),
+        Row(NAME, f"what the host draws for it, by itself, {precision}", "ms", over(repeats, lambda r: 1e3 * r.drawing)),
+        Row(NAME, f"step of one training by itself, {precision}", "ms", over(repeats, lambda r: 1e3 * r.single)),
     ]
 
 
@@ -60,19 +77,21 @@ def _names(num_members: int) -> tuple[str, str]:
     return f"{num_members} seeds packed / one at a time", "time of the optimizer's memory traffic / step of the pack"
 
 
-def measure_once(trained: TrainingConfiguration, data: PreparedData, device: str, num_members: int, num_steps: int) -> PackTimes:
-    """Steps of a pack and of one training in turn, the device waited for before and after."""
+def measure_once(trained: TrainingConfiguration, data: PreparedData, device: str, num_members: int, num_steps: int, say: Callable[[str], None] = print) -> PackTimes:
+    """Steps of a pack and of one training in turn, the device waited for before and after; `say` is told what slows the pack down."""
     seeds = [Seeds.from_root(0, "benchmark", member) for member in range(num_members)]
-    pack = Pack(trained, seeds, data, device=device)
     single = Training(trained, seeds[0], data, device=device)
-    packed = _seconds_per_step(pack._train_step, device, num_steps)
     alone = _seconds_per_step(single._train_step, device, num_steps)
+    pack = Pack(trained, seeds, data, device=device, report=say)
+    packed = _seconds_per_step(pack._train_step, device, num_steps)
+    inputs = itertools.chain.from_iterable(pack._draws.steps(0, pack.num_steps) for _ in itertools.count())
+    drawing = _seconds_per_step(lambda: next(inputs), device, num_steps)
     moved = 4 * _ADAM_PASSES * num_members * num_parameters(single.model)
-    return PackTimes(packed, alone, moved / bandwidth(device), num_members)
+    return PackTimes(packed, drawing, alone, moved / bandwidth(device), num_members)
 
 
 def _seconds_per_step(step: Callable[[], object], device: str, num_steps: int) -> float:
-    for _ in range(3):
+    for _ in range(_STEPS_BEFORE):
         step()
     _wait(device)
     began = time.perf_counter()
@@ -92,4 +111,4 @@ def bandwidth(device: str, num_bytes: int = 2**28, times: int = 20) -> float:
 
 def _wait(device: str) -> None:
     if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.synchronize()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from vae.precision import cpu_has_bfloat16
+
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "optuna", "numpy", "pandas")
 _BUSY_LOAD = 0.5
 
@@ -36,7 +38,7 @@ def this_machine() -> Machine:
     """The machine at hand."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     versions = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
-    return Machine(_cpu(), os.cpu_count() or 1, _memory_gib(), _bfloat16(), gpu, f"{platform.system()} {platform.machine()}", versions)
+    return Machine(_cpu(), os.cpu_count() or 1, _memory_gib(), "yes" if cpu_has_bfloat16() else "no", gpu, f"{platform.system()} {platform.machine()}", versions)
 
 
 def commit(root: Path) -> str:
@@ -58,16 +60,6 @@ def busy_warning() -> str:
     """A sentence for a machine that has other work now; empty for a quiet one."""
     load = load_average()
     return f"this machine is busy (load {load:.1f} before the first measurement): believe no number of this run" if load > _BUSY_LOAD else ""
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware."""
-    return _bfloat16() == "yes"
-
-
-def _bfloat16() -> str:
-    flags = _of_cpuinfo("flags").split()
-    return "yes" if {"avx512_bf16", "amx_bf16"} & set(flags) else "no"
 
 
 def _cpu() -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import cpu_has_bfloat16
 from benchmarks.peers import tune_program
 from benchmarks.processes import Timed, run_study, timed_command
 from benchmarks.rows import Row, Settings, at_least, not_measured, over, rows_of
-from benchmarks.workload import NUM_TRAIN_IMAGES, has_precision, mnist, write_study, write_torchvision_folder
+from benchmarks.workload import NUM_TRAIN_IMAGES, mnist, write_study, write_torchvision_folder
+from vae.precision import cpu_has_bfloat16
 
 NAME = "peer_tune"
 _TARGETS = {"float32": at_least(3), "bfloat16": at_least(4.5)}
@@ -39,7 +39,7 @@ def measure(settings: Settings) -> list[Row]:
     """The peer and our study in turn: 16 trainings of three epochs, a test evaluation after each epoch on both sides."""
     size = StudySize(4, 1) if settings.quick else StudySize(16, 3)
     root = write_torchvision_folder(mnist(settings.data), settings.folder("torchvision"))
-    precisions = ["float32", "bfloat16"] if has_precision("bfloat16") and cpu_has_bfloat16() else ["float32"]
+    precisions = ["float32", "bfloat16"] if cpu_has_bfloat16() else ["float32"]
     peer: list[StudyTimes] = []
     ours: dict[str, list[StudyTimes]] = {precision: [] for precision in precisions}
     for _ in settings.repeated(NAME, 1):
@@ -87,6 +87,6 @@ def _rows(peer: list[StudyTimes], ours: dict[str, list[StudyTimes]], size: Study
             Row(NAME, f"{precision}: ours, trainings per hour", "1/h", over(mine, lambda t: 3600 * size.num_trainings / t.whole)),
         ]
     if "bfloat16" not in ours:
-        reason = "this CPU has no bfloat16 products" if has_precision("bfloat16") else "this version trains in float32 alone"
+        reason = "this CPU has no bfloat16 products"
         rows.append(not_measured(NAME, "bfloat16: trainings per hour, ours / stock Ray Tune", reason, target=_TARGETS["bfloat16"]))
     return rows + rows_of(NAME, "s", [("stock Ray Tune, whole command", over(peer, lambda t: t.whole)), ("stock Ray Tune, until its first step", over(peer, lambda t: t.start))])

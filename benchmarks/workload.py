@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from vae.configuration import TrainingConfiguration
 from vae.data import Dataset, load_dataset
@@ -32,15 +31,6 @@ def configuration(**changes: Any) -> TrainingConfiguration:
     """784-500-20-500-784, tanh, batch 100, Adam, on all 60,000 images, ten epochs; `changes` replace fields."""
     fields: dict[str, Any] = {"train_on_all": True, "hidden_units": HIDDEN_UNITS, "latent_dim": LATENT_DIM, "batch_size": BATCH_SIZE, "budget_samples": 10 * NUM_TRAIN_IMAGES}
     return TrainingConfiguration(**(fields | changes))
-
-
-def has_precision(name: str) -> bool:
-    """Whether this version of the project trains in that precision."""
-    try:
-        configuration(precision=name)
-    except ValidationError:
-        return False
-    return True
 
 
 @cache

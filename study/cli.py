@@ -26,6 +26,8 @@ TrackingUri = Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", h
 Address = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="A running Ray cluster, HOST:PORT or auto; by default Ray is started here.")]
 NumCpus = Annotated[int | None, typer.Option(min=1, help="Cores to use; by default all. One training uses one.")]
 NumGpus = Annotated[int | None, typer.Option(min=0, help="GPUs to use; by default none.")]
+PackSize = Annotated[str, typer.Option(metavar="auto|N", help="Seeds of a configuration trained at once; auto: one on a CPU, all that fit on a GPU.")]
+GpuShare = Annotated[str, typer.Option(metavar="auto|FRACTION", help="What a pack takes of a GPU, 0.5 for two on each; auto: all of it, less where packs are small.")]
 
 
 @contextmanager
@@ -63,6 +65,8 @@ def run(
     outputs: Outputs = Path("outputs"),
     num_cpus: NumCpus = None,
     num_gpus: NumGpus = None,
+    pack_size: PackSize = "auto",
+    gpu_share: GpuShare = "auto",
     code_changed: Annotated[str | None, typer.Option(metavar="retrain|keep", help="What to do with trainings made by other code.")] = None,
 ) -> None:
     """Run a study, or what is missing of it."""
@@ -72,7 +76,9 @@ def run(
 
         if code_changed not in (None, "retrain", "keep"):
             raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
-        options = Options(outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus, code_changed, command=shlex.join(["python", "-m", "study", *sys.argv[1:]]))  # type: ignore[arg-type]
+        command = shlex.join(["python", "-m", "study", *sys.argv[1:]])
+        where = (outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus)
+        options = Options(*where, code_changed, command=command, pack_size=pack_size, gpu_share=gpu_share)  # type: ignore[arg-type]
         execution = run_study(study, options, lambda message: print(message, flush=True))
         for cell in execution.unconfirmed:
             print(f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller learning rates to get one.")
@@ -95,6 +101,30 @@ def status(name: Name, set_: Set = None, outputs: Outputs = Path("outputs")) -> 
 
     with _exit_statuses():
         print_status(load_study(name, set_ or []), outputs, _console())
+
+
+@app.command()
+def submit(
+    name: Name,
+    address: Annotated[str, typer.Option(envvar="RAY_API_SERVER_ADDRESS", help="The cluster's job server, http://HOST:8265.")] = "",
+    set_: Set = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="An MLflow server as the cluster sees it; by default what the cluster's head is set up with.")] = None,
+    outputs: Annotated[str | None, typer.Option(help="A folder on the cluster's head; by default its OUTPUTS, else vae-study-outputs in the home there.")] = None,
+    follow: Annotated[bool, typer.Option("--follow/--no-wait", help="Follow the log to the end, or return when the job is sent.")] = True,
+    arguments: Annotated[list[str] | None, typer.Argument(help="After --: arguments of `study run` on the cluster.", metavar="[-- ARGUMENTS]")] = None,
+) -> None:
+    """Run a study, and its report, as a job of a Ray cluster that this machine is no node of."""
+    with _exit_statuses():
+        from study.job_server import AddressError
+        from study.runner import RequestError
+        from study.submit import Submission, SubmissionError, submit
+
+        submission = Submission(name, address, tuple(set_ or ()), tuple(arguments or ()), tracking_uri, outputs, follow)
+        try:
+            status = submit(submission, lambda message: print(message, flush=True), lambda text: print(text, end="", flush=True))
+        except (AddressError, SubmissionError) as error:
+            raise RequestError(str(error)) from error
+    raise SystemExit(status)
 
 
 @app.command("list")

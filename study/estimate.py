@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 
@@ -20,10 +21,18 @@ _FORWARD_SHARE = 1 / 3
 _EVALUATED_IMAGES = 20_000
 
 
+_ARCHITECTURE = {"model", "model_arguments", "num_hidden_layers", "hidden_units", "latent_dim", "activation"}
+
+
 def count_parameters(configuration: TrainingConfiguration, num_pixels: int = 784) -> int:
-    """How many numbers the configuration's model learns; nothing is allocated."""
+    """How many numbers the configuration's model learns; nothing is allocated, and no architecture is built twice."""
+    return _count_parameters(configuration.model_dump_json(include=_ARCHITECTURE), num_pixels)
+
+
+@cache
+def _count_parameters(architecture: str, num_pixels: int) -> int:
     with torch.device("meta"):
-        return num_parameters(build_empty_model(configuration, num_pixels))
+        return num_parameters(build_empty_model(TrainingConfiguration.model_validate_json(architecture), num_pixels))
 
 
 def work(configuration: TrainingConfiguration) -> float:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 from study.cells import Cell, study_cells
+from study.estimate import work
 from study.identity import Identity
 from study.protocol import CellProtocol, PlannedTraining, Summary, cell_protocol
 from study.records import Record
@@ -43,6 +46,7 @@ class Execution:
         self._lookup = lookup
         self._done: list[tuple[PlannedTraining, Record]] = []
         self._released: deque[tuple[Identity, PlannedTraining]] = deque()
+        self._in_order = True
         self._waiting: dict[str, list[tuple[_CellState, int, PlannedTraining]]] = {}
         self.failures: list[Failure] = []
         self.num_done = 0
@@ -69,6 +73,7 @@ class Execution:
     @property
     def released(self) -> Sequence[PlannedTraining]:
         """What may start now, in order."""
+        self._put_in_order()
         return [planned for _, planned in self._released]
 
     def drain(self) -> list[tuple[PlannedTraining, Record]]:
@@ -78,7 +83,33 @@ class Execution:
 
     def next(self) -> tuple[Identity, PlannedTraining] | None:
         """The next training to start; None when all that may run now is running."""
+        self._put_in_order()
         return self._released.popleft() if self._released else None
+
+    def _put_in_order(self) -> None:
+        """What others wait for first, then the longest, so that at the end short trainings fill the cores; no result depends on it."""
+        if not self._in_order:
+            self._released = deque(sorted(self._released, key=_urgency))
+        self._in_order = True
+
+    def next_pack(self, max_members: Callable[[PlannedTraining], int]) -> list[tuple[Identity, PlannedTraining]]:
+        """The next training to start, and with it others of the same configuration that may start too; empty when all that may run now is running.
+
+        `max_members` says of the first how many there may be in all. Each member is completed, or fails, by itself.
+        """
+        first = self.next()
+        if first is None:
+            return []
+        others = self._take_alike(first[1], max_members(first[1]) - 1)
+        return [first, *others]
+
+    def _take_alike(self, planned: PlannedTraining, most: int) -> list[tuple[Identity, PlannedTraining]]:
+        """Up to `most` released trainings that differ from `planned` by their seeds alone, in order; they are released no longer."""
+        alike = list(islice((each for each in self._released if each[1].configuration == planned.configuration), max(0, most)))
+        taken = {identity.hash for identity, _ in alike}
+        if taken:
+            self._released = deque(each for each in self._released if each[0].hash not in taken)
+        return alike
 
     def complete(self, record: Record) -> None:
         """Takes in a training that has just ended, for every place in the study that waits for it."""
@@ -127,6 +158,16 @@ class Execution:
             return
         self._waiting[identity.hash] = [(state, index, planned)]
         self._released.append((identity, planned))
+        self._in_order = False
+
+
+def _urgency(released: tuple[Identity, PlannedTraining]) -> tuple[bool, float]:
+    """Sorts what may start: a search holds up its cell's confirm phase; of the rest the one that takes longest comes first."""
+    _, planned = released
+    cost = 0.0
+    with suppress(Exception):  # a user's model that cannot be built fails in its own training, and is told there
+        cost = work(planned.configuration)
+    return planned.phase == "confirm", -cost
 
 
 def num_trainings(study: Study) -> dict[str, int]:

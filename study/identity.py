@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from vae.configuration import TrainingConfiguration
 from vae.plugins import is_plugin, plugin_source
 from vae.randomness import Seeds
 
-_NO_PART_IN_TRAINING = {"__main__", "download", "hmc", "idx", "latent", "likelihood", "nearest", "published"}
+_NO_PART_IN_TRAINING = {"__main__", "download", "hmc", "idx", "latent", "likelihood", "likelihood_command", "nearest", "partial_estimates", "pixel_sums", "published"}
 """Modules of vae/ that no training's result depends on: the data is identified by its own hash, wherever it came from."""
 
 
@@ -45,8 +45,8 @@ class Identity:
         return _digest(self._determining() | {"code_sha256": ""})
 
     def _determining(self) -> dict[str, Any]:
-        configuration = {name: given for name, given in self.configuration.items() if name != "dataset"}
-        return asdict(self) | {"configuration": configuration}
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        return own | {"configuration": {name: given for name, given in self.configuration.items() if name != "dataset"}}
 
 
 def training_identity(configuration: TrainingConfiguration, seeds: Seeds, data_sha256: str, device: str) -> Identity:

@@ -1,18 +1,15 @@
-"""Trainings on Ray Tune, here or on a cluster. The only module that imports ray."""
+"""Trainings on Ray Tune, here or on a cluster: the driver's side, of which study/trainable.py is the workers'."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import shutil
 import signal
-import socket
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,20 +20,23 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from study.execution import Execution
+from study.finished_trials import forget_finished
 from study.identity import Identity
+from study.packing import Packing
 from study.protocol import PlannedTraining
+from study.ray_processes import without_spare_processes
 from study.reachable import LaunchError, require_reachable
 from study.records import Record, record_of
+from study.trainable import JOB, REPORT, StudyTrainable
+from study.worker import Job, Member, MemberResult, Report
 from vae.data import Dataset
 from vae.plugins import is_plugin, plugin_source
-
-PAUSE_SECONDS = 2.0
-"""A worker reports where it is at least this often; between two reports it cannot be stopped."""
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # Tune's snapshots of the experiment, which nothing reads: a study continues from its records
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
@@ -52,6 +52,7 @@ class Resources:
     num_cpus: int | None = None
     num_gpus: int | None = None
     device: str = "cpu"
+    gpu_share: float = 1.0
 
 
 @dataclass
@@ -64,83 +65,7 @@ class Observers:
     on_complete: Callable[[PlannedTraining], None] = lambda planned: None
     on_failure: Callable[[PlannedTraining, str], None] = lambda planned, message: None
     on_tick: Callable[[], None] = lambda: None
-
-
-class StudyTrainable(tune.Trainable):
-    """A worker: runs one training after another, a few seconds a step, and hands the result over with its last report."""
-
-    def setup(self, config: dict[str, Any], datasets: Mapping[str, Dataset] | None = None) -> None:
-        """Imports and data, once per worker; the training itself starts with the first step."""
-        from vae.minibatches import PreparedData
-
-        self._datasets = datasets or {}
-        self._prepared: dict[tuple[Any, ...], PreparedData] = {}
-        self._job = config
-        self._training: Any = None
-        self._progress: Any = None
-        self._superseded: Path | None = None
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next training; what the last one left unfinished is in its checkpoint."""
-        self.cleanup()
-        self._job = new_config
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Trains for PAUSE_SECONDS or to the next evaluation; the last report carries the record and the weights."""
-        try:
-            return self._step()
-        except Exception:  # noqa: BLE001 - the user's model may raise anything; it is recorded, and the worker lives on
-            self._training = self._progress = None
-            return {"samples": 0, "done": True, "failure": traceback.format_exc()}
-
-    def _step(self) -> dict[str, Any]:
-        if self._training is None:
-            self._begin()
-        progress = next(self._progress)
-        result = self._training.result
-        if result is None:
-            return {"samples": progress.samples, "done": False}
-        from vae.checkpoint import encode_weights
-
-        facts = {name: given for name, given in asdict(result).items() if name != "weights"}
-        weights = encode_weights(result.weights, self._training.configuration)
-        self._superseded = self._training.checkpoint  # removed with the next training, when the driver has this one's record
-        self._training = self._progress = None
-        return {"samples": progress.samples, "done": True, "facts": json.dumps(facts), "weights": weights, "machine": socket.gethostname()}
-
-    def _begin(self) -> None:
-        from vae.configuration import TrainingConfiguration
-        from vae.minibatches import prepare
-        from vae.randomness import Seeds
-        from vae.training import Training
-
-        configuration = TrainingConfiguration.model_validate_json(self._job["configuration"])
-        key = (configuration.dataset, configuration.train_on_all, configuration.pixels, configuration.binarisation_seed)
-        if key not in self._prepared:
-            self._prepared = {key: prepare(self._datasets[configuration.dataset], configuration)}
-        checkpoint = Path(self._job["checkpoints"]) / f"{self._job['identity']}.safetensors"
-        seeds = Seeds(**json.loads(self._job["seeds"]))
-        self._training = Training(
-            configuration, seeds, self._prepared[key], device=self._job["device"], checkpoint=checkpoint, checkpoint_every_seconds=self._job["checkpoint_every_seconds"]
-        )
-        self._progress = self._training.run(PAUSE_SECONDS)
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Tune keeps no checkpoint of its own: the training's lies in the scratch folder."""
-
-    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """See save_checkpoint."""
-
-    def cleanup(self) -> None:
-        """Saves what is unfinished, so that the same command continues from here."""
-        if self._training is not None:
-            with contextlib.suppress(OSError):
-                self._training.save()
-        self._training = self._progress = None
-        if self._superseded is not None:
-            self._superseded.unlink(missing_ok=True)
-            self._superseded = None
+    on_message: Callable[[str], None] = lambda message: None
 
 
 class _StudySearcher(Searcher):
@@ -174,10 +99,10 @@ class _StudyCallback(tune.Callback):
         self._run = run
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        self._run.report(trial.trial_id, result)
+        self._run.report(trial.trial_id, result.pop(REPORT))
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._run.observers.on_tick()
+        self._run.tick()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -200,6 +125,7 @@ class _WarmWorkers(FIFOScheduler):
         if not self._raised and hasattr(cache, "increase_max"):
             cache.increase_max(trial.placement_group_factory, self._num_workers)
         self._raised = True
+        forget_finished(tune_controller)
         super().on_trial_add(tune_controller, trial)
 
 
@@ -210,52 +136,79 @@ class _Run:
     execution: Execution
     observers: Observers
     study: str
-    job: dict[str, Any]
-    running: dict[str, tuple[Identity, PlannedTraining]] = field(default_factory=dict)
+    job: Job
+    packing: Packing
+    running: dict[str, dict[str, tuple[Identity, PlannedTraining]]] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
     stopping: bool = False
     error: Exception | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if self.stopping or self.error or self.execution.idle:
             return cast(dict[str, Any], Searcher.FINISHED)  # a string, whatever the signature says
-        released = self.execution.next()
-        if released is None:
+        released = self.execution.next_pack(self.packing.max_members)
+        if not released:
             return None
-        identity, planned = released
-        self.running[trial_id] = released
-        self.observers.on_start(planned)
-        configuration, seeds = planned.configuration.model_dump_json(), json.dumps(asdict(planned.seeds))
-        return self.job | {"identity": identity.hash, "configuration": configuration, "seeds": seeds}
+        self.running[trial_id] = {identity.hash: (identity, planned) for identity, planned in released}
+        for _, planned in released:
+            self.observers.on_start(planned)
+        members = tuple(Member(identity.hash, planned.seeds) for identity, planned in released)
+        return {JOB: replace(self.job, configuration=released[0][1].configuration.model_dump_json(), members=members).encoded()}
 
-    def report(self, trial_id: str, result: dict[str, Any]) -> None:
+    def report(self, trial_id: str, report: Report) -> None:
         """A worker's report; an exception here would end Tune's loop, so it is kept and raised after it."""
-        identity, planned = self.running[trial_id]
-        weights, facts, failure = result.pop("weights", None), result.pop("facts", None), result.pop("failure", None)
         try:
-            if failure is not None:
-                self._give_up(trial_id, failure)
-            elif facts is None:
-                self.observers.on_progress(planned, result["samples"])
-            else:
-                record = record_of(identity, json.loads(facts), weights, trial_id, self.study, result["machine"])
+            self._say(report.messages)
+            for finished in report.results:
+                self._keep(trial_id, finished, report.machine)
+            if report.failure:
+                self._give_up(trial_id, report.failure)
+            elif report.done:
                 del self.running[trial_id]
-                self.observers.on_record(record, weights)
-                self.execution.complete(record)
-                self.observers.on_complete(planned)
+            else:
+                for _, planned in self.running[trial_id].values():
+                    self.observers.on_progress(planned, report.samples)
+        except Exception as error:  # noqa: BLE001 - raised again after Tune's loop
+            self.error = self.error or error
+
+    def _keep(self, trial_id: str, finished: MemberResult, machine: str) -> None:
+        member = self.running[trial_id].pop(finished.identity, None)
+        if member is None:  # its worker died after handing it over, and another one trained all of the trial again
+            return
+        identity, planned = member
+        record = record_of(identity, finished.facts, finished.weights, trial_id, self.study, machine)
+        self.observers.on_record(record, finished.weights)
+        self.execution.complete(record)
+        self.observers.on_complete(planned)
+
+    def _say(self, messages: tuple[str, ...]) -> None:
+        """Each message once, whichever worker said it."""
+        for message in messages:
+            if message not in self.said:
+                self.said.add(message)
+                self.observers.on_message(message)
+
+    def tick(self) -> None:
+        """A turn of Tune's loop; an exception is kept as in report."""
+        try:
+            self.observers.on_tick()
         except Exception as error:  # noqa: BLE001 - raised again after Tune's loop
             self.error = self.error or error
 
     def lost(self, trial_id: str) -> None:
         """A trial that Tune gave up, its worker having died too often."""
         if trial_id in self.running:
-            self._give_up(trial_id, "the worker died; is memory short? Run the same command again, with fewer --num-cpus")
+            smaller = " or a smaller --pack-size" if len(self.running[trial_id]) > 1 else ""
+            self._give_up(trial_id, f"the worker died; is memory short? Run the same command again, with fewer --num-cpus{smaller}")
 
     def _give_up(self, trial_id: str, message: str) -> None:
-        identity, planned = self.running.pop(trial_id)
-        self.observers.on_failure(planned, message)
-        self.execution.fail(identity.hash, message)
+        for identity, planned in self.running.pop(trial_id).values():
+            self.observers.on_failure(planned, message)
+            self.execution.fail(identity.hash, message)
 
-    def should_stop(self, trial_id: str, result: dict[str, Any]) -> bool:
+    @property
+    def ending(self) -> bool:
+        """Whether every trial is to stop at its next report."""
         return self.stopping or self.error is not None
 
 
@@ -266,7 +219,8 @@ class _WhenAsked(tune.Stopper):
         self._run = run
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return not result.get("done") and self._run.should_stop(trial_id, result)
+        report: Report = result[REPORT]
+        return self._run.ending and not report.done and not report.handing_over
 
     def stop_all(self) -> bool:
         return False
@@ -288,15 +242,24 @@ def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[int
     else:
         options |= {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "_temp_dir": str(ray_temporary_folder())}
     try:
-        ray.init(**options)
+        with contextlib.nullcontext() if resources.address else without_spare_processes(ray):
+            ray.init(**options)
     except Exception as error:
         raise LaunchError(_cannot_be_used(resources.address, error)) from error
     try:
-        asked = resources.num_gpus if resources.device == "cuda" else resources.num_cpus
-        there = int(ray.cluster_resources().get("GPU" if resources.device == "cuda" else "CPU", 1))
-        yield max(1, min(there, asked or there))
+        yield workers_on(resources, ray.cluster_resources())
     finally:
         ray.shutdown()
+
+
+def workers_on(resources: Resources, there: Mapping[str, float]) -> int:
+    """Trials that run at once: one on each core, or on GPUs as many on each as have their share of it, each with a core."""
+    cpus = int(there.get("CPU", 1))
+    workers = min(cpus, resources.num_cpus or cpus)
+    if resources.device == "cuda":
+        gpus = int(there.get("GPU", 1))
+        workers = min(workers, min(gpus, resources.num_gpus or gpus) * int(1 / resources.gpu_share))
+    return max(1, workers)
 
 
 def _cannot_be_used(address: str | None, error: Exception) -> str:
@@ -346,15 +309,17 @@ def run(
     checkpoints: str,
     num_workers: int,
     resources: Resources,
+    packing: Packing,
     checkpoint_every_seconds: float = 30.0,
 ) -> bool:
     """Runs all trainings that the execution releases; True at the end, False when it was stopped by SIGINT or SIGTERM.
 
     `folder` is Tune's own, scratch; `checkpoints` a folder on each worker's machine. Raises what an observer raised.
     """
-    job = {"checkpoints": checkpoints, "device": resources.device, "checkpoint_every_seconds": checkpoint_every_seconds}
-    state = _Run(execution, observers, study, job)
-    share = {"gpu": 1.0, "cpu": 1.0} if resources.device == "cuda" else {"cpu": 1.0}
+    on_gpu = resources.device == "cuda"
+    job = Job("", (), checkpoints, resources.device, resources.gpu_share if on_gpu else 1 / num_workers, checkpoint_every_seconds)
+    state = _Run(execution, observers, study, job, packing)
+    share = {"gpu": resources.gpu_share, "cpu": 1.0} if on_gpu else {"cpu": 1.0}
     trainable = tune.with_resources(tune.with_parameters(StudyTrainable, datasets=dict(datasets)), share)
     scratch = folder.absolute() / study
     shutil.rmtree(scratch, ignore_errors=True)  # of an execution that was killed; the study's lock is held

@@ -37,7 +37,8 @@ class EvaluationRecord(BaseModel):
 class Record(BaseModel):
     """What a finished training leaves on disk; it alone decides that the training is complete.
 
-    `code_kept` is not part of it: set on a record that stands in for one of newer code, as its user asked.
+    `pack_size` is how many seeds were trained at once, which changes a result by rounding alone. `code_kept` is not part of it: set
+    on a record that stands in for one of newer code, as its user asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +55,7 @@ class Record(BaseModel):
     study: str
     machine: str
     weights_sha256: str
+    pack_size: int = 1
     code_kept: bool = Field(False, exclude=True)
 
     @property
@@ -73,6 +75,8 @@ class Records:
         self._folder = folder
         self._report = report
         self._places_by_content: dict[str, list[Path]] | None = None
+        self.unwritten: dict[str, Record] = {}
+        """By hash: what study/record_writer.py was given and has not written yet. `get` answers with it too."""
 
     def path(self, identity_hash: str) -> Path:
         """Where the training of that identity lies, or would."""
@@ -83,7 +87,7 @@ class Records:
 
         A damaged one is set aside under another name, with a line that says so.
         """
-        return self._read(self.path(identity.hash))
+        return self.unwritten.get(identity.hash) or self._read(self.path(identity.hash))
 
     def write(self, record: Record, weights: bytes) -> None:
         """Adds a record: written beside its place, flushed, then renamed. Raises RecordsError when the disk refuses."""
@@ -102,10 +106,19 @@ class Records:
                     f"a finished training could not be written to {place}: {error.strerror}. Make room or give another --outputs, then run the same command again."
                 ) from error
 
+    def remove_superseded_checkpoints(self, folder: Path) -> None:
+        """Removes from `folder` the checkpoints of trainings that are recorded: a killed worker leaves them behind, and nothing reads them again."""
+        for checkpoint in folder.glob("*.safetensors"):
+            if self.path(checkpoint.stem).is_dir():
+                with contextlib.suppress(OSError):
+                    checkpoint.unlink()
+
     def same_but_for_code(self, identity: Identity) -> Record | None:
         """An intact record that differs from `identity` in the code's digest alone, the newest where there are several."""
         if self._places_by_content is None:
             self._places_by_content = self._index()
+        if not self._places_by_content:
+            return None
         others = [place for place in self._places_by_content.get(identity.hash_without_code, ()) if place.name != identity.hash]
         found = [record for record in map(self._read, others) if record is not None]
         return max(found, key=lambda record: record.finished_ms, default=None)
@@ -152,5 +165,5 @@ def bytes_sha256(content: bytes) -> str:
 
 
 def record_of(identity: Identity, facts: dict[str, Any], weights: bytes, trial: str, study: str, machine: str) -> Record:
-    """The record of what a worker returned: `facts` are a vae.training.TrainingResult without its weights."""
+    """The record of what a worker returned: `facts` are a vae.training.TrainingResult without its weights, and the pack's size."""
     return Record(identity=identity, weights_sha256=bytes_sha256(weights), trial=trial, study=study, machine=machine, **facts)

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import getpass
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,14 +17,19 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from study.cells import study_cells, training_configuration
+from study.checkpoints import remove_superseded_packs
+from study.configuration_checks import fixed_fields
 from study.display import Display
 from study.execution import Execution, num_trainings
 from study.identity import Identity, training_identity
+from study.packing import AUTO, Packing, PackingError, packing_notes, packing_of
 from study.protocol import PlannedTraining
 from study.provenance import execution_facts
+from study.record_writer import RecordWriter
 from study.records import Record, Records
 from study.spec import Study
 from vae.data import Dataset, load_dataset
+from vae.precision import require_precision
 
 if TYPE_CHECKING:
     from study.tracking import Tracker
@@ -56,6 +62,8 @@ class Options:
     code_changed: CodeChanged | None = None
     checkpoint_every_seconds: float = 30.0
     command: str = ""
+    pack_size: str = AUTO
+    gpu_share: str = AUTO
 
     @property
     def device(self) -> str:
@@ -81,8 +89,18 @@ def replay(study: Study, datasets: dict[str, Dataset], records: Records, options
 
     if options.code_changed == "keep":
         return Execution(study, identify, keep)
-    execution = Execution(study, identify, records.get)
-    if options.code_changed is None and not execution.finished:
+    asking, code_differs = options.code_changed is None, False
+
+    def lookup(identity: Identity) -> Record | None:
+        nonlocal code_differs
+        found = records.get(identity)
+        if asking and not code_differs and found is None:
+            code_differs = records.same_but_for_code(identity) is not None
+        return found
+
+    execution = Execution(study, identify, lookup)
+    asking = False  # what is released later in this execution follows from what it trained itself
+    if code_differs:
         _require_same_code(Execution(study, identify, keep))
     return execution
 
@@ -102,8 +120,12 @@ def run_study(study: Study, options: Options, report: Report = print) -> Executi
     Raises RequestError, StudyError, StoppedError, and DataError, TrackingError, LaunchError, RecordsError of its parts.
     """
     _require_device(options)
-    with _only_one(study, options.outputs), ThreadPoolExecutor(1) as background:
+    _require_precisions(study, options)
+    packing = _packing(study, options, report)
+    with _prompt_threads(), _only_one(study, options.outputs), ThreadPoolExecutor(1) as background:
         records = Records(options.outputs / "trainings", report)
+        records.remove_superseded_checkpoints(options.outputs / "checkpoints")
+        remove_superseded_packs(options.outputs / "checkpoints", lambda identity: records.path(identity).is_dir())
         opening = background.submit(_open_tracker, study, options, records, report)
         execution = replay(study, datasets := load_datasets(study, options.outputs / "data", report), records, options)
         display = Display(study, num_trainings(study))
@@ -112,26 +134,31 @@ def run_study(study: Study, options: Options, report: Report = print) -> Executi
             with _tracked(opening, options, execution, display):
                 pass
         else:
-            _train(study, options, execution, datasets, records, opening, display)
+            _train(study, options, packing, execution, datasets, records, opening, display)
     _require_finished(execution)
     return execution
 
 
-def _train(study: Study, options: Options, execution: Execution, datasets: dict[str, Dataset], records: Records, opening: Future[Tracker], display: Display) -> None:
+def _train(
+    study: Study, options: Options, packing: Packing, execution: Execution, datasets: dict[str, Dataset], records: Records, opening: Future[Tracker], display: Display
+) -> None:
     """Runs the released trainings on Ray until the execution is idle."""
     from study.launch import Observers, Resources, cluster, run
 
-    resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device)
-    with cluster(resources, _plugins(study)) as num_workers, _tracked(opening, options, execution, display) as forward:
-
-        def keep(record: Record, weights: bytes) -> None:
-            records.write(record, weights)
+    resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device, packing.gpu_share)
+    with cluster(resources, _plugins(study)) as num_workers, _tracked(opening, options, execution, display) as tracker, RecordWriter(records, tracker.add) as writer:
 
         def completed(planned: PlannedTraining) -> None:
             display.trained(planned)
-            forward()
+            for done, record in execution.drain():
+                writer.pass_on(done, record)
+                display.done(done, record)
 
-        observers = Observers(display.started, display.progressed, keep, completed, display.failed, display.tick)
+        def tick() -> None:
+            writer.check()
+            display.tick()
+
+        observers = Observers(display.started, display.progressed, writer.write, completed, display.failed, tick, display.say)
         with display:
             went_through = run(
                 execution,
@@ -142,6 +169,7 @@ def _train(study: Study, options: Options, execution: Execution, datasets: dict[
                 checkpoints=_checkpoint_folder(options),
                 num_workers=num_workers,
                 resources=resources,
+                packing=packing,
                 checkpoint_every_seconds=options.checkpoint_every_seconds,
             )
         if not went_through:
@@ -149,23 +177,21 @@ def _train(study: Study, options: Options, execution: Execution, datasets: dict[
 
 
 @contextlib.contextmanager
-def _tracked(opening: Future[Tracker], options: Options, execution: Execution, display: Display) -> Iterator[Callable[[], None]]:
-    """The tracker while the study runs; yields the function that passes on what is done. At the end waits for what is still to be written."""
+def _tracked(opening: Future[Tracker], options: Options, execution: Execution, display: Display) -> Iterator[Tracker]:
+    """The tracker while the study runs, told of what is recorded already. At the end waits for what is still to be written."""
     tracker = opening.result()
     tracker.begin(execution_facts(options.command))
-
-    def forward() -> None:
+    complete = False
+    try:
         for planned, record in execution.drain():
             tracker.add(planned, record)
             display.done(planned, record)
-
-    try:
-        forward()
-        yield forward
+        yield tracker
+        complete = execution.finished
     finally:
         for failure in execution.failures:
             tracker.log_failure(failure.planned, failure.message)
-        left_over = tracker.close(complete=execution.finished)
+        left_over = tracker.close(complete)
     if left_over:
         raise StudyError(left_over)
 
@@ -195,6 +221,37 @@ def _require_device(options: Options) -> None:
     cores = os.cpu_count() or 1
     if options.num_cpus is not None and not options.address and options.num_cpus > cores:
         raise RequestError(f"--num-cpus {options.num_cpus}: this machine has {cores}; more trainings at once than cores would only slow each other")
+
+
+def _require_precisions(study: Study, options: Options) -> None:
+    """Raises RequestError for a cell whose arithmetic this machine does not have; what a cluster's nodes have, they say themselves."""
+    for cell in study_cells(study) if not options.address else ():
+        try:
+            require_precision(fixed_fields(study, cell).get("precision", "float32"), options.device)
+        except ValueError as error:
+            raise RequestError(f"{cell.label}: {error}") from error
+
+
+def _packing(study: Study, options: Options, report: Report) -> Packing:
+    """What the options say about packs; raises RequestError where the study cannot be run so."""
+    try:
+        packing = packing_of(study, options.pack_size, options.gpu_share, options.num_gpus or 0)
+    except PackingError as error:
+        raise RequestError(str(error)) from error
+    for note in packing_notes(study, packing, options.gpu_share):
+        report(note)
+    return packing
+
+
+@contextlib.contextmanager
+def _prompt_threads() -> Iterator[None]:
+    """Threads take turns ten times as often: a core waits for Tune's loop, which after each system call would wait 5 ms for the MLflow writer."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(before / 10)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextlib.contextmanager

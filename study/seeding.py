@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from study.cells import Cell, Phase
 from vae.randomness import Seeds, derive
 
 
+@lru_cache(maxsize=65_536)
 def training_seeds(study_seed: int, phase: Phase, replicate: int) -> Seeds:
     """The seeds of one training: the same in every cell, so that cells are paired; search and confirm never share any."""
     return Seeds.from_root(study_seed, phase, f"replicate {replicate}")

@@ -10,20 +10,25 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 for _name, _given in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }.items():
     os.environ.setdefault(_name, _given)  # read by mlflow at import
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from sqlalchemy import Engine, event
 
 from study.protocol import PlannedTraining
 from study.records import WEIGHTS, Record
@@ -35,6 +40,9 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 _BATCH = 900
 """Metrics in one call; the server takes at most 1,000."""
 
+_PAGE = 250
+"""Runs asked for at once: each takes about 0.1 MB while it is read."""
+
 _RETRY_SECONDS = 5.0
 
 _LAST_ATTEMPTS = 2
@@ -43,6 +51,22 @@ _LAST_ATTEMPTS = 2
 
 class TrackingError(Exception):
     """MLflow cannot be reached or refuses; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is kept of a nested run: ten thousand whole ones would be 300 MB."""
+
+    run_id: str
+    artifact_uri: str
+    status: str
+    superseded: bool
+    code_kept: bool
+
+    @classmethod
+    def of(cls, run: Run) -> _Known:
+        tags = run.data.tags
+        return cls(run.info.run_id, run.info.artifact_uri or "", run.info.status, tags.get("superseded") == "true", tags.get("code_kept") == "true")
 
 
 def local_tracking_uri(outputs: Path) -> str:
@@ -130,7 +154,11 @@ class Tracker:
         except Exception as error:
             if isinstance(error, TrackingError):
                 raise
-            message = f"MLflow at {self._uri} cannot be used: {_first_line(error)}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)"
+            said = _first_line(error)
+            if "error code 401" in said or "error code 403" in said:
+                message = f"MLflow at {self._uri} does not let this user in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) to what it knows"
+                raise TrackingError(message) from error
+            message = f"MLflow at {self._uri} cannot be used: {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)"
             raise TrackingError(message) from error
 
     def _find_or_create_experiment(self, artifacts: Path | None) -> str:
@@ -148,24 +176,24 @@ class Tracker:
                 f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`, or give the study another name"
             )
 
-    def _existing_runs(self) -> tuple[dict[str, Run], list[Run]]:
+    def _existing_runs(self) -> tuple[dict[str, _Known], list[_Known]]:
         """The trainings that MLflow has already, by their key; and runs that share their key with another.
 
         Of two with the same key the finished one counts: a server that goes away may have made a run and never said so.
         """
-        found: dict[str, Run] = {}
-        duplicates: list[Run] = []
+        found: dict[str, _Known] = {}
+        duplicates: list[_Known] = []
         token = None
         while True:
-            page = self._client.search_runs([self._experiment_id], "tags.kind = 'training'", page_token=token)
+            page = self._client.search_runs([self._experiment_id], "tags.kind = 'training'", max_results=_PAGE, page_token=token)
             for run in page:
-                key = run.data.tags.get("key", "")
-                kept = found.setdefault(key, run)
-                if kept is run or not key:
+                key, known = run.data.tags.get("key", ""), _Known.of(run)
+                kept = found.setdefault(key, known)
+                if kept is known or not key:
                     continue
-                if run.info.status == "FINISHED" and kept.info.status != "FINISHED":
-                    found[key] = run
-                duplicates.append(kept if found[key] is run else run)
+                if known.status == "FINISHED" and kept.status != "FINISHED":
+                    found[key] = known
+                duplicates.append(kept if found[key] is known else known)
             token = page.token
             if not token:
                 return found, duplicates
@@ -215,23 +243,26 @@ class Tracker:
         """One training as one nested run; does nothing for one that is there, and completes one that is there in part."""
         key = _run_key(planned, record.identity.hash)
         run = self._runs.get(key)
-        if run is not None and run.info.status == "FINISHED":
-            if run.data.tags.get("superseded") == "true":
-                self._client.set_tag(run.info.run_id, "superseded", "false")
+        if run is not None and run.status == "FINISHED":
+            link(self._place(record) / WEIGHTS, run.artifact_uri)  # a record that was damaged and trained again is another file
+            if run.superseded:
+                self._client.set_tag(run.run_id, "superseded", "false")
+            if run.code_kept != record.code_kept:
+                self._client.set_tag(run.run_id, "code_kept", str(record.code_kept).lower())
             return
         if run is None:
             tags = self._tags(planned, record) | {"key": key}
-            run = self._client.create_run(self._experiment_id, start_time=record.started_ms, tags=tags, run_name=planned.title)
+            run = _Known.of(self._client.create_run(self._experiment_id, start_time=record.started_ms, tags=tags, run_name=planned.title))
             self._runs[key] = run
-        run_id = run.info.run_id
         metrics = _metrics(record)
         params = [Param(name, _param_text(given)) for name, given in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()]
-        self._client.log_batch(run_id, metrics=metrics[:_BATCH], params=params)
+        self._client.log_batch(run.run_id, metrics=metrics[:_BATCH], params=params)
         for start in range(_BATCH, len(metrics), _BATCH):
-            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
-        self._client.log_artifact(run_id, str(self._place(record) / WEIGHTS))
-        self._client.set_terminated(run_id, "FINISHED", record.finished_ms)
-        self._runs[key] = self._client.get_run(run_id)
+            self._client.log_batch(run.run_id, metrics=metrics[start : start + _BATCH])
+        if not link(self._place(record) / WEIGHTS, run.artifact_uri):
+            self._client.log_artifact(run.run_id, str(self._place(record) / WEIGHTS))
+        self._client.set_terminated(run.run_id, "FINISHED", record.finished_ms)
+        self._runs[key] = replace(run, status="FINISHED")
 
     def _tags(self, planned: PlannedTraining, record: Record) -> dict[str, str]:
         tags = {
@@ -246,6 +277,7 @@ class Tracker:
             "identity": record.identity.hash,
             "trial": record.trial,
             "machine": record.machine,
+            "pack_size": str(record.pack_size),
         }
         if planned.cell.name:
             tags["cell_name"] = planned.cell.name
@@ -260,10 +292,10 @@ class Tracker:
         self._runs, self._duplicates = self._existing_runs()
         unwanted = [run for key, run in self._runs.items() if key not in self._wanted]
         for run in [*unwanted, *self._duplicates]:
-            if run.data.tags.get("superseded") != "true":
-                self._client.set_tag(run.info.run_id, "superseded", "true")
-            if run.info.status == "RUNNING":
-                self._client.set_terminated(run.info.run_id, "KILLED")
+            if not run.superseded:
+                self._client.set_tag(run.run_id, "superseded", "true")
+            if run.status == "RUNNING":
+                self._client.set_terminated(run.run_id, "KILLED")
 
     def log_failure(self, planned: PlannedTraining, message: str) -> None:
         """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the next run of the study."""
@@ -300,14 +332,43 @@ def _metrics(record: Record) -> list[Metric]:
     return points
 
 
+def link(file: Path, artifact_uri: str) -> bool:
+    """Whether `file` now has a second name among the artifacts of a run, in place of what was there; False where they are not on its file system."""
+    parts = urlsplit(artifact_uri)
+    if parts.scheme not in ("", "file") or not parts.path:
+        return False
+    place = Path(url2pathname(parts.path)) / file.name
+    beside = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists() or not place.samefile(file):
+            beside.unlink(missing_ok=True)
+            beside.hardlink_to(file)
+            beside.replace(place)
+    except OSError:
+        return False
+    return True
+
+
 def _prepare_sqlite(path: Path) -> None:
     """Makes the folder and sets the write-ahead log, which makes writing a third cheaper and lets the UI read meanwhile."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=10)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
+        if not event.contains(Engine, "connect", _without_waiting):
+            event.listen(Engine, "connect", _without_waiting)
     except (OSError, sqlite3.Error) as error:
         raise TrackingError(f"the MLflow database {path} cannot be opened: {error}") from error
+
+
+def _without_waiting(connection: Any, _: Any) -> None:
+    """Lets SQLite flush its log when it is merged, not after every transaction.
+
+    The database stays whole whatever happens; after a power cut its last runs may be missing, and the next execution writes them again.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _note(study: Study) -> str:

@@ -1,4 +1,4 @@
-"""`python -m vae train`: one training from the command line, without Ray, Optuna or MLflow."""
+"""`python -m vae`: one training, or the log-likelihood of its weights, without Ray, Optuna or MLflow."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import yaml
 from pydantic import ValidationError
 
+from vae import likelihood_command
 from vae.configuration import TrainingConfiguration
 from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, hyperparameters_of
@@ -20,13 +21,14 @@ from vae.optimizers import OPTIMIZERS, hyperparameters_of
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        print(f"error: {message}\nSee python -m vae train --help.", file=sys.stderr)
+        print(f"error: {message}\nSee {self.prog} --help.", file=sys.stderr)
         raise SystemExit(2)
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="python -m vae", description="Train one VAE.", allow_abbrev=False)
-    train = parser.add_subparsers(dest="command", required=True, parser_class=_Parser).add_parser(
+    parser = _Parser(prog="python -m vae", description="Train one VAE, or estimate its log-likelihood.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    train = commands.add_parser(
         "train", help="train one model and measure its bounds", description="Trains one model on one CPU thread; the same options give the same bits.", allow_abbrev=False
     )
     for name, field in TrainingConfiguration.model_fields.items():
@@ -40,6 +42,13 @@ def _parser() -> _Parser:
     train.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU. [cpu]")
     own = ", ".join(f"{name}: {', '.join(f'--{h}'.replace('_', '-') for h in hyperparameters_of(name))}" for name in OPTIMIZERS)
     train.epilog = f"Each optimizer's own hyperparameters are options too: {own}."
+    likelihood = commands.add_parser(
+        "likelihood",
+        help="estimate log p(x) of test images by importance sampling",
+        description="Estimates log p(x) of binary test images by importance sampling. Interrupted, the same command continues.",
+        allow_abbrev=False,
+    )
+    likelihood_command.add_options(likelihood)
     return parser
 
 
@@ -84,8 +93,13 @@ def explain(error: ValidationError) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0, or 1 when the training diverged or its data cannot be had, or 2 for a wrong request."""
-    options, rest = _parser().parse_known_args(arguments)
+    """Exit status 0, or 1 when the training diverged or its data cannot be had, or 2 for a wrong request, or 130 after Ctrl-C."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if options.command == "likelihood":
+        if rest:
+            parser.error(f"unrecognised arguments: {' '.join(rest)}")
+        return likelihood_command.run(options)
     named = {name: given for name, given in vars(options).items() if name in TrainingConfiguration.model_fields and given is not None}
     try:
         configuration = parse_configuration(named | _further_arguments(rest))

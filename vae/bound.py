@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vae.densities import bernoulli_log_density, gaussian_kl_from_standard, gaussian_log_density, standard_gaussian_log_density
+from vae.densities import bernoulli_log_likelihood, gaussian_kl_from_standard
 from vae.model import LatentVariableModel
 
 
@@ -28,11 +28,11 @@ class ImportanceWeightedBound(NamedTuple):
     standard_error: Tensor
 
 
-LogDensity = Callable[[Tensor, Tensor], Tensor]
-"""log p(x|decoded), elementwise, in nats, of pixels x and what the model's decode gave."""
+LogLikelihood = Callable[[Tensor, Tensor], Tensor]
+"""log p(x|decoded) [...], summed over pixels, in nats, of pixels x and what the model's decode gave, each [..., pixels]."""
 
 
-def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_density: LogDensity = bernoulli_log_density) -> BoundTerms:
+def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood) -> BoundTerms:
     r"""Estimator B of the paper (eq. 10 with L = 1): log p(x|z) - KL(q(z|x) || p(z)), z = mean + sd * noise.
 
     x [batch, pixels] in [0, 1], noise [batch, latent] standard normal. Summed over pixels and latent dimensions, unweighted.
@@ -40,20 +40,24 @@ def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_densit
     """
     mean, log_variance = model.encode(x)
     z = mean + torch.exp(0.5 * log_variance) * noise
-    reconstruction = log_density(x, model.decode(z)).sum(-1)
+    reconstruction = log_likelihood(x, model.decode(z))
     kl = gaussian_kl_from_standard(mean, log_variance).sum(-1)
     return BoundTerms(reconstruction - kl, reconstruction, kl)
 
 
-def log_importance_weights(model: LatentVariableModel, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor, log_density: LogDensity = bernoulli_log_density) -> Tensor:
-    """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, noise [K, batch, latent]; mean and log_variance from the encoder."""
+def log_importance_weights(
+    model: LatentVariableModel, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood
+) -> Tensor:
+    """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, noise [K, batch, latent]; mean and log_variance from the encoder.
+
+    log p(z) - log q(z|x) is the sum over latents of (noise^2 - z^2 + log_variance) / 2: the constants cancel.
+    """
     z = mean + torch.exp(0.5 * log_variance) * noise
-    log_likelihood = log_density(x, model.decode(z)).sum(-1)
-    log_prior_ratio = standard_gaussian_log_density(z) - gaussian_log_density(z, mean, log_variance)
-    return log_likelihood + log_prior_ratio.sum(-1)
+    log_prior_ratio = 0.5 * (noise.square() - z.square() + log_variance)
+    return log_likelihood(x, model.decode(z)) + log_prior_ratio.sum(-1)
 
 
-def importance_weighted_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_density: LogDensity = bernoulli_log_density) -> ImportanceWeightedBound:
+def importance_weighted_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood) -> ImportanceWeightedBound:
     r"""log (1/K) sum_k w_k, w_k = p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8), for noise [K, batch, latent]; the encoder runs once.
 
     In expectation a lower bound on log p(x) that rises with K, from the lower bound at K = 1 (where the KL is sampled too).
@@ -61,7 +65,7 @@ def importance_weighted_bound(model: LatentVariableModel, x: Tensor, noise: Tens
     weights carry the sum; at K = 1 it is infinite.
     """
     mean, log_variance = model.encode(x)
-    return combine_log_weights(log_importance_weights(model, x, mean, log_variance, noise, log_density))
+    return combine_log_weights(log_importance_weights(model, x, mean, log_variance, noise, log_likelihood))
 
 
 def combine_log_weights(log_weights: Tensor) -> ImportanceWeightedBound:

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vae.model import model_argument_names
 from vae.nearest import unknown_name_message
 from vae.optimizers import check_hyperparameters, hyperparameters_of, specification
+from vae.precision import Precision
 
 Pixels = Literal["grey", "dynamic", "fixed"]
 Activation = Literal["tanh", "relu", "softplus", "elu", "gelu", "silu"]
 Initialisation = Literal["paper", "paper_variance", "paper_code", "glorot", "framework"]
 Schedule = Literal["constant", "steps", "cosine"]
 Spacing = Literal["linear", "log"]
-Precision = Literal["float32"]
 Argument = float | int | bool | str | None
 
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -54,7 +54,11 @@ class TrainingConfiguration(BaseModel):
     learning_rate_factor: float = Field(0.1, gt=0, le=1, description="For steps: what the learning rate is multiplied by at each milestone.")
     batch_size: PositiveInt = Field(100, le=60_000, description="Images in a minibatch.")
     budget_samples: PositiveInt = Field(1_000_000, description="Training samples evaluated; the last minibatch that would pass it is not started.")
-    precision: Precision = Field("float32", description="Arithmetic of the matrix products.")
+    precision: Precision = Field(
+        "float32",
+        description="Arithmetic of the training's matrix products. float32: everywhere; tf32: float32 rounded to 10 bits of fraction, on NVIDIA GPUs alone; bfloat16: rounded "
+        "to 7 bits, where the device multiplies it in hardware. Weights, optimizer, gradients, sums and all evaluations are float32 in each.",
+    )
 
     num_evaluations: PositiveInt = Field(10, le=100_000, description="How often the bounds are measured, the last time at the end of the budget.")
     evaluation_spacing: Spacing = Field("linear", description="Where in the budget the evaluations lie.")

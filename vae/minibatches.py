@@ -86,7 +86,7 @@ class Minibatches:
             uniform = generator(self._seeds.pixels, step).random(pixels.shape, dtype=np.float32)
             x = torch.from_numpy((uniform * 255 < pixels).astype(np.float32))
         else:
-            x = scale_pixels(pixels)
+            x = torch.from_numpy(pixels).float().div_(255)
         noise = standard_normal(generator(self._seeds.noise, step), self._batch_size, self._latent_dim)
         return x, torch.from_numpy(noise)
 

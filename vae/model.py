@@ -8,16 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from vae.activations import ACTIVATIONS
 from vae.plugins import is_plugin, load_plugin
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "softplus": nn.Softplus,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-}
 
 STANDARD_FIELDS = ("num_pixels", "num_hidden_layers", "hidden_units", "latent_dim", "activation")
 
@@ -25,7 +17,7 @@ STANDARD_FIELDS = ("num_pixels", "num_hidden_layers", "hidden_units", "latent_di
 def _hidden_layers(num_inputs: int, num_hidden_layers: int, hidden_units: int, activation: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for index in range(num_hidden_layers):
-        layers += [nn.Linear(num_inputs if index == 0 else hidden_units, hidden_units), ACTIVATIONS[activation]()]
+        layers += [nn.Linear(num_inputs if index == 0 else hidden_units, hidden_units), ACTIVATIONS[activation].module()]
     return nn.Sequential(*layers)
 
 
@@ -64,6 +56,7 @@ class VAE(nn.Module):
     def __init__(self, num_pixels: int, num_hidden_layers: int = 1, hidden_units: int = 500, latent_dim: int = 20, activation: str = "tanh") -> None:
         super().__init__()
         self.latent_dim = latent_dim
+        self.activation = activation
         self.encoder = Encoder(num_pixels, num_hidden_layers, hidden_units, latent_dim, activation)
         self.decoder = Decoder(num_pixels, num_hidden_layers, hidden_units, latent_dim, activation)
 

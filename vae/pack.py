@@ -2,81 +2,92 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 
-from vae.bound import BoundTerms, lower_bound
+from vae.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from vae.configuration import TrainingConfiguration
 from vae.evaluation import evaluate_importance_weighted_bound
-from vae.minibatches import Minibatches, PreparedData, scale_pixels
+from vae.minibatches import PreparedData
 from vae.model import LatentVariableModel, num_parameters
-from vae.optimizers import OPTIMIZERS, build_optimizer, specification
-from vae.randomness import Seeds, derive, generator, standard_normal
-from vae.training import Evaluation, Progress, TrainingResult, build_empty_model, build_initial_model, learning_rate_at, now_ms, outcome_of, reproducible_arithmetic
+from vae.pack_minibatches import PackDraws, PixelScale, images_on
+from vae.pack_model import PackError, StackedModel, require_packable, require_packable_model
+from vae.pack_steps import PackStep, steps_of
+from vae.precision import products_in, require_precision
+from vae.randomness import Seeds
+from vae.training import Evaluation, Progress, TrainingResult, learning_rate_at, now_ms, outcome_of, reproducible_arithmetic
+
+__all__ = ["Pack", "PackError", "require_packable", "require_packable_model"]
 
 _IMAGES_AT_ONCE = 1_000
+"""As vae.evaluation has it: a part of the images has its own noise."""
+EVALUATED_ROWS_AT_ONCE = 20_000
+"""Images x members evaluated at once, as far as members can be taken apart for it."""
 _TERMS = ("lower_bound", "reconstruction", "kl")
-
-
-class PackError(ValueError):
-    """A configuration that cannot be trained as a pack; the message says why and what to do."""
-
-
-class _BoundOf(nn.Module):
-    """A model's lower bound as a module's forward, which is what torch.func calls with other weights."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor, noise: Tensor) -> BoundTerms:
-        return lower_bound(cast(LatentVariableModel, self.model), x, noise)
-
-
-def require_packable(configuration: TrainingConfiguration) -> None:
-    """Raises PackError for an optimizer that may look at more than one weight at a time: members would disturb each other."""
-    if not specification(configuration.optimizer).elementwise:
-        raise PackError(
-            f"optimizer {configuration.optimizer!r} is not known to treat every weight by itself, so the members of a pack would disturb each other; "
-            f"train it one seed at a time, or use one of {', '.join(name for name, known in OPTIMIZERS.items() if known.elementwise)}"
-        )
+_SAVING_SHARE = 20
+"""The next checkpoint waits this many times as long as the last one took to write: a pack on a GPU writes gigabytes."""
 
 
 class Pack:
-    """One configuration under several seeds, on prepared data; every member has its own weights, images, noise and outcome.
+    """One configuration under several seeds, on prepared data; continues from `checkpoint` where that is its own.
 
     Members are stacked along a first dimension [members, ...] and trained under the stock optimizer, which must be elementwise. A
-    member's result is that of a training by itself up to the rounding of batched matrix products; a member that diverges
-    leaves the others as they are. Raises PackError where the optimizer is not elementwise.
+    member has its own initial weights, images, noise and outcome, with the bits that a training by itself draws, and its result
+    is that of a training by itself up to the rounding of batched matrix products. A member that diverges is trained on, to
+    no effect on the others, and evaluated no more. The same arguments give the same bits on a CPU, however often it was interrupted.
+
+    Raises PackError for an optimizer that is not elementwise and a model that torch.func cannot batch, ValueError for a precision that the
+    device does not have. `report` is given a line about what makes this pack slower than it could be.
     """
 
-    def __init__(self, configuration: TrainingConfiguration, seeds: Sequence[Seeds], data: PreparedData, *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        configuration: TrainingConfiguration,
+        seeds: Sequence[Seeds],
+        data: PreparedData,
+        *,
+        device: str = "cpu",
+        checkpoint: Path | None = None,
+        checkpoint_every_seconds: float = 30.0,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        if not seeds:
+            raise PackError("a pack has at least 1 member, and no seeds were given")
+        self.device = torch.device(device)
+        require_precision(configuration.precision, self.device)
         require_packable(configuration)
+        require_packable_model(configuration, data.num_pixels)
         self.configuration = configuration
         self.seeds = tuple(seeds)
         self.data = data
-        self.device = torch.device(device)
+        self.checkpoint = checkpoint
+        self.checkpoint_every_seconds = checkpoint_every_seconds
         self.num_steps = configuration.budget_samples // configuration.batch_size
-        self.minibatches = [Minibatches(data.train, configuration, own) for own in seeds]
-        self.template = _BoundOf(build_empty_model(configuration, data.num_pixels)).to(self.device)
-        self.weights, self.buffers = self._stacked()
-        self.optimizer = build_optimizer(configuration.optimizer, list(self.weights.values()), configuration.learning_rate, configuration.optimizer_arguments)
-        self._bound = vmap(self._bound_of_member)
-        self._bound_of_same_images = vmap(self._bound_of_member, in_dims=(0, 0, None, 0))
+        self.model = StackedModel.initial(configuration, data, self.seeds, self.device)
+        self._step = PackStep(configuration, self.model, images_on(self.device, data.train))
+        self._take_step = steps_of(self._step, report)
+        num_threads = len(os.sched_getaffinity(0)) if self.device.type == "cuda" else 1
+        self._draws = PackDraws(configuration, self.seeds, len(data.train), data.num_pixels, self.device, num_threads)
         self.step = 0
         self.seconds = 0.0
         self.started_ms = now_ms()
-        self.evaluations: list[list[Evaluation]] = [[] for _ in seeds]
-        self.first_bad_step = torch.full((len(seeds),), -1, device=self.device)
+        self.num_evaluated = 0
+        self.evaluations: list[list[Evaluation]] = [[] for _ in self.seeds]
         self.results: list[TrainingResult] | None = None
+        self._saved, self._saving_seconds = time.perf_counter(), 0.0
+        self._restore()
+        self._inputs = self._draws.steps(self.step, self.num_steps)
 
     @property
     def samples(self) -> int:
@@ -85,58 +96,41 @@ class Pack:
 
     def run(self, pause_every_seconds: float = math.inf) -> Iterator[Progress]:
         """Trains all members to the end of the budget; yields after each evaluation (without its numbers) and each pause."""
-        for point in self.configuration.evaluation_points():
-            while self.samples < point and not self._all_diverged():
-                with reproducible_arithmetic():
-                    self._train_until(point, pause_every_seconds)
-                yield Progress(self.samples, None)
-            with reproducible_arithmetic():
-                self._evaluate()
-        self.results = [self._result(member) for member in range(len(self.seeds))]
-        yield Progress(self.samples, None)
+        points = self.configuration.evaluation_points()
+        while self.results is None:
+            with self._arithmetic():
+                if self.num_evaluated < len(points) and not self._all_diverged():
+                    target = points[self.num_evaluated]
+                    self._train_until(target, pause_every_seconds)
+                    if self.samples == target:
+                        self._evaluate()
+                if self.num_evaluated == len(points) or self._all_diverged():
+                    self.results = [self._result(member) for member in range(len(self.seeds))]
+            yield Progress(self.samples, None)
 
     def _train_until(self, target: int, max_seconds: float) -> None:
+        """Steps to `target` samples or until `max_seconds` have passed."""
         began = time.perf_counter()
         before = self.seconds
         while self.samples < target:
             self._train_step()
-            self.seconds = before + time.perf_counter() - began
-            if self.seconds - before > max_seconds:
+            now = time.perf_counter()
+            self.seconds = before + now - began
+            if now - self._saved > max(self.checkpoint_every_seconds, _SAVING_SHARE * self._saving_seconds):
+                self.save()
+            if now - began > max_seconds:
                 break
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-            self.seconds = before + time.perf_counter() - began
+        self._wait()
+        self.seconds = before + time.perf_counter() - began
 
     def _train_step(self) -> None:
-        """One minibatch of every member; nothing here waits for the device."""
-        drawn = [minibatches.at(self.step) for minibatches in self.minibatches]
-        x, noise = (torch.stack(parts).to(self.device, non_blocking=True) for parts in zip(*drawn, strict=True))
-        losses = -self._bound(self.weights, self.buffers, x, noise).lower_bound.mean(-1)
-        self.optimizer.zero_grad()
-        losses.sum().backward()
-        if self.configuration.weight_prior:
-            parameters: list[Tensor] = list(self.weights.values())
-            torch._foreach_add_([cast(Tensor, parameter.grad) for parameter in parameters], parameters, alpha=1 / len(self.data.train))
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.configuration, self.step, self.num_steps)
-        self.optimizer.step()
+        """One minibatch of every member; on a GPU it is begun, not waited for."""
+        with products_in(self.configuration.precision, self.device):
+            self._take_step(next(self._inputs), learning_rate_at(self.configuration, self.step, self.num_steps))
         self.step += 1
-        newly_bad = (self.first_bad_step < 0) & ~torch.isfinite(losses.detach())
-        self.first_bad_step = torch.where(newly_bad, self.step, self.first_bad_step)
-
-    def _stacked(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        members = [_BoundOf(build_initial_model(self.configuration, self.data, own.init)) for own in self.seeds]
-        weights, buffers = stack_module_state(members)
-        return (
-            {name: tensor.detach().to(self.device).requires_grad_() for name, tensor in weights.items()},
-            {name: tensor.to(self.device) for name, tensor in buffers.items()},
-        )
-
-    def _bound_of_member(self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor], x: Tensor, noise: Tensor) -> BoundTerms:
-        return cast(BoundTerms, functional_call(self.template, (dict(weights), dict(buffers)), (x, noise)))
 
     def _all_diverged(self) -> bool:
-        return bool((self.first_bad_step >= 0).all())
+        return bool((self._step.first_bad_step >= 0).all())
 
     def _evaluate(self) -> None:
         """Measures every member that has not diverged, each on its own evaluation stream."""
@@ -150,48 +144,99 @@ class Pack:
                 for member, measured in enumerate(self._lower_bounds(evaluated, name)):
                     metrics[member] |= measured
         timestamp = now_ms()
-        for member, bad_step in enumerate(self.first_bad_step.tolist()):
+        for member, bad_step in enumerate(self._step.first_bad_step.tolist()):
             if bad_step >= 0:
                 continue
             if last and self.configuration.test_at_end:
-                model = self._member(member)
-                metrics[member] |= evaluate_importance_weighted_bound(model, self.data.test, self.configuration, self.seeds[member].evaluation, self.device)
+                metrics[member] |= self._importance_weighted_bound(member)
             if all(math.isfinite(measured) for measured in metrics[member].values()):
-                self.evaluations[member].append(Evaluation(self.samples, self.seconds, timestamp, metrics[member]))
+                self.evaluations[member].append(Evaluation(self.samples, self.seconds / len(self.seeds), timestamp, metrics[member]))
             else:
-                self.first_bad_step[member] = self.step
+                self._step.first_bad_step[member] = self.step
+        self.num_evaluated += 1
 
     @torch.no_grad()
     def _lower_bounds(self, images: NDArray[np.uint8], name: str) -> list[dict[str, float]]:
-        """What vae.evaluation.evaluate_lower_bound measures, for all members at once."""
-        totals = torch.zeros(len(_TERMS), len(self.seeds), dtype=torch.float64, device=self.device)
-        for start in range(0, len(images), _IMAGES_AT_ONCE):
-            x = scale_pixels(images[start : start + _IMAGES_AT_ONCE]).to(self.device)
-            noise = [standard_normal(generator(derive(own.evaluation, name), start), len(x), self.configuration.latent_dim) for own in self.seeds]
-            terms = self._bound_of_same_images(self.weights, self.buffers, x, torch.from_numpy(np.stack(noise)).to(self.device))
-            totals += torch.stack([term.double().sum(-1) for term in terms])
+        """What vae.evaluation.evaluate_lower_bound measures, for all members, as many at once as EVALUATED_ROWS_AT_ONCE allows."""
+        members, there, scale = len(self.seeds), images_on(self.device, images), PixelScale(self.device)
+        totals = torch.zeros(len(_TERMS), members, dtype=torch.float64, device=self.device)
+        members_at_once = max(1, EVALUATED_ROWS_AT_ONCE // _IMAGES_AT_ONCE)
+        for start, noise in self._draws.evaluation_noise(name, len(images), _IMAGES_AT_ONCE):
+            x = scale(there[start : start + _IMAGES_AT_ONCE])
+            for first in range(0, members, members_at_once):
+                some = slice(first, first + members_at_once)
+                terms = self.model.bounds_of_same_images(some, x, noise[some].transpose(-2, -1))
+                totals[:, some] += torch.stack([term.double().sum(-1) for term in terms])
         means = (totals / len(images)).T.tolist()
         return [{f"{name}/{term}": mean for term, mean in zip(_TERMS, own, strict=True)} for own in means]
 
-    def _member_weights(self, member: int) -> dict[str, Tensor]:
-        stacked = {**self.weights, **self.buffers}
-        return {name.removeprefix("model."): tensor[member].detach().cpu().clone() for name, tensor in stacked.items()}
-
-    def _member(self, member: int) -> LatentVariableModel:
-        self.template.model.load_state_dict(self._member_weights(member))
-        return cast(LatentVariableModel, self.template.model)
+    def _importance_weighted_bound(self, member: int) -> dict[str, float]:
+        model = cast(LatentVariableModel, self.model.member(member))
+        return evaluate_importance_weighted_bound(model, self.data.test, self.configuration, self.seeds[member].evaluation, self.device)
 
     def _result(self, member: int) -> TrainingResult:
-        bad_step = int(self.first_bad_step[member])
+        """One member's; its seconds are its share, the pack's divided by the members, so that shares add up to the time that passed."""
+        bad_step = int(self._step.first_bad_step[member])
         diverged_at = bad_step * self.configuration.batch_size if bad_step >= 0 else None
         curve = tuple(self.evaluations[member])
-        return TrainingResult(
-            outcome_of(curve, diverged_at, self.data),
-            curve,
-            self._member_weights(member),
-            num_parameters(self.template),
-            self.seconds / len(self.seeds),
-            self.started_ms,
-            now_ms(),
-            diverged_at,
-        )
+        model = self.model.member(member)
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        share = self.seconds / len(self.seeds)
+        return TrainingResult(outcome_of(curve, diverged_at, self.data), curve, weights, num_parameters(model), share, self.started_ms, now_ms(), diverged_at)
+
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(reproducible_arithmetic())
+            if self.device.type == "cuda":
+                stack.enter_context(torch.cuda.device(self.device))
+            yield
+
+    def _wait(self) -> None:
+        """Waits for the device to finish what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def save(self) -> None:
+        """Writes the checkpoint, where one was asked for."""
+        if self.checkpoint is None:
+            return
+        began = time.perf_counter()
+        facts = {
+            "pack": self._fingerprint(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "started_ms": self.started_ms,
+            "num_evaluated": self.num_evaluated,
+            "first_bad_step": self._step.first_bad_step.tolist(),
+            "evaluations": [[asdict(evaluation) for evaluation in own] for own in self.evaluations],
+        }
+        save_checkpoint(self.checkpoint, Checkpoint(self.model.state(), self._step.optimizer.state_dict()["state"], facts))
+        self._saved = time.perf_counter()
+        self._saving_seconds = self._saved - began
+
+    def _restore(self) -> None:
+        """Takes up the checkpoint if there is a valid one of this very pack; else starts from the beginning."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        try:
+            saved = load_checkpoint(self.checkpoint)
+        except CheckpointError:
+            self.checkpoint.unlink(missing_ok=True)
+            return
+        if saved.facts.get("pack") != self._fingerprint():
+            return
+        self.model.load_state(saved.weights)
+        self._step.optimizer.load_state_dict({"state": saved.optimizer_state, "param_groups": self._step.optimizer.state_dict()["param_groups"]})
+        self.step = saved.facts["step"]
+        self._step.num_taken.fill_(self.step)
+        self.seconds = saved.facts["seconds"]
+        self.started_ms = saved.facts["started_ms"]
+        self.num_evaluated = saved.facts["num_evaluated"]
+        self._step.first_bad_step.copy_(torch.tensor(saved.facts["first_bad_step"]))
+        self.evaluations = [[Evaluation(**evaluation) for evaluation in own] for own in saved.facts["evaluations"]]
+
+    def _fingerprint(self) -> str:
+        facts: dict[str, Any] = {"configuration": self.configuration.model_dump(mode="json"), "seeds": [asdict(own) for own in self.seeds], "data": self.data.sha256}
+        facts |= {"device": self.device.type, "torch": str(torch.__version__)}
+        return json.dumps(facts, sort_keys=True)

@@ -14,14 +14,15 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from vae.bound import lower_bound
 from vae.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from vae.configuration import TrainingConfiguration
 from vae.evaluation import evaluate_importance_weighted_bound, evaluate_lower_bound
+from vae.gradient import loss_gradient
 from vae.initialisation import initialise, output_bias
 from vae.minibatches import Minibatches, PreparedData
 from vae.model import VAE, LatentVariableModel, build_model, num_parameters
-from vae.optimizers import build_optimizer
+from vae.optimizers import build_optimizer, specification
+from vae.precision import products_in, require_precision
 from vae.randomness import Seeds, derive
 
 Outcome = Literal["finished", "diverged", "failed_to_learn"]
@@ -132,6 +133,7 @@ class Training:
         checkpoint: Path | None = None,
         checkpoint_every_seconds: float = 30.0,
     ) -> None:
+        require_precision(configuration.precision, device)
         self.configuration = configuration
         self.seeds = seeds
         self.data = data
@@ -141,7 +143,8 @@ class Training:
         self.num_steps = configuration.budget_samples // configuration.batch_size
         self.minibatches = Minibatches(data.train, configuration, seeds)
         self.model = build_initial_model(configuration, data, seeds.init).to(self.device)
-        self.parameters: list[Tensor] = list(self.model.parameters())
+        self.loss_gradient = loss_gradient(self.model, configuration.precision)
+        self.parameters: list[Tensor] = self.loss_gradient.weights if specification(configuration.optimizer).elementwise else list(self.model.parameters())
         self.optimizer = build_optimizer(configuration.optimizer, self.parameters, configuration.learning_rate, configuration.optimizer_arguments)
         self.step = 0
         self.seconds = 0.0
@@ -193,17 +196,16 @@ class Training:
     def _train_step(self) -> float:
         """One minibatch; returns its loss, the mean of the negative lower bound in nats per example."""
         x, noise = self.minibatches.at(self.step)
-        loss = -lower_bound(self._model, x.to(self.device), noise.to(self.device)).lower_bound.mean()
-        self.optimizer.zero_grad()
-        loss.backward()
+        with products_in(self.configuration.precision, self.device):
+            loss = self.loss_gradient(x.to(self.device), noise.to(self.device))
         if self.configuration.weight_prior:  # the gradient of -log N(theta; 0, I) / N_train on the mean loss
-            gradients = [cast(Tensor, parameter.grad) for parameter in self.parameters]
-            torch._foreach_add_(gradients, self.parameters, alpha=1 / len(self.data.train))
+            learned = [parameter for parameter in self.parameters if parameter.grad is not None]
+            torch._foreach_add_([cast(Tensor, parameter.grad) for parameter in learned], learned, alpha=1 / len(self.data.train))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.configuration, self.step, self.num_steps)
         self.optimizer.step()
         self.step += 1
-        return float(loss.detach())
+        return float(loss)
 
     def _evaluate(self) -> Evaluation | None:
         """Measures the bounds now; None, and the training has diverged, where one is not finite."""

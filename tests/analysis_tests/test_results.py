@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from analysis.results import ResultsError, StudyResults, read_study, typed
+from analysis.results import ResultsError, StudyResults, _points_of_server, read_study, typed
 from study.spec import Study
 from tests.analysis_tests.synthetic_store import Place, add_study, places, synthetic_study
 from vae.configuration import TrainingConfiguration
@@ -32,6 +32,14 @@ def damaged(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> StudyRe
     missing = frozenset({Place("confirm", "optimizer=adam", 1, 0, 1)})
     add_study(store_uri, tmp_path_factory.mktemp("damaged"), _small("damaged"), outcomes=outcomes, missing=missing)
     return read_study("damaged", store_uri)
+
+
+def test_points_of_a_server_equal_those_of_the_database(damaged: StudyResults, store_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read by MLflow's public call, run by run, as from a server; with the points of a training that diverged among them."""
+    monkeypatch.setattr("analysis.results._points_of_database", lambda _, runs: _points_of_server(MlflowClient(store_uri), runs))
+    again = read_study("damaged", store_uri)
+    pd.testing.assert_frame_equal(again.curves, damaged.curves)
+    pd.testing.assert_frame_equal(again.trainings, damaged.trainings)
 
 
 def test_every_training_is_one_row_in_the_order_of_its_place(results: StudyResults) -> None:

@@ -63,9 +63,9 @@ def test_divergence_is_recorded_counted_and_no_failure(workplace: Workplace) -> 
     assert outcomes[("optimizer=adam", "confirm", "finished")] == 2
     assert "every proposal of optimizer=sgd diverged" in done.stdout
 
-    again = workplace.run("run", "tiny.yaml")
+    again = workplace.ask("run", "tiny.yaml")
     assert again.returncode == 0, again.stderr
-    status = workplace.run("status", "tiny.yaml")
+    status = workplace.ask("status", "tiny.yaml")
     assert "2 diverged" in status.stdout
     assert "not running; `run` continues it" not in status.stdout
 

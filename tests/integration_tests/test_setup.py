@@ -23,7 +23,22 @@ from packaging.utils import canonicalize_name
 PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 PATIENCE_SECONDS = 120
 # What a `make test` around these tests hands down, and what changes where a study goes.
-NOT_INHERITED = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "STUDY", "OUTPUTS", "ARGS", "PYTHON", "PORT", "TRACKING_URI", "ADDRESS", "NUM_CPUS", "NUM_GPUS", "MLFLOW_TRACKING_URI"}
+NOT_INHERITED = {
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "STUDY",
+    "OUTPUTS",
+    "ARGS",
+    "PYTHON",
+    "PORT",
+    "TRACKING_URI",
+    "ADDRESS",
+    "NUM_CPUS",
+    "NUM_GPUS",
+    "PACK_SIZE",
+    "MLFLOW_TRACKING_URI",
+}
 
 # A build backend that needs no package; it waits while a file named `pause` is there, so that a test can act in the middle of an installation.
 BACKEND = """

@@ -134,7 +134,7 @@ def test_running_it_again_adds_nothing(continued: Workplace) -> None:
 
 
 def test_the_status_and_the_plan_of_a_finished_study(continued: Workplace) -> None:
-    status, plan = continued.run("status", "tiny.yaml"), continued.run("plan", "tiny.yaml")
+    status, plan = continued.ask("status", "tiny.yaml"), continued.ask("plan", "tiny.yaml")
     assert (status.returncode, plan.returncode) == (0, 0), status.stderr + plan.stderr
     assert "12 of 12 trainings recorded; complete" in status.stdout
     assert "8 search and 4 confirm trainings, 12 of them recorded already." in plan.stdout
@@ -150,19 +150,19 @@ def test_an_added_level_and_seed_train_only_what_is_missing_and_a_smaller_study_
     assert {name: stamp for name, stamp in continued.stamps().items() if name in stamps} == stamps
     store.assert_every_point_is_there_once(continued.records())
 
-    smaller = continued.run("run", "tiny.yaml")
+    smaller = continued.ask("run", "tiny.yaml")
     assert smaller.returncode == 0, smaller.stderr
     assert {run.data.tags["identity"] for run in store.current()} == set(stamps)
     assert len(store.runs()) == 21
 
-    larger_again = continued.run("run", "tiny.yaml", *larger)
+    larger_again = continued.ask("run", "tiny.yaml", *larger)
     assert larger_again.returncode == 0, larger_again.stderr
     assert len(store.current()) == len(store.runs()) == 21
 
 
 def test_a_study_that_shares_trainings_with_another_says_where_they_come_from(continued: Workplace) -> None:
     (continued.folder / "other.yaml").write_text(TINY_STUDY.replace("name: tiny", "name: other"))
-    other = continued.run("run", "other.yaml", "--set", "factors.optimizer=[adam]")
+    other = continued.ask("run", "other.yaml", "--set", "factors.optimizer=[adam]")
     assert other.returncode == 0, other.stderr
     assert "other is complete: 6 trainings, 6 of them recorded before." in other.stdout
     store = Store(continued.tracking_uri, "other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -12,10 +13,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
+from study.cli import app
 from study.records import Record
 from vae.checkpoint import load_weights, weights_digest
 from vae.configuration import TrainingConfiguration
@@ -88,6 +92,14 @@ class Workplace:
         """`python -m study ...` to its end."""
         command = [sys.executable, "-m", "study", *arguments]
         return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=seconds, check=False)
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same command line in this process, which need not import torch and MLflow anew: for requests that train nothing: no Ray may start here."""
+        with contextlib.chdir(self.folder), patch.dict(os.environ, self.environment, clear=True):
+            answer = CliRunner().invoke(app, arguments)
+        if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+            raise answer.exception  # as a process it would print a traceback
+        return subprocess.CompletedProcess(arguments, answer.exit_code, answer.stdout, answer.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`python -m study ...` in a process group of its own, its output in the file `printed`."""

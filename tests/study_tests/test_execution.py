@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
+
+import pytest
+
 from study.cells import study_cells
+from study.estimate import work
 from study.execution import Execution
+from study.loading import load_study
 from study.protocol import PlannedTraining
 from study.records import Record
 from study.spec import Study
-from tests.study_tests.driving import Disk, execute
+from tests.study_tests.driving import Disk, all_trainings, execute
 from tests.study_tests.invented import identify, invented_record, invented_study, searched
 
 TWO_CHOICES = {"hyperparameters": {"learning_rate": {"choices": [0.01, 0.02]}}}
@@ -117,3 +124,85 @@ def test_a_cell_all_of_whose_proposals_diverged_is_told_from_one_that_is_confirm
 def _adam_diverges(planned: PlannedTraining) -> Record:
     record = invented_record(planned)
     return record.model_copy(update={"outcome": "diverged"}) if planned.configuration.optimizer == "adam" else record
+
+
+def _packs(execution: Execution, most: int) -> list[list[PlannedTraining]]:
+    """Every pack of up to `most` that the execution releases, each completed before the next."""
+    packs = []
+    while pack := execution.next_pack(lambda planned: most):
+        packs.append([planned for _, planned in pack])
+        for _, planned in pack:
+            execution.complete(invented_record(planned))
+    return packs
+
+
+def test_a_pack_holds_the_seeds_of_one_configuration() -> None:
+    study = invented_study(confirm={"num_reporting_seeds": 5})
+    execution = Execution(study, identify, lambda identity: None)
+    packs = _packs(execution, 3)
+    assert execution.finished
+    assert all(planned.configuration == pack[0].configuration for pack in packs for planned in pack)
+    assert sorted(planned.place for pack in packs for planned in pack) == sorted(planned.place for planned, _ in execute(study, Disk()).drain())
+    sizes = {phase: sorted(len(pack) for pack in packs if pack[0].phase == phase) for phase in ("search", "confirm")}
+    assert sizes == {"search": [2] * 6, "confirm": [2, 2, 3, 3]}
+    assert [planned.replicate for planned in next(pack for pack in packs if len(pack) == 3)] == [0, 1, 2]
+
+
+def test_packs_of_one_are_the_trainings_in_their_order() -> None:
+    packed, alone = (Execution(invented_study(), identify, lambda identity: None) for _ in range(2))
+    while (released := alone.next()) is not None:
+        assert packed.next_pack(lambda planned: 1) == [released]
+        for execution in (packed, alone):
+            execution.complete(invented_record(released[1]))
+    assert packed.next_pack(lambda planned: 1) == []
+
+
+def test_what_is_recorded_is_in_no_pack() -> None:
+    study, disk = invented_study(search=None, confirm={"num_reporting_seeds": 4}), Disk()
+    for planned in all_trainings(study):
+        if planned.replicate in (0, 2):
+            disk.write(invented_record(planned))
+    packs = _packs(Execution(study, identify, disk.lookup), 4)
+    assert [[planned.replicate for planned in pack] for pack in packs] == [[1, 3], [1, 3]]
+
+
+def test_a_pack_whose_code_raises_fails_every_member() -> None:
+    execution = Execution(invented_study(search=None), identify, lambda identity: None)
+    for identity, _ in execution.next_pack(lambda planned: 8):
+        execution.fail(identity.hash, "RuntimeError: no")
+    assert len(execution.failures) == 2
+    assert {failure.planned.cell.label for failure in execution.failures} == {"optimizer=adagrad"}
+    assert len(execution.next_pack(lambda planned: 8)) == 2
+
+
+def test_what_holds_others_up_starts_first_and_then_the_longest() -> None:
+    """Two layers take longer than one; a search holds up its cell's confirm phase, a cell without a search holds up nothing."""
+    study = invented_study(factors={"num_hidden_layers": [1, 2]})
+    execution = Execution(study, identify, lambda identity: None)
+    layers = [planned.configuration.num_hidden_layers for planned in execution.released]
+    assert layers == sorted(layers, reverse=True)
+    assert set(layers) == {1, 2}
+    while all(planned.phase == "search" for planned in execution.released):
+        _, planned = execution.next() or pytest.fail("nothing is released")
+        execution.complete(invented_record(planned))
+    phases = [planned.phase for planned in execution.released]
+    assert phases == sorted(phases, reverse=True)
+    assert set(phases) == {"search", "confirm"}
+
+
+@pytest.mark.parametrize(("num_workers", "least"), [(2, 0.99), (4, 0.99), (8, 0.98)])
+def test_the_default_study_leaves_no_core_idle(num_workers: int, least: float) -> None:
+    """Were a training's time just its work: in the order of release it would be 0.966 on four cores and 0.927 on eight."""
+    execution = Execution(load_study("default"), identify, lambda identity: None)
+    running: list[tuple[float, int, PlannedTraining]] = []
+    number = itertools.count()
+    now = busy = 0.0
+    while not execution.idle:
+        while len(running) < num_workers and (released := execution.next()) is not None:
+            seconds = work(released[1].configuration)
+            busy += seconds
+            heapq.heappush(running, (now + seconds, next(number), released[1]))
+        now, _, planned = heapq.heappop(running)
+        execution.complete(invented_record(planned))
+    assert execution.finished
+    assert busy / (num_workers * now) >= least

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import resource
@@ -176,5 +177,27 @@ def test_a_folder_that_cannot_be_renamed_is_an_error_for_a_person(records: Recor
     assert "cannot be set aside: Permission denied" in str(caught.value)
 
 
+def test_a_record_from_before_there_were_packs_is_one_of_a_single_training(records: Records) -> None:
+    records.write(RECORD.model_copy(update={"pack_size": 8}), WEIGHTS_BYTES)
+    packed = records.get(RECORD.identity)
+    path = records.path(RECORD.identity.hash) / "training.json"
+    path.write_text(json.dumps({name: given for name, given in json.loads(path.read_text()).items() if name != "pack_size"}))
+    old = records.get(RECORD.identity)
+    assert packed is not None
+    assert old is not None
+    assert (packed.pack_size, old.pack_size) == (8, 1)
+
+
 def test_the_weights_hash_is_that_of_the_file(records: Records) -> None:
     assert RECORD.weights_sha256 == bytes_sha256(WEIGHTS_BYTES)
+
+
+def test_checkpoints_of_recorded_trainings_are_removed_and_no_others(records: Records, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    records.remove_superseded_checkpoints(folder)
+    folder.mkdir()
+    records.write(RECORD, WEIGHTS_BYTES)
+    for name in (f"{RECORD.identity.hash}.safetensors", f"{'0' * 64}.safetensors", "notes.txt"):
+        (folder / name).write_bytes(b"checkpoint")
+    records.remove_superseded_checkpoints(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [f"{'0' * 64}.safetensors", "notes.txt"]

@@ -48,8 +48,8 @@ class LinearGaussian(nn.Module):
         return log_probabilities
 
 
-def observation_log_density(x: Tensor, decoded: Tensor) -> Tensor:
-    return gaussian_log_density(x, decoded, torch.tensor(math.log(OBSERVATION_VARIANCE), dtype=DOUBLE))
+def observation_log_likelihood(x: Tensor, decoded: Tensor) -> Tensor:
+    return gaussian_log_density(x, decoded, torch.tensor(math.log(OBSERVATION_VARIANCE), dtype=DOUBLE)).sum(-1)
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -64,7 +64,7 @@ def test_lower_bound_of_a_linear_gaussian_vae_with_the_exact_posterior_equals_it
     model, x = LinearGaussian(), 2 * normal(4, 6)
     num_samples = 100_000
     copies = x.repeat_interleave(num_samples, 0)
-    terms = lower_bound(model, copies, normal(len(copies), 3), log_density=observation_log_density)
+    terms = lower_bound(model, copies, normal(len(copies), 3), log_likelihood=observation_log_likelihood)
     bounds = terms.lower_bound.view(4, num_samples)
     tolerance = 5 * bounds.std(1) / math.sqrt(num_samples)
     off = bounds.mean(1) - model.exact_log_likelihood(x)
@@ -75,7 +75,7 @@ def test_importance_weights_under_the_exact_posterior_are_all_the_likelihood() -
     """p(x, z) / q(z|x) = p(x) for every z: exact to rounding at any K, and the standard error vanishes."""
     model, x = LinearGaussian(), 2 * normal(4, 6)
     for num_samples in (1, 2, 50):
-        bounds = importance_weighted_bound(model, x, normal(num_samples, 4, 3), log_density=observation_log_density)
+        bounds = importance_weighted_bound(model, x, normal(num_samples, 4, 3), log_likelihood=observation_log_likelihood)
         torch.testing.assert_close(bounds.bound, model.exact_log_likelihood(x), rtol=0, atol=1e-9)
     assert float(bounds.standard_error.max()) < 1e-9
 
@@ -85,7 +85,7 @@ def test_lower_bound_falls_short_of_the_log_likelihood_by_the_divergence_from_th
     model, x = LinearGaussian(off=0.4), 2 * normal(2, 6)
     num_samples = 100_000
     copies = x.repeat_interleave(num_samples, 0)
-    bounds = lower_bound(model, copies, normal(len(copies), 3), log_density=observation_log_density).lower_bound.view(2, num_samples)
+    bounds = lower_bound(model, copies, normal(len(copies), 3), log_likelihood=observation_log_likelihood).lower_bound.view(2, num_samples)
     expected = float((0.4**2 / (2 * model.variance)).sum())
     gap = model.exact_log_likelihood(x) - bounds.mean(1)
     tolerance = 5 * bounds.std(1) / math.sqrt(num_samples)

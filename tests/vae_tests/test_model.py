@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vae.model import ACTIVATIONS, VAE, LatentVariableModel, build_model, model_argument_names, model_class, num_parameters
+from vae.activations import ACTIVATIONS
+from vae.model import VAE, LatentVariableModel, build_model, model_argument_names, model_class, num_parameters
 
 PLUGIN = """
 import torch
@@ -91,7 +92,7 @@ def test_every_hidden_layer_has_the_activation_asked_for(activation: str) -> Non
     model = VAE(9, 2, 5, 3, activation)
     for part in (model.encoder.hidden, model.decoder.hidden):
         kinds = [type(layer) for layer in part]
-        assert kinds == [nn.Linear, ACTIVATIONS[activation]] * 2
+        assert kinds == [nn.Linear, ACTIVATIONS[activation].module] * 2
 
 
 def test_the_vae_is_a_latent_variable_model() -> None:

@@ -1,0 +1,233 @@
+"""How easily a headline claim is overturned: by one seed, by another statistic, by the neighbouring proposal. Numbers, then labelled findings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from analysis import statistics
+from analysis.statistics import Interval, Vector, Verdict
+
+Label = Literal[
+    "too_few_pairs_to_leave_one_out",
+    "overturned_by_one_seed",
+    "undecided_because_of_one_seed",
+    "holds_without_any_one_seed",
+    "mean_and_median_disagree",
+    "sign_test_does_not_confirm",
+    "pairing_bought_nothing",
+    "overturned_by_neighbouring_proposal",
+    "neighbouring_proposal_lost_trainings",
+    "holds_for_neighbouring_proposal",
+]
+DECIDED: frozenset[Verdict] = frozenset({"better", "worse", "equivalent"})
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The claim recomputed without one seed; `testable` where so few pairs can still reach the confidence."""
+
+    seed: int
+    mean: float
+    interval: Interval | None
+    p: float
+    verdict: Verdict
+    testable: bool
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What pairing by seed bought: Pearson's correlation, and the variance of unpaired differences over that of the pairs.
+
+    `variance_gain` = (var x + var y) / var(x - y), sample variances: so many times the seeds would an unpaired comparison need. Below 1
+    pairing costs; infinite where all differences are equal; None below 3 pairs and where neither side varies.
+    """
+
+    correlation: float | None
+    variance_gain: float | None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The claim with a runner-up in place of a winner, where the neighbouring proposal of `side` was trained under the same seeds."""
+
+    side: Literal["level", "baseline"]
+    seeds: tuple[int, ...]
+    mean: float | None
+    interval: Interval | None
+    p: float | None
+    verdict: Verdict
+    num_lost: int
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """A claim's differences looked at in every way that might overturn it."""
+
+    seeds: tuple[int, ...]
+    mean: float
+    median: float
+    interval: Interval | None
+    p: float
+    sign_test_p: float
+    verdict: Verdict
+    most_extreme: LeftOut | None
+    left_out: tuple[LeftOut, ...]
+    pairing: Pairing
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True)
+class RobustnessFinding:
+    """One thing a reader should know of a claim's robustness; `speaks_against` where it weakens the claim."""
+
+    label: Label
+    speaks_against: bool
+    sentence: str
+
+
+def robustness(
+    level: Mapping[int, float],
+    baseline: Mapping[int, float],
+    confidence: float,
+    margin: float,
+    generator: np.random.Generator,
+    level_runner_up: Mapping[int, float] | None = None,
+    baseline_runner_up: Mapping[int, float] | None = None,
+) -> Robustness:
+    """Everything about the robustness of "level less baseline", each a mapping of seed to its value; a runner-up's may be NaN where it diverged.
+
+    Pairs are the seeds that both have. The values must be finite: a claim with a diverged training has no estimate to be robust.
+    """
+    seeds = sorted(set(level) & set(baseline))
+    if not seeds:
+        raise ValueError("level and baseline have no seed in common, so that there are no pairs")
+    left, right = (np.asarray([side[seed] for seed in seeds], dtype=np.float64) for side in (level, baseline))
+    differences = left - right
+    test = statistics.sign_flip(differences, confidence, generator)
+    left_out = _left_out(seeds, differences, confidence, margin, generator)
+    neighbours = [
+        _neighbour("level", level_runner_up, baseline, confidence, margin, generator) if level_runner_up else None,
+        _neighbour("baseline", level, baseline_runner_up, confidence, margin, generator) if baseline_runner_up else None,
+    ]
+    return Robustness(
+        seeds=tuple(seeds),
+        mean=float(differences.mean()),
+        median=float(np.median(differences)),
+        interval=test.interval if test.interval.is_finite else None,
+        p=test.p,
+        sign_test_p=statistics.sign_test(differences),
+        verdict=statistics.verdict(test.interval, margin),
+        most_extreme=left_out[int(np.argmax(np.abs(differences - np.median(differences))))] if left_out else None,
+        left_out=left_out,
+        pairing=pairing(left, right),
+        neighbours=tuple(neighbour for neighbour in neighbours if neighbour),
+    )
+
+
+def _left_out(seeds: Sequence[int], differences: Vector, confidence: float, margin: float, generator: np.random.Generator) -> tuple[LeftOut, ...]:
+    """The test without each pair in turn; nothing for a single pair."""
+    found = []
+    for index, seed in enumerate(seeds if len(seeds) > 1 else ()):
+        rest = np.delete(differences, index)
+        test = statistics.sign_flip(rest, confidence, generator)
+        interval = test.interval if test.interval.is_finite else None
+        testable = statistics.smallest_p(rest.size) <= 1 - confidence
+        found.append(LeftOut(seed, float(rest.mean()), interval, test.p, statistics.verdict(interval, margin), testable))
+    return tuple(found)
+
+
+def pairing(level: Vector, baseline: Vector) -> Pairing:
+    """What pairing bought for two arrays [pairs]."""
+    correlation = statistics.pair_correlation(level, baseline)
+    if level.size < 3:
+        return Pairing(correlation, None)
+    apart, paired = float(level.var(ddof=1) + baseline.var(ddof=1)), float((level - baseline).var(ddof=1))
+    if not apart:
+        return Pairing(correlation, None)
+    return Pairing(correlation, apart / paired if paired else math.inf)
+
+
+def _neighbour(
+    side: Literal["level", "baseline"],
+    level: Mapping[int, float],
+    baseline: Mapping[int, float] | None,
+    confidence: float,
+    margin: float,
+    generator: np.random.Generator,
+) -> Neighbour:
+    theirs = baseline or {}
+    common = sorted(set(level) & set(theirs))
+    pairs = {seed: level[seed] - theirs[seed] for seed in common}
+    num_lost = sum(not math.isfinite(difference) for difference in pairs.values())
+    if num_lost or not pairs:
+        return Neighbour(side, tuple(common), None, None, None, "inconclusive", num_lost)
+    differences = np.asarray(list(pairs.values()), dtype=np.float64)
+    test = statistics.sign_flip(differences, confidence, generator)
+    interval = test.interval if test.interval.is_finite else None
+    return Neighbour(side, tuple(common), float(differences.mean()), interval, test.p, statistics.verdict(interval, margin), 0)
+
+
+def robustness_findings(found: Robustness, confidence: float) -> tuple[RobustnessFinding, ...]:
+    """The findings in words, those about seeds first."""
+    return (*_seed_findings(found), *_statistic_findings(found, confidence), *_pairing_findings(found.pairing), *_neighbour_findings(found))
+
+
+def _seed_findings(found: Robustness) -> list[RobustnessFinding]:
+    if not found.left_out or not all(left.testable for left in found.left_out):
+        sentence = f"Whether one seed overturns it cannot be tested: with a pair fewer than {len(found.seeds)} no test can reach the confidence."
+        return [RobustnessFinding("too_few_pairs_to_leave_one_out", found.verdict in DECIDED, sentence)]
+    changed = [left for left in found.left_out if left.verdict != found.verdict]
+    named = ", ".join(f"{left.seed} ({left.verdict}, {left.mean:+.3g})" for left in changed)
+    seeds = "seed" if len(changed) == 1 else "any one of the seeds"
+    if not changed:
+        return [RobustnessFinding("holds_without_any_one_seed", False, f"It stays {found.verdict} without any one of its {len(found.seeds)} seeds.")]
+    if found.verdict in DECIDED:
+        return [RobustnessFinding("overturned_by_one_seed", True, f"Overturned by one seed: it is {found.verdict}, but no longer without {seeds} {named}.")]
+    return [RobustnessFinding("undecided_because_of_one_seed", True, f"Undecided because of one seed: it is decided without {seeds} {named}.")]
+
+
+def _statistic_findings(found: Robustness, confidence: float) -> list[RobustnessFinding]:
+    findings = []
+    if found.verdict in DECIDED and found.mean * found.median < 0:
+        sentence = f"The mean difference ({found.mean:+.3g}) and the median ({found.median:+.3g}) have different signs."
+        findings.append(RobustnessFinding("mean_and_median_disagree", True, sentence))
+    if found.verdict in ("better", "worse") and found.sign_test_p > 1 - confidence:
+        sentence = f"The sign test, which counts seeds and not sizes, does not confirm it (p = {found.sign_test_p:.3g})."
+        findings.append(RobustnessFinding("sign_test_does_not_confirm", True, sentence))
+    return findings
+
+
+def _pairing_findings(pairing: Pairing) -> list[RobustnessFinding]:
+    if pairing.variance_gain is None or pairing.variance_gain > 1:
+        return []
+    correlation = f"correlation {pairing.correlation:.2f}, " if pairing.correlation is not None else ""
+    sentence = f"Pairing by seed bought nothing ({correlation}variance gain {pairing.variance_gain:.2f}): the interval is no narrower than that of unpaired seeds."
+    return [RobustnessFinding("pairing_bought_nothing", False, sentence)]
+
+
+def _neighbour_findings(found: Robustness) -> list[RobustnessFinding]:
+    findings = []
+    for neighbour in found.neighbours:
+        whose = f"the {neighbour.side}'s neighbouring proposal"
+        if neighbour.num_lost:
+            sentence = f"With {whose} there is no estimate: {neighbour.num_lost} of its {len(neighbour.seeds)} trainings diverged."
+            findings.append(RobustnessFinding("neighbouring_proposal_lost_trainings", True, sentence))
+        elif neighbour.mean is None or not _comparable(found, neighbour):
+            continue
+        elif found.verdict in DECIDED and neighbour.verdict != found.verdict:
+            sentence = f"Overturned by one step of the search: with {whose} it is {neighbour.verdict} ({neighbour.mean:+.3g}, {len(neighbour.seeds)} seeds)."
+            findings.append(RobustnessFinding("overturned_by_neighbouring_proposal", True, sentence))
+        else:
+            sentence = f"With {whose} it is {neighbour.verdict} as well ({neighbour.mean:+.3g}, {len(neighbour.seeds)} seeds)."
+            findings.append(RobustnessFinding("holds_for_neighbouring_proposal", False, sentence))
+    return findings
+
+
+def _comparable(found: Robustness, neighbour: Neighbour) -> bool:
+    """Whether the neighbour's verdict says something about the claim's: it has an interval, or the claim has none either."""
+    return neighbour.interval is not None or found.interval is None

@@ -1,0 +1,247 @@
+"""The files under docker/: what they publish, what they hold of secrets, what they pin, and that a shell can read them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+VARIABLE = re.compile(r"\$\{(\w+)(:[-?])?([^}]*)\}")
+SECRET = re.compile(r"PASSWORD|TOKEN|SECRET")
+PINNED = re.compile(r"[^:@]+:(?!latest$)[\w.-]*\d[\w.-]*$")
+
+
+@pytest.fixture(scope="module")
+def compose(root: Path) -> dict[str, Any]:
+    return _mapping((root / "docker" / "compose.yaml").read_text())
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    content = yaml.safe_load(text)
+    assert isinstance(content, dict)
+    return content
+
+
+def _manifests(root: Path) -> list[dict[str, Any]]:
+    """Every object of the base."""
+    files = sorted((root / "docker" / "kubernetes" / "base").glob("*.yaml"))
+    objects = [each for file in files for each in yaml.safe_load_all(file.read_text())]
+    assert {each["kind"] for each in objects} >= {"Deployment", "StatefulSet", "RayCluster", "RayJob", "NetworkPolicy", "Service", "PersistentVolumeClaim"}
+    return objects
+
+
+def _of_kind(root: Path, kind: str) -> list[dict[str, Any]]:
+    return [each for each in _manifests(root) if each["kind"] == kind]
+
+
+def _everywhere(content: object) -> Iterator[dict[str, Any]]:
+    """Every mapping in a document."""
+    if isinstance(content, dict):
+        yield content
+    for inner in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        yield from _everywhere(inner)
+
+
+def _as_compose_reads_it(text: str, given: dict[str, str]) -> str:
+    """The text with the defaults of its variables in place, and `given` where there is none."""
+    return VARIABLE.sub(lambda found: given.get(found[1], found[3] if found[2] == ":-" else ""), text)
+
+
+def test_compose_publishes_on_loopback_alone(root: Path) -> None:
+    services = _mapping(_as_compose_reads_it((root / "docker" / "compose.yaml").read_text(), {}))["services"]
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert len(published) == 2, "MLflow and the job server"
+    assert all(str(port).startswith("127.0.0.1:") for port in published), published
+    assert "ports" not in services["postgres"]
+    assert not any("network_mode" in service or service.get("privileged") for service in services.values())
+
+
+def test_compose_has_no_default_for_a_secret(root: Path) -> None:
+    text = (root / "docker" / "compose.yaml").read_text()
+    secrets = [found for found in VARIABLE.finditer(text) if SECRET.search(found[1])]
+    assert {found[1] for found in secrets} == {"POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY", "RAY_AUTH_TOKEN"}
+    assert all(found[2] == ":?" for found in secrets), "compose is to refuse where a secret is missing"
+
+
+def test_compose_gives_secrets_through_variables_alone(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        for variable, value in service.get("environment", {}).items():
+            assert not SECRET.search(variable) or str(value).startswith("${"), f"{name}: {variable}"
+
+
+def test_every_variable_of_compose_is_explained(root: Path) -> None:
+    used = {found[1] for found in VARIABLE.finditer((root / "docker" / "compose.yaml").read_text())}
+    example = dict(re.findall(r"^(\w+)=(.*)$", (root / "docker" / ".env.example").read_text(), re.MULTILINE))
+    assert used == set(example)
+    assert all(not value for name, value in example.items() if SECRET.search(name))
+    documented = (root / "docs" / "cluster.md").read_text()
+    assert [name for name in sorted(used) if name not in documented] == []
+
+
+def test_every_service_has_a_health_check_and_waits_for_healthy_ones(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        assert all(each == {"condition": "service_healthy"} for each in service.get("depends_on", {}).values()), name
+
+
+def test_every_image_is_pinned(root: Path, compose: dict[str, Any]) -> None:
+    defaults = [_as_compose_reads_it(service["image"], {}) for service in compose["services"].values()]
+    images = defaults + [each["image"] for each in _everywhere(_manifests(root)) if isinstance(each.get("image"), str) and each["image"] != "vae-study"]
+    assert images
+    assert [image for image in images if not PINNED.match(image)] == []
+    for kustomization in (root / "docker" / "kubernetes").rglob("kustomization.yaml"):
+        for image in _mapping(kustomization.read_text()).get("images", []):
+            assert PINNED.match(f"{image['name']}:{image['newTag']}"), kustomization
+
+
+def test_kubernetes_shows_nothing_outside_the_cluster(root: Path) -> None:
+    assert {service["spec"]["type"] for service in _of_kind(root, "Service")} == {"ClusterIP"}
+    assert [each["spec"]["headGroupSpec"]["serviceType"] for each in _of_kind(root, "RayCluster")] == ["ClusterIP"]
+    assert not [each for each in _everywhere(_manifests(root)) if each.get("hostNetwork") or "hostPort" in each or each.get("privileged")]
+    assert not [each for each in _manifests(root) if each["kind"] in ("Ingress", "Secret")]
+
+
+def test_kubernetes_lets_nothing_in_but_what_is_named(root: Path) -> None:
+    policies = {each["metadata"]["name"]: each["spec"] for each in _of_kind(root, "NetworkPolicy")}
+    assert policies["nothing-comes-in"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    named = [source for policy in policies.values() for rule in policy.get("ingress", []) for source in rule["from"]]
+    assert named
+    assert all(source.get("podSelector") for source in named), "a rule without pods would let everybody in"
+
+
+def test_kubernetes_takes_secrets_by_reference(root: Path) -> None:
+    variables = [each for each in _everywhere(_manifests(root)) if {"name"} <= set(each) and SECRET.search(str(each["name"]))]
+    assert {each["name"] for each in variables} >= {"POSTGRES_PASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"}
+    assert all(each["valueFrom"]["secretKeyRef"]["name"] == "vae-study-secrets" for each in variables)
+    (cluster,) = _of_kind(root, "RayCluster")
+    assert cluster["metadata"]["name"] != "vae-study-secrets", "KubeRay keeps its token in a Secret of the cluster's name"
+    asked = {each["valueFrom"]["secretKeyRef"]["key"] for each in variables} | {"postgres-password"}
+    documented = (root / "docs" / "cluster.md").read_text()
+    assert [key for key in asked if f"--from-literal={key}=" not in documented] == []
+
+
+def test_every_container_runs_without_privileges(root: Path) -> None:
+    pods = [each["spec"] for each in _everywhere(_manifests(root)) if "containers" in each.get("spec", {})]
+    assert len(pods) == 4, "PostgreSQL, MLflow, the head, the workers"
+    for pod in pods:
+        for container in pod["containers"]:
+            assert (pod["securityContext"] | container["securityContext"])["runAsNonRoot"], container["name"]
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, container["name"]
+            assert container["resources"]["limits"]["memory"], container["name"]
+
+
+def test_ray_of_kubernetes_is_that_of_the_lock_and_asks_for_a_token(root: Path) -> None:
+    (cluster,) = _of_kind(root, "RayCluster")
+    assert f"ray=={cluster['spec']['rayVersion']} " in (root / "docker" / "requirements.lock").read_text()
+    assert cluster["spec"]["authOptions"] == {"mode": "token"}
+    (job,) = _of_kind(root, "RayJob")
+    assert job["spec"]["clusterSelector"] == {"ray.io/cluster": cluster["metadata"]["name"]}
+    assert "backoffLimit" not in job["spec"], "KubeRay refuses it beside a selector"
+
+
+def test_the_overlays_name_files_that_are_there_and_paths_that_fit(root: Path) -> None:
+    overlays = root / "docker" / "kubernetes" / "overlays"
+    for kustomization in overlays.glob("*/kustomization.yaml"):
+        content = _mapping(kustomization.read_text())
+        assert all((kustomization.parent / each).is_dir() for each in content["resources"])
+        assert all((kustomization.parent / each["path"]).is_file() for each in content.get("patches", []))
+    (workers,) = yaml.safe_load((overlays / "gpu" / "gpu-workers.yaml").read_text())
+    (container,) = workers["value"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == container["resources"]["requests"]["nvidia.com/gpu"] == "1"
+    base = _mapping((root / "docker" / "kubernetes" / "base" / "kustomization.yaml").read_text())
+    assert {"kustomization.yaml", *base["resources"]} == {file.name for file in (root / "docker" / "kubernetes" / "base").iterdir()}
+
+
+def test_the_image_has_the_versions_of_the_lock_and_no_development_tools(root: Path) -> None:
+    def pins(path: str) -> dict[tuple[str, str], str]:
+        return {(name, marker): version for name, version, marker in re.findall(r"^([a-z0-9.-]+)==(\S+)( ; .*)? \\$", (root / path).read_text(), re.MULTILINE)}
+
+    image, everything = pins("docker/requirements.lock"), pins("requirements.lock")
+    assert {("torch", ""), ("ray", ""), ("mlflow", ""), ("psycopg", ""), ("grpcio", ""), ("flask-wtf", "")} <= set(image)
+    assert {pin: version for pin, version in image.items() if everything.get(pin, version) != version} == {}, "make lock"
+    assert {name for name, _ in image} & {"pytest", "mypy", "ruff", "playwright", "uv", "hypothesis"} == set()
+    text = (root / "docker" / "requirements.lock").read_text()
+    assert re.findall(r"https?:|--(?:extra-)?index", text) == []
+    assert text.count("==") <= text.count("--hash=sha256:")
+
+
+def test_the_image_runs_as_a_user_and_says_whether_it_is_healthy(root: Path) -> None:
+    dockerfile = (root / "docker" / "Dockerfile").read_text()
+    stages = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    last = dockerfile.rpartition("\nFROM ")[2]
+    assert stages[0] == "${BASE_IMAGE}"
+    assert len(stages) >= 3
+    assert re.search(r"^USER study$", last, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK .*healthy\.py", last, re.MULTILINE)
+    assert "--require-hashes" in dockerfile
+    sources = [source for line in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.MULTILINE) for source in line.split()[:-1]]
+    admitted = [line.removeprefix("!") for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for source in (each.replace("${LOCK}", "docker/requirements.lock") for each in sources):
+        assert (root / source).exists(), source
+        assert any(Path(source).match(pattern) for pattern in admitted), f"{source} is not in the build's context"
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """A server that answers /well with success and all else with 503."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/well" else 503)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=10)
+
+
+def _healthy(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", str(root / "docker" / "healthy.py"), *arguments]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_health_follows_the_server_and_the_outputs(root: Path, tmp_path: Path, address: str) -> None:
+    assert _healthy(root, f"{address}/well").returncode == 0
+    assert _healthy(root, OUTPUTS=str(tmp_path)).returncode == 0
+    for ill in (_healthy(root, f"{address}/ill"), _healthy(root, "http://127.0.0.1:1/"), _healthy(root, OUTPUTS="/proc"), _healthy(root, OUTPUTS=str(tmp_path / "absent"))):
+        assert ill.returncode == 1
+        assert len(ill.stderr.splitlines()) == 1, ill.stderr
+
+
+def test_the_slurm_script_is_one_that_bash_reads(root: Path) -> None:
+    script = root / "docker" / "slurm" / "study.sbatch"
+    for command in (["bash", "-n"], ["shellcheck"]):
+        if shutil.which(command[0]):
+            read = subprocess.run([*command, str(script)], capture_output=True, text=True, check=False)
+            assert read.returncode == 0, read.stdout + read.stderr
+    text = script.read_text()
+    assert text.startswith("#!")
+    directives = [line for line in text.splitlines() if line.startswith("#SBATCH")]
+    assert all(re.fullmatch(r"#SBATCH --[a-z-]+(=\S+)?", line) for line in directives)
+    assert text.index(directives[-1]) < text.index("set -euo pipefail"), "sbatch stops looking at the first command"
+
+
+def test_the_slurm_script_refuses_what_it_cannot_run(root: Path, tmp_path: Path) -> None:
+    script = str(root / "docker" / "slurm" / "study.sbatch")
+    environment = {"PATH": os.environ["PATH"], "SLURM_JOB_ID": "1", "SLURM_SUBMIT_DIR": str(tmp_path)}
+    for arguments, said in ((["bash", script], "which study?"), (["bash", script, "smoke"], "make setup")):
+        refused = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert refused.returncode != 0
+        assert said in refused.stderr
