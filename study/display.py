@@ -23,7 +23,7 @@ _LIVE_EVERY_SECONDS = 0.5
 class Display:
     """Phase, trainings done, the best bound so far and the time left; told by the study's observers, on one thread."""
 
-    def __init__(self, study: Study, totals: Mapping[str, int], stream: TextIO = sys.stdout) -> None:
+    def __init__(self, study: Study, totals: Mapping[str, int], stream: TextIO | None = None) -> None:
         self._study = study
         self._totals = dict(totals)
         self._done = dict.fromkeys(totals, 0)
@@ -33,7 +33,7 @@ class Display:
         self._last = 0.0
         self._best: tuple[float, str] | None = None
         self._outcomes: dict[str, int] = {}
-        self._console = Console(file=stream, soft_wrap=True, highlight=False)
+        self._console = Console(file=stream or sys.stdout, soft_wrap=True, highlight=False)
         self._live = Live(Text(), console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
 
     def __enter__(self) -> Display:

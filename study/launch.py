@@ -241,6 +241,7 @@ def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[int
         options = {"address": resources.address, "logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": {"py_modules": _code(plugins)}}
     else:
         options |= {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "_temp_dir": str(ray_temporary_folder())}
+        options |= {"runtime_env": {"worker_process_setup_hook": "study.trainable.warm"}}  # workers import torch while the driver sets up Tune
     try:
         with contextlib.nullcontext() if resources.address else without_spare_processes(ray):
             ray.init(**options)

@@ -8,9 +8,10 @@ import getpass
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -126,27 +127,38 @@ def run_study(study: Study, options: Options, report: Report = print) -> Executi
         records = Records(options.outputs / "trainings", report)
         records.remove_superseded_checkpoints(options.outputs / "checkpoints")
         remove_superseded_packs(options.outputs / "checkpoints", lambda identity: records.path(identity).is_dir())
-        opening = background.submit(_open_tracker, study, options, records, report)
         execution = replay(study, datasets := load_datasets(study, options.outputs / "data", report), records, options)
         display = Display(study, num_trainings(study))
         display.found(execution.num_replayed)
+        replayed = execution.drain()
+        for planned, record in replayed:
+            display.done(planned, record)
+        open_tracker = partial(background.submit, partial(_open_tracker, study, options, records, replayed, report))
         if execution.idle:
-            with _tracked(opening, options, execution, display):
+            with _tracked(open_tracker(), execution):
                 pass
         else:
-            _train(study, options, packing, execution, datasets, records, opening, display)
+            _train(study, options, packing, execution, datasets, records, open_tracker, display)
     _require_finished(execution)
     return execution
 
 
 def _train(
-    study: Study, options: Options, packing: Packing, execution: Execution, datasets: dict[str, Dataset], records: Records, opening: Future[Tracker], display: Display
+    study: Study,
+    options: Options,
+    packing: Packing,
+    execution: Execution,
+    datasets: dict[str, Dataset],
+    records: Records,
+    open_tracker: Callable[[], Future[Tracker]],
+    display: Display,
 ) -> None:
-    """Runs the released trainings on Ray until the execution is idle."""
+    """Runs the released trainings on Ray until the execution is idle. MLflow opens while the workers start; no training waits for it."""
     from study.launch import Observers, Resources, cluster, run
 
     resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device, packing.gpu_share)
-    with cluster(resources, _plugins(study)) as num_workers, _tracked(opening, options, execution, display) as tracker, RecordWriter(records, tracker.add) as writer:
+
+    with cluster(resources, _plugins(study)) as num_workers, _tracked(opening := open_tracker(), execution), RecordWriter(records, partial(_track, opening)) as writer:
 
         def completed(planned: PlannedTraining) -> None:
             display.trained(planned)
@@ -155,6 +167,8 @@ def _train(
                 display.done(done, record)
 
         def tick() -> None:
+            if opening.done():
+                opening.result()  # raises what went wrong with MLflow; trainings do not wait for it
             writer.check()
             display.tick()
 
@@ -177,18 +191,14 @@ def _train(
 
 
 @contextlib.contextmanager
-def _tracked(opening: Future[Tracker], options: Options, execution: Execution, display: Display) -> Iterator[Tracker]:
-    """The tracker while the study runs, told of what is recorded already. At the end waits for what is still to be written."""
-    tracker = opening.result()
-    tracker.begin(execution_facts(options.command))
+def _tracked(opening: Future[Tracker], execution: Execution) -> Iterator[None]:
+    """While the study runs, MLflow may still be opening. At the end waits for that, and for what is still to be written."""
     complete = False
     try:
-        for planned, record in execution.drain():
-            tracker.add(planned, record)
-            display.done(planned, record)
-        yield tracker
+        yield
         complete = execution.finished
     finally:
+        tracker = opening.result()
         for failure in execution.failures:
             tracker.log_failure(failure.planned, failure.message)
         left_over = tracker.close(complete)
@@ -196,12 +206,21 @@ def _tracked(opening: Future[Tracker], options: Options, execution: Execution, d
         raise StudyError(left_over)
 
 
-def _open_tracker(study: Study, options: Options, records: Records, report: Report) -> Tracker:
+def _track(opening: Future[Tracker], planned: PlannedTraining, record: Record) -> None:
+    opening.result().add(planned, record)
+
+
+def _open_tracker(study: Study, options: Options, records: Records, replayed: Sequence[tuple[PlannedTraining, Record]], report: Report) -> Tracker:
+    """The study's tracker, told of this execution and of what is recorded already."""
     from study.tracking import Tracker  # imports mlflow, which takes seconds
 
     local = options.tracking_uri.startswith("sqlite:")
     artifacts = options.outputs / "artifacts" if local else None
-    return Tracker(options.tracking_uri, study, artifacts=artifacts, place=lambda record: records.path(record.identity.hash), report=report)
+    tracker = Tracker(options.tracking_uri, study, artifacts=artifacts, place=lambda record: records.path(record.identity.hash), report=report)
+    tracker.begin(execution_facts(options.command))
+    for planned, record in replayed:
+        tracker.add(planned, record)
+    return tracker
 
 
 def _require_finished(execution: Execution) -> None:
