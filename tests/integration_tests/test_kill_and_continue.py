@@ -18,7 +18,7 @@ TWO_LONG_TRAININGS = [
     *("--set", "search.num_proposals=1"),
     *("--set", "search.budget_samples=1000"),
     *("--set", "search.num_evaluations=1"),
-    *("--set", "training.budget_samples=200000"),
+    *("--set", "training.budget_samples=800000"),
 ]
 
 

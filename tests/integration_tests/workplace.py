@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -115,7 +116,12 @@ class Workplace:
     def copy_to(self, folder: Path) -> Workplace:
         """The same state in another folder, so that a test may change it."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        return Workplace(folder, self.code)
+        copy = Workplace(folder, self.code)
+        with contextlib.closing(sqlite3.connect(copy.outputs / "mlflow.db")) as database, database:  # MLflow keeps absolute places of artifacts
+            places = (str(self.folder), str(folder))
+            database.execute("UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)", places)
+            database.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", places)
+        return copy
 
     def records(self) -> dict[str, Record]:
         """Every record that is complete, by its identity's hash."""

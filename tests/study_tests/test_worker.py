@@ -202,10 +202,10 @@ def _plugin(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch, **fields
 
 
 def test_a_pack_that_runs_out_of_memory_is_trained_in_halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = HUNGRY_MODEL.format(megabytes=500)
+    source = HUNGRY_MODEL.format(megabytes=1_000)  # more than an allocator keeps back of earlier tests
     job = _job(tmp_path, 4, _plugin(tmp_path, source, monkeypatch, budget_samples=40, num_evaluations=1))
     worker = _worker()
-    with _address_space(_bytes_for(job, 4) + 1_500 * 2**20):
+    with _address_space(_bytes_for(job, 4) + 3_000 * 2**20):
         reports, results = _trained(worker, job)
     assert [message.partition(" ran out")[2] for report in reports for message in report.messages] == [" of memory with 4 seeds at once; they are trained 2 at a time"]
     _assert_as_alone(job, results, pack_size=2)

@@ -23,7 +23,6 @@ CPU = torch.device("cpu")
 ASKING_THE_DEVICE = {"aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select"}
 
 
-
 class _Seen(TorchDispatchMode):
     """Notes every operation that reaches a device."""
 
