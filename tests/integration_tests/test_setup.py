@@ -293,7 +293,7 @@ def test_the_lock_satisfies_pyproject(root: Path) -> None:
     pins: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", (root / "requirements.lock").read_text(), re.MULTILINE):
         pins.setdefault(name, []).append(version)
-    for wanted in map(Requirement, project["dependencies"] + project["optional-dependencies"]["dev"]):
+    for wanted in map(Requirement, project["dependencies"] + project["optional-dependencies"]["dev"] + project["optional-dependencies"]["cluster"]):
         versions = pins.get(canonicalize_name(wanted.name), [])
         assert versions, f"{wanted} is not in the lock: make lock"
         assert all(version in wanted.specifier for version in versions), f"{wanted} is locked at {versions}: make lock"

@@ -322,3 +322,11 @@ def test_a_short_training_on_real_mnist_passes_minus_185_nats(mnist: Dataset) ->
     assert data.constant_pixel_bound == pytest.approx(-206, abs=2)
     assert -185 < metrics["validation/lower_bound"] < -130, metrics
     assert abs(metrics["train/lower_bound"] - metrics["validation/lower_bound"]) < 5, metrics
+
+
+def test_a_frozen_weight_stays_as_it_is_under_the_weight_prior() -> None:
+    name = "tests.vae_tests.test_pack_models:ConvolutionalModel"
+    configuration = small_configuration(model=name, weight_prior=True, optimizer="sgd", budget_samples=40, num_evaluations=1)
+    result = train(configuration, SEEDS, small_data(configuration))
+    assert result.outcome != "diverged"
+    assert result.weights["scale"].tolist() == [1.0]
