@@ -20,7 +20,7 @@ def _num_runs(server: Server) -> int:
 @pytest.mark.slow
 def test_a_server_killed_in_the_middle_of_a_study_loses_no_point(workplace: Workplace, server: Server) -> None:
     """Real server, real study; the trainings are long enough for several to end while the server is away."""
-    driver = workplace.start("run", "tiny.yaml", "--tracking-uri", server.uri, "--set", "training.budget_samples=100000")
+    driver = workplace.start("run", "tiny.yaml", "--tracking-uri", server.uri, "--set", "training.budget_samples=400000")
     wait_until(lambda: workplace.num_records() >= 2 or driver.poll() is not None, "two trainings are recorded")
     wait_until(lambda: _num_runs(server) >= 1, "the server has a training")
     server.kill()
