@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,15 +21,22 @@ _PRODUCTS = ("aten::mm", "aten::addmm")
 _NUM_STEPS = 200
 _WARM_UP_STEPS = 20
 _NUM_PARTS = 10
+_SMALLEST_SHARE = 0.01
+"""Of a step: operations that take less are one row together."""
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds per step in one repeat: unprofiled (median), its products by the profiler (median of parts), the same products alone and warm."""
+    """Seconds per step in one repeat: unprofiled (median), every torch operation by the profiler (median of parts), the products alone and warm."""
 
     step: float
-    products_in_place: float
+    operations: Mapping[str, float]
     products_alone: float
+
+    @property
+    def products_in_place(self) -> float:
+        """Seconds inside the matrix products, by the profiler."""
+        return sum(self.operations.get(name, 0.0) for name in _PRODUCTS)
 
     @property
     def in_place_share(self) -> float:
@@ -57,23 +65,23 @@ def measure_once(running: Training, num_steps: int, dtype: torch.dtype) -> StepT
         for _ in range(_WARM_UP_STEPS):
             running._train_step()
         step = statistics.median(seconds_of(running._train_step) for _ in range(num_steps))
-        in_place = profiled_products(running, num_steps)
+        in_place = profiled_operations(running, num_steps)
         alone = warm_seconds(products, num_steps)
     return StepTimes(step, in_place, alone)
 
 
-def profiled_products(running: Training, num_steps: int) -> float:
-    """Seconds per step inside the matrix products, by torch's profiler over `num_steps` steps: the median of ten parts of them."""
+def profiled_operations(running: Training, num_steps: int) -> dict[str, float]:
+    """Seconds per step inside each torch operation itself, by torch's profiler over `num_steps` steps: the median of ten parts of them."""
     part = max(1, num_steps // _NUM_PARTS)
-    return statistics.median(_profiled_part(running, part) for _ in range(_NUM_PARTS))
+    parts = [_profiled_part(running, part) for _ in range(_NUM_PARTS)]
+    return {name: statistics.median(seconds.get(name, 0.0) for seconds in parts) for name in parts[0]}
 
 
-def _profiled_part(running: Training, num_steps: int) -> float:
+def _profiled_part(running: Training, num_steps: int) -> dict[str, float]:
     with profile(activities=[ProfilerActivity.CPU]) as recorded:
         for _ in range(num_steps):
             running._train_step()
-    microseconds = sum(event.self_cpu_time_total for event in recorded.key_averages() if event.key in _PRODUCTS)
-    return float(microseconds) * 1e-6 / num_steps
+    return {event.key: float(event.self_cpu_time_total) * 1e-6 / num_steps for event in recorded.key_averages()}
 
 
 def _repeats(settings: Settings, precision: str) -> list[StepTimes]:
@@ -92,4 +100,23 @@ def _rows(precision: str, repeats: list[StepTimes]) -> list[Row]:
         Row(NAME, f"{precision}: products in place", "ms", over(repeats, lambda r: 1e3 * r.products_in_place)),
         Row(NAME, f"{precision}: products alone and warm", "ms", over(repeats, lambda r: 1e3 * r.products_alone)),
         Row(NAME, f"{precision}: rate of the products alone", "GFLOP/s", over(repeats, lambda r: 1e-9 * flop / r.products_alone)),
+        *_profile_rows(precision, repeats),
+    ]
+
+
+def _profile_rows(precision: str, repeats: list[StepTimes]) -> list[Row]:
+    """The step's profile: the operations beside the products, largest first, and what no torch operation takes (numpy, Python)."""
+    times = {name: statistics.median(r.operations.get(name, 0.0) for r in repeats) for name in repeats[0].operations if name not in _PRODUCTS}
+    smallest = _SMALLEST_SHARE * statistics.median(r.step for r in repeats)
+    large = sorted((name for name in times if times[name] >= smallest), key=lambda name: -times[name])
+    small = times.keys() - large
+
+    def milliseconds(names: Collection[str]) -> tuple[float, ...]:
+        return over(repeats, lambda r: 1e3 * sum(r.operations.get(name, 0.0) for name in names))
+
+    outside = over(repeats, lambda r: 1e3 * (r.step - sum(r.operations.values())))
+    return [
+        *(Row(NAME, f"{precision} profile: {name}", "ms", milliseconds([name])) for name in large),
+        Row(NAME, f"{precision} profile: {len(small)} smaller operations", "ms", milliseconds(small)),
+        Row(NAME, f"{precision} profile: numpy and Python", "ms", outside, None, "the unprofiled step less all operations, which the profiler slows a little"),
     ]
