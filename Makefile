@@ -9,6 +9,7 @@ ADDRESS ?=
 NUM_CPUS ?=
 NUM_GPUS ?=
 PACK_SIZE ?=
+CHECKPOINTS ?=
 PORT ?= 5000
 FREE_GIB ?= 10
 
@@ -20,9 +21,9 @@ RUN := .venv/bin/python
 COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
 WHERE = --outputs '$(OUTPUTS)' $(if $(TRACKING_URI),--tracking-uri '$(TRACKING_URI)')
 MACHINE = $(if $(ADDRESS),--address '$(ADDRESS)') $(MACHINE_OF_JOB)
-MACHINE_OF_JOB = $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(if $(NUM_GPUS),--num-gpus '$(NUM_GPUS)') $(if $(PACK_SIZE),--pack-size '$(PACK_SIZE)')
+MACHINE_OF_JOB = $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(if $(NUM_GPUS),--num-gpus '$(NUM_GPUS)') $(if $(PACK_SIZE),--pack-size '$(PACK_SIZE)') $(if $(CHECKPOINTS),--checkpoints '$(CHECKPOINTS)')
 
-.PHONY: help setup study submit report plan status list ui test test-slow test-system test-gpu check bench lock lock-cpu clean clean-results environment
+.PHONY: help setup study submit report compare curves plan status list doctor ui test test-slow test-system test-gpu check audit bench lock lock-cpu clean clean-results environment
 
 help: ## this list
 	@echo 'make TARGET [VARIABLE=value]'
@@ -35,6 +36,7 @@ help: ## this list
 	@echo '  ADDRESS=           a Ray cluster that is up; without it, this machine'
 	@echo '  NUM_CPUS= NUM_GPUS=  how much of this machine a study may take'
 	@echo '  PACK_SIZE=auto     seeds of a configuration trained at once: one on a CPU, all that fit on a GPU'
+	@echo '  CHECKPOINTS=       on a cluster: a folder or a URI that all nodes see; by default each node keeps its own'
 	@echo '  PYTHON=            the Python (3.11 or newer) that .venv is made with'
 	@echo '  PORT=5000          where the MLflow UI listens, on this machine alone'
 	@echo '  ARGS=              more arguments for what the target runs'
@@ -52,6 +54,14 @@ submit: environment ## run STUDY and its report as a job of the Ray cluster at A
 report: environment ## write the report of STUDY again, from MLflow
 	@$(RUN) -m analysis all --study '$(STUDY)' $(WHERE) $(ARGS)
 
+compare: environment ## set two studies side by side: A=study B=study (did anything move?)
+	@test -n '$(A)' -a -n '$(B)' || { echo 'Name two studies: make compare A=default B=mine (make list names those that come with the project)' >&2; exit 2; }
+	@$(RUN) -m analysis compare '$(A)' '$(B)' $(WHERE) $(ARGS)
+
+curves: environment ## compare the curves of a CSV or Parquet file: FILE=curves.csv (columns: docs/curves.md)
+	@test -n '$(FILE)' || { echo 'Name a file: make curves FILE=curves.csv; docs/curves.md says what it holds' >&2; exit 2; }
+	@$(RUN) -m analysis curves '$(FILE)' --outputs '$(OUTPUTS)' $(ARGS)
+
 plan: environment ## what STUDY would train, how many trainings, about how long
 	@$(RUN) -m study plan '$(STUDY)' --outputs '$(OUTPUTS)' $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(ARGS)
 
@@ -60,6 +70,9 @@ status: environment ## how far STUDY is
 
 list: environment ## the studies that come with the project
 	@$(RUN) -m study list $(ARGS)
+
+doctor: environment ## check whether this machine can run a study, and say what to do where it cannot
+	@$(RUN) -m study doctor $(WHERE) $(if $(ADDRESS),--address '$(ADDRESS)') $(ARGS)
 
 ui: environment ## open MLflow on this machine; Ctrl-C stops it
 	@case '$(TRACKING_URI)' in \
@@ -94,6 +107,9 @@ check: environment ## ruff, mypy --strict, import rules
 	exit $$status
 	@echo 'ruff, mypy and the import rules are content.'
 
+audit: environment ## licences and pins of the locked packages; their known vulnerabilities where a database answers (ARGS=--require-database)
+	@$(RUN) tools/audit.py $(ARGS)
+
 bench: environment ## measure speed against peers and the machine (about an hour; ARGS='step --quick', ARGS=likelihood)
 	@$(RUN) -m benchmarks $(ARGS)
 
@@ -115,7 +131,7 @@ clean-results: ## remove the trainings, runs and reports in OUTPUTS, after a que
 	printf 'Remove all trainings, MLflow runs and reports in %s (%s)? Type yes: ' '$(OUTPUTS)' "$$(du -sh '$(OUTPUTS)' | cut -f1)"; \
 	read -r answer; \
 	if [ "$$answer" = yes ]; then \
-	rm -rf '$(OUTPUTS)/mlflow.db' '$(OUTPUTS)/mlflow.db-wal' '$(OUTPUTS)/mlflow.db-shm' '$(OUTPUTS)/trainings' '$(OUTPUTS)/artifacts' '$(OUTPUTS)/ray' '$(OUTPUTS)/reports' '$(OUTPUTS)/locks' && echo 'Removed.'; \
+	rm -rf '$(OUTPUTS)/mlflow.db' '$(OUTPUTS)/mlflow.db-wal' '$(OUTPUTS)/mlflow.db-shm' '$(OUTPUTS)/trainings' '$(OUTPUTS)/artifacts' '$(OUTPUTS)/ray' '$(OUTPUTS)/reports' '$(OUTPUTS)/locks' '$(OUTPUTS)/logs' '$(OUTPUTS)/checkpoints' && echo 'Removed.'; \
 	else echo 'Nothing was removed.'; fi
 
 # The Python that makes .venv: the one named, or the first of these that is there and new enough.

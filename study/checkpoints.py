@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from study.shared_checkpoints import SharedCheckpoints, SharedStorageError, is_uri, require_usable
 from vae.checkpoint import write_atomically
 
 
@@ -28,11 +31,36 @@ def remove_checkpoint(checkpoint: Path) -> None:
     _list(checkpoint).unlink(missing_ok=True)
 
 
-def remove_superseded_packs(folder: Path, is_recorded: Callable[[str], bool]) -> None:
-    """Removes checkpoints of packs of which a member is recorded: that member is in no pack again, so the others start in another one."""
-    for members in folder.glob("pack-*.members"):
-        if any(is_recorded(identity) for identity in members.read_text().split()):
-            remove_checkpoint(members.with_suffix(".safetensors"))
+def remove_superseded(place: str, is_recorded: Callable[[str], bool]) -> None:
+    """Removes from a folder or a URI the checkpoints of trainings that are recorded, which nothing reads again: a killed worker leaves them behind.
+
+    Those of packs as well, where a member is recorded: that member is in no pack again, so the others start in another one.
+    """
+    if is_uri(place):
+        SharedCheckpoints(place).remove_superseded(is_recorded)
+        return
+    for checkpoint in {found.with_suffix(".safetensors") for kind in ("*.safetensors", "*.members") for found in Path(place).glob(kind)}:
+        if is_recorded(checkpoint.stem) or any(map(is_recorded, _members(checkpoint))):
+            with contextlib.suppress(OSError):
+                remove_checkpoint(checkpoint)
+
+
+def require_place(place: str) -> None:
+    """Raises SharedStorageError for a folder or URI that cannot be written; nothing for none."""
+    if is_uri(place):
+        require_usable(place)
+    elif place:
+        try:
+            write_atomically(probe := Path(place) / f"probe.{os.getpid()}", b"")
+            probe.unlink()
+        except OSError as error:
+            raise SharedStorageError(f"--checkpoints {place}: the folder cannot be written ({error.strerror}); give one that every node can write, or a URI") from error
+
+
+def _members(checkpoint: Path) -> list[str]:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return _list(checkpoint).read_text().split()
+    return []
 
 
 def _list(checkpoint: Path) -> Path:

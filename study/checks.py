@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from study.cells import WHOLE_CELL, Cell, claim_pairs, grid_cells, level_text, num_grid_cells, search_space, study_cells
 from study.configuration_checks import budget_of, configuration_faults, fixed_fields, takes_whole_numbers
 from study.faults import Fault, Path, shown
+from study.protocol_checks import protocol_faults
 from study.spec import Choices, Claim, Level, Range, Search, Study, repeated_level, same_level
 from vae.nearest import unknown_name_message
 
@@ -32,7 +33,7 @@ def study_faults(study: Study) -> list[Fault]:
         return faults or [Fault(("cells", "exclude"), "leaves no cell; exclude less or add a cell")]
     faults += configuration_faults(study)
     faults += [] if study.search is None else [*_space_faults(study), *_search_faults(study, study.search), *_sampler_faults(study, study.search)]
-    faults += [*_measurement_faults(study), *_claim_faults(study)]
+    faults += [*protocol_faults(study), *_measurement_faults(study), *_claim_faults(study)]
     return list(dict.fromkeys(faults))
 
 
@@ -94,9 +95,6 @@ def _space_faults(study: Study) -> Iterator[Fault]:
 def _search_faults(study: Study, search: Search) -> Iterator[Fault]:
     cells = study_cells(study)
     spaces = [search_space(study, cell) for cell in cells]
-    idle = [cell.label for cell, space in zip(cells, spaces, strict=True) if not space]
-    if idle:
-        yield Fault(("search", "spaces"), f"search nothing in {'; '.join(idle)}: no `when` matches; every cell is searched, with the same number of proposals")
     for name in study.training:
         if all(name in space for space in spaces):
             yield Fault(("training", name), "is searched in every cell, so the value here cannot take effect; leave it out of training or out of the spaces")
@@ -130,6 +128,8 @@ def _grid_faults(study: Study, search: Search, cells: Iterable[Cell]) -> Iterato
     sizes: dict[int, str] = {}
     for cell in cells:
         space = search_space(study, cell)
+        if not space:
+            continue
         ranges = [name for name, distribution in space.items() if isinstance(distribution, Range)]
         if ranges:
             yield Fault(_space_path(study, cell, ranges[0]), "is a range; the sampler grid needs {choices: [...]} for every hyperparameter, or choose another sampler")

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from study.credentials import without_credentials
 from study.loading import StudyFileError, load_study, shipped_studies
 from study.spec import Study
 
@@ -27,6 +28,12 @@ Address = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="A runni
 NumCpus = Annotated[int | None, typer.Option(min=1, help="Cores to use; by default all. One training uses one.")]
 NumGpus = Annotated[int | None, typer.Option(min=0, help="GPUs to use; by default none.")]
 PackSize = Annotated[str, typer.Option(metavar="auto|N", help="Seeds of a configuration trained at once; auto: one on a CPU, all that fit on a GPU.")]
+Checkpoints = Annotated[
+    str,
+    typer.Option(
+        envvar="VAE_STUDY_CHECKPOINTS", metavar="FOLDER|URI", help="Where checkpoints go: a folder or an fsspec URI (s3://...) that all nodes see; by default each node's own disk."
+    ),
+]
 GpuShare = Annotated[str, typer.Option(metavar="auto|FRACTION", help="What a pack takes of a GPU, 0.5 for two on each; auto: all of it, less where packs are small.")]
 
 
@@ -67,6 +74,7 @@ def run(
     num_gpus: NumGpus = None,
     pack_size: PackSize = "auto",
     gpu_share: GpuShare = "auto",
+    checkpoints: Checkpoints = "",
     code_changed: Annotated[str | None, typer.Option(metavar="retrain|keep", help="What to do with trainings made by other code.")] = None,
 ) -> None:
     """Run a study, or what is missing of it."""
@@ -78,11 +86,11 @@ def run(
             raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
         command = shlex.join(["python", "-m", "study", *sys.argv[1:]])
         where = (outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus)
-        options = Options(*where, code_changed, command=command, pack_size=pack_size, gpu_share=gpu_share)  # type: ignore[arg-type]
+        options = Options(*where, code_changed, command=command, pack_size=pack_size, gpu_share=gpu_share, checkpoints=checkpoints)  # type: ignore[arg-type]
         execution = run_study(study, options, lambda message: print(message, flush=True))
         for cell in execution.unconfirmed:
             print(f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller learning rates to get one.")
-        print(f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded before. Tracked at {options.tracking_uri}")
+        print(f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded before. Tracked at {without_credentials(options.tracking_uri)}")
 
 
 @app.command()
@@ -127,6 +135,14 @@ def submit(
     raise SystemExit(status)
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+def doctor(context: typer.Context) -> None:
+    """Check whether this machine can run a study, and say what to do where it cannot."""
+    from study import doctor as checks
+
+    raise SystemExit(checks.main(context.args))
+
+
 @app.command("list")
 def list_() -> None:
     """List the studies that come with the project."""
@@ -146,6 +162,13 @@ def _console() -> Console:
 
 
 def _tracking_uri(given: str | None, outputs: Path) -> str:
+    """The address given, or that of the database in the outputs folder. Raises RequestError for one that no store can have."""
+    from study.addresses import tracking_uri_fault
+    from study.runner import RequestError
+
+    fault = tracking_uri_fault(given) if given else None
+    if fault is not None:
+        raise RequestError(f"{fault} (--tracking-uri, or the variable MLFLOW_TRACKING_URI)")
     return given or f"sqlite:///{(outputs / 'mlflow.db').absolute()}"
 
 

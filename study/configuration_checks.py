@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from study.cells import Cell, Phase, search_space, study_cells, training_configuration
 from study.faults import Fault, Path, shown, training_faults
-from study.spec import Distribution, Range, Study
+from study.spec import ARM, Distribution, Range, Study
 from vae.configuration import TrainingConfiguration
 from vae.model import model_argument_names
 from vae.nearest import unknown_name_message
@@ -34,7 +34,7 @@ def configuration_faults(study: Study) -> list[Fault]:
 
 def fixed_fields(study: Study, cell: Cell) -> dict[str, Any]:
     """The fields that every training of a cell has, before anything is proposed."""
-    return study.training | dict(cell.levels)
+    return study.training | cell.fields
 
 
 def budget_of(study: Study, cell: Cell) -> int:
@@ -154,6 +154,9 @@ def _unknown_fields(fields: Mapping[str, Any]) -> Iterator[_Named]:
     own, further = hyperparameters_of(optimizer), model_argument_names(model)
     for name in fields:
         if name in TrainingConfiguration.model_fields or name in own or name in further:
+            continue
+        if name == ARM:
+            yield name, f"is a factor, whose levels are names of tuning rules, and no field of a training; write it under factors: {ARM}: [defaults, learning_rate]"
             continue
         owners = [other for other, known in OPTIMIZERS.items() if name in known.hyperparameters]
         if owners:

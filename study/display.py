@@ -27,6 +27,7 @@ class Display:
         self._study = study
         self._totals = dict(totals)
         self._done = dict.fromkeys(totals, 0)
+        self._extra: set[str] = set()
         self._running: dict[str, tuple[PlannedTraining, int]] = {}
         self._work_done = 0.0
         self._began = time.monotonic()
@@ -63,6 +64,7 @@ class Display:
 
     def done(self, planned: PlannedTraining, record: Record) -> None:
         """Counts a training that is done, whether now or before."""
+        self._expect(planned)
         self._done[planned.phase] += 1
         self._running.pop(planned.place, None)
         self._outcomes[record.outcome] = self._outcomes.get(record.outcome, 0) + 1
@@ -72,7 +74,14 @@ class Display:
 
     def started(self, planned: PlannedTraining) -> None:
         """A training started."""
+        self._expect(planned)
         self._running[planned.place] = (planned, 0)
+
+    def _expect(self, planned: PlannedTraining) -> None:
+        """Trainings of extra rounds come to the total when they are first heard of: nobody knows before whether there is one."""
+        if planned.extra_round and planned.place not in self._extra:
+            self._extra.add(planned.place)
+            self._totals[planned.phase] += 1
 
     def progressed(self, planned: PlannedTraining, samples: int) -> None:
         """A training reported how far it is."""
@@ -97,7 +106,7 @@ class Display:
 
     def _line(self) -> str:
         phase = "search" if self._done.get("search", 0) < self._totals.get("search", 0) else "confirm"
-        counts = " · ".join(f"{name} {self._done[name]}/{total}" for name, total in self._totals.items() if total)
+        counts = " · ".join(f"{name.replace('_', ' ')} {self._done[name]}/{total}" for name, total in self._totals.items() if total)
         best = f" · best bound {self._best[0]:.2f} nats ({self._best[1]})" if self._best else ""
         odd = "".join(f" · {count} {outcome.replace('_', ' ')}" for outcome, count in sorted(self._outcomes.items()) if outcome != "finished")
         left = self._time_left()

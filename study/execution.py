@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from study.cells import Cell, study_cells
+from study.cells import Cell, Phase, comparisons, noise_floor_cells, search_space, study_cells
 from study.estimate import work
 from study.identity import Identity
-from study.protocol import CellProtocol, PlannedTraining, Summary, cell_protocol
+from study.protocol import Answer, CellProtocol, Gate, PlannedTraining, Summary, cell_protocol
 from study.records import Record
 from study.spec import Study
 
@@ -19,10 +19,21 @@ from study.spec import Study
 @dataclass
 class _CellState:
     cell: Cell
+    repeat: int
     protocol: CellProtocol
+    num_gates: int = 0
     batch: list[PlannedTraining] = field(default_factory=list)
     summaries: dict[int, Summary] = field(default_factory=dict)
     finished: bool = False
+
+
+@dataclass
+class _Gate:
+    """Where the cells of one comparison wait for each other: those that are there, and whether one of all that came touches an edge."""
+
+    num_came: int = 0
+    touched: bool = False
+    waiting: list[_CellState] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,17 @@ class Execution:
         self.failures: list[Failure] = []
         self.num_done = 0
         self.num_replayed = 0
-        self._cells = [_CellState(cell, cell_protocol(study, cell)) for cell in study_cells(study)]
+        self.num_extra = 0
+        """Trainings that extra rounds added, as far as it is known."""
+        self._comparisons = comparisons(study)
+        self._gates: dict[tuple[str, int, int], _Gate] = {}
+        self._cells = [_CellState(cell, repeat, self._protocol(study, cell, repeat)) for repeat in range(_num_repeats(study)) for cell in _cells_of_repeat(study, repeat)]
         for state in self._cells:
             self._advance(state, None)
+
+    def _protocol(self, study: Study, cell: Cell, repeat: int) -> CellProtocol:
+        num_extra_rounds = study.search.max_extra_rounds if study.search and cell.label in self._comparisons else 0
+        return cell_protocol(study, cell, repeat, num_extra_rounds)
 
     @property
     def finished(self) -> bool:
@@ -63,7 +82,7 @@ class Execution:
     @property
     def unconfirmed(self) -> list[Cell]:
         """The cells all of whose proposals diverged: their search has ended and there is nothing to confirm."""
-        return [state.cell for state in self._cells if state.finished and state.batch[0].phase == "search"]
+        return [state.cell for state in self._cells if state.finished and not state.repeat and state.batch[0].phase == "search"]
 
     @property
     def idle(self) -> bool:
@@ -117,6 +136,11 @@ class Execution:
             self._take(state, index, planned, record)
             self._advance_when_whole(state)
 
+    def release_again(self, identity: Identity, planned: PlannedTraining) -> None:
+        """Lets a training start once more whose worker is gone."""
+        self._released.append((identity, planned))
+        self._in_order = False
+
     def fail(self, identity_hash: str, message: str) -> None:
         """Gives up a training whose code raised; its cells go no further, the others do."""
         self.failures += [Failure(planned, message) for _, _, planned in self._waiting.pop(identity_hash, ())]
@@ -130,20 +154,37 @@ class Execution:
         if len(state.summaries) == len(state.batch):
             self._advance(state, [state.summaries[index] for index in range(len(state.batch))])
 
-    def _advance(self, state: _CellState, summaries: list[Summary] | None) -> None:
-        """Sends a whole batch to the cell's protocol and releases the next, over and over while all of it is recorded."""
+    def _advance(self, state: _CellState, answer: Answer | None) -> None:
+        """Sends a whole batch, or what was found at a gate, to the cell's protocol and releases the next, over and over while all of it is recorded."""
         while True:
             try:
-                state.batch = next(state.protocol) if summaries is None else state.protocol.send(summaries)
+                step = next(state.protocol) if answer is None else state.protocol.send(answer)
             except StopIteration:
                 state.finished = True
                 return
-            state.summaries = {}
+            if isinstance(step, Gate):
+                self._wait(state, step)
+                return
+            state.batch, state.summaries = step, {}
+            self.num_extra += sum(planned.extra_round > 0 for planned in step)
             for index, planned in enumerate(state.batch):
                 self._release(state, index, planned)
             if len(state.summaries) < len(state.batch):
                 return
-            summaries = [state.summaries[index] for index in range(len(state.batch))]
+            answer = [state.summaries[index] for index in range(len(state.batch))]
+
+    def _wait(self, state: _CellState, found: Gate) -> None:
+        """Keeps a cell until every cell of its comparison has come as far, or one of them touches an edge: then all make an extra round, those here at once."""
+        comparison = self._comparisons[state.cell.label]
+        state.num_gates += 1
+        gate = self._gates.setdefault((comparison, state.repeat, state.num_gates), _Gate())
+        gate.num_came += 1
+        gate.touched = gate.touched or found.touched
+        gate.waiting.append(state)
+        if gate.touched or gate.num_came == list(self._comparisons.values()).count(comparison):
+            going, gate.waiting = gate.waiting, []
+            for each in going:
+                self._advance(each, gate.touched)
 
     def _release(self, state: _CellState, index: int, planned: PlannedTraining) -> None:
         identity = self._identify(planned)
@@ -167,11 +208,38 @@ def _urgency(released: tuple[Identity, PlannedTraining]) -> tuple[bool, float]:
     cost = 0.0
     with suppress(Exception):  # a user's model that cannot be built fails in its own training, and is told there
         cost = work(planned.configuration)
-    return planned.phase == "confirm", -cost
+    return planned.phase != "search", -cost
+
+
+def _num_repeats(study: Study) -> int:
+    return study.search.num_repeats if study.search else 1
+
+
+def _cells_of_repeat(study: Study, repeat: int) -> list[Cell]:
+    """All cells at first; then those that are searched: a cell without a search has nothing to repeat."""
+    return [cell for cell in study_cells(study) if not repeat or search_space(study, cell)]
 
 
 def num_trainings(study: Study) -> dict[str, int]:
-    """How many trainings each phase has when no cell loses all its proposals."""
-    cells = len(study_cells(study))
-    search = cells * study.search.num_proposals * study.search.num_tuning_seeds if study.search else 0
-    return {"search": search, "confirm": cells * study.confirm.num_reporting_seeds * (1 + study.confirm.num_runners_up)}
+    """How many trainings each phase has when no cell loses all its proposals and none makes an extra round."""
+    cells = study_cells(study)
+    phases: tuple[Phase, ...] = ("search", "confirm", *(("noise_floor",) if study.noise_floor else ()))
+    return {phase: sum(num_trainings_of_cell(study, cell, phase) for cell in cells) for phase in phases}
+
+
+def num_trainings_of_cell(study: Study, cell: Cell, phase: Phase) -> int:
+    """How many of them are one cell's."""
+    search, num_seeds = study.search, study.confirm.num_reporting_seeds
+    if phase == "noise_floor":
+        return (study.noise_floor.num_seeds or num_seeds) if study.noise_floor and cell in noise_floor_cells(study) else 0
+    if search is None or not search_space(study, cell):
+        return num_seeds if phase == "confirm" else 0
+    if phase == "search":
+        return search.num_proposals * search.num_tuning_seeds * search.num_repeats
+    return num_seeds * (search.num_repeats + study.confirm.num_runners_up)
+
+
+def max_extra_trainings(study: Study) -> int:
+    """How many search trainings the extra rounds add at most."""
+    search = study.search
+    return len(comparisons(study)) * search.max_extra_rounds * search.num_extra_proposals * search.num_tuning_seeds * search.num_repeats if search else 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from study.spec import Cells, Choices, Claim, Confirm, NamedCell, Range, Search, Space, Study
+from study.spec import Cells, Choices, Claim, Confirm, NamedCell, NoiseFloor, Published, Range, Search, Space, Study
 from vae.configuration import TrainingConfiguration
 from vae.nearest import unknown_name_message
 
@@ -23,6 +23,8 @@ _PARTS: Mapping[Path, type[BaseModel]] = {
     ("search", "spaces"): Space,
     ("confirm",): Confirm,
     ("claims",): Claim,
+    ("published",): Published,
+    ("noise_floor",): NoiseFloor,
 }
 _DISTRIBUTIONS: Mapping[str, type[BaseModel]] = {"range": Range, "choices": Choices}
 

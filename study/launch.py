@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +46,10 @@ _QUIET = {
 }
 
 
+_SECONDS_TO_ANOTHER_WORKER = (1.0, 5.0, 15.0, 30.0)
+"""How long a training waits whose worker died, the first time, the second, ...: Ray may take half a minute to know that a node is gone. Then it is given up."""
+
+
 @dataclass(frozen=True)
 class Resources:
     """Where trainings run: a running cluster's address or this machine, and how much of it."""
@@ -59,11 +65,11 @@ class Resources:
 class Observers:
     """Who is told what happens; each is called on the driver's own thread and must be quick."""
 
-    on_start: Callable[[PlannedTraining], None] = lambda planned: None
+    on_start: Callable[[PlannedTraining, str, str], None] = lambda planned, identity, trial: None
     on_progress: Callable[[PlannedTraining, int], None] = lambda planned, samples: None
     on_record: Callable[[Record, bytes], None] = lambda record, weights: None
     on_complete: Callable[[PlannedTraining], None] = lambda planned: None
-    on_failure: Callable[[PlannedTraining, str], None] = lambda planned, message: None
+    on_failure: Callable[[PlannedTraining, str, str], None] = lambda planned, identity, message: None
     on_tick: Callable[[], None] = lambda: None
     on_message: Callable[[str], None] = lambda message: None
 
@@ -140,6 +146,8 @@ class _Run:
     job: Job
     packing: Packing
     running: dict[str, dict[str, tuple[Identity, PlannedTraining]]] = field(default_factory=dict)
+    num_workers_lost: Counter[str] = field(default_factory=Counter)
+    postponed: list[tuple[float, Identity, PlannedTraining]] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
     stopping: bool = False
     error: Exception | None = None
@@ -147,12 +155,13 @@ class _Run:
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if self.stopping or self.error or self.execution.idle:
             return cast(dict[str, Any], Searcher.FINISHED)  # a string, whatever the signature says
+        self._release_what_waited()
         released = self.execution.next_pack(self.packing.max_members)
         if not released:
             return None
         self.running[trial_id] = {identity.hash: (identity, planned) for identity, planned in released}
-        for _, planned in released:
-            self.observers.on_start(planned)
+        for identity, planned in released:
+            self.observers.on_start(planned, identity.hash, trial_id)
         members = tuple(Member(identity.hash, planned.seeds) for identity, planned in released)
         return {JOB: replace(self.job, configuration=released[0][1].configuration.model_dump_json(), members=members).encoded()}
 
@@ -197,14 +206,31 @@ class _Run:
             self.error = self.error or error
 
     def lost(self, trial_id: str) -> None:
-        """A trial that Tune gave up, its worker having died too often."""
-        if trial_id in self.running:
-            smaller = " or a smaller --pack-size" if len(self.running[trial_id]) > 1 else ""
-            self._give_up(trial_id, f"the worker died; is memory short? Run the same command again, with fewer --num-cpus{smaller}")
+        """A trial whose worker died: another one takes what it has not handed over, a little later; too often, and it is given up."""
+        if trial_id not in self.running:
+            return
+        members = self.running[trial_id]
+        self.num_workers_lost.update(members.keys())
+        num_lost = max((self.num_workers_lost[identity] for identity in members), default=0)
+        if num_lost > len(_SECONDS_TO_ANOTHER_WORKER):
+            smaller = " or a smaller --pack-size" if len(members) > 1 else ""
+            self._give_up(trial_id, f"{num_lost} workers died that trained it; is memory short? Run the same command again, with fewer --num-cpus{smaller}")
+            return
+        at = time.monotonic() + _SECONDS_TO_ANOTHER_WORKER[num_lost - 1]
+        for identity, planned in self.running.pop(trial_id).values():
+            self.postponed.append((at, identity, planned))
+            self._say((f"the worker of {planned.title} died; another one goes on with it, from its checkpoint where that can be reached",))
+
+    def _release_what_waited(self) -> None:
+        now = time.monotonic()
+        due = [each for each in self.postponed if each[0] <= now]
+        self.postponed = [each for each in self.postponed if each[0] > now]
+        for _, identity, planned in due:
+            self.execution.release_again(identity, planned)
 
     def _give_up(self, trial_id: str, message: str) -> None:
         for identity, planned in self.running.pop(trial_id).values():
-            self.observers.on_failure(planned, message)
+            self.observers.on_failure(planned, identity.hash, message)
             self.execution.fail(identity.hash, message)
 
     @property
@@ -334,10 +360,11 @@ def run(
             verbose=0,
             callbacks=[_StudyCallback(state)],
             stop=_WhenAsked(state),
-            failure_config=FailureConfig(max_failures=2),
+            failure_config=FailureConfig(max_failures=0),  # a trial whose worker died comes again from the searcher
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
         ),
     )
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it would count trials whose training another one finished
     with _stop_on_signals(state):
         tuner.fit()
     shutil.rmtree(scratch, ignore_errors=True)

@@ -30,7 +30,7 @@ class StudyFileError(ValueError):
 
 def shipped_studies() -> tuple[tuple[str, Path], ...]:
     """The studies that come with the project: name and file, sorted by name."""
-    return tuple((path.stem, path) for path in sorted(_CONFIGS.glob("*.yaml")))
+    return tuple(sorted((path.stem, path) for path in _CONFIGS.glob("*.yaml")))
 
 
 def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:

@@ -1,9 +1,14 @@
-"""Whether anything answers at a Ray address: asked before Ray is, which would wait for minutes."""
+"""Whether anything answers at an address of Ray's or MLflow's: asked before they are, which would wait for minutes, or start much beforehand."""
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
+import urllib.request
+
+from study.addresses import ray_address_fault
+from study.credentials import without_credentials
 
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """How a client of HTTP/2, which Ray speaks, begins (RFC 9113 section 3.4)."""
@@ -16,13 +21,35 @@ class LaunchError(Exception):
     """Ray cannot be started or reached; the message says what to do."""
 
 
+class TrackingError(Exception):
+    """MLflow cannot be reached or refuses; the message says what to do."""
+
+
+def require_tracking_server(uri: str, seconds: float = 10.0) -> None:
+    """Raises TrackingError where an MLflow server does not answer at all; what it answers, and to whom, is asked through MLflow. Other stores pass."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=seconds).close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        cause = getattr(error, "reason", error)
+        if isinstance(cause, TimeoutError):
+            said = f"did not answer within {seconds:g} s"
+        elif isinstance(cause, (ConnectionError, socket.gaierror)):
+            said = f"cannot be reached ({cause})"
+        else:  # it answers, be it with a refusal or a certificate that MLflow is told to trust
+            return
+        raise TrackingError(f"the MLflow server at {without_credentials(uri)} {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)") from error
+
+
 def require_reachable(address: str, seconds: float = 5.0) -> None:
     """Raises LaunchError unless something answers at a Ray address HOST:PORT; `auto` is Ray's own to resolve."""
+    fault = ray_address_fault(address)
+    if fault is not None:
+        raise LaunchError(fault)
     if address in ("auto", "local"):
         return
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not host or not port.isdigit():
-        raise LaunchError(f"the Ray address {address!r} is not HOST:PORT, such as 10.0.0.5:6379, nor auto")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), seconds) as connection:
             answer = _SETTINGS if os.environ.get("RAY_USE_TLS") else _greeted(connection)

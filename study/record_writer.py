@@ -22,11 +22,13 @@ class RecordWriter:
 
     Leaving the `with` block waits until all is written. A record that could not be written is never passed on; the error is raised
     by the next call of `write` or `check`, or else on leaving, and the records after it are still written where they can be.
+    `log_of` gives the lines that lie beside a record.
     """
 
-    def __init__(self, records: Records, written: Written) -> None:
+    def __init__(self, records: Records, written: Written, log_of: Callable[[Record], bytes] = lambda record: b"") -> None:
         self._records = records
         self._written = written
+        self._log_of = log_of
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(MAX_WAITING)
         self._lost: set[str] = set()
@@ -74,7 +76,7 @@ class RecordWriter:
 
     def _write(self, record: Record, weights: bytes) -> None:
         try:
-            self._records.write(record, weights)
+            self._records.write(record, weights, self._log_of(record))
         except BaseException:
             self._lost.add(record.identity.hash)
             raise

@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import itertools
 import os
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from study.identity import Identity
 from vae.checkpoint import write_atomically
@@ -21,6 +22,10 @@ Outcome = Literal["finished", "diverged", "failed_to_learn"]
 
 _TRAINING = "training.json"
 WEIGHTS = "weights.safetensors"
+LOG = "log.jsonl"
+
+_SEAL = re.compile(rb'\A\{\n "sha256": "([0-9a-f]{64})",')
+"""What the file of a record begins with."""
 
 
 class EvaluationRecord(BaseModel):
@@ -89,15 +94,17 @@ class Records:
         """
         return self.unwritten.get(identity.hash) or self._read(self.path(identity.hash))
 
-    def write(self, record: Record, weights: bytes) -> None:
-        """Adds a record: written beside its place, flushed, then renamed. Raises RecordsError when the disk refuses."""
+    def write(self, record: Record, weights: bytes, log: bytes = b"") -> None:
+        """Adds a record, and the training's log where there is one: written beside its place, flushed, then renamed. Raises RecordsError when the disk refuses."""
         place = self.path(record.identity.hash)
         beside = self._folder / f".{record.identity.hash}.{os.getpid()}"
         try:
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)
             write_atomically(beside / WEIGHTS, weights)
-            write_atomically(beside / _TRAINING, record.model_dump_json(indent=1).encode())
+            write_atomically(beside / _TRAINING, encode_record(record))
+            if log:
+                (beside / LOG).write_bytes(log)  # not flushed: nothing is decided by it
             beside.rename(place)
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
@@ -105,13 +112,6 @@ class Records:
                 raise RecordsError(
                     f"a finished training could not be written to {place}: {error.strerror}. Make room or give another --outputs, then run the same command again."
                 ) from error
-
-    def remove_superseded_checkpoints(self, folder: Path) -> None:
-        """Removes from `folder` the checkpoints of trainings that are recorded: a killed worker leaves them behind, and nothing reads them again."""
-        for checkpoint in folder.glob("*.safetensors"):
-            if self.path(checkpoint.stem).is_dir():
-                with contextlib.suppress(OSError):
-                    checkpoint.unlink()
 
     def same_but_for_code(self, identity: Identity) -> Record | None:
         """An intact record that differs from `identity` in the code's digest alone, the newest where there are several."""
@@ -126,8 +126,8 @@ class Records:
     def _index(self) -> dict[str, list[Path]]:
         places: defaultdict[str, list[Path]] = defaultdict(list)
         for place in sorted(self._folder.glob("*")):
-            with contextlib.suppress(OSError, ValidationError):
-                record = Record.model_validate_json((place / _TRAINING).read_bytes())
+            with contextlib.suppress(OSError, ValueError):
+                record = decode_record((place / _TRAINING).read_bytes())
                 places[record.identity.hash_without_code].append(place)
         return places
 
@@ -135,9 +135,9 @@ class Records:
         if not place.is_dir() or not place.name.isalnum():
             return None
         try:
-            record = Record.model_validate_json((place / _TRAINING).read_bytes())
+            record = decode_record((place / _TRAINING).read_bytes())
             intact = record.identity.hash == place.name and file_sha256(place / WEIGHTS) == record.weights_sha256
-        except (OSError, ValidationError):
+        except (OSError, ValueError):
             intact = False
         if intact:
             return record
@@ -151,6 +151,26 @@ class Records:
         except OSError as error:
             raise RecordsError(f"{place} is damaged and cannot be set aside: {error.strerror}. Remove it, then run the same command again.") from error
         self._report(f"{place} is damaged; it was set aside as {aside.name} and will be trained again")
+
+
+def encode_record(record: Record) -> bytes:
+    """The file of a record: JSON that begins with the sha256 of all the rest of it."""
+    content = record.model_dump_json(indent=1).encode()
+    return b'{\n "sha256": "' + bytes_sha256(content).encode() + b'",' + content[1:]
+
+
+def decode_record(file: bytes) -> Record:
+    """The record that a file holds, every bit of it checked; one from before files began with a hash is read as it stands.
+
+    Raises ValueError (pydantic's ValidationError among them) for a file that is damaged or no record.
+    """
+    seal = _SEAL.match(file)
+    if seal is None:
+        return Record.model_validate_json(file)
+    content = b"{" + file[seal.end() :]
+    if bytes_sha256(content) != seal[1].decode():
+        raise ValueError("the record does not have the hash that was written with it")
+    return Record.model_validate_json(content)
 
 
 def file_sha256(path: Path) -> str:

@@ -7,7 +7,6 @@ import fcntl
 import getpass
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,16 +17,19 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from study.cells import study_cells, training_configuration
-from study.checkpoints import remove_superseded_packs
+from study.checkpoints import remove_superseded, require_place
 from study.configuration_checks import fixed_fields
 from study.display import Display
 from study.execution import Execution, num_trainings
 from study.identity import Identity, training_identity
+from study.logs import StudyLog, study_log
 from study.packing import AUTO, Packing, PackingError, packing_notes, packing_of
 from study.protocol import PlannedTraining
 from study.provenance import execution_facts
+from study.reachable import require_tracking_server
 from study.record_writer import RecordWriter
 from study.records import Record, Records
+from study.shared_checkpoints import SharedStorageError, is_uri, scratch_folder
 from study.spec import Study
 from vae.data import Dataset, load_dataset
 from vae.precision import require_precision
@@ -65,6 +67,7 @@ class Options:
     command: str = ""
     pack_size: str = AUTO
     gpu_share: str = AUTO
+    checkpoints: str = ""
 
     @property
     def device(self) -> str:
@@ -122,24 +125,28 @@ def run_study(study: Study, options: Options, report: Report = print) -> Executi
     """
     _require_device(options)
     _require_precisions(study, options)
+    _require_checkpoints(options)
     packing = _packing(study, options, report)
-    with _prompt_threads(), _only_one(study, options.outputs), ThreadPoolExecutor(1) as background:
+    require_tracking_server(options.tracking_uri)
+    with _prompt_threads(), _only_one(study, options.outputs), _logged(study, options, report) as log, ThreadPoolExecutor(1) as background:
+        report = log.beside(report)
         records = Records(options.outputs / "trainings", report)
-        records.remove_superseded_checkpoints(options.outputs / "checkpoints")
-        remove_superseded_packs(options.outputs / "checkpoints", lambda identity: records.path(identity).is_dir())
+        _remove_superseded(options, records)
         execution = replay(study, datasets := load_datasets(study, options.outputs / "data", report), records, options)
         display = Display(study, num_trainings(study))
         display.found(execution.num_replayed)
         replayed = execution.drain()
         for planned, record in replayed:
             display.done(planned, record)
-        open_tracker = partial(background.submit, partial(_open_tracker, study, options, records, replayed, report))
+        log.say("replayed", num_trainings=execution.num_replayed)
+        open_tracker = partial(background.submit, partial(_open_tracker, study, options, records, replayed, report, log))
         if execution.idle:
-            with _tracked(open_tracker(), execution):
+            with _tracked(open_tracker(), execution, log):
                 pass
         else:
-            _train(study, options, packing, execution, datasets, records, open_tracker, display)
-    _require_finished(execution)
+            _train(study, options, packing, execution, datasets, records, open_tracker, display, log)
+            _remove_superseded(options, records)  # those of a node that was cut off and trained on to the end
+        _require_finished(execution)
     return execution
 
 
@@ -152,13 +159,27 @@ def _train(
     records: Records,
     open_tracker: Callable[[], Future[Tracker]],
     display: Display,
+    log: StudyLog,
 ) -> None:
     """Runs the released trainings on Ray until the execution is idle. MLflow opens while the workers start; no training waits for it."""
     from study.launch import Observers, Resources, cluster, run
 
     resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device, packing.gpu_share)
 
-    with cluster(resources, _plugins(study)) as num_workers, _tracked(opening := open_tracker(), execution), RecordWriter(records, partial(_track, opening)) as writer:
+    with (
+        cluster(resources, _plugins(study)) as num_workers,
+        _tracked(opening := open_tracker(), execution, log),
+        RecordWriter(records, partial(_track, opening), log.of_record) as writer,
+    ):
+        log.say("workers_ready", num_workers=num_workers, device=resources.device, address=resources.address)
+
+        def started(planned: PlannedTraining, identity: str, trial: str) -> None:
+            display.started(planned)
+            log.training_started(planned, identity, trial)
+
+        def failed(planned: PlannedTraining, identity: str, message: str) -> None:
+            display.failed(planned, message)
+            log.training_failed(planned, identity, message)
 
         def completed(planned: PlannedTraining) -> None:
             display.trained(planned)
@@ -172,7 +193,7 @@ def _train(
             writer.check()
             display.tick()
 
-        observers = Observers(display.started, display.progressed, writer.write, completed, display.failed, tick, display.say)
+        observers = Observers(started, display.progressed, writer.write, completed, failed, tick, log.beside(display.say))
         with display:
             went_through = run(
                 execution,
@@ -180,7 +201,7 @@ def _train(
                 observers,
                 study=study.name,
                 folder=options.outputs / "ray",
-                checkpoints=_checkpoint_folder(options),
+                checkpoints=_checkpoint_place(options),
                 num_workers=num_workers,
                 resources=resources,
                 packing=packing,
@@ -191,7 +212,7 @@ def _train(
 
 
 @contextlib.contextmanager
-def _tracked(opening: Future[Tracker], execution: Execution) -> Iterator[None]:
+def _tracked(opening: Future[Tracker], execution: Execution, log: StudyLog) -> Iterator[None]:
     """While the study runs, MLflow may still be opening. At the end waits for that, and for what is still to be written."""
     complete = False
     try:
@@ -200,24 +221,30 @@ def _tracked(opening: Future[Tracker], execution: Execution) -> Iterator[None]:
     finally:
         tracker = opening.result()
         for failure in execution.failures:
-            tracker.log_failure(failure.planned, failure.message)
+            tracker.log_failure(failure.planned, failure.message, log.of_failure(failure.planned))
         left_over = tracker.close(complete)
     if left_over:
         raise StudyError(left_over)
+
+
+def _logged(study: Study, options: Options, report: Report) -> contextlib.AbstractContextManager[StudyLog]:
+    """The log of this execution, begun with what was asked for."""
+    asked = {"command": options.command, "outputs": options.outputs.absolute(), "address": options.address}
+    return study_log(options.outputs / "logs", study.name, report, options.tracking_uri, **asked)
 
 
 def _track(opening: Future[Tracker], planned: PlannedTraining, record: Record) -> None:
     opening.result().add(planned, record)
 
 
-def _open_tracker(study: Study, options: Options, records: Records, replayed: Sequence[tuple[PlannedTraining, Record]], report: Report) -> Tracker:
+def _open_tracker(study: Study, options: Options, records: Records, replayed: Sequence[tuple[PlannedTraining, Record]], report: Report, log: StudyLog) -> Tracker:
     """The study's tracker, told of this execution and of what is recorded already."""
     from study.tracking import Tracker  # imports mlflow, which takes seconds
 
     local = options.tracking_uri.startswith("sqlite:")
     artifacts = options.outputs / "artifacts" if local else None
     tracker = Tracker(options.tracking_uri, study, artifacts=artifacts, place=lambda record: records.path(record.identity.hash), report=report)
-    tracker.begin(execution_facts(options.command))
+    tracker.begin(execution_facts(log.public(options.command)) | {"log": str(log.path.relative_to(options.outputs))})
     for planned, record in replayed:
         tracker.add(planned, record)
     return tracker
@@ -232,6 +259,12 @@ def _require_finished(execution: Execution) -> None:
         f"{len(execution.failures)} trainings failed; the first: {first.planned.title}: {last_line}\n"
         "The whole traceback is in its MLflow run (failure.txt). Everything else is kept; after mending the cause the same command continues."
     )
+
+
+def _remove_superseded(options: Options, records: Records) -> None:
+    """Removes the checkpoints of recorded trainings wherever the driver sees some."""
+    for place in dict.fromkeys((str(options.outputs / "checkpoints"), _checkpoint_place(options))):
+        remove_superseded(place, lambda identity: records.path(identity).is_dir())
 
 
 def _require_device(options: Options) -> None:
@@ -249,6 +282,14 @@ def _require_precisions(study: Study, options: Options) -> None:
             require_precision(fixed_fields(study, cell).get("precision", "float32"), options.device)
         except ValueError as error:
             raise RequestError(f"{cell.label}: {error}") from error
+
+
+def _require_checkpoints(options: Options) -> None:
+    """Raises RequestError for a place of checkpoints that cannot be used."""
+    try:
+        require_place(options.checkpoints)
+    except SharedStorageError as error:
+        raise RequestError(str(error)) from error
 
 
 def _packing(study: Study, options: Options, report: Report) -> Packing:
@@ -314,11 +355,11 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _checkpoint_folder(options: Options) -> str:
-    """Where workers checkpoint: in the outputs folder here, in each node's own temporary folder on a cluster."""
-    if options.address:
-        return str(Path(tempfile.gettempdir()) / f"vae-study-{os.getuid()}" / "checkpoints")
-    return str((options.outputs / "checkpoints").absolute())
+def _checkpoint_place(options: Options) -> str:
+    """Where workers checkpoint: where the options say, else in the outputs folder here, in each node's own temporary folder on a cluster."""
+    if options.checkpoints and not is_uri(options.checkpoints):
+        return str(Path(options.checkpoints).absolute())
+    return options.checkpoints or str(scratch_folder() if options.address else (options.outputs / "checkpoints").absolute())
 
 
 def _plugins(study: Study) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 
+from study.search_edges import contains
 from study.spec import Choices, Distribution, Search
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -37,13 +38,29 @@ class CellSearch:
     """Ask and tell for one cell. Asking and telling again from the start, in the same order, gives the same proposals."""
 
     def __init__(self, space: Mapping[str, Distribution], search: Search, seed: int) -> None:
-        self._space = dict(space)
+        self.space = dict(space)
+        self._search = search
         self._distributions = {name: _optuna_distribution(distribution) for name, distribution in space.items()}
         self._grid = _grid(space) if search.sampler == "grid" else None
         self._study = None if self._grid else _new_study(search.sampler, seed)
-        self._trials: list[optuna.trial.Trial] = []
+        self._trials: dict[int, optuna.trial.Trial] = {}
         self._objectives: dict[int, float] = {}
         self._proposals: list[Proposal] = []
+
+    @property
+    def proposals(self) -> Sequence[Proposal]:
+        """All that was asked for so far, in the order of proposing."""
+        return tuple(self._proposals)
+
+    def elsewhere(self, space: Mapping[str, Distribution], seed: int) -> CellSearch:
+        """The search gone on in another space by a sampler of its own, which is told what of the earlier proposals lies in there; all of them are ranked."""
+        other = CellSearch(space, self._search, seed)
+        other._proposals, other._objectives = list(self._proposals), dict(self._objectives)
+        for proposal in self._proposals:
+            known = dict(proposal.hyperparameters)
+            if other._study is not None and known.keys() == space.keys() and all(contains(space[name], number) for name, number in known.items()):
+                other._study.add_trial(optuna.trial.create_trial(params=known, distributions=other._distributions, value=self._objectives[proposal.number]))
+        return other
 
     def ask(self, count: int) -> list[Proposal]:
         """The next round of `count` proposals; none of them may depend on how the others of the round turn out."""
@@ -73,8 +90,8 @@ class CellSearch:
         with warnings.catch_warnings():  # the GP says each time that it clips what diverged
             warnings.filterwarnings("ignore", "Clip non-finite", UserWarning)
             trial = self._study.ask(self._distributions)
-        self._trials.append(trial)
-        return Proposal(number, tuple((name, _plain(self._space[name], trial.params[name])) for name in sorted(self._space)))
+        self._trials[number] = trial
+        return Proposal(number, tuple((name, _plain(self.space[name], trial.params[name])) for name in sorted(self.space)))
 
 
 def _new_study(sampler: str, seed: int) -> optuna.Study:

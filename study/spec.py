@@ -6,6 +6,7 @@ whole number written as a float, so that `1e6` samples can be said.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,10 @@ Level = int | float | bool | str
 Sampler = Literal["tpe", "qmc", "random", "grid", "cmaes", "gp"]
 Objective = Literal["validation/lower_bound", "train/lower_bound"]
 Metric = Literal["test/lower_bound", "validation/lower_bound", "train/lower_bound"]
+NOISE_FLOOR = "noise_floor"
+ARM = "arm"
+"""The reserved factor whose levels are names of tuning rules; no field of a training."""
+
 SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
@@ -31,6 +36,28 @@ def _one_level(given: object) -> object:
 
 def _whole(given: object) -> object:
     return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+def _readout(given: object) -> object:
+    if given in ("final", "best") or isinstance(given, MeanOfLast):
+        return given
+    points = given.get("mean_of_last") if isinstance(given, Mapping) and len(given) == 1 else None
+    points = _whole(points)
+    if isinstance(points, int) and not isinstance(points, bool) and points >= 1:
+        return MeanOfLast(mean_of_last=points)
+    raise ValueError("it must be final, best or {mean_of_last: k}, k being a number of evaluations from 1")
+
+
+def _margin(given: object) -> object:
+    if given == NOISE_FLOOR or (isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < math.inf):
+        return given
+    raise ValueError("it must be a number above 0, or noise_floor")
+
+
+def _one_cell(given: object) -> object:
+    if isinstance(given, str) or (isinstance(given, Mapping) and all(isinstance(name, str) and isinstance(level, (bool, int, float, str)) for name, level in given.items())):
+        return given
+    raise ValueError("it must be the name or the label of a cell, or a mapping of factors to levels")
 
 
 OneLevel = Annotated[Level, BeforeValidator(_one_level)]
@@ -127,7 +154,19 @@ class Search(_Part):
     num_evaluations: Count | None = Field(
         default=None, ge=1, le=100_000, description="How often a proposal's bounds are measured; by default as often as in training. The last time decides."
     )
+    max_extra_rounds: Count = Field(
+        default=0, ge=0, le=20, description="How often all cells of a comparison are searched further when the winner of one of them touches an edge of its search."
+    )
+    extra_proposals: Count | None = Field(default=None, ge=1, le=10_000, description="Proposals of such an extra round, the same in every cell; by default round_size.")
+    num_repeats: Count = Field(
+        default=1, ge=1, le=100, description="How often the whole search is made, under other sampler and tuning seeds; claims rest on the first, the others show what it hangs on."
+    )
     spaces: tuple[Space, ...] = Field(min_length=1, description="What is searched, by cell; where two spaces of a cell name the same hyperparameter, the later one holds.")
+
+    @property
+    def num_extra_proposals(self) -> int:
+        """Proposals of one extra round."""
+        return self.extra_proposals or min(self.round_size, self.num_proposals)
 
 
 class Confirm(_Part):
@@ -156,6 +195,22 @@ class Published(_Part):
     source: str = Field(min_length=1, description="Where it was published.")
 
 
+class MeanOfLast(_Part):
+    """A readout: the mean of a curve's last points."""
+
+    mean_of_last: Count = Field(ge=1, description="How many of the last evaluations are averaged.")
+
+
+class NoiseFloor(_Part):
+    """One cell trained again under further seeds: by how much two means of the same thing differ (an A/A comparison)."""
+
+    at: Annotated[str | dict[str, OneLevel], BeforeValidator(_one_cell)] = Field(description="The cell: its name or label, or its levels.")
+    num_seeds: Count | None = Field(default=None, ge=1, le=10_000, description="Further trainings of its winner; by default as many as there are reporting seeds.")
+
+
+Readout = Literal["final", "best"] | MeanOfLast
+
+
 class Study(_Part):
     """Everything that one study file asks for."""
 
@@ -170,6 +225,15 @@ class Study(_Part):
     confirm: Confirm = Field(description="How the winners are trained again, on fresh seeds.")
     claims: tuple[Claim, ...] = Field(default=(), description="The comparisons that the study was made for.")
     published: Published | None = Field(default=None, description="A published number that every cell is to reproduce.")
-    metric: Metric = Field(default="test/lower_bound", description="What is compared, at the end of the budget, per reporting seed.")
-    equivalence_margin_nats: Number = Field(default=0.5, gt=0, description="Differences smaller than this do not matter: the region of practical equivalence.")
+    metric: Metric = Field(default="test/lower_bound", description="What is compared, per reporting seed.")
+    readout: Annotated[Readout, BeforeValidator(_readout)] = Field(
+        default="final", description="How a curve of the metric becomes one number: final, at the end of the budget; best; or {mean_of_last: k}, over k evaluations."
+    )
+    targets: tuple[Annotated[Number, Field(lt=0)], ...] = Field(
+        default=(), description="Bounds in nats, so negative: reports say how long each cell takes to reach them, on the validation curve where the metric is read once."
+    )
+    equivalence_margin_nats: Annotated[Number | Literal["noise_floor"], BeforeValidator(_margin)] = Field(
+        default=0.5, description="Differences smaller than this do not matter: the region of practical equivalence. noise_floor: what the A/A comparison finds."
+    )
+    noise_floor: NoiseFloor | None = Field(default=None, description="The A/A comparison: one cell's winner trained again under seeds of its own.")
     confidence: Number = Field(default=0.95, gt=0.5, lt=1, description="Coverage of every interval.")

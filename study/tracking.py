@@ -9,12 +9,10 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 for _name, _given in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -28,11 +26,15 @@ for _name, _given in {
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from sqlalchemy import Engine, event
 
+from study.credentials import without_credentials
+from study.declarations import TAG, recorded_declarations
 from study.protocol import PlannedTraining
-from study.records import WEIGHTS, Record
+from study.reachable import TrackingError as TrackingError
+from study.records import LOG, WEIGHTS, Record
+from study.run_seal import SEAL, STUDY_SEAL, seal_of, study_seal
 from study.spec import Study
+from study.tracking_store import database_path, link, prepare_sqlite, require_database
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -49,10 +51,6 @@ _LAST_ATTEMPTS = 2
 """At the end of a study, after so many failures in a row, what is not written is left to the next execution."""
 
 
-class TrackingError(Exception):
-    """MLflow cannot be reached or refuses; the message says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is kept of a nested run: ten thousand whole ones would be 300 MB."""
@@ -62,11 +60,12 @@ class _Known:
     status: str
     superseded: bool
     code_kept: bool
+    weights_sha256: str
 
     @classmethod
     def of(cls, run: Run) -> _Known:
         tags = run.data.tags
-        return cls(run.info.run_id, run.info.artifact_uri or "", run.info.status, tags.get("superseded") == "true", tags.get("code_kept") == "true")
+        return cls(run.info.run_id, run.info.artifact_uri or "", run.info.status, tags.get("superseded") == "true", tags.get("code_kept") == "true", tags.get("weights_sha256", ""))
 
 
 def local_tracking_uri(outputs: Path) -> str:
@@ -82,7 +81,7 @@ class Tracker:
     """
 
     def __init__(self, uri: str, study: Study, *, artifacts: Path | None, place: Callable[[Record], Path], report: Callable[[str], None] = print) -> None:
-        self._uri = uri
+        self._uri = without_credentials(uri)  # as messages name it
         self._study = study
         self._place = place
         self._report = report
@@ -91,9 +90,9 @@ class Tracker:
         self._num_failures = 0
         self._num_written = 0
         self._wanted: set[str] = set()
-        if uri.startswith("sqlite:///"):
-            _prepare_sqlite(Path(uri.removeprefix("sqlite:///")))
-        with self._answering():
+        _require_database(uri)
+        with _answering(self._uri):
+            require_database(uri)
             self._client = MlflowClient(uri)
             self._experiment_id = self._find_or_create_experiment(artifacts)
             self._runs, self._duplicates = self._existing_runs()
@@ -103,7 +102,7 @@ class Tracker:
 
     def begin(self, execution: Mapping[str, Any]) -> None:
         """Marks the parent run as running again, and lists this execution (time, machine, versions, commit) on it."""
-        with self._answering():
+        with _answering(self._uri):
             self._begin(execution)
 
     def _begin(self, execution: Mapping[str, Any]) -> None:
@@ -114,8 +113,12 @@ class Tracker:
             "study": self._study.name,
             "executions": json.dumps([*listed, dict(execution)]),
             "mlflow.note.content": _note(self._study),
+            STUDY_SEAL: study_seal(self._study.model_dump(mode="json")),
             **{name: str(given) for name, given in execution.items()},
         }
+        declared = recorded_declarations(parent.data.tags.get(TAG), self._study, [key.rpartition("|")[0] for key in self._runs if key])
+        if declared is not None:
+            tags[TAG] = declared
         self._client.log_batch(self.parent_run_id, tags=[RunTag(name, given) for name, given in tags.items()])
         self._client.update_run(self.parent_run_id, status="RUNNING")
         self._client.set_experiment_tag(self._experiment_id, "mlflow.note.content", _note(self._study))
@@ -145,21 +148,6 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe
             return f"MLflow at {self._uri}: {_first_line(error)}; run the same command again when it answers"
         return None
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Turns what a store that is away, or damaged, or not one of MLflow's raises into a TrackingError."""
-        try:
-            yield
-        except Exception as error:
-            if isinstance(error, TrackingError):
-                raise
-            said = _first_line(error)
-            if "error code 401" in said or "error code 403" in said:
-                message = f"MLflow at {self._uri} does not let this user in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) to what it knows"
-                raise TrackingError(message) from error
-            message = f"MLflow at {self._uri} cannot be used: {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)"
-            raise TrackingError(message) from error
 
     def _find_or_create_experiment(self, artifacts: Path | None) -> str:
         experiment = self._client.get_experiment_by_name(self._study.name)
@@ -244,7 +232,7 @@ class Tracker:
         key = _run_key(planned, record.identity.hash)
         run = self._runs.get(key)
         if run is not None and run.status == "FINISHED":
-            link(self._place(record) / WEIGHTS, run.artifact_uri)  # a record that was damaged and trained again is another file
+            self._renew_files(run, record)
             if run.superseded:
                 self._client.set_tag(run.run_id, "superseded", "false")
             if run.code_kept != record.code_kept:
@@ -252,17 +240,24 @@ class Tracker:
             return
         if run is None:
             tags = self._tags(planned, record) | {"key": key}
+            tags[SEAL] = seal_of(record.started_ms, _params(record), tags, ((each.key, each.step, each.value) for each in _metrics(record)))
             run = _Known.of(self._client.create_run(self._experiment_id, start_time=record.started_ms, tags=tags, run_name=planned.title))
             self._runs[key] = run
         metrics = _metrics(record)
-        params = [Param(name, _param_text(given)) for name, given in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()]
-        self._client.log_batch(run.run_id, metrics=metrics[:_BATCH], params=params)
+        self._client.log_batch(run.run_id, metrics=metrics[:_BATCH], params=[Param(name, text) for name, text in _params(record).items()])
         for start in range(_BATCH, len(metrics), _BATCH):
             self._client.log_batch(run.run_id, metrics=metrics[start : start + _BATCH])
-        if not link(self._place(record) / WEIGHTS, run.artifact_uri):
-            self._client.log_artifact(run.run_id, str(self._place(record) / WEIGHTS))
+        for file in (self._place(record) / name for name in (WEIGHTS, LOG)):
+            if not link(file, run.artifact_uri) and (file.name == WEIGHTS or file.exists()):
+                self._client.log_artifact(run.run_id, str(file))
         self._client.set_terminated(run.run_id, "FINISHED", record.finished_ms)
         self._runs[key] = replace(run, status="FINISHED")
+
+    def _renew_files(self, run: _Known, record: Record) -> None:
+        """Gives a run that is there the files of its record: one that was damaged and trained again has others."""
+        link(self._place(record) / LOG, run.artifact_uri)
+        if link(self._place(record) / WEIGHTS, run.artifact_uri) and run.weights_sha256 != record.weights_sha256:
+            self._client.set_tag(run.run_id, "weights_sha256", record.weights_sha256)
 
     def _tags(self, planned: PlannedTraining, record: Record) -> dict[str, str]:
         tags = {
@@ -275,10 +270,16 @@ class Tracker:
             "seed": str(planned.replicate),
             "outcome": record.outcome,
             "identity": record.identity.hash,
+            "code_sha256": record.identity.code_sha256,
             "trial": record.trial,
             "machine": record.machine,
             "pack_size": str(record.pack_size),
+            "weights_sha256": record.weights_sha256,
         }
+        if planned.phase == "search":
+            tags |= {"extra_round": str(planned.extra_round), "space": planned.space}
+        if planned.repeat:
+            tags["repeat"] = str(planned.repeat)
         if planned.cell.name:
             tags["cell_name"] = planned.cell.name
         if record.study != self._study.name:
@@ -297,13 +298,15 @@ class Tracker:
             if run.status == "RUNNING":
                 self._client.set_terminated(run.run_id, "KILLED")
 
-    def log_failure(self, planned: PlannedTraining, message: str) -> None:
+    def log_failure(self, planned: PlannedTraining, message: str, log: str = "") -> None:
         """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the next run of the study."""
         with suppress(MlflowException, OSError):
             tags = {"mlflow.parentRunId": self.parent_run_id, "kind": "training", "phase": planned.phase, "cell": planned.cell.label, "seed": str(planned.replicate)}
             tags |= {"proposal": _or_none(planned.proposal), "rank": _or_none(planned.rank), "outcome": "failed", "superseded": "true"}
             run = self._client.create_run(self._experiment_id, tags=tags, run_name=planned.title)
             self._client.log_text(run.info.run_id, message, "failure.txt")
+            if log:
+                self._client.log_text(run.info.run_id, log, LOG)
             self._client.set_terminated(run.info.run_id, "FAILED")
 
 
@@ -314,6 +317,11 @@ def _run_key(planned: PlannedTraining, identity_hash: str) -> str:
 
 def _or_none(number: int | None) -> str:
     return "none" if number is None else str(number)
+
+
+def _params(record: Record) -> dict[str, str]:
+    """The parameters of a training's run, as text."""
+    return {name: _param_text(given) for name, given in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()}
 
 
 def _param_text(given: Any) -> str:
@@ -332,43 +340,37 @@ def _metrics(record: Record) -> list[Metric]:
     return points
 
 
-def link(file: Path, artifact_uri: str) -> bool:
-    """Whether `file` now has a second name among the artifacts of a run, in place of what was there; False where they are not on its file system."""
-    parts = urlsplit(artifact_uri)
-    if parts.scheme not in ("", "file") or not parts.path:
-        return False
-    place = Path(url2pathname(parts.path)) / file.name
-    beside = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists() or not place.samefile(file):
-            beside.unlink(missing_ok=True)
-            beside.hardlink_to(file)
-            beside.replace(place)
-    except OSError:
-        return False
-    return True
+def num_experiments(uri: str) -> int:
+    """How many experiments the store at that address shows this user, at most a thousand. Raises TrackingError where it cannot be used."""
+    with _answering(without_credentials(uri)):
+        require_database(uri)
+        return len(MlflowClient(uri).search_experiments(max_results=1000))
 
 
-def _prepare_sqlite(path: Path) -> None:
-    """Makes the folder and sets the write-ahead log, which makes writing a third cheaper and lets the UI read meanwhile."""
+@contextmanager
+def _answering(uri: str) -> Iterator[None]:
+    """Turns what a store that is away, or damaged, or not one of MLflow's raises into a TrackingError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path, timeout=10)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-        if not event.contains(Engine, "connect", _without_waiting):
-            event.listen(Engine, "connect", _without_waiting)
+        yield
+    except Exception as error:
+        if isinstance(error, TrackingError):
+            raise
+        said = _first_line(error)
+        if "error code 401" in said or "error code 403" in said:
+            message = f"MLflow at {uri} does not let this user in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) to what it knows"
+            raise TrackingError(message) from error
+        message = f"MLflow at {uri} cannot be used: {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)"
+        raise TrackingError(message) from error
+
+
+def _require_database(uri: str) -> None:
+    """Raises TrackingError where the store is a SQLite file that cannot be opened."""
+    path = database_path(uri)
+    try:
+        if path is not None:
+            prepare_sqlite(path)
     except (OSError, sqlite3.Error) as error:
         raise TrackingError(f"the MLflow database {path} cannot be opened: {error}") from error
-
-
-def _without_waiting(connection: Any, _: Any) -> None:
-    """Lets SQLite flush its log when it is merged, not after every transaction.
-
-    The database stays whole whatever happens; after a power cut its last runs may be missing, and the next execution writes them again.
-    """
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _note(study: Study) -> str:
@@ -379,4 +381,4 @@ def _note(study: Study) -> str:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:300]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {without_credentials(text[0])[:300]}" if text else type(error).__name__

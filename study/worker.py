@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from study.checkpoints import checkpoint_path, list_members, remove_checkpoint
+from study.shared_checkpoints import SharedCheckpoints, is_uri, scratch_folder
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
 from vae.data import Dataset
@@ -44,7 +45,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Job:
-    """One trial: a configuration, as JSON, under the seeds of its members; the folder of checkpoints, the device, the share of its memory to use."""
+    """One trial: a configuration, as JSON, under the seeds of its members; where checkpoints go, the device, the share of its memory to use.
+
+    `checkpoints` is a folder, or the URI of storage that all nodes see.
+    """
 
     configuration: str
     members: tuple[Member, ...]
@@ -95,11 +99,12 @@ class Worker:
         self._prepared: dict[tuple[Any, ...], PreparedData] = {}
         self._trial: _Trial | None = None
         self._superseded: list[Path] = []
+        self._shared: dict[str, SharedCheckpoints] = {}
 
     def take(self, job: Job) -> None:
         """Takes the next job; what the last one left unfinished is in its checkpoint."""
         self.stop()
-        self._trial = _Trial(job, self._data, self._superseded)
+        self._trial = _Trial(job, self._data, self._superseded, self._shared_checkpoints(job))
 
     def step(self) -> Report:
         """Trains for PAUSE_SECONDS or to the next evaluation. What the user's own code raises is reported, and the worker lives on."""
@@ -119,7 +124,16 @@ class Worker:
         self._trial = None
         for checkpoint in self._superseded:
             remove_checkpoint(checkpoint)
+            for shared in self._shared.values():
+                shared.remove(checkpoint)
         self._superseded.clear()
+        for shared in self._shared.values():
+            shared.finish()
+
+    def _shared_checkpoints(self, job: Job) -> SharedCheckpoints | None:
+        if is_uri(job.checkpoints) and job.checkpoints not in self._shared:
+            self._shared[job.checkpoints] = SharedCheckpoints(job.checkpoints)
+        return self._shared.get(job.checkpoints)
 
     def _data(self, configuration: TrainingConfiguration) -> PreparedData:
         key = (configuration.dataset, configuration.train_on_all, configuration.pixels, configuration.binarisation_seed)
@@ -131,8 +145,9 @@ class Worker:
 class _Trial:
     """One job: one seed as a vae.training.Training, several as a vae.pack.Pack, or as parts that fit, one after the other, where memory is short."""
 
-    def __init__(self, job: Job, prepared: Callable[[TrainingConfiguration], PreparedData], superseded: list[Path]) -> None:
+    def __init__(self, job: Job, prepared: Callable[[TrainingConfiguration], PreparedData], superseded: list[Path], shared: SharedCheckpoints | None = None) -> None:
         self._job = job
+        self._shared = shared
         self._prepared = prepared
         self._superseded = superseded  # checkpoints to be removed with the next job, when the driver has the records
         self._to_train = deque(job.members)
@@ -163,10 +178,12 @@ class _Trial:
         if self._running is not None:
             with contextlib.suppress(OSError):
                 self._running.save()
+            if self._shared:
+                self._shared.finish(self._checkpoint())
 
     def report(self, results: Sequence[MemberResult] = (), failure: str = "") -> Report:
         """Where the trial is."""
-        messages, self._messages = tuple(self._messages), []
+        messages, self._messages = (*self._messages, *(self._shared.problems() if self._shared else ())), []
         if failure and len(self._part) > 1:
             failure += f" (with {len(self._part)} seeds trained at once; --pack-size 1 trains one at a time)"
         done = bool(failure) or not (self._running or self._trained or self._to_train)
@@ -178,6 +195,8 @@ class _Trial:
             self._running = self._begin()
             self._progress = self._running.run(PAUSE_SECONDS)
         self._samples = next(self._progress).samples
+        if self._shared:
+            self._shared.copy(self._checkpoint())
         results = _results_of(self._running)
         if results is None:
             return self.report()
@@ -195,6 +214,8 @@ class _Trial:
         if self._job.device == "cuda":  # a pack that outgrows its share is to fail itself, not its neighbour; it can be divided
             torch.cuda.set_per_process_memory_fraction(self._job.memory_share if len(self._part) > 1 else 1.0)
         checkpoint = self._checkpoint()
+        if self._shared:
+            self._shared.fetch(checkpoint)
         options: dict[str, Any] = {"device": self._job.device, "checkpoint": checkpoint, "checkpoint_every_seconds": self._job.checkpoint_every_seconds}
         if len(self._part) == 1:
             return Training(configuration, self._part[0].seeds, data, **options)
@@ -203,7 +224,8 @@ class _Trial:
 
     def _checkpoint(self) -> Path:
         """That of the part that was begun last."""
-        return checkpoint_path(Path(self._job.checkpoints), [member.identity for member in self._part])
+        folder = scratch_folder() if self._shared else Path(self._job.checkpoints)
+        return checkpoint_path(folder, [member.identity for member in self._part])
 
     def _size_of_parts(self, configuration: TrainingConfiguration, data: PreparedData) -> int:
         """As many members as memory holds, in parts of about one size; at least one, which is trained alone."""
@@ -219,6 +241,8 @@ class _Trial:
     def _divide(self, size: int, reason: str) -> Report:
         """The members that were begun are trained in smaller parts, from their beginning."""
         remove_checkpoint(self._checkpoint())
+        if self._shared:
+            self._shared.remove(self._checkpoint())
         self._to_train.extendleft(reversed(self._part))
         self._part_size = size
         self._running, self._progress, self._samples = None, iter(()), 0

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from study.records import Record
 from tests.integration_tests.store import Store
@@ -57,6 +62,40 @@ def _assert_it_went_on_from(checkpoint: Checkpoint, record: Record) -> None:
     assert checkpoint.facts["step"] < 6000
     assert record.started_ms == checkpoint.facts["started_ms"]
     assert [each.model_dump() for each in record.evaluations[: len(before)]] == before
+
+
+@pytest.mark.slow
+def test_a_study_whose_workers_are_killed_goes_on_by_itself_from_the_last_checkpoints(workplace: Workplace) -> None:
+    """Twice: the driver gives each training to another worker, and says so."""
+    (workplace.folder / "tiny.yaml").write_text(TWO_LONG_TRAININGS)
+    driver = _start(workplace)
+    for _ in range(2):
+        wait_until(lambda: _in_their_middle(workplace) or driver.poll() is not None, "both trainings are checkpointed in their middle", pause=0.05)
+        assert driver.poll() is None, workplace.printed
+        left = _checkpoints(workplace)
+        for worker in _workers(workplace):
+            os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: workplace.printed.count("another one goes on with it") >= 2 or driver.poll() is not None, "both are given to others")
+
+    assert driver.wait(240) == 0, workplace.printed
+    assert "Trials did not complete" not in workplace.printed
+    records = workplace.records()
+    for name, record in records.items():
+        _assert_it_went_on_from(left[name], record)
+        assert digest_alone(record, workplace.folder) == workplace.digest(record)
+    Store(workplace.tracking_uri).assert_every_point_is_there_once(records)
+
+
+def _workers(workplace: Workplace) -> list[int]:
+    """The processes in which trainings run."""
+    return [process for process in workplace.processes() if b"ray::" in _command(process) and b".train" in _command(process)]
+
+
+def _command(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def test_a_study_killed_with_its_workers_goes_on_from_the_last_checkpoints(workplace: Workplace) -> None:

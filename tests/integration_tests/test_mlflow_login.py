@@ -78,6 +78,6 @@ def test_with_credentials_a_study_is_tracked_whole(workplace: Workplace, server:
         monkeypatch.setenv(name, given)
     store = Store(server)
     store.assert_every_point_is_there_once(workplace.records())
-    assert {each.path for each in store.client.list_artifacts(store.current()[0].info.run_id)} == {"weights.safetensors"}
+    assert {each.path for each in store.client.list_artifacts(store.current()[0].info.run_id)} == {"weights.safetensors", "log.jsonl"}
     written = [path for path in Path(workplace.outputs).rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
     assert written == [], "a password is to stay out of what a study leaves on disk"

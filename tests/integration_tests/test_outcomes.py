@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 
 from tests.integration_tests.store import Store
 from tests.integration_tests.workplace import Workplace
@@ -84,6 +86,15 @@ def test_a_plugin_that_raises_fails_its_cell_and_mending_it_finishes_the_study(w
     store = Store(workplace.tracking_uri)
     outcomes = Counter((run.data.tags["cell"], run.data.tags["outcome"]) for run in store.runs())
     assert outcomes == {("model=vae", "finished"): 2, ("model=own_model:OwnModel", "failed"): 2}
+
+    (run, _) = (run for run in store.runs() if run.data.tags["outcome"] == "failed")
+    own = Path(store.client.download_artifacts(run.info.run_id, "log.jsonl", str(workplace.folder))).read_text()
+    (log,) = (workplace.outputs / "logs" / "tiny").iterdir()
+    for text in (own, log.read_text()):
+        failures = [line for line in map(json.loads, text.splitlines()) if line["event"] == "training_failed"]
+        assert failures
+        assert "in decode" in failures[0]["traceback"]
+        assert failures[0]["cell"] == "model=own_model:OwnModel"
 
     plugin.write_text(BROKEN_MODEL.replace("z @ z", "z"))
     mended = workplace.run("run", "tiny.yaml")

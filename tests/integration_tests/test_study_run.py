@@ -115,9 +115,23 @@ def test_a_training_in_the_study_has_the_bits_of_the_same_training_alone(finishe
     assert digest_alone(record, finished.workplace.folder) == finished.workplace.digest(record)
 
 
+def test_the_log_of_the_execution_and_of_each_training_is_reachable_from_its_run(finished: FinishedRun, store: Store, records: dict[str, Record], tmp_path: Path) -> None:
+    execution = json.loads(store.parent().data.tags["executions"])[0]
+    lines = [json.loads(line) for line in (finished.workplace.outputs / execution["log"]).read_text().splitlines()]
+    events = Counter(line["event"] for line in lines)
+    assert (events["training_started"], events["training_ended"]) == (NUM_TRAININGS, NUM_TRAININGS)
+    assert (lines[0]["event"], lines[-1]["event"], lines[-1]["ended_by"]) == ("execution_started", "execution_ended", "completion")
+    run = store.runs()[0]
+    identity = run.data.tags["identity"]
+    own = Path(store.client.download_artifacts(run.info.run_id, "log.jsonl", str(tmp_path))).read_text()
+    assert own == (finished.workplace.outputs / "trainings" / identity / "log.jsonl").read_text()
+    assert {json.loads(line)["identity"] for line in own.splitlines()} == {identity}
+    assert own.count('"event": "evaluation"') == len(records[identity].evaluations)
+
+
 def test_nothing_but_results_is_left(finished: FinishedRun) -> None:
     left = {path.name for path in finished.workplace.outputs.iterdir()} - {"mlflow.db-wal", "mlflow.db-shm"}
-    assert left == {"mlflow.db", "trainings", "artifacts", "locks", "ray"}
+    assert left == {"mlflow.db", "trainings", "artifacts", "locks", "logs", "ray"}
     assert list((finished.workplace.outputs / "ray").iterdir()) == []
 
 

@@ -12,7 +12,8 @@ import pytest
 from study.protocol import PlannedTraining
 from study.records import WEIGHTS, Record, Records
 from study.spec import Study
-from study.tracking import Tracker, TrackingError, link, local_tracking_uri
+from study.tracking import Tracker, TrackingError, local_tracking_uri
+from study.tracking_store import link
 from tests.integration_tests.store import Server, Store, free_port
 from tests.study_tests.driving import Disk, execute
 from tests.study_tests.invented import WEIGHTS_BYTES, invented_study

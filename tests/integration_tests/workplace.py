@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from study.cli import app
-from study.records import Record
+from study.records import Record, decode_record
 from vae.checkpoint import load_weights, weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.data import load_dataset
@@ -125,7 +125,7 @@ class Workplace:
 
     def records(self) -> dict[str, Record]:
         """Every record that is complete, by its identity's hash."""
-        return {path.parent.name: Record.model_validate_json(path.read_bytes()) for path in self._complete()}
+        return {path.parent.name: decode_record(path.read_bytes()) for path in self._complete()}
 
     def digest(self, record: Record) -> str:
         """The digest of a record's weights."""

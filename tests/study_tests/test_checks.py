@@ -41,6 +41,12 @@ def searched(**hyperparameters: Any) -> dict[str, Any]:
     return {"search": search_of(spaces=[{"hyperparameters": hyperparameters}])}
 
 
+def arms(levels: list[Any], *when: dict[str, Any]) -> dict[str, Any]:
+    """A study of arms whose spaces are for the cells in `when`, each tuning the learning rate."""
+    spaces = [{"when": each, "hyperparameters": {"learning_rate": RATE}} for each in when or ({},)]
+    return {"factors": {"optimizer": ["adagrad", "adam"], "arm": levels}, "search": search_of(spaces=spaces)}
+
+
 def lines(**fields: Any) -> list[str]:
     return [str(fault) for fault in study_faults(study_of(**fields))]
 
@@ -191,6 +197,83 @@ RULES: list[tuple[dict[str, Any], str]] = [
         {"search": search_of(sampler="gp", spaces=[{"hyperparameters": {"learning_rate": {"choices": [0.1, 0.2]}}}])},
         "search.sampler: is 'gp', which needs at least one range {low, high} in every cell; num_hidden_layers=1,optimizer=adagrad has none. Choose tpe, random or grid",
     ),
+    # extra rounds
+    ({"search": search_of(extra_proposals=2)}, "search.extra_proposals: is 2, but max_extra_rounds is 0, so there is no extra round; set it to 1 or more, or leave this out"),
+    (
+        {"search": search_of(max_extra_rounds=1), "claims": []},
+        "search.max_extra_rounds: is 1, but extra rounds are for cells that a claim compares, and no claim compares any that are searched; declare one, or set it to 0",
+    ),
+    (
+        {"search": search_of(max_extra_rounds=2, sampler="grid", spaces=[{"hyperparameters": {"learning_rate": {"choices": [0.1, 0.2, 0.3]}}}])},
+        "search.max_extra_rounds: is 2, but a grid is all that can be proposed, and has no edge to go beyond; set it to 0, or choose another sampler",
+    ),
+    (
+        {"search": search_of(max_extra_rounds=1, spaces=[{"hyperparameters": {"learning_rate": {"choices": [0.1, 0.2, 0.3]}}}])},
+        "search.max_extra_rounds: is 1, but nothing is searched over a range {low, high}, so there is no edge to go beyond; set it to 0",
+    ),
+    # arms
+    (
+        arms([1, "tuned"]),
+        "factors.arm: has the level 1; the levels of arm are names of tuning rules, such as defaults, learning_rate and everything",
+    ),
+    (
+        arms(["defaults", "tuned"]) | {"search": None},
+        "factors.arm: names tuning rules, but nothing is searched; add search, whose spaces say `when: {arm: ...}`, or leave it out",
+    ),
+    (
+        arms(["defaults", "tuned"], {"arm": "tunde"}, {"arm": "tuned"}),
+        "search.spaces.0.when: arm=tunde matches no cell, so this space cannot take effect. 'tunde' is not a level of arm in any cell; did you mean tuned?",
+    ),
+    (
+        arms(["defaults", "tuned"], {"arm": "tuned", "optimizer": "adam"}),
+        "search.spaces: search nothing in arm=tuned,optimizer=adagrad, but something in arm=tuned,optimizer=adam: an arm is one rule for all its cells",
+    ),
+    (
+        {"training": {"arm": "tuned"}},
+        "training.arm: is a factor, whose levels are names of tuning rules, and no field of a training; write it under factors: arm: [defaults, learning_rate]",
+    ),
+    (
+        {"search": search_of(spaces=[{"hyperparameters": {"learning_rate": RATE}}, {"when": {"optimizer": "adam"}, "hyperparameters": {"beta_1": {"low": 0.5, "high": 0.9}}}])},
+        "search.spaces.1.hyperparameters.beta_1: 'beta_1' is not a field of a training; did you mean beta1? Allowed:",
+    ),
+    (
+        {"search": search_of(spaces=[{"hyperparameters": {"learning_rate": RATE}}, {"when": {"optimizer": "adagrad"}, "hyperparameters": {"beta1": {"low": 0.5, "high": 0.9}}}])},
+        "search.spaces.1.hyperparameters.beta1: is a hyperparameter of adam, adamw, amsgrad, adamax, nadam, radam, not of adagrad, whose own are initial_accumulator_value,",
+    ),
+    (
+        {
+            "search": search_of(
+                spaces=[{"hyperparameters": {"learning_rate": RATE}}, {"when": {"optimizer": "adagrad"}, "hyperparameters": {"warm_up_batches": {"low": 0, "high": 20}}}]
+            )
+        },
+        "search.spaces.1.hyperparameters.warm_up_batches: takes whole numbers only; add integer: true",
+    ),
+    # readout, targets, noise floor
+    (
+        {"readout": "best"},
+        "readout: is best, but the test bound is read once, at the end; set it to final, or choose the metric validation/lower_bound",
+    ),
+    (
+        {"readout": {"mean_of_last": 11}, "metric": "validation/lower_bound"},
+        "readout.mean_of_last: is 11; a training is evaluated 10 times, so it must be at most 10",
+    ),
+    ({"targets": [-100, -90, -100]}, "targets: has -100 twice; every target stands once"),
+    (
+        {"equivalence_margin_nats": "noise_floor"},
+        "equivalence_margin_nats: is noise_floor, but the study has none; add noise_floor: {at: {...}}, the cell that is trained again, or give a number",
+    ),
+    (
+        {"noise_floor": {"at": {"optimizer": "adam"}}},
+        "noise_floor.at: means 2 cells: num_hidden_layers=1,optimizer=adam; num_hidden_layers=2,optimizer=adam; give further levels or a label",
+    ),
+    (
+        {"noise_floor": {"at": {"optimizer": "adma", "num_hidden_layers": 1}}},
+        "noise_floor.at: num_hidden_layers=1,optimizer=adma matches no cell; the cells are num_hidden_layers=1,optimizer=adagrad; num_hidden_layers=2,optimizer=adagrad;",
+    ),
+    (
+        {"noise_floor": {"at": "num_hidden_layers=1,optimizer=adma"}},
+        "noise_floor.at: 'num_hidden_layers=1,optimizer=adma' is not a cell of this study; did you mean num_hidden_layers=1,optimizer=adam? Allowed:",
+    ),
     # what is measured
     (
         {"training": {"train_on_all": True}},
@@ -243,6 +326,17 @@ def test_a_study_that_breaks_a_rule_gets_the_rules_message_and_no_other(fields: 
     assert found[0].startswith(message), f"\nfound    {found[0]}\nexpected {message}"
 
 
+TUNED: list[tuple[str, str, dict[str, Any]]] = [
+    ("adagrad", "learning_rate", RATE),
+    ("adagrad", "initial_accumulator_value", {"low": 1e-6, "high": 1, "log": True}),
+    ("adagrad", "warm_up_batches", {"low": 0, "high": 20, "integer": True}),
+    ("adagrad", "epsilon", {"low": 1e-12, "high": 1e-2, "log": True}),
+    ("adam", "learning_rate", RATE),
+    ("adam", "beta1", {"low": 0.5, "high": 0.99}),
+    ("adam", "beta2", {"low": 0.9, "high": 0.9999}),
+    ("adam", "epsilon", {"low": 1e-10, "high": 1e-2, "log": True}),
+]
+
 SOUND: list[dict[str, Any]] = [
     {"training": {"test_curve": True}, "search": search_of(objective="train/lower_bound")},
     {"training": {"test_curve": True}, "search": None},
@@ -258,6 +352,14 @@ SOUND: list[dict[str, Any]] = [
         "claims": [claim_of(factor="cell", level="wide", baseline="num_hidden_layers=2,optimizer=adam")],
     },
     {"factors": {}, "claims": []},
+    {"search": search_of(max_extra_rounds=2, extra_proposals=5, num_repeats=3)},
+    {"readout": {"mean_of_last": 10}, "metric": "validation/lower_bound", "targets": [-104, -100]},
+    {"readout": "best", "training": {"test_curve": True}, "search": search_of(objective="train/lower_bound")},
+    {"noise_floor": {"at": {"optimizer": "adam", "num_hidden_layers": 2}, "num_seeds": 5}, "equivalence_margin_nats": "noise_floor"},
+    {"noise_floor": {"at": "num_hidden_layers=1,optimizer=adam"}},
+    arms(["defaults", "tuned"], {"arm": "tuned"}),
+    arms(["defaults", "tuned"], {"arm": "tuned"}) | {"claims": [claim_of(at={"arm": "defaults"}), claim_of(name="arms", factor="arm", level="tuned", baseline="defaults")]},
+    {"search": search_of(spaces=[{"when": {"optimizer": name}, "hyperparameters": {own: spread}} for name, own, spread in TUNED])},
 ]
 
 

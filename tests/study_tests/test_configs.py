@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from study.cells import claim_pairs, search_space, study_cells, training_configuration
+from study.cells import claim_pairs, noise_floor_cells, search_space, study_cells, training_configuration
+from study.estimate import count_parameters
 from study.loading import load_study, shipped_studies
 from study.spec import Choices, Range, Study
+from tests.study_tests.driving import all_trainings
+from tests.study_tests.invented import identify
 from vae.configuration import TrainingConfiguration
 from vae.model import build_model, num_parameters
 from vae.optimizers import OPTIMIZERS
@@ -22,10 +25,13 @@ STUDIES = {name: load_study(name) for name in NAMES}
 
 
 def trainings(study: Study) -> int:
-    """How many trainings the study has when every cell has a winner."""
-    per_cell = study.confirm.num_reporting_seeds * (1 + study.confirm.num_runners_up)
-    per_cell += study.search.num_proposals * study.search.num_tuning_seeds if study.search else 0
-    return len(study_cells(study)) * per_cell
+    """How many trainings the study has when every cell has a winner and none touches an edge, counted without the code under test."""
+    seeds, search = study.confirm.num_reporting_seeds, study.search
+    searched = sum(bool(search_space(study, cell)) for cell in study_cells(study))
+    total = seeds * (len(study_cells(study)) - searched) + seeds * searched * (1 + study.confirm.num_runners_up)
+    if search is not None:
+        total += searched * search.num_repeats * search.num_proposals * search.num_tuning_seeds + searched * (search.num_repeats - 1) * seeds
+    return total + ((study.noise_floor.num_seeds or seeds) if study.noise_floor else 0)
 
 
 def confirmed(study: Study) -> list[TrainingConfiguration]:
@@ -71,7 +77,11 @@ def test_a_shipped_study_runs_at_a_hundredth_of_its_budget(name: str) -> None:
 def test_a_shipped_search_ranges_over_a_decade_at_least_on_a_log_scale_or_is_a_declared_grid(name: str) -> None:
     study = STUDIES[name]
     for cell in study_cells(study):
-        rate = search_space(study, cell)["learning_rate"]
+        space = search_space(study, cell)
+        if not space:
+            assert "arm" in dict(cell.levels)
+            continue
+        rate = space["learning_rate"]
         if isinstance(rate, Choices):
             assert study.search is not None
             assert study.search.sampler == "grid"
@@ -155,6 +165,60 @@ def test_depths_control_has_the_number_of_parameters_nearest_to_that_of_two_laye
     stated = FILES["depth"].read_text(encoding="utf-8")
     for count in (parameters(1, 500), parameters(2, 500), parameters(3, 500), parameters(1, 806), parameters(1, 807), parameters(1, 808)):
         assert f"{count:,}" in stated
+
+
+def test_evidence_asks_both_questions_with_ten_seeds_and_a_control_of_equal_size() -> None:
+    study = STUDIES["evidence"]
+    assert study.factors == {"optimizer": ("adagrad", "adam"), "num_hidden_layers": (1, 2)}
+    configurations = {cell.name or cell.label: configuration for cell, configuration in zip(study_cells(study), confirmed(study), strict=True)}
+    assert {configuration.budget_samples for configuration in configurations.values()} == {2_000_000}
+    assert (study.confirm.num_reporting_seeds, study.readout, study.targets) == (10, "final", (-110, -106, -104, -102, -100))
+    assert [cell.label for cell in noise_floor_cells(study)] == ["num_hidden_layers=1,optimizer=adam"]
+    assert [claim.name for claim in study.claims if claim.primary] == ["adam-over-adagrad"]
+    pairs = {(ours.name or ours.label, theirs.name or theirs.label) for claim in study.claims for ours, theirs in claim_pairs(study, claim)}
+    cell = "num_hidden_layers={},optimizer={}".format
+    control = "{}-one-layer-with-parameters-of-two".format
+    assert pairs == {
+        *((cell(layers, "adam"), cell(layers, "adagrad")) for layers in (1, 2)),
+        *((cell(2, optimizer), cell(1, optimizer)) for optimizer in ("adagrad", "adam")),
+        *((cell(2, optimizer), control(optimizer)) for optimizer in ("adagrad", "adam")),
+    }
+    assert len(study.claims) == len(pairs)
+    for optimizer in ("adagrad", "adam"):
+        two, wide = count_parameters(configurations[cell(2, optimizer)]), count_parameters(configurations[control(optimizer)])
+        assert (two, wide) == (1_316_824, 1_316_234)
+        assert f"{two:,}" in study.description
+        assert f"{wide:,}" in study.description
+
+
+def test_evidence_longs_searches_are_the_same_trainings_as_those_of_evidence() -> None:
+    """Whatever the searches find: as long as no control alone touches an edge, both studies also go on alike."""
+
+    def searched(name: str) -> dict[str, str]:
+        planned = [each for each in all_trainings(STUDIES[name]) if each.phase == "search" and each.cell.name is None]
+        return {each.place: identify(each).hash for each in planned}
+
+    evidence, long = searched("evidence"), searched("evidence-long")
+    assert STUDIES["evidence"].search == STUDIES["evidence-long"].search
+    assert len(evidence) >= 32
+    assert evidence == long
+    confirmed_long = [each for each in all_trainings(STUDIES["evidence-long"]) if each.phase == "confirm"]
+    assert {each.configuration.budget_samples for each in confirmed_long} == {10_000_000}
+
+
+def test_arms_tune_nothing_the_learning_rate_and_everything() -> None:
+    study = STUDIES["arms"]
+    tuned = {cell.label: set(search_space(study, cell)) for cell in study_cells(study)}
+    assert tuned == {
+        "arm=defaults,optimizer=adagrad": set(),
+        "arm=learning_rate,optimizer=adagrad": {"learning_rate"},
+        "arm=everything,optimizer=adagrad": {"learning_rate", "epsilon", "initial_accumulator_value", "warm_up_batches"},
+        "arm=defaults,optimizer=adam": set(),
+        "arm=learning_rate,optimizer=adam": {"learning_rate"},
+        "arm=everything,optimizer=adam": {"learning_rate", "epsilon", "beta1", "beta2"},
+    }
+    assert study.search is not None
+    assert study.search.num_repeats == 2
 
 
 def test_latents_has_the_papers_five_sizes() -> None:

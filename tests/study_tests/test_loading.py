@@ -39,7 +39,7 @@ claims:
   - {name: adam-over-adagrad, factor: optimizer, level: adam, baseline: adagrad, primary: true}
 """
 
-STUDIES = "default, depth, latents, optimizers, paper, reproduce, smoke"
+STUDIES = "arms, default, depth, evidence, evidence-long, latents, optimizers, paper, reproduce, smoke"
 
 
 @pytest.fixture(autouse=True)
@@ -249,7 +249,7 @@ def test_an_alias_stands_for_what_it_names() -> None:
         (
             *("confirm:", "confrim:"),
             "14: confrim: 'confrim' is not a field of a study; did you mean confirm? Allowed: cells, claims, confidence, confirm, description, "
-            "equivalence_margin_nats, factors, metric, name, published, question, search, seed, training.",
+            "equivalence_margin_nats, factors, metric, name, noise_floor, published, question, readout, search, seed, targets, training.",
         ),
     ],
 )
@@ -307,18 +307,19 @@ def test_null_takes_a_part_away() -> None:
         (
             "budget_sample=5",
             "--set budget_sample=5: 'budget_sample' is not a field of a study; did you mean budget_samples? Allowed: name, question, description, seed, training, factors, cells, "
-            "search, confirm, claims, published, metric, equivalence_margin_nats, confidence, what lies in them after a dot, and the fields of training by their own names.",
+            "search, confirm, claims, published, metric, readout, targets, equivalence_margin_nats, noise_floor, confidence, "
+            "what lies in them after a dot, and the fields of training by their own names.",
         ),
         (
             "num_reporting_seeds=5",
             "--set num_reporting_seeds=5: 'num_reporting_seeds' is not a field of a study; did you mean confirm.num_reporting_seeds? Allowed: name, question, description, seed, "
-            "training, factors, cells, search, confirm, claims, published, metric, equivalence_margin_nats, confidence, "
+            "training, factors, cells, search, confirm, claims, published, metric, readout, targets, equivalence_margin_nats, noise_floor, confidence, "
             "what lies in them after a dot, and the fields of training by their own names.",
         ),
         (
             "search.num_proposal=5",
             "--set search.num_proposal=5: search.num_proposal: 'num_proposal' is not a field of search; did you mean num_proposals? "
-            "Allowed: budget_samples, num_evaluations, num_proposals, num_tuning_seeds, objective, round_size, sampler, spaces.",
+            "Allowed: budget_samples, extra_proposals, max_extra_rounds, num_evaluations, num_proposals, num_repeats, num_tuning_seeds, objective, round_size, sampler, spaces.",
         ),
         ("training.hidden_units=-3", "--set training.hidden_units=-3: training.hidden_units: is -3; it must be greater than or equal to 1"),
         ("optimizer=adam", "--set optimizer=adam: 'optimizer' is a factor of this study; say which levels it has with factors.optimizer=[...]"),

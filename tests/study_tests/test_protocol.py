@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import asdict
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from study.cells import Cell, study_cells
 from study.execution import Execution, num_trainings
-from study.protocol import PlannedTraining, Summary, cell_protocol, objective
+from study.protocol import CellProtocol, PlannedTraining, Summary, cell_protocol, objective
 from study.records import Record
 from study.spec import Study
 from tests.study_tests.driving import Disk, all_trainings, execute
@@ -145,14 +145,17 @@ def test_a_round_is_proposed_before_any_of_it_is_known_and_the_next_after_all_of
     study = invented_study()
     protocol = cell_protocol(study, study_cells(study)[0])
     first = next(protocol)
+    assert isinstance(first, list)
     assert [(training.proposal, training.replicate) for training in first] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     second = _send(protocol, first)
     assert [(training.proposal, training.replicate) for training in second] == [(2, 0), (2, 1)]
     assert {training.phase for training in _send(protocol, second)} == {"confirm"}
 
 
-def _send(protocol: Generator[list[PlannedTraining], list[Summary], None], batch: list[PlannedTraining]) -> list[PlannedTraining]:
-    return protocol.send([Summary("finished", invented_metrics(training)) for training in batch])
+def _send(protocol: CellProtocol, batch: list[PlannedTraining]) -> list[PlannedTraining]:
+    step = protocol.send([Summary("finished", invented_metrics(training)) for training in batch])
+    assert isinstance(step, list)
+    return step
 
 
 def test_adding_proposals_keeps_those_that_were_made() -> None:

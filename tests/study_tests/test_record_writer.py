@@ -24,11 +24,11 @@ class SlowRecords(Records):
         self.let = threading.Event()
         self.refused: set[str] = set()
 
-    def write(self, record: Record, weights: bytes) -> None:
+    def write(self, record: Record, weights: bytes, log: bytes = b"") -> None:
         self.let.wait(30)
         if record.identity.hash in self.refused:
             raise RecordsError("no space left")
-        super().write(record, weights)
+        super().write(record, weights, log)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from study.checkpoints import checkpoint_path, remove_superseded_packs
+from study.checkpoints import checkpoint_path, remove_superseded
 from study.worker import Job, Member, MemberResult, Report, Worker
 from tests.vae_tests.examples import small_configuration, small_data, small_dataset
 from vae.checkpoint import encode_weights
@@ -128,7 +128,7 @@ def test_the_checkpoint_of_a_pack_goes_once_a_member_is_recorded(tmp_path: Path)
         worker.take(_job(tmp_path, num_members))
         worker.step()
         worker.stop()
-    remove_superseded_packs(tmp_path, lambda identity: identity == "2")  # of `member 2`, as words
+    remove_superseded(str(tmp_path), lambda identity: identity == "2")  # of `member 2`, as words
     assert {path.stem for path in tmp_path.iterdir()} == {checkpoint_path(tmp_path, ["member 0", "member 1"]).stem}
 
 
