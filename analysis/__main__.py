@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
+from typer.core import TyperGroup
 
+from analysis.commands import RequestError, default_tracking_uri, stop, study_name
+from analysis.compare_command import compare
+from analysis.curves_command import curves
 from vae.nearest import unknown_name_message
 
 if TYPE_CHECKING:
     from analysis.results import StudyResults
     from analysis.sections import Section
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+class ReportByDefault(TyperGroup):
+    """A group of commands in which what names none is a report: `analysis all --study S` is `analysis report all --study S`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments with the command that they leave out."""
+        if args[:1] != ["--help"] and not (args and args[0] in self.commands):
+            args = ["report", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=ReportByDefault,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Reports of studies, comparisons of curves and of studies. Without a command: report.",
+)
+app.command()(curves)
+app.command()(compare)
 
 MakeSection = Callable[["StudyResults", Path], "Section"]
-
-
-class RequestError(Exception):
-    """The request cannot be met as it stands; the message says what is allowed."""
 
 
 def _optimizer_comparison(results: StudyResults, _: Path) -> Section:
@@ -34,6 +49,18 @@ def _optimizer_comparison(results: StudyResults, _: Path) -> Section:
 
 def _hidden_layer_ablation(results: StudyResults, _: Path) -> Section:
     from analysis.hidden_layer_ablation import compute, section
+
+    return section(compute(results))
+
+
+def _evidence(results: StudyResults, _: Path) -> Section:
+    from analysis.evidence import compute, section
+
+    return section(compute(results))
+
+
+def _tuning(results: StudyResults, _: Path) -> Section:
+    from analysis.tuning_report import compute, section
 
     return section(compute(results))
 
@@ -54,26 +81,10 @@ def _published_number(results: StudyResults, _: Path) -> Section:
 REPORTS: dict[str, MakeSection] = {
     "optimizer_comparison": _optimizer_comparison,
     "hidden_layer_ablation": _hidden_layer_ablation,
+    "evidence": _evidence,
+    "tuning": _tuning,
     "interpolation": _interpolation,
 }
-
-
-def default_tracking_uri(outputs: Path) -> str:
-    """MLFLOW_TRACKING_URI where it is set, else the database in the folder of outputs."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{outputs / 'mlflow.db'}"
-
-
-def study_name(given: str) -> str:
-    """A study's name, or the name that the study file of that path gives."""
-    if not given.endswith((".yaml", ".yml")):
-        return given
-    try:
-        content = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RequestError(f"--study {given} cannot be read as a study file: {str(error).splitlines()[0]}. Give a study's name, or its file.") from error
-    if not isinstance(content, dict) or not isinstance(content.get("name"), str):
-        raise RequestError(f"--study {given} names no study: a study file has a field name. Give a study's name, or its file.")
-    return str(content["name"])
 
 
 def make_report(report: str, study: str, tracking_uri: str, outputs: Path, cache: Path) -> Path:
@@ -94,8 +105,8 @@ def make_report(report: str, study: str, tracking_uri: str, outputs: Path, cache
 
 
 @app.command()
-def main(
-    report: Annotated[str, typer.Argument(metavar="[REPORT]", help=f"all, or one of {', '.join(REPORTS)}.")] = "all",
+def report(
+    name: Annotated[str, typer.Argument(metavar="[REPORT]", help=f"all, or one of {', '.join(REPORTS)}.")] = "all",
     *,
     study: Annotated[str, typer.Option("--study", help="The study's name, or its file.")],
     tracking_uri: Annotated[str, typer.Option("--tracking-uri", help="The MLflow server; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db.")] = "",
@@ -109,21 +120,16 @@ def main(
     from analysis.results import ResultsError
 
     try:
-        page = make_report(report, study_name(study), tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data")
+        page = make_report(name, study_name(study), tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data")
     except RequestError as error:
-        _stop(str(error), 2)
+        stop(str(error), 2)
     except ResultsError as error:
-        _stop(str(error), error.exit_status)
+        stop(str(error), error.exit_status)
     except OSError as error:
-        _stop(f"the report cannot be written: {error.strerror or error} ({error.filename or outputs}). An older report is untouched; free space or give another --outputs.", 1)
+        stop(f"the report cannot be written: {error.strerror or error} ({error.filename or outputs}). An older report is untouched; free space or give another --outputs.", 1)
     except KeyboardInterrupt:
-        _stop("stopped. An older report is untouched; the same command makes it again.", 130)
+        stop("stopped. An older report is untouched; the same command makes it again.", 130)
     typer.echo(f"Report: {page}")
-
-
-def _stop(message: str, status: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(status)
 
 
 if __name__ == "__main__":

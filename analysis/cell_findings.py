@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.completeness import LOST, records
+from analysis.readings import Reading, curve_metric, curve_numbers, phase_curves, readings, seed_numbers
+from analysis.readouts import CellCurves
 from analysis.results import StudyResults
 from analysis.statistics import Band, Interval, mean_band, t_interval
-from study.cells import Cell, level_text, search_space, study_cells
-from study.spec import Choices, Distribution, Level, Range
+from study.cells import WHOLE_CELL, Cell, level_text, search_space, study_cells
+from study.search_edges import decoded, hull, touched_edges
+from study.spec import ARM, NOISE_FLOOR, Choices, Distribution, Level
 
 OUTCOMES = ("finished", "failed_to_learn", "diverged", "failed")
-OUTER_SHARE = 0.1
 IMPORTANCE = "test/importance_weighted_bound"
 
 
 @dataclass(frozen=True)
 class ProposalFinding:
-    """One proposal of a cell's search: its objective in nats is the mean over the tuning seeds, NaN where any was lost."""
+    """One proposal of a cell's search: its objective in nats is the mean over the tuning seeds, NaN where any was lost; `by_seed` has those that were not."""
 
     number: int
     hyperparameters: Mapping[str, Any]
     objective: float
     num_seeds: int
     num_lost: int
+    by_seed: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,19 @@ class CurveFinding:
 
 
 @dataclass(frozen=True)
+class RunnerUp:
+    """The neighbouring proposal under the reporting seeds: its declared reading by seed, NaN where it diverged."""
+
+    proposal: int
+    numbers: Mapping[int, float]
+
+
+@dataclass(frozen=True)
 class CellFinding:
-    """One cell. `finals`: the compared metric by reporting seed, for those that have one. `mean` and `interval` only where none was lost."""
+    """One cell. `space`: what was searched, extra rounds and all. `finals`: the declared reading of the compared metric by reporting seed, for those that have one.
+
+    `others`: every other reading. `mean` and `interval` only where no reporting seed was lost. `curves`: the winner's learning curves seed by seed.
+    """
 
     cell: Cell
     space: Mapping[str, Distribution]
@@ -55,12 +70,17 @@ class CellFinding:
     search_outcomes: Mapping[str, int]
     num_missing: int
     finals: Mapping[int, float]
+    diverged_seeds: frozenset[int]
     mean: float | None
     interval: Interval | None
     importance_weighted: float | None
     curve: CurveFinding | None
     num_parameters: int | None
     horizon_samples: int | None
+    others: Mapping[Reading, Mapping[int, float]] = field(default_factory=dict)
+    curves: CellCurves | None = None
+    runner_up: RunnerUp | None = None
+    num_extra_rounds: int = 0
 
     @property
     def title(self) -> str:
@@ -73,6 +93,16 @@ class CellFinding:
         return sum(self.outcomes[outcome] for outcome in OUTCOMES if outcome in LOST)
 
     @property
+    def num_trained(self) -> int:
+        """Reporting seeds that were trained, however they ended."""
+        return sum(self.outcomes.values())
+
+    @property
+    def num_failed(self) -> int:
+        """Reporting seeds whose code raised: no outcome of the training, so that they count as missing."""
+        return self.outcomes["failed"]
+
+    @property
     def winning_proposal(self) -> ProposalFinding | None:
         """The proposal that the confirm phase trained as the winner."""
         return next((proposal for proposal in self.proposals if proposal.number == self.winner), None)
@@ -81,13 +111,21 @@ class CellFinding:
 def level_title(factor: str, level: Level) -> str:
     """A level as a person says it: `adam`, `2 hidden layers`, `20 latent dimensions`."""
     text = level_text(level)
+    if factor == WHOLE_CELL:
+        return _cell_title(text)
     if factor in ("optimizer", "activation", "dataset"):
         return text
     if factor == "num_hidden_layers":
         return f"{text} hidden layer" + ("" if text == "1" else "s")
     if factor == "latent_dim":
         return f"{text} latent dimension" + ("" if text == "1" else "s")
-    return f"{factor.replace('_', ' ')} {text}"
+    return f"arm {text.replace('_', ' ')}" if factor == ARM else f"{factor.replace('_', ' ')} {text}"
+
+
+def _cell_title(name: str) -> str:
+    """A cell as a claim names it: its name, or for its label its levels in words."""
+    pairs = [part.partition("=") for part in name.split(",")]
+    return levels_title({factor: level for factor, _, level in pairs}) if all(equals for _, equals, _ in pairs) else name
 
 
 def levels_title(levels: Mapping[str, Level]) -> str:
@@ -96,20 +134,36 @@ def levels_title(levels: Mapping[str, Level]) -> str:
     return ", ".join(level_title(name, levels[name]) for name in names)
 
 
+@dataclass(frozen=True)
+class _Numbers:
+    """What is read of all cells at once: the numbers of each reading, the curves, the runners-up."""
+
+    by_reading: Mapping[Reading, Mapping[str, Mapping[int, float]]]
+    curves: Mapping[str, CellCurves]
+    runners_up: Mapping[str, Mapping[int, float]]
+
+
+@lru_cache(maxsize=2)
 def cell_findings(results: StudyResults) -> tuple[CellFinding, ...]:
     """A finding for every cell of the study, in the study file's order, also where nothing of it was trained."""
-    return tuple(_cell_finding(results, cell) for cell in study_cells(results.study))
+    asked, metric = readings(results), curve_metric(results)
+    curves = phase_curves(results, metric) if metric else {}
+    numbers = {
+        reading: curve_numbers(curves, reading.readout) if reading.metric == metric and reading.readout.kind != "final" else seed_numbers(results, reading) for reading in asked
+    }
+    read = _Numbers(numbers, curves, seed_numbers(results, asked[0], rank=1))
+    return tuple(_cell_finding(results, cell, read) for cell in study_cells(results.study))
 
 
-def _cell_finding(results: StudyResults, cell: Cell) -> CellFinding:
+def _cell_finding(results: StudyResults, cell: Cell, read: _Numbers) -> CellFinding:
     rows = results.trainings[results.trainings["cell"] == cell.label]
     confirm = rows[(rows["phase"] == "confirm") & (rows["rank"].fillna(0) == 0)]
     search = rows[rows["phase"] == "search"]
-    space = search_space(results.study, cell)
+    space = _searched_space(search_space(results.study, cell), search)
     proposals = _proposals(results, search, space)
     winner = next((int(number) for number in confirm["proposal"] if not pd.isna(number)), None)
-    outcomes = _outcomes(confirm)
-    finals = _by_seed(confirm, results.study.metric)
+    declared, *others = [(reading, held.get(cell.label, {})) for reading, held in read.by_reading.items()]
+    finals = declared[1]
     complete = bool(finals) and len(finals) == len(confirm)
     bounds = _by_seed(confirm, IMPORTANCE)
     return CellFinding(
@@ -118,17 +172,30 @@ def _cell_finding(results: StudyResults, cell: Cell) -> CellFinding:
         proposals=proposals,
         winner=winner,
         edges=_edges(space, proposals, winner),
-        outcomes=outcomes,
+        outcomes=_outcomes(confirm),
         search_outcomes=_outcomes(search),
-        num_missing=int((results.missing["cell"] == cell.label).sum()),
+        num_missing=int(((results.missing["cell"] == cell.label) & (results.missing["phase"] != NOISE_FLOOR)).sum()),
         finals=finals,
+        diverged_seeds=frozenset(int(seed) for seed in confirm.loc[confirm["outcome"] == "diverged", "seed"]),
         mean=float(np.mean(list(finals.values()))) if complete else None,
         interval=t_interval(list(finals.values()), results.study.confidence) if complete else None,
         importance_weighted=float(np.mean(list(bounds.values()))) if bounds and len(bounds) == len(confirm) else None,
         curve=_curve(results, confirm),
         num_parameters=_whole(confirm if len(confirm) else search, "num_parameters"),
         horizon_samples=_horizon(results, confirm),
+        others=dict(others),
+        curves=read.curves.get(cell.label),
+        runner_up=_runner_up(rows[(rows["phase"] == "confirm") & (rows["rank"].fillna(0) == 1)], read.runners_up.get(cell.label, {})),
+        num_extra_rounds=int(search["extra_round"].max()) if "extra_round" in search and len(search) else 0,
     )
+
+
+def _runner_up(rows: pd.DataFrame, numbers: Mapping[int, float]) -> RunnerUp | None:
+    proposal = next((int(number) for number in rows["proposal"] if not pd.isna(number)), None)
+    if proposal is None:
+        return None
+    lost = {int(seed): math.nan for seed in rows.loc[rows["outcome"] == "diverged", "seed"]}
+    return RunnerUp(proposal, dict(numbers) | lost)
 
 
 def _outcomes(rows: pd.DataFrame) -> dict[str, int]:
@@ -167,9 +234,18 @@ def _proposals(results: StudyResults, search: pd.DataFrame, space: Mapping[str, 
                 objective=float(np.mean(list(objectives.values()))) if complete else math.nan,
                 num_seeds=len(rows),
                 num_lost=int(rows["outcome"].isin(LOST).sum()),
+                by_seed=objectives,
             )
         )
     return tuple(found)
+
+
+def _searched_space(declared: Mapping[str, Distribution], search: pd.DataFrame) -> dict[str, Distribution]:
+    """The space as extra rounds have widened it: it holds every space that the cell's proposals were drawn from."""
+    widened = dict(declared)
+    for text in sorted({str(given) for given in search["space"] if given}) if "space" in search else ():
+        widened = hull(widened, decoded(text))
+    return widened
 
 
 def _edges(space: Mapping[str, Distribution], proposals: tuple[ProposalFinding, ...], winner: int | None) -> tuple[str, ...]:
@@ -177,34 +253,7 @@ def _edges(space: Mapping[str, Distribution], proposals: tuple[ProposalFinding, 
     best = next((proposal for proposal in proposals if proposal.number == winner), None)
     if best is None:
         return ()
-    touched = []
-    for name, distribution in sorted(space.items()):
-        tried = sorted(float(p.hyperparameters[name]) for p in proposals if isinstance(p.hyperparameters[name], (int, float)))
-        number = best.hyperparameters[name]
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not tried:
-            continue
-        touched += _edge_words(name, float(number), distribution, tried)
-    return tuple(touched)
-
-
-def _edge_words(name: str, number: float, distribution: Distribution, tried: list[float]) -> list[str]:
-    if isinstance(distribution, Range):
-        share = share_of_range(number, distribution)
-        if not OUTER_SHARE <= share <= 1 - OUTER_SHARE:
-            return [f"{name} {number:.3g} lies in the {'upper' if share > 0.5 else 'lower'} tenth of its range {distribution.low:g} to {distribution.high:g}"]
-    elif len(distribution.choices) < 2:
-        return []
-    if tried[0] < tried[-1] and number in (tried[0], tried[-1]):
-        return [f"{name} {number:.3g} is the {'largest' if number == tried[-1] else 'smallest'} that was proposed"]
-    return []
-
-
-def share_of_range(number: float, distribution: Range) -> float:
-    """Where `number` lies in the range, 0 at its low and 1 at its high end, on the range's own scale."""
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        return math.log(number / low) / math.log(high / low) if number > 0 else 0.0
-    return (number - low) / (high - low)
+    return tuple(edge.words for edge in touched_edges(space, [proposal.hyperparameters for proposal in proposals], best.hyperparameters))
 
 
 def _curve(results: StudyResults, confirm: pd.DataFrame) -> CurveFinding | None:

@@ -1,57 +1,74 @@
-"""Comparisons of cells that are paired by reporting seed: declared claims, and the rest as exploration. Numbers and words."""
+"""Comparisons of cells that are paired by reporting seed: declared claims, and the rest as exploration. Numbers; `claim_rows` has the words."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from analysis import statistics
 from analysis.cell_findings import CellFinding, level_title, levels_title
-from analysis.detectable_effect import MAX_SIMULATED_PAIRS, detectable_effect
-from analysis.statistics import Interval, Vector, Verdict, rounded
+from analysis.equivalence import Margin
+from analysis.learning_rate_steps import LearningRateStep, learning_rate_step
+from analysis.paired_estimate import Estimate, paired_estimate
+from analysis.readings import Reading, declared_readout, mean_curves
+from analysis.readouts import Crossover, decide, rank_crossovers, worst_case_difference, worst_case_test
+from analysis.robustness import Robustness, robustness
+from analysis.statistics import SignFlip, Vector, Verdict
 from study.cells import Cell, claim_pairs, level_text, study_cells
-from study.spec import Claim, Study
+from study.spec import NOISE_FLOOR, Claim, Study
 
 Kind = Literal["primary", "descriptive", "exploratory"]
+Numbers = Mapping[int, float | None]
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """The mean paired difference in nats, positive where the level is better, and how sure it is; None for what cannot be had."""
+class ReadingVerdict:
+    """The verdict on the same trainings under one reading; no mean where a training diverged."""
 
-    mean: float
-    median: float
-    interval: Interval | None
-    p: float
-    sign_test_p: float
-    bca: Interval | None
-    correlation: float | None
-    minimum_detectable_effect: float | None
+    reading: Reading
+    num_pairs: int
+    mean: float | None
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One claim with what the trainings say of it. `differences` [pairs of seeds]: within a seed, the mean over `cells`."""
+    """One claim with what the trainings say of it. `differences` [pairs of seeds]: within a seed, the mean over `cells`, of the seeds that both sides finished.
+
+    Where a seed diverged there is no `estimate`, as a mean has no place for it; `worst_case` is then the test that counts it as the worst
+    outcome there is. `readings`: the declared one first. `margin_nats` is None where the noise floor that was to say it cannot be had.
+    """
 
     claim: Claim
     kind: Kind
+    reading: Reading
     cells: tuple[tuple[str, str], ...]
     seeds: tuple[int, ...]
     differences: Vector
+    num_diverged_pairs: int
     num_lost_level: int
     num_lost_baseline: int
+    num_failed: int
+    num_unread: int
     num_failed_to_learn_level: int
     num_failed_to_learn_baseline: int
     num_missing: int
+    num_without_winner: int
     horizon_samples: int | None
     edges: tuple[str, ...]
+    margin_nats: float | None
     estimate: Estimate | None
+    worst_case: SignFlip | None
     verdict: Verdict
+    readings: tuple[ReadingVerdict, ...] = ()
+    robustness: Robustness | None = None
+    step: LearningRateStep | None = None
+    crossovers: tuple[Crossover, ...] = ()
+    num_extra_rounds: int = 0
     holm_p: float | None = None
 
     @property
@@ -60,20 +77,30 @@ class Comparison:
         return self.num_lost_level + self.num_lost_baseline
 
     @property
+    def p(self) -> float | None:
+        """The p of the test that the verdict rests on; None where there is none."""
+        if self.estimate:
+            return self.estimate.p
+        return self.worst_case.p if self.worst_case else None
+
+    @property
     def title(self) -> str:
         """The comparison in a few words: `adam against adagrad, 2 hidden layers`."""
         level, baseline = (level_title(self.claim.factor, level) for level in (self.claim.level, self.claim.baseline))
         return f"{level} against {baseline}" + (f", {levels_title(self.claim.at)}" if self.claim.at else "")
 
 
-def declared_comparisons(study: Study, cells: Sequence[CellFinding]) -> tuple[Comparison, ...]:
-    """The study's claims in its file's order, with Holm's adjusted p over all of them that have a p."""
-    compared = [compare(study, cells, claim, "primary" if claim.primary else "descriptive") for claim in study.claims]
-    adjusted = iter(statistics.holm([comparison.estimate.p for comparison in compared if comparison.estimate]))
-    return tuple(replace(comparison, holm_p=next(adjusted)) if comparison.estimate else comparison for comparison in compared)
+def declared_comparisons(study: Study, cells: Sequence[CellFinding], margin: Margin | None = None) -> tuple[Comparison, ...]:
+    """The study's claims in its file's order, with Holm's adjusted p over all of them.
+
+    A claim without a p takes part with 1: were it left out, trainings that are lost would make the other claims surer.
+    """
+    compared = [compare(study, cells, claim, "primary" if claim.primary else "descriptive", margin) for claim in study.claims]
+    adjusted = statistics.holm([1.0 if comparison.p is None else comparison.p for comparison in compared])
+    return tuple(replace(comparison, holm_p=None if comparison.p is None else p) for comparison, p in zip(compared, adjusted, strict=True))
 
 
-def exploratory_comparisons(study: Study, cells: Sequence[CellFinding], factor: str) -> tuple[Comparison, ...]:
+def exploratory_comparisons(study: Study, cells: Sequence[CellFinding], factor: str, margin: Margin | None = None) -> tuple[Comparison, ...]:
     """Every level of `factor` against a reference, at each combination of the other factors; what was declared is left out.
 
     The reference is the baseline of the first claim about the factor, or its first level.
@@ -90,7 +117,7 @@ def exploratory_comparisons(study: Study, cells: Sequence[CellFinding], factor: 
             text = f"{factor}-{level_text(level)}-{Cell(context).label}"
             claim = Claim.model_construct(name=text, factor=factor, level=level, baseline=reference, at=dict(context), primary=False)
             if _key(claim) not in declared and claim_pairs(study, claim):
-                found.append(compare(study, cells, claim, "exploratory"))
+                found.append(compare(study, cells, claim, "exploratory", margin))
     return tuple(found)
 
 
@@ -98,180 +125,148 @@ def _key(claim: Claim) -> tuple[str, str, str, str]:
     return claim.factor, level_text(claim.level), level_text(claim.baseline), Cell(tuple(claim.at.items())).label
 
 
-def compare(study: Study, cells: Sequence[CellFinding], claim: Claim, kind: Kind) -> Comparison:
-    """The comparison that a claim asks for. A lost or missing training leaves its verdict at inconclusive; a lost one, without an estimate."""
+def compare(study: Study, cells: Sequence[CellFinding], claim: Claim, kind: Kind, margin: Margin | None = None) -> Comparison:
+    """The comparison that a claim asks for, by the declared readout and under every other one.
+
+    A diverged seed counts as the worst outcome there is (`readouts.worst_case_test`), so that it never improves the verdict of its side; a missing
+    or failed training, or a cell without a winner, leaves the verdict at inconclusive. `margin`: that of the study, where it is a noise floor.
+    """
     by_label = {cell.cell.label: cell for cell in cells}
     pairs = [(by_label[level.label], by_label[baseline.label]) for level, baseline in claim_pairs(study, claim)]
     levels, baselines = ([pair[side] for pair in pairs] for side in (0, 1))
     both = [*levels, *baselines]
-    seeds = sorted(set.intersection(*(set(cell.finals) for cell in both))) if both else []
-    level, baseline = _seed_means(levels, seeds), _seed_means(baselines, seeds)
-    lost = [sum(cell.num_lost for cell in side) for side in (levels, baselines)]
-    num_missing = sum(cell.num_missing for cell in both)
-    searched_out = [cell for cell in both if not cell.finals and not cell.num_missing]
-    generator = np.random.default_rng([study.seed, zlib.crc32(claim.name.encode())])
-    estimate = _estimate(level, baseline, study.confidence, generator) if seeds and not any(lost) else None
-    whole = estimate is not None and not num_missing and not searched_out
-    return Comparison(
+    reading, margin_nats = Reading(study.metric, declared_readout(study)), _margin_nats(study, margin)
+    ours, theirs = (_side([cell.finals for cell in side], [cell.diverged_seeds for cell in side]) for side in (levels, baselines))
+    judged = _Judged.of(ours, theirs, study.confidence, _generator(study, claim))
+    num_missing, num_failed = sum(cell.num_missing for cell in both), sum(cell.num_failed for cell in both)
+    num_unread = sum(cell.num_trained - cell.num_lost - len(cell.finals) for cell in both)
+    num_without_winner = sum(not cell.num_trained and not cell.num_missing for cell in both)
+    whole = bool(both) and not (num_missing or num_failed or num_unread or num_without_winner)
+    found = Comparison(
         claim=claim,
         kind=kind,
-        cells=tuple((ours.cell.label, theirs.cell.label) for ours, theirs in pairs),
-        seeds=tuple(seeds),
-        differences=level - baseline,
-        num_lost_level=lost[0],
-        num_lost_baseline=lost[1],
+        reading=reading,
+        cells=tuple((level.cell.label, baseline.cell.label) for level, baseline in pairs),
+        seeds=judged.seeds,
+        differences=judged.differences,
+        num_diverged_pairs=judged.num_diverged,
+        num_lost_level=sum(cell.num_lost for cell in levels),
+        num_lost_baseline=sum(cell.num_lost for cell in baselines),
+        num_failed=num_failed,
+        num_unread=num_unread,
         num_failed_to_learn_level=sum(cell.outcomes["failed_to_learn"] for cell in levels),
         num_failed_to_learn_baseline=sum(cell.outcomes["failed_to_learn"] for cell in baselines),
         num_missing=num_missing,
+        num_without_winner=num_without_winner,
         horizon_samples=max((cell.horizon_samples for cell in both if cell.horizon_samples), default=None),
         edges=tuple(f"{cell.title}: {edge}" for cell in both for edge in cell.edges),
-        estimate=estimate,
-        verdict=statistics.verdict(estimate.interval, study.equivalence_margin_nats) if estimate and whole else "inconclusive",
+        margin_nats=margin_nats,
+        estimate=judged.estimate,
+        worst_case=judged.test if whole and judged.num_diverged else None,
+        verdict=judged.verdict(margin_nats) if whole else "inconclusive",
+        num_extra_rounds=max((cell.num_extra_rounds for cell in both), default=0),
     )
+    return _with_doubts(found, study, levels, baselines, whole)
 
 
-def _seed_means(cells: Iterable[CellFinding], seeds: Sequence[int]) -> Vector:
-    rows = [[cell.finals[seed] for seed in seeds] for cell in cells]
-    return np.asarray(rows, dtype=np.float64).mean(axis=0) if rows and seeds else np.zeros(0)
+def _margin_nats(study: Study, margin: Margin | None) -> float | None:
+    if margin is not None:
+        return margin.nats
+    return None if study.equivalence_margin_nats == NOISE_FLOOR else float(study.equivalence_margin_nats)
 
 
-def _estimate(level: Vector, baseline: Vector, confidence: float, generator: np.random.Generator) -> Estimate:
-    differences = level - baseline
-    test = statistics.sign_flip(differences, confidence, generator)
-    return Estimate(
-        mean=float(differences.mean()),
-        median=float(np.median(differences)),
-        interval=test.interval if test.interval.is_finite else None,
-        p=test.p,
-        sign_test_p=statistics.sign_test(differences),
-        bca=statistics.bca_interval(differences, confidence, generator),
-        correlation=statistics.pair_correlation(level, baseline),
-        minimum_detectable_effect=_minimum_detectable_effect(differences, confidence),
+def _generator(study: Study, claim: Claim, *more: int) -> np.random.Generator:
+    return np.random.default_rng([study.seed, zlib.crc32(claim.name.encode()), *more])
+
+
+def _side(numbers: Sequence[Mapping[int, float]], diverged: Sequence[frozenset[int]]) -> dict[int, float | None]:
+    """The mean over the cells of one side, by the seeds that all of them trained; None where it diverged in any of them."""
+    if not numbers:
+        return {}
+    seeds = sorted(set.intersection(*(set(own) | lost for own, lost in zip(numbers, diverged, strict=True))))
+    held = {seed: [own.get(seed) for own in numbers] for seed in seeds}
+    return {seed: float(np.mean([number for number in found if number is not None])) if None not in found else None for seed, found in held.items()}
+
+
+def _means(cells: Sequence[CellFinding]) -> dict[int, float]:
+    """The mean over the cells by seed, where nothing diverged."""
+    return {seed: number for seed, number in _side([cell.finals for cell in cells], [cell.diverged_seeds for cell in cells]).items() if number is not None}
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Two sides, paired by seed: what their differences say. `test` counts divergences as the worst outcome."""
+
+    seeds: tuple[int, ...]
+    differences: Vector
+    num_diverged: int
+    estimate: Estimate | None
+    test: SignFlip | None
+
+    @classmethod
+    def of(cls, ours: Numbers, theirs: Numbers, confidence: float, generator: np.random.Generator, *, full: bool = True) -> _Judged:
+        common = sorted(set(ours) & set(theirs))
+        pairs = {seed: (ours[seed], theirs[seed]) for seed in common}
+        finite = {seed: (level, baseline) for seed, (level, baseline) in pairs.items() if level is not None and baseline is not None}
+        level, baseline = (np.asarray([pair[side] for pair in finite.values()], dtype=np.float64) for side in (0, 1))
+        num_diverged = len(common) - len(finite)
+        if num_diverged or not common:
+            test = worst_case_test([worst_case_difference(*pair) for pair in pairs.values()], confidence, generator)
+            return cls(tuple(finite), level - baseline, num_diverged, None, test)
+        if full:
+            estimate = paired_estimate(level, baseline, confidence, generator)
+            return cls(tuple(finite), level - baseline, 0, estimate, None)
+        return cls(tuple(finite), level - baseline, 0, None, statistics.sign_flip(level - baseline, confidence, generator))
+
+    def verdict(self, margin: float | None) -> Verdict:
+        """What the differences say; without a margin nothing is equivalent, nor where a training diverged."""
+        if self.estimate:
+            return statistics.verdict(self.estimate.interval, margin or 0.0)
+        decided = decide(self.test.interval, margin or 0.0) if self.test else "inconclusive"
+        return "inconclusive" if decided == "equivalent" and self.num_diverged else decided
+
+
+def _with_doubts(found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], whole: bool) -> Comparison:
+    """The comparison with what might overturn it: other readings, single seeds, the runner-up, a step of the learning rate, another horizon."""
+    alone = len(levels) == 1
+    changed = replace(found, readings=_readings(found, study, levels, baselines, whole), crossovers=_crossovers(levels, baselines))
+    if found.estimate is None or not whole:
+        return changed
+    doubts = robustness(
+        _means(levels),
+        _means(baselines),
+        study.confidence,
+        found.margin_nats or 0.0,
+        _generator(study, found.claim, 1),
+        level_runner_up=levels[0].runner_up.numbers if alone and levels[0].runner_up else None,
+        baseline_runner_up=baselines[0].runner_up.numbers if alone and baselines[0].runner_up else None,
     )
+    return replace(changed, robustness=doubts, step=learning_rate_step(levels[0], baselines[0], found.estimate.mean) if alone else None)
 
 
-def _minimum_detectable_effect(differences: Vector, confidence: float) -> float | None:
-    """What the sign-flip test would find with a power of 80 %: by its own simulated effect up to 12 pairs, beyond by Student's t, which agrees there."""
-    if differences.size > MAX_SIMULATED_PAIRS:
-        return statistics.minimum_detectable_effect(differences, confidence)
-    in_deviations = _detectable_in_deviations(int(differences.size), confidence)
-    return None if in_deviations is None else in_deviations * float(differences.std(ddof=1))
+def _readings(found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], whole: bool) -> tuple[ReadingVerdict, ...]:
+    first = ReadingVerdict(found.reading, len(found.seeds), found.estimate.mean if found.estimate else None, found.verdict)
+    others = [_reading_verdict(reading, found, study, levels, baselines, whole) for reading in (levels[0].others if levels else ())]
+    return (first, *others)
 
 
-@cache
-def _detectable_in_deviations(num_pairs: int, confidence: float) -> float | None:
-    """A function of these two alone: the same draws every time, so that every report states the same number."""
-    return detectable_effect(num_pairs, confidence, 0.8, np.random.default_rng(0)) if num_pairs > 1 else None
+def _reading_verdict(reading: Reading, found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], whole: bool) -> ReadingVerdict:
+    sides = [_side([cell.others.get(reading, {}) for cell in side], [cell.diverged_seeds for cell in side]) for side in (levels, baselines)]
+    generator = _generator(study, found.claim, zlib.crc32(reading.title.encode()))
+    judged = _Judged.of(sides[0], sides[1], study.confidence, generator, full=False)
+    complete = whole and len(judged.seeds) + judged.num_diverged == len(found.seeds) + found.num_diverged_pairs
+    mean = float(judged.differences.mean()) if judged.seeds and not judged.num_diverged else None
+    return ReadingVerdict(reading, len(judged.seeds), mean, judged.verdict(found.margin_nats) if complete else "inconclusive")
+
+
+def _crossovers(levels: Sequence[CellFinding], baselines: Sequence[CellFinding]) -> tuple[Crossover, ...]:
+    """Where the mean learning curves of the two sides change order; the leader is `level` or `baseline`."""
+    sides = [mean_curves([cell.curves for cell in side if cell.curves], name) for side, name in ((levels, "level"), (baselines, "baseline"))]
+    if any(cell.curves is None for cell in (*levels, *baselines)) or sides[0] is None or sides[1] is None:
+        return ()
+    return rank_crossovers(sides[0], sides[1])
 
 
 def metric_title(metric: str) -> str:
     """A metric in words: `test lower bound`."""
     return metric.replace("/", " ").replace("_", " ")
-
-
-def statement(comparison: Comparison, study: Study) -> str:
-    """The comparison in a sentence or two that follow from its numbers and name its horizon."""
-    claim = comparison.claim
-    level, baseline = level_title(claim.factor, claim.level), level_title(claim.factor, claim.baseline)
-    verb = "are" if level.endswith("s") and level[0].isdigit() else "is"
-    at = f" with {levels_title(claim.at)}" if claim.at else ""
-    samples = f"after {comparison.horizon_samples:,} training samples" if comparison.horizon_samples else "at the end of the budget"
-    where = f"in the {metric_title(study.metric)} {samples}{at}"
-    if not comparison.cells:
-        return f"Whether {level} {verb} better than {baseline} cannot be said: the study has no two cells{at} that differ in {claim.factor} alone."
-    if comparison.estimate is None:
-        return f"Inconclusive: whether {level} {verb} better than {baseline} {where} cannot be said, because {_why_no_estimate(comparison)}."
-    lead = {
-        "better": f"{_capital(level)} {verb} better than {baseline} by {comparison.estimate.mean:.2f} nats",
-        "worse": f"{_capital(level)} {verb} worse than {baseline} by {-comparison.estimate.mean:.2f} nats",
-        "equivalent": f"{_capital(level)} and {baseline} are equivalent within {study.equivalence_margin_nats:g} nats, the difference being {comparison.estimate.mean:+.2f} nats",
-        "inconclusive": f"Inconclusive: {level} less {baseline} is {comparison.estimate.mean:+.2f} nats",
-    }[comparison.verdict]
-    return f"{lead} {where} ({_precision(comparison, study)}).{_average(comparison)}{_reservations(comparison, study)}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _why_no_estimate(comparison: Comparison) -> str:
-    if comparison.num_lost:
-        num_level, num_baseline = comparison.num_lost_level, comparison.num_lost_baseline
-        return f"{num_level} of its trainings and {num_baseline} of the baseline's diverged or failed, and a mean over the others would flatter them"
-    if comparison.num_missing:
-        return f"{comparison.num_missing} trainings are missing and no reporting seed is there in every cell"
-    return "at least one of its cells has no winner to compare: every proposal of its search diverged"
-
-
-def _precision(comparison: Comparison, study: Study) -> str:
-    estimate, num_pairs = comparison.estimate, len(comparison.seeds)
-    assert estimate is not None
-    seeds = f"{num_pairs} paired seed" + ("" if num_pairs == 1 else "s")
-    if estimate.interval is None:
-        return f"{seeds}: too few for a {100 * study.confidence:g} % interval, as the smallest p they can reach is {statistics.smallest_p(num_pairs):.3g}"
-    interval = estimate.interval
-    return f"{100 * study.confidence:g} % interval {interval.low:+.2f} to {interval.high:+.2f}, p = {estimate.p:.3g}, {seeds}"
-
-
-def _average(comparison: Comparison) -> str:
-    return f" It is the average over {len(comparison.cells)} pairs of cells, taken within each seed." if len(comparison.cells) > 1 else ""
-
-
-def _reservations(comparison: Comparison, study: Study) -> str:
-    estimate, margin, said = comparison.estimate, study.equivalence_margin_nats, ""
-    interval = estimate.interval if estimate else None
-    if comparison.verdict in ("better", "worse") and interval and min(abs(interval.low), abs(interval.high)) < margin:
-        said += f" Whether it exceeds the {margin:g} nats that matter is not settled."
-    if comparison.num_missing:
-        said += f" The study is incomplete: {comparison.num_missing} trainings of these cells are missing."
-    failed = comparison.num_failed_to_learn_level + comparison.num_failed_to_learn_baseline
-    if failed:
-        said += f" {failed} trainings failed to learn and are counted in."
-    if comparison.kind == "descriptive" and comparison.verdict in ("better", "worse") and comparison.holm_p is not None and comparison.holm_p > 1 - study.confidence:
-        said += f" It does not survive Holm's correction over the declared claims (p = {comparison.holm_p:.3g})."
-    if comparison.edges:
-        said += " A winner lies on the edge of its search, so that a wider search may change this."
-    return said
-
-
-def claim_row(comparison: Comparison, study: Study) -> dict[str, Any]:
-    """A row of claims.json: the same bytes for the same trainings."""
-    claim, estimate = comparison.claim, comparison.estimate
-    num_pairs = len(comparison.seeds)
-    return {
-        "name": claim.name,
-        "kind": comparison.kind,
-        "statement": statement(comparison, study),
-        "verdict": comparison.verdict,
-        "factor": claim.factor,
-        "level": claim.level,
-        "baseline": claim.baseline,
-        "at": dict(sorted(claim.at.items())),
-        "metric": study.metric,
-        "horizon_samples": comparison.horizon_samples,
-        "estimate_nats": rounded(estimate.mean) if estimate else None,
-        "median_nats": rounded(estimate.median) if estimate else None,
-        "confidence": study.confidence,
-        "interval_nats": interval_pair(estimate.interval if estimate else None),
-        "bca_interval_nats": interval_pair(estimate.bca if estimate else None),
-        "equivalence_margin_nats": study.equivalence_margin_nats,
-        "p": rounded(estimate.p) if estimate else None,
-        "holm_p": rounded(comparison.holm_p),
-        "sign_test_p": rounded(estimate.sign_test_p) if estimate else None,
-        "smallest_p": rounded(statistics.smallest_p(num_pairs)) if num_pairs else None,
-        "minimum_detectable_effect_nats": rounded(estimate.minimum_detectable_effect) if estimate else None,
-        "n": num_pairs,
-        "num_cell_pairs": len(comparison.cells),
-        "num_diverged_level": comparison.num_lost_level,
-        "num_diverged_baseline": comparison.num_lost_baseline,
-        "num_failed_to_learn_level": comparison.num_failed_to_learn_level,
-        "num_failed_to_learn_baseline": comparison.num_failed_to_learn_baseline,
-        "num_missing": comparison.num_missing,
-        "correlation": rounded(estimate.correlation) if estimate else None,
-        "edges_touched": list(comparison.edges),
-    }
-
-
-def interval_pair(interval: Interval | None) -> list[float | None] | None:
-    """An interval as JSON holds it: [low, high], or None."""
-    return [rounded(interval.low), rounded(interval.high)] if interval else None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,17 +18,13 @@ from matplotlib.ticker import FuncFormatter
 from analysis import figures
 from analysis.cell_findings import CellFinding, level_title, levels_title
 from analysis.claims import Comparison, metric_title
+from analysis.comparison_explorers import curves_explorer, differences_explorer, optimizer_of, sensitivity_explorer
 from analysis.sections import Figure
-from analysis.statistics import rounded
+from analysis.statistics import Interval, Vector, rounded
 from study.spec import Level, Range, Study
 
 MOST_NATS_BELOW_BEST = 60.0
 LOG_SAMPLES_RATIO = 30
-
-
-def optimizer_of(cell: CellFinding, study: Study) -> str:
-    """The optimizer that a cell's trainings used."""
-    return str(dict(cell.cell.levels).get("optimizer", study.training.get("optimizer", "adam")))
 
 
 def _levels(cell: CellFinding, without: str) -> dict[str, Level]:
@@ -49,7 +47,8 @@ def _grouped(cells: Sequence[CellFinding], panel_by: str) -> dict[str, list[Cell
     return groups
 
 
-def _samples_text(samples: float, _: object = None) -> str:
+def samples_text(samples: float, _: object = None) -> str:
+    """A count as an axis shows it: `250k`."""
     for size, unit in ((1e6, "M"), (1e3, "k")):
         if samples >= size:
             return f"{samples / size:g}{unit}"
@@ -82,7 +81,8 @@ def learning_curves(name: str, study: Study, cells: Sequence[CellFinding], panel
         + ". Higher is better. A curve ends where the first of its seeds diverged; "
         f"what lies more than {MOST_NATS_BELOW_BEST:g} nats below the best point is below the axis."
     )
-    return figures.to_figure(name, title, caption, curves_frame(cells), partial(_draw_curves, study, drawn, panel_by))
+    figure = figures.to_figure(name, title, caption, curves_frame(cells), partial(_draw_curves, study, drawn, panel_by))
+    return replace(figure, explorer=curves_explorer(name, study, drawn, metric, _spans_decades(drawn)))
 
 
 def _draw_curves(study: Study, cells: Sequence[CellFinding], panel_by: str) -> Canvas:
@@ -122,11 +122,15 @@ def _draw_curve(axis: Axes, cell: CellFinding, study: Study, panel_by: str, posi
     axis.fill_between(samples, band.low, band.high, color=colour, alpha=0.25, linewidth=0)
 
 
-def _finish_curves(axis: Axes, title: str, cells: Sequence[CellFinding]) -> None:
+def _spans_decades(cells: Sequence[CellFinding]) -> bool:
     points = np.concatenate([cell.curve.samples for cell in cells if cell.curve])
-    if points.max() / points.min() > LOG_SAMPLES_RATIO:
+    return bool(points.max() / points.min() > LOG_SAMPLES_RATIO)
+
+
+def _finish_curves(axis: Axes, title: str, cells: Sequence[CellFinding]) -> None:
+    if _spans_decades(cells):
         axis.set_xscale("log")
-    axis.xaxis.set_major_formatter(FuncFormatter(_samples_text))
+    axis.xaxis.set_major_formatter(FuncFormatter(samples_text))
     if axis.get_xscale() == "linear":
         axis.locator_params(axis="x", nbins=4)
     axis.set(title=title, xlabel="training samples", ylabel="")
@@ -146,11 +150,16 @@ def sensitivity_frame(cells: Sequence[CellFinding]) -> pd.DataFrame:
     rows = [
         {"cell": cell.cell.label, "proposal": proposal.number}
         | {name: rounded(number) if isinstance(number, float) else number for name, number in proposal.hyperparameters.items()}
-        | {"objective_nats": rounded(proposal.objective), "num_seeds": proposal.num_seeds, "num_lost": proposal.num_lost, "winner": proposal.number == cell.winner}
+        | {
+            "objective_nats": rounded(proposal.objective),
+            "lowest_nats": rounded(min(proposal.by_seed.values(), default=None)),
+            "highest_nats": rounded(max(proposal.by_seed.values(), default=None)),
+        }
+        | {"num_seeds": proposal.num_seeds, "num_lost": proposal.num_lost, "winner": proposal.number == cell.winner}
         for cell in cells
         for proposal in cell.proposals
     ]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["cell", "proposal", "objective_nats", "num_seeds", "num_lost", "winner"])
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["cell", "proposal", "objective_nats", "lowest_nats", "highest_nats", "num_seeds", "num_lost", "winner"])
 
 
 def sensitivity(name: str, study: Study, cells: Sequence[CellFinding], panel_by: str) -> Figure | None:
@@ -162,9 +171,11 @@ def sensitivity(name: str, study: Study, cells: Sequence[CellFinding], panel_by:
     title = "Learning-rate sensitivity"
     caption = (
         f"Each proposal of the search phase: {metric_title(study.search.objective)} at the end of its budget, mean over n = {seeds} tuning seed{'s' if seeds > 1 else ''}. "
-        "The ring marks the winner, a cross at the foot a proposal that diverged or failed, vertical lines the ends of the search space. Higher is better."
+        + ("The bar reaches from its worst to its best seed. " if seeds > 1 else "")
+        + "The ring marks the winner, a cross at the foot a proposal that diverged or failed, vertical lines the ends of the search space. Higher is better."
     )
-    return figures.to_figure(name, title, caption, sensitivity_frame(searched), partial(_draw_sensitivity, study, searched, panel_by))
+    figure = figures.to_figure(name, title, caption, sensitivity_frame(searched), partial(_draw_sensitivity, study, searched, panel_by))
+    return replace(figure, explorer=sensitivity_explorer(name, study, searched, metric_title(study.search.objective)))
 
 
 def _draw_sensitivity(study: Study, cells: Sequence[CellFinding], panel_by: str) -> Canvas:
@@ -195,6 +206,9 @@ def _draw_proposals(axis: Axes, cell: CellFinding, study: Study, panel_by: str, 
     shown = [max(nats, floor) for _, nats, _ in finite]
     style, label = figures.line_style(position), _line_label(cell, panel_by)
     axis.plot([rate for rate, _, _ in finite], shown, color=colour, linestyle=style, linewidth=1.4, marker=marker, markersize=6, label=label)
+    for proposal in (p for p in cell.proposals if len(p.by_seed) > 1):
+        low, high = max(min(proposal.by_seed.values()), floor), max(max(proposal.by_seed.values()), floor)
+        axis.vlines(float(proposal.hyperparameters["learning_rate"]), low, high, color=colour, linewidth=4, alpha=0.35)
     lost = [rate for rate, nats, _ in points if not math.isfinite(nats)]
     axis.plot(lost, [floor] * len(lost), "x", color=colour, markersize=9, markeredgewidth=2)
     won = [(rate, nats) for rate, nats, number in finite if number == cell.winner]
@@ -220,17 +234,43 @@ def paired_differences(name: str, study: Study, comparisons: Sequence[Comparison
     if not shown:
         return None
     counts = sorted({len(comparison.seeds) for comparison in shown})
-    margin = study.equivalence_margin_nats
+    margin = shown[0].margin_nats or 0.0
     title = f"Paired differences in the {metric_title(study.metric)}"
     caption = (
         f"Dots: one reporting seed each (n = {' or '.join(map(str, counts))}). Diamond and bar: the mean and its {100 * study.confidence:g} % interval, the exact inversion of the "
         f"paired sign-flip test; no bar where the seeds are too few for one, no diamond where a training was lost. Shaded: differences below {margin:g} nats, which do not matter. "
         "To the right, the first named is better."
     )
-    return figures.to_figure(name, title, caption, differences_frame(shown), partial(_draw_differences, shown, margin))
+    figure = figures.to_figure(name, title, caption, differences_frame(shown), partial(draw_differences, shown, margin, "nats"))
+    return replace(figure, explorer=differences_explorer(name, study, shown))
 
 
-def _draw_differences(comparisons: Sequence[Comparison], margin: float) -> Canvas:
+class MeanWithInterval(Protocol):
+    """A mean, and how sure it is."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def interval(self) -> Interval | None: ...
+
+
+class PairedSeeds(Protocol):
+    """What can be drawn as a row of paired differences: a claim of a study, or two cells of a file."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
+    @property
+    def differences(self) -> Vector: ...
+    @property
+    def estimate(self) -> MeanWithInterval | None: ...
+
+
+def draw_differences(comparisons: Sequence[PairedSeeds], margin: float, unit: str) -> Canvas:
+    """A row of dots per comparison with its mean and interval, and the margin around 0."""
     canvas = Canvas(figsize=(figures.PANEL_INCHES[0] * 1.9, 1.3 + 0.75 * len(comparisons)))
     axis = canvas.subplots()
     axis.axvspan(-margin, margin, color=figures.INK, alpha=0.10, linewidth=0)
@@ -248,5 +288,5 @@ def _draw_differences(comparisons: Sequence[Comparison], margin: float) -> Canva
     axis.set_yticks(range(len(comparisons)), labels)
     axis.set_ylim(len(comparisons) - 0.5, -0.5)
     axis.grid(visible=False, axis="y")
-    axis.set(xlabel="difference (nats)", ylabel="")
+    axis.set(xlabel=f"difference ({unit})" if unit else "difference", ylabel="")
     return canvas

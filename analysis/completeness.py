@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from study.cells import Cell, study_cells
-from study.spec import Study
+from study.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells
+from study.execution import num_trainings_of_cell
+from study.spec import Search, Study
 
 PLACE = ["phase", "cell", "proposal", "rank", "seed"]
 LOST = frozenset({"diverged", "failed"})
@@ -24,16 +25,28 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def is_current(study: Study, row: Mapping[str, Any]) -> bool:
     """Whether a run belongs to the study file as it stands: an earlier one may have had other cells, budgets or more seeds."""
     cell = next((cell for cell in study_cells(study) if cell.label == row["cell"]), None)
-    if cell is None or row["seed"] is None or row["phase"] not in ("search", "confirm"):
+    if cell is None or row["seed"] is None or row["phase"] not in ("search", "confirm", "noise_floor") or row.get("repeat", 0) >= _num_repeats(study, cell):
         return False
-    fields = study.training | dict(cell.levels)
+    fields = study.training | cell.fields
     if row["phase"] == "confirm":
         return bool(row["seed"] < study.confirm.num_reporting_seeds and (row["rank"] or 0) <= study.confirm.num_runners_up and _agrees(fields, row))
-    if study.search is None or row["proposal"] is None or row["proposal"] >= study.search.num_proposals or row["seed"] >= study.search.num_tuning_seeds:
+    if row["phase"] == "noise_floor":
+        return row["seed"] - study.confirm.num_reporting_seeds in range(num_trainings_of_cell(study, cell, "noise_floor")) and _agrees(fields, row)
+    if study.search is None or row["proposal"] is None or row["proposal"] >= _most_proposals(study.search) or row["seed"] >= study.search.num_tuning_seeds:
+        return False
+    if (row["proposal"] >= study.search.num_proposals) != bool(row.get("extra_round", 0)):  # of a study file with more proposals, or with fewer
         return False
     if study.search.budget_samples is not None:
         fields = fields | {"budget_samples": study.search.budget_samples}
     return _agrees({name: asked for name, asked in fields.items() if name not in SEARCH_MAY_CHANGE}, row)
+
+
+def _num_repeats(study: Study, cell: Cell) -> int:
+    return study.search.num_repeats if study.search and search_space(study, cell) else 1
+
+
+def _most_proposals(search: Search) -> int:
+    return search.num_proposals + search.max_extra_rounds * search.num_extra_proposals
 
 
 def _agrees(fields: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
@@ -46,6 +59,12 @@ def _same(found: Any, asked: Any) -> bool:
     return str(found).lower() == str(asked).lower()
 
 
+def of_repeat(study: Study, rows: pd.DataFrame, repeat: int) -> pd.DataFrame:
+    """The rows of one repeat of the search, and those of cells that are not searched, which are the same in every repeat."""
+    unsearched = [cell.label for cell in study_cells(study) if not search_space(study, cell)]
+    return rows[(rows["repeat"] == repeat) | ((rows["repeat"] == 0) & rows["cell"].isin(unsearched))]
+
+
 def drop_superseded(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with one training per place.
 
@@ -53,12 +72,12 @@ def drop_superseded(rows: pd.DataFrame) -> pd.DataFrame:
     those of the proposal that was best first make way. Of what still shares a place, the run begun last stays.
     """
     ordered = rows.sort_values(["start_time", "run_id"], kind="stable")
-    keys = [[row[name] for name in PLACE if not (name == "proposal" and row["phase"] == "confirm")] for row in records(ordered)]
+    keys = [[row[name] for name in PLACE if not (name == "proposal" and row["phase"] != "search")] for row in records(ordered)]
     place = pd.Series([repr([None if key is None or key != key else key for key in row]) for row in keys], index=ordered.index)
     if not place.duplicated().any():
         return rows
     best = _best_proposals(ordered)
-    is_winner = [row["phase"] == "confirm" and row["proposal"] is not None and best.get(row["cell"]) == row["proposal"] for row in records(ordered)]
+    is_winner = [row["phase"] != "search" and row["proposal"] is not None and best.get(row["cell"]) == row["proposal"] for row in records(ordered)]
     preferred = ordered.assign(place=place, is_winner=is_winner).sort_values("is_winner", kind="stable")
     return preferred.drop_duplicates("place", keep="last").drop(columns=["place", "is_winner"])
 
@@ -79,21 +98,40 @@ def _lost_proposals(rows: pd.DataFrame, cell: Cell) -> set[int]:
     return {int(proposal) for proposal in of_cell["proposal"]}
 
 
-def _expected(study: Study, rows: pd.DataFrame) -> Iterator[tuple[str, str, int | None, int | None, int]]:
+def num_extra_rounds(study: Study, rows: pd.DataFrame) -> dict[str, int]:
+    """How many extra rounds each searched cell was given, by label: as many as any cell of its comparison; 0 for one that no claim compares."""
+    searched = rows[rows["phase"] == "search"]
+    made: dict[str, int] = (
+        {row["cell"]: int(row["extra_round"]) for row in records(searched.groupby("cell")["extra_round"].max().reset_index())} if "extra_round" in searched else {}
+    )
+    groups = comparisons(study)
+    most = {group: max(made.get(label, 0) for label in groups if groups[label] == group) for group in set(groups.values())}
+    return {cell.label: most.get(groups.get(cell.label, ""), 0) for cell in study_cells(study)}
+
+
+def _expected(study: Study, rows: pd.DataFrame, repeat: int) -> Iterator[tuple[str, str, int | None, int | None, int]]:
     """The places of all trainings asked for; a confirm training's proposal is None: which one won shows only afterwards."""
+    extra, first = num_extra_rounds(study, rows), study.confirm.num_reporting_seeds
     for cell in study_cells(study):
-        num_proposals = study.search.num_proposals if study.search else 1
-        for proposal in range(num_proposals if study.search else 0):
-            for seed in range(study.search.num_tuning_seeds if study.search else 0):
+        search = study.search if search_space(study, cell) else None
+        if repeat and not search:
+            continue
+        num_proposals = search.num_proposals + extra[cell.label] * search.num_extra_proposals if search else 1
+        for proposal in range(num_proposals if search else 0):
+            for seed in range(search.num_tuning_seeds if search else 0):
                 yield "search", cell.label, proposal, None, seed
         num_usable = num_proposals - len(_lost_proposals(rows, cell))
-        for rank in range(min(study.confirm.num_runners_up + 1, num_usable)):
+        num_ranks = 1 if repeat or not search else study.confirm.num_runners_up + 1
+        for rank in range(min(num_ranks, num_usable)):
             for seed in range(study.confirm.num_reporting_seeds):
                 yield "confirm", cell.label, None, rank, seed
+        if num_usable and not repeat and cell in noise_floor_cells(study):
+            for seed in range(first, first + num_trainings_of_cell(study, cell, "noise_floor")):
+                yield "noise_floor", cell.label, None, 0, seed
 
 
-def missing_trainings(study: Study, trainings: pd.DataFrame) -> pd.DataFrame:
-    """The places that the study asks for and that no training fills: phase, cell, proposal, rank, seed.
+def missing_trainings(study: Study, trainings: pd.DataFrame, repeat: int = 0) -> pd.DataFrame:
+    """The places that the study, or a repeat of its search, asks for and that no training fills: phase, cell, proposal, rank, seed.
 
     A cell all of whose proposals diverged has no confirm phase: nothing is missing there.
     """
@@ -101,7 +139,7 @@ def missing_trainings(study: Study, trainings: pd.DataFrame) -> pd.DataFrame:
     for row in records(trainings):
         searching = row["phase"] == "search"
         there.add((row["phase"], row["cell"], int(row["proposal"]) if searching else None, None if searching else _rank(row["rank"]), int(row["seed"])))
-    absent = [place for place in _expected(study, trainings) if place not in there]
+    absent = [place for place in _expected(study, trainings, repeat) if place not in there]
     frame = pd.DataFrame(absent, columns=PLACE)
     return frame.assign(**{name: frame[name].astype("Int64") for name in ("proposal", "rank", "seed")})
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.cell_findings import OUTCOMES, CellFinding, cell_findings, level_title, space_text
-from analysis.claims import Comparison, declared_comparisons, exploratory_comparisons, interval_pair, metric_title, statement
+from analysis.claim_rows import claim_row
+from analysis.claims import Comparison, declared_comparisons, exploratory_comparisons, metric_title
+from analysis.declarations import claim_declaration
+from analysis.equivalence import Margin, equivalence_margin
+from analysis.paired_estimate import interval_pair
 from analysis.results import StudyResults
 from analysis.sections import Table
 from analysis.statistics import rounded
-from study.cells import study_cells
+from study.cells import WHOLE_CELL, study_cells
 from study.spec import Level, Study
 
 MOST_STATEMENTS = 4
@@ -25,7 +31,7 @@ COMPARISON_COLUMNS = (
 
 @dataclass(frozen=True)
 class FactorFindings:
-    """What a study's trainings say about one factor. `budget`: what each cell was given; `timing`: seconds, apart from all else."""
+    """What a study's trainings say about one factor. `claims`: the rows of `comparisons`; `budget`: what each cell was given; `timing`: seconds, apart from all else."""
 
     study: Study
     factor: str
@@ -33,35 +39,61 @@ class FactorFindings:
     cells: tuple[CellFinding, ...]
     declared: tuple[Comparison, ...]
     exploratory: tuple[Comparison, ...]
+    claims: tuple[dict[str, Any], ...]
+    margin: Margin
     num_missing: int
     num_code_kept: int
+    num_of_earlier_files: int
     budget: pd.DataFrame
     timing: pd.DataFrame
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
         """The declared comparisons, the primary one first, then the exploratory ones."""
-        ranked = sorted(self.declared, key=lambda comparison: comparison.kind != "primary")
-        return (*ranked, *self.exploratory)
+        return (*self.declared, *self.exploratory)
+
+
+@lru_cache(maxsize=2)
+def declared_claims(results: StudyResults) -> tuple[Comparison, ...]:
+    """The study's claims, computed once for all reports."""
+    return declared_comparisons(results.study, cell_findings(results), equivalence_margin(results))
+
+
+@lru_cache(maxsize=16)
+def explored_claims(results: StudyResults, factor: str) -> tuple[Comparison, ...]:
+    """What can be compared about a factor beside the study's claims, computed once for all reports."""
+    return exploratory_comparisons(results.study, cell_findings(results), factor, equivalence_margin(results))
 
 
 def factor_findings(results: StudyResults, factor: str, other_claims: bool = False) -> FactorFindings:
     """The findings about `factor`; with `other_claims`, also the claims that no report of their own is made for."""
-    cells = cell_findings(results)
-    declared = declared_comparisons(results.study, cells)
-    own = tuple(c for c in declared if c.claim.factor == factor or (other_claims and c.claim.factor not in ("optimizer", "num_hidden_layers")))
+    cells, margin = cell_findings(results), equivalence_margin(results)
+    own = [c for c in declared_claims(results) if (about := _claim_factor(c)) == factor or (other_claims and about not in ("optimizer", "num_hidden_layers"))]
+    own.sort(key=lambda comparison: comparison.kind != "primary")
+    exploratory = explored_claims(results, factor)
     return FactorFindings(
         study=results.study,
         factor=factor,
         levels=factor_levels(results.study, factor),
         cells=cells,
-        declared=own,
-        exploratory=exploratory_comparisons(results.study, cells, factor),
+        declared=tuple(own),
+        exploratory=exploratory,
+        claims=tuple(claim_row(comparison, results.study, claim_declaration(results, comparison)) for comparison in (*own, *exploratory)),
+        margin=margin,
         num_missing=len(results.missing),
         num_code_kept=int(results.trainings["code_kept"].sum()),
+        num_of_earlier_files=results.num_of_earlier_files,
         budget=_budget(results, cells),
         timing=_timing(results, cells),
     )
+
+
+def _claim_factor(comparison: Comparison) -> str:
+    """The factor that a claim is about; of a claim about whole cells the depth where they differ in it, for a control of a depth is there for it."""
+    if comparison.claim.factor != WHOLE_CELL or not comparison.cells:
+        return comparison.claim.factor
+    level, baseline = (dict(part.split("=", 1) for part in label.split(",") if "=" in part) for label in comparison.cells[0])
+    return "num_hidden_layers" if level.get("num_hidden_layers") != baseline.get("num_hidden_layers") else WHOLE_CELL
 
 
 def factor_levels(study: Study, factor: str) -> tuple[Level, ...]:
@@ -120,18 +152,22 @@ def _timing(results: StudyResults, cells: Sequence[CellFinding]) -> pd.DataFrame
 def answer(findings: FactorFindings, what: str) -> str:
     """The verdicts in words, the primary claim first; where nothing was compared, why."""
     levels = findings.levels
-    declared = [comparison for comparison in findings.comparisons if comparison.kind != "exploratory"]
+    declared, exploratory = ([row for row in findings.claims if (row["kind"] == "exploratory") == explored] for explored in (False, True))
     if len(levels) < 2 and not declared:
         only = f", {level_title(findings.factor, levels[0])}" if levels else ""
         return f"Nothing can be concluded about {what}: the study has one level of {findings.factor}{only}, and a comparison needs two."
-    if not declared and not findings.exploratory:
+    if not declared and not exploratory:
         return f"Nothing can be concluded about {what}: no two cells of the study differ in {findings.factor} alone."
-    said = [statement(comparison, findings.study) for comparison in declared[:MOST_STATEMENTS]]
-    if not any(comparison.claim.factor == findings.factor for comparison in declared) and findings.exploratory:
-        said.append(f"No claim about {findings.factor} was declared beforehand; what follows is exploration.")
-        said += [statement(comparison, findings.study) for comparison in findings.exploratory[:MOST_STATEMENTS]]
+    said = _said(declared)
+    if not any(row["factor"] == findings.factor for row in declared) and exploratory:
+        said += [f"No claim about {findings.factor} was declared beforehand; what follows is exploration.", *_said(exploratory)]
     more = len(declared) - MOST_STATEMENTS
     return " ".join(said) + (f" {more} further claims are in the table." if more > 0 else "")
+
+
+def _said(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The first claim with all that speaks for doubting it, of the next ones the verdicts."""
+    return [str(row["headline"] if position else row["statement"]) for position, row in enumerate(rows[:MOST_STATEMENTS])]
 
 
 def warnings(findings: FactorFindings) -> tuple[str, ...]:
@@ -148,8 +184,12 @@ def warnings(findings: FactorFindings) -> tuple[str, ...]:
             f"{study.confirm.num_reporting_seeds} reporting seeds cannot give a {100 * study.confidence:g} % interval of a paired difference: at least "
             f"{_fewest_seeds(study.confidence)} are needed, so every verdict is inconclusive."
         )
+    if findings.margin.from_noise_floor and findings.margin.nats is None:
+        said.append(f"The noise floor that was to say which differences matter cannot be had: {findings.margin.why_none}. No verdict is `equivalent`.")
     if findings.num_code_kept:
-        said.append(f"{findings.num_code_kept} trainings were made by an earlier version of the code and kept.")
+        said.append(f"{findings.num_code_kept} trainings were made by an earlier version of the code and kept: versions are mixed, and a difference may be theirs.")
+    if findings.num_of_earlier_files:
+        said.append(f"{findings.num_of_earlier_files} trainings in MLflow belong to an earlier version of the study file; they are left out.")
     return tuple(said)
 
 
@@ -163,7 +203,7 @@ def _cell_warnings(cell: CellFinding, study: Study) -> list[str]:
         said.append(f"{cell.title}: every proposal of its search diverged or failed, so it has no confirm phase.")
     if cell.num_lost:
         total = sum(cell.outcomes.values())
-        said.append(f"{cell.title}: {cell.num_lost} of {total} reporting seeds diverged or failed; it has no mean and no paired interval.")
+        said.append(f"{cell.title}: {cell.num_lost} of {total} reporting seeds diverged or failed; it has no mean, and counts as the worst outcome where it is compared.")
     if cell.outcomes["failed_to_learn"]:
         said.append(f"{cell.title}: {cell.outcomes['failed_to_learn']} reporting seeds failed to learn (worse than a constant image); they are counted in its mean.")
     said += [f"{cell.title}: the winner's {edge}; a wider search may find better." for edge in cell.edges]
@@ -174,12 +214,24 @@ def protocol_paragraph(findings: FactorFindings) -> str:
     """How the numbers came about, in a few sentences."""
     study, search = findings.study, findings.study.search
     pairs = f"The {study.confirm.num_reporting_seeds} reporting seeds are the same in every cell, so that cells are compared seed by seed."
-    margin = f"Differences below {study.equivalence_margin_nats:g} nats are taken not to matter."
+    margin = _margin_sentence(findings.margin)
     if search is None:
         return f"Nothing was tuned: every cell was trained as the study file has it. {pairs} {margin}"
     seeds = f"{search.num_tuning_seeds} tuning seed" + ("s" if search.num_tuning_seeds > 1 else "")
-    found = f"In every cell {search.sampler} made {search.num_proposals} proposals, judged on {seeds} by the {metric_title(search.objective)}"
+    where = "In every cell" if all(cell.space for cell in findings.cells) else "In every cell that is tuned"
+    found = f"{where} {search.sampler} made {search.num_proposals} proposals, judged on {seeds} by the {metric_title(search.objective)}"
     return f"{found}; the best was trained again on fresh seeds. {pairs} {margin}"
+
+
+def _margin_sentence(margin: Margin) -> str:
+    if margin.nats is None:
+        return "Which differences do not matter was to be said by the noise floor, which cannot be had."
+    if not margin.from_noise_floor or margin.floor is None:
+        return f"Differences below {margin.nats:g} nats are taken not to matter."
+    quantile, trainings = 100 * margin.floor.quantile, margin.floor.num_trainings
+    return (
+        f"Differences below {margin.nats:.3g} nats are taken not to matter: {quantile:g} % of A/A comparisons of {margin.floor_cell} differ by less ({trainings} trainings of it)."
+    )
 
 
 def final_table(findings: FactorFindings, name: str) -> Table:
@@ -196,7 +248,7 @@ def final_table(findings: FactorFindings, name: str) -> Table:
         f"The {metric_title(findings.study.metric)} at the end of the budget over the reporting seeds, with the {100 * findings.study.confidence:g} % t interval of its mean; "
         "cells in which a seed diverged or failed have none."
     )
-    return Table(name, "Every cell", caption, numeric(pd.DataFrame(rows)))
+    return Table(name, "Every cell", caption, numeric(pd.DataFrame(rows)), for_pasting=True)
 
 
 def numeric(frame: pd.DataFrame) -> pd.DataFrame:
@@ -232,8 +284,9 @@ def comparisons_table(findings: FactorFindings, name: str) -> Table:
     """Every comparison with all that its verdict rests on."""
     rows = [_comparison_row(comparison) for comparison in findings.comparisons]
     caption = (
-        "Mean paired difference, positive where the first named is better. Interval and p belong to the paired sign-flip test; Holm's p is over the declared claims; "
-        "correlation is what pairing by seed bought; the minimum detectable effect has a power of 80 %."
+        "Mean paired difference, positive where the first named is better; none where a seed diverged, which p counts as the worst outcome. "
+        "Interval and p are of the paired sign-flip test; Holm's p is over the declared claims; correlation is what pairing by seed bought; "
+        "the minimum detectable effect has a power of 80 %."
     )
     return Table(name, "Comparisons", caption, numeric(pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))))
 
@@ -248,9 +301,9 @@ def _comparison_row(comparison: Comparison) -> dict[str, object]:
         "estimate_nats": rounded(estimate.mean) if estimate else None,
         "low_nats": low,
         "high_nats": high,
-        "p": rounded(estimate.p) if estimate else None,
+        "p": rounded(comparison.p),
         "holm_p": rounded(comparison.holm_p),
-        "n": len(comparison.seeds),
+        "n": len(comparison.seeds) + comparison.num_diverged_pairs,
         "correlation": rounded(estimate.correlation, 3) if estimate else None,
         "minimum_detectable_effect_nats": rounded(estimate.minimum_detectable_effect) if estimate else None,
         "diverged_or_failed": comparison.num_lost,

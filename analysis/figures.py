@@ -42,7 +42,7 @@ OPTIMIZER_COLOURS = {
 OTHER_COLOURS = ("#0a7abf", "#d55e00", "#0c9279", "#bf4f92", "#8f6bd0", "#a0702a", "#6b8e1e", "#7d7d7d")
 OPTIMIZER_MARKERS = dict(zip(OPTIMIZER_COLOURS, "so^vDPX<>hdp", strict=True))
 LINE_STYLES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-PNG_DOTS_PER_INCH = 144
+PNG_DOTS_PER_INCH = 200
 PANEL_INCHES = (3.4, 2.9)
 
 _STYLE = {
@@ -161,6 +161,7 @@ def to_figure(name: str, title: str, caption: str, frame: pd.DataFrame, draw: Ca
         FigureCanvasAgg(canvas)
         text, image = io.StringIO(), io.BytesIO()
         canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        canvas.set_layout_engine("none")  # it is laid out: once is enough for both
         canvas.savefig(image, format="png", dpi=PNG_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
     return Figure(name, title, caption, as_page_svg(text.getvalue()), image.getvalue(), frame)
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from analysis import comparison_figures, factor_report
 from analysis.cell_findings import CellFinding
-from analysis.claims import Comparison, claim_row
+from analysis.claims import Comparison
+from analysis.depth_isolation import DEPTH, Isolation, isolation_figure, isolation_frame, isolations
 from analysis.factor_report import FactorFindings, factor_findings
 from analysis.results import StudyResults
 from analysis.sections import Section, Table
@@ -19,7 +20,7 @@ PARAMETERS_PER_UNIT = 100_000
 
 @dataclass(frozen=True)
 class DepthGain:
-    """What going from the baseline's depth to another one changes, other things equal: nats, parameters, seconds per training."""
+    """What going from the baseline to the level changes: nats, parameters, and seconds per training, as their ratio and as those that are added."""
 
     title: str
     verdict: str
@@ -27,6 +28,7 @@ class DepthGain:
     num_parameters: int | None
     baseline_num_parameters: int | None
     seconds_ratio: float | None
+    further_seconds: float | None = None
 
     @property
     def gain_per_parameters(self) -> float | None:
@@ -36,34 +38,43 @@ class DepthGain:
         further = self.num_parameters - self.baseline_num_parameters
         return self.gain_nats / further * PARAMETERS_PER_UNIT if further else None
 
+    @property
+    def gain_per_second(self) -> float | None:
+        """Nats for every second that a training takes longer; None without a gain, and where it takes no longer."""
+        return self.gain_nats / self.further_seconds if self.gain_nats is not None and self.further_seconds and self.further_seconds > 0 else None
+
 
 @dataclass(frozen=True)
 class AblationFindings:
-    """The findings about num_hidden_layers, and gain beside cost."""
+    """The findings about num_hidden_layers, gain beside cost, and what one more layer brings, taken apart."""
 
     factor: FactorFindings
     gains: tuple[DepthGain, ...]
+    isolations: tuple[Isolation, ...]
 
 
 def compute(results: StudyResults) -> AblationFindings:
     """What the study's trainings say about depth."""
     findings = factor_findings(results, "num_hidden_layers")
     seconds = dict(zip(findings.timing["cell"], findings.timing["seconds_per_confirm_training"], strict=True)) if len(findings.timing) else {}
-    gains = [_gain(comparison, findings.cells, seconds) for comparison in findings.comparisons if len(comparison.cells) == 1]
-    return AblationFindings(findings, tuple(gains))
+    apart = isolations(results.study, findings.cells, findings.margin)
+    controlled = [_gain(one.comparison, findings.cells, seconds, one.title) for one in apart if one.part != "one more layer"]
+    gains = [_gain(comparison, findings.cells, seconds, comparison.title) for comparison in findings.comparisons if len(comparison.cells) == 1 and comparison.claim.factor == DEPTH]
+    return AblationFindings(findings, (*gains, *controlled), apart)
 
 
-def _gain(comparison: Comparison, cells: tuple[CellFinding, ...], seconds: dict[str, float | None]) -> DepthGain:
+def _gain(comparison: Comparison, cells: tuple[CellFinding, ...], seconds: dict[str, float | None], title: str) -> DepthGain:
     by_label = {cell.cell.label: cell for cell in cells}
     level, baseline = comparison.cells[0]
     times = rounded(seconds.get(level)), rounded(seconds.get(baseline))
     return DepthGain(
-        title=comparison.title,
+        title=title,
         verdict=comparison.verdict,
         gain_nats=comparison.estimate.mean if comparison.estimate else None,
         num_parameters=by_label[level].num_parameters,
         baseline_num_parameters=by_label[baseline].num_parameters,
         seconds_ratio=times[0] / times[1] if times[0] and times[1] else None,
+        further_seconds=times[0] - times[1] if times[0] and times[1] else None,
     )
 
 
@@ -71,11 +82,13 @@ def section(findings: AblationFindings) -> Section:
     """The report: what depth buys, at what price, and what speaks against it."""
     factor, study = findings.factor, findings.factor.study
     figures = (
+        isolation_figure(study, findings.isolations, factor.margin.nats or 0.0),
         comparison_figures.paired_differences("depth_paired_differences", study, factor.comparisons),
         comparison_figures.learning_curves("depth_learning_curves", study, factor.cells, "optimizer"),
         comparison_figures.sensitivity("depth_learning_rate_sensitivity", study, factor.cells, "optimizer"),
     )
     tables = (
+        *_isolation_tables(findings),
         _cost_table(findings),
         factor_report.comparisons_table(factor, "depth_comparisons"),
         factor_report.final_table(factor, "depth_cells"),
@@ -91,7 +104,7 @@ def section(findings: AblationFindings) -> Section:
         paragraphs=(factor_report.protocol_paragraph(factor), _tuning_paragraph(findings)),
         figures=tuple(figure for figure in figures if figure is not None) if compared else (),
         tables=tables if compared else (),
-        claims=tuple(claim_row(comparison, study) for comparison in factor.declared),
+        claims=factor.claims,
     )
 
 
@@ -102,7 +115,16 @@ def _tuning_paragraph(findings: AblationFindings) -> str:
         if tuned
         else "The learning rate was not tuned at every depth: a difference may come from the learning rate as well as from the depth."
     )
+    if any(one.part == "its depth alone" for one in findings.isolations):
+        return start + " A deeper network also has more parameters: a control has as many in fewer layers, so that what depth brings is told from what size brings."
     return start + " A deeper network also has more parameters; without a control that has as many in one layer, depth and size are not told apart."
+
+
+def _isolation_tables(findings: AblationFindings) -> tuple[Table, ...]:
+    if not findings.isolations:
+        return ()
+    caption = "What one more layer gains with everything else held, paired by seed; with a control of the deeper cell's size, also what is owed to size and to depth alone."
+    return (Table("depth_isolation_steps", "One more layer, taken apart", caption, factor_report.numeric(isolation_frame(findings.isolations))),)
 
 
 def _cost_table(findings: AblationFindings) -> Table:
@@ -113,6 +135,7 @@ def _cost_table(findings: AblationFindings) -> Table:
 
 
 def _timing_table(findings: AblationFindings) -> Table:
-    rows = [(gain.title, rounded(gain.gain_nats), rounded(gain.seconds_ratio, 4)) for gain in findings.gains]
-    frame = factor_report.numeric(pd.DataFrame(rows, columns=["comparison", "gain_nats", "training_seconds_ratio"]))
-    return Table("timing_depth", "Gain and time", "What a comparison gains in nats, and how many times as long a training takes.", frame)
+    rows = [(gain.title, rounded(gain.gain_nats), rounded(gain.seconds_ratio, 4), rounded(gain.further_seconds, 4), rounded(gain.gain_per_second, 4)) for gain in findings.gains]
+    columns = ["comparison", "gain_nats", "training_seconds_ratio", "further_training_seconds", "gain_nats_per_further_second"]
+    caption = "What a comparison gains in nats, how many times as long a training takes, and the gain for every second more."
+    return Table("timing_depth", "Gain and time", caption, factor_report.numeric(pd.DataFrame(rows, columns=columns)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from analysis import comparison_figures, factor_report
-from analysis.claims import claim_row
 from analysis.factor_report import FactorFindings, factor_findings, factor_levels
 from analysis.results import StudyResults
 from analysis.sections import Section, Table
@@ -40,7 +39,7 @@ def section(findings: OptimizerFindings) -> Section:
         paragraphs=(factor_report.protocol_paragraph(findings),),
         figures=tuple(figure for figure in figures if figure is not None),
         tables=tables,
-        claims=tuple(claim_row(comparison, study) for comparison in findings.declared),
+        claims=findings.claims,
     )
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +12,19 @@ from urllib.parse import quote
 import jinja2
 import pandas as pd
 import yaml
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from analysis import explorer
+from analysis.claims_shown import ShownClaim, claim_facts, claims_table, shown_claims
+from analysis.curve_dataset import study_curves
+from analysis.figures import PNG_DOTS_PER_INCH
+from analysis.page_text import heading
 from analysis.results import StudyResults
-from analysis.sections import Figure, Section, Table
+from analysis.sections import Section, Subject, Table
+from analysis.shown import ShownFigure, ShownTable, is_timing, shown_figure, shown_table
 from study.spec import Choices, Distribution, Study
 
 OUTCOMES = ("finished", "diverged", "failed_to_learn", "failed")
-LARGE_CSV_BYTES = 20_000
-SHORT_TEXT = 16
-LONG_TEXT = 60
 LONG_LIST = 8
 
 _ICON = (
@@ -35,53 +34,11 @@ _ICON = (
 
 
 @dataclass(frozen=True)
-class EmbeddedCsv:
-    """A CSV inside the page: a data address and the name it is saved under; a large one is compressed."""
+class ListedClaim:
+    """A claim as the page folds it: its fields, and tables of what it has several of."""
 
-    address: str
-    filename: str
-
-
-@dataclass(frozen=True)
-class ShownFigure:
-    """A figure as the page embeds it."""
-
-    name: str
-    title: str
-    caption: str
-    svg: Markup
-    csv: EmbeddedCsv
-    timing: bool
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a table: its text, what it sorts by where that is not its text, its style."""
-
-    text: str
-    sort: str | None
-    kind: str
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column's heading."""
-
-    title: str
-    is_number: bool
-
-
-@dataclass(frozen=True)
-class ShownTable:
-    """A table as the page shows it: numbers rounded; the CSV has all digits."""
-
-    name: str
-    title: str
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    csv: EmbeddedCsv | None
-    timing: bool
+    claim: ShownClaim
+    tables: tuple[ShownTable, ...]
 
 
 @dataclass(frozen=True)
@@ -97,65 +54,91 @@ class ShownSection:
 
 
 @dataclass(frozen=True)
+class ShownDataset:
+    """Numbers of explored figures, and in a block of their own their seconds."""
+
+    name: str
+    text: Markup
+    seconds: Markup
+    timing: bool
+
+
+@dataclass(frozen=True)
 class Page:
     """All that the template is given."""
 
-    study: Study
+    subject: Subject
     only: str
     heading: str
     verdict: str
     answer: str
+    facts: tuple[tuple[str, str], ...]
     figure: ShownFigure | None
     warnings: tuple[str, ...]
     sections: tuple[ShownSection, ...]
-    totals: str
-    outcomes: ShownTable
-    missing: ShownTable
-    search_space: ShownTable
+    claims: tuple[ListedClaim, ...]
+    claims_table: ShownTable | None
+    tables: tuple[ShownTable, ...]
     provenance: tuple[tuple[str, str], ...]
-    study_file: str
+    dots_per_inch: int
     css: Markup
-    script: Markup
+    datasets: tuple[ShownDataset, ...]
+    scripts: tuple[Markup, ...]
     icon: str
 
 
-def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """A frame as CSV with all digits and Unix line ends: the same bytes for the same numbers."""
-    return frame.to_csv(index=False, lineterminator="\n").encode()
-
-
 def render(results: StudyResults, sections: Sequence[Section], only: str = "") -> str:
-    """The page as HTML. `only` names the one report that it is of; empty for the whole study's.
+    """A study's page as HTML. `only` names the one report that it is of; empty for the whole study's."""
+    return render_page(study_subject(results), sections, only)
+
+
+def render_page(subject: Subject, sections: Sequence[Section], only: str = "") -> str:
+    """The page about `subject` as HTML, led by the primary claim or the first section.
 
     Whatever may differ between two reports on the same trainings (seconds, dates, machines, run ids) stands between the
     comments `begin timing` and `end timing`.
     """
     folder = Path(__file__).parent / "templates"
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("page.html").render(page=_page(results, sections, only, folder)).strip() + "\n"
+    return environment.get_template("page.html").render(page=_page(subject, sections, only, folder)).strip() + "\n"
 
 
-def _page(results: StudyResults, sections: Sequence[Section], only: str, folder: Path) -> Page:
+def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path) -> Page:
     leading, claim = primary_claim(sections)
+    datasets = explorer.shown_datasets([figure.explorer for section in sections for figure in section.figures if figure.explorer], subject.datasets)
+    table = None if only else claims_table(sections)
     return Page(
-        study=results.study,
+        subject=subject,
         only=only,
         heading=leading.title if only else "The answer",
         verdict=str(claim.get("verdict", "")),
         answer=str(claim.get("statement", leading.answer)),
-        figure=_shown_figure(leading.figures[0]) if leading.figures and not only else None,
-        warnings=tuple(dict.fromkeys([*completeness_warnings(results), *(warning for section in sections for warning in section.warnings)])),
-        sections=tuple(_shown_section(section, without_first=section is leading and not only) for section in sections),
-        totals=totals(results),
-        outcomes=_shown_table(Table("outcomes", "Outcomes by cell", "How every training ended.", outcome_counts(results)), embed=False),
-        missing=_shown_table(Table("missing", "Missing trainings", "Asked for by the study and not found.", results.missing), embed=False),
-        search_space=_shown_table(Table("search_space", "Search space", "What was tuned in which cells.", search_space(results.study)), embed=False),
-        provenance=tuple(_flat({name: held for name, held in results.provenance.items() if name != "study"})),
-        study_file=yaml.safe_dump(results.study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        facts=claim_facts(claim),
+        figure=shown_figure(leading.figures[0], datasets) if leading.figures and not only else None,
+        warnings=tuple(dict.fromkeys([*subject.warnings, *(warning for section in sections for warning in section.warnings)])),
+        sections=tuple(_shown_section(section, datasets, without_first=section is leading and not only) for section in sections),
+        claims=() if only else tuple(ListedClaim(claim, tuple(shown_table(own, embed=False) for own in claim.tables)) for claim in shown_claims(sections)),
+        claims_table=shown_table(table) if table else None,
+        tables=tuple(shown_table(table, embed=False) for table in subject.tables),
+        provenance=tuple(_flat(subject.provenance)),
+        dots_per_inch=PNG_DOTS_PER_INCH,
         css=Markup((folder / "page.css").read_text(encoding="utf-8")),
-        script=Markup((folder / "page.js").read_text(encoding="utf-8")),
+        datasets=tuple(map(_shown_dataset, datasets.values())),
+        scripts=tuple(_scripts(folder, has_explorers=bool(datasets))),
         icon="data:image/svg+xml," + quote(_ICON),
     )
+
+
+def _shown_dataset(dataset: explorer.Dataset) -> ShownDataset:
+    seconds = Markup("") if dataset.timing is None else explorer.as_script_text(dataset.timing)
+    return ShownDataset(dataset.name, explorer.as_script_text(dataset.content), seconds, is_timing(dataset.name))
+
+
+def _scripts(folder: Path, has_explorers: bool) -> Iterator[Markup]:
+    yield Markup((folder / "page.js").read_text(encoding="utf-8"))
+    if has_explorers:
+        yield explorer.vega_bundle()
+        yield Markup((folder / "explorer.js").read_text(encoding="utf-8"))
 
 
 def primary_claim(sections: Sequence[Section]) -> tuple[Section, Mapping[str, Any]]:
@@ -168,6 +151,32 @@ def primary_claim(sections: Sequence[Section]) -> tuple[Section, Mapping[str, An
 
 
 # What was run
+
+
+def study_subject(results: StudyResults) -> Subject:
+    """What a study's page says beside its reports."""
+    study = results.study
+    tables = [
+        Table("outcomes", "Outcomes by cell", "How every training ended.", outcome_counts(results)),
+        *([Table("missing", "Missing trainings", "Asked for by the study and not found.", results.missing)] if len(results.missing) else []),
+        Table("search_space", "Search space", "What was tuned in which cells.", search_space(study)),
+    ]
+    return Subject(
+        name=study.name,
+        eyebrow=f"Study {study.name}",
+        question=study.question,
+        description=study.description,
+        warnings=tuple(completeness_warnings(results)),
+        origin="What was run",
+        totals=totals(results),
+        tables=tuple(tables),
+        provenance_title="Code, versions and machine",
+        provenance={name: held for name, held in results.provenance.items() if name != "study"},
+        source_title="The study file, with its defaults filled in",
+        source=yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        footnote="Bounds are in nats per example; higher is better.",
+        datasets=(study_curves(results),),
+    )
 
 
 def completeness_warnings(results: StudyResults) -> Iterator[str]:
@@ -228,89 +237,13 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]
 # How figures and tables are shown
 
 
-def _shown_section(section: Section, without_first: bool) -> ShownSection:
+def _shown_section(section: Section, datasets: Collection[str], without_first: bool) -> ShownSection:
     figures = section.figures[1:] if without_first else section.figures
     return ShownSection(
         section.name,
         section.title,
         section.answer,
         section.paragraphs,
-        tuple(_shown_figure(figure) for figure in figures),
-        tuple(_shown_table(table) for table in section.tables),
+        tuple(shown_figure(figure, datasets) for figure in figures),
+        tuple(shown_table(table) for table in section.tables),
     )
-
-
-def _shown_figure(figure: Figure) -> ShownFigure:
-    return ShownFigure(figure.name, figure.title.rstrip("."), figure.caption, inline_svg(figure), embed_csv(figure.name, figure.frame), is_timing(figure.name))
-
-
-def is_timing(name: str) -> bool:
-    """Whether a table or figure may hold seconds and dates."""
-    return name.startswith("timing_")
-
-
-def inline_svg(figure: Figure) -> Markup:
-    """The drawing as an element of the page: a role and a name for those who do not see it, ids that no other figure has."""
-    svg = figure.svg[figure.svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{figure.name}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{figure.name}-\1)", svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{figure.name}-\1"', svg)
-    opening = svg[: svg.index(">")]
-    if "role=" not in opening:
-        name = str(escape(f"{figure.title}. {figure.caption}"))
-        svg = svg.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
-    return Markup(svg)
-
-
-def embed_csv(name: str, frame: pd.DataFrame) -> EmbeddedCsv:
-    """The CSV as a data address, so that it comes along when the page is sent alone."""
-    content = csv_bytes(frame)
-    if len(content) <= LARGE_CSV_BYTES:
-        return EmbeddedCsv("data:text/csv;base64," + base64.b64encode(content).decode(), f"{name}.csv")
-    packed = gzip.compress(content, compresslevel=9, mtime=0)
-    return EmbeddedCsv("data:application/gzip;base64," + base64.b64encode(packed).decode(), f"{name}.csv.gz")
-
-
-def _shown_table(table: Table, embed: bool = True) -> ShownTable:
-    frame = table.frame
-    numbers = {column: pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column]) for column in frame.columns}
-    columns = tuple(Column(heading(str(column)), numbers[column]) for column in frame.columns)
-    rows = tuple(tuple(shown_cell(held) for held in row) for row in frame.astype(object).itertuples(index=False))
-    csv = embed_csv(table.name, frame) if embed else None
-    return ShownTable(table.name, table.title, table.caption, columns, rows, csv, is_timing(table.name))
-
-
-def shown_cell(held: Any) -> Cell:
-    """A number rounded for reading (it sorts by all its digits), a truth as yes or no, what is missing as nothing."""
-    if held is None or held is pd.NA or held is pd.NaT or (isinstance(held, float) and math.isnan(held)):
-        return Cell("", None, "")
-    if isinstance(held, bool) or type(held).__name__ == "bool":
-        return Cell("yes" if held else "no", None, "")
-    if isinstance(held, (int, float)) or hasattr(held, "__float__"):
-        return Cell(rounded(float(held), whole=float(held).is_integer() and not isinstance(held, float)), repr(float(held)), "number")
-    text = str(held)
-    kind = "long" if len(text) > LONG_TEXT else "text" if len(text) > SHORT_TEXT else ""
-    breaking = text if " " in text else text.replace(",", ",\u200b")
-    return Cell(breaking, text if breaking != text else None, kind)
-
-
-def heading(name: str) -> str:
-    """A column or field name for reading: `num_trainings` is `number of trainings`, `mean_nats` is `mean (nats)`."""
-    words = re.sub(r"^num_", "number_of_", name)
-    return re.sub(r"_nats$", "_(nats)", words).replace("_", " ")
-
-
-def rounded(number: float, whole: bool = False) -> str:
-    """A number for reading: counts with a thin space between thousands, others to two decimals or three digits."""
-    if math.isinf(number):
-        return "∞" if number > 0 else "−∞"
-    size = abs(number)
-    if whole:
-        text = f"{size:,.0f}".replace(",", "\u2009") if size >= 10_000 else f"{size:.0f}"
-    elif size >= 1e6 or 0 < size < 1e-3:
-        mantissa, exponent = f"{size:.2e}".split("e")
-        text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    else:
-        text = f"{size:.2f}" if size >= 1 or size == 0 else f"{size:.3g}"
-    return f"−{text}" if number < 0 and text.strip("0.") else text

@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis import statistics
-from analysis.statistics import Interval, Vector, Verdict
+from analysis.statistics import Interval, SignFlip, Vector, Verdict
 
 Matrix = NDArray[np.float64]
 SeedOutcome = Literal["finished", "diverged", "unfinished"]
@@ -184,26 +184,41 @@ def worst_case_difference(level: float | None, baseline: float | None) -> float:
     return level - baseline if baseline is not None else math.inf
 
 
-def worst_case_verdict(differences: Sequence[float] | Vector, confidence: float, margin: float, generator: np.random.Generator) -> Verdict:
-    """The verdict where a diverged training is the worst outcome there is: `differences` may hold infinities of one sign.
+def worst_case_test(differences: Sequence[float] | Vector, confidence: float, generator: np.random.Generator) -> SignFlip | None:
+    """The paired sign-flip test where a diverged training is the worst outcome there is: `differences` may hold infinities of one sign.
 
-    The sign-flip interval rises and falls with every difference, so that an infinite one leaves its far end decided and its near
-    end open: `worse` may survive a level that diverged, `better` and `equivalent` cannot. So a divergence never improves the
-    verdict of the cell it happened in, which leaving the verdict open would do for a cell that is clearly worse. Inconclusive
-    where both sides diverged, under different seeds.
+    The interval's ends rise and fall with every difference, so that an infinite one leaves its far end decided and its near end infinite.
+    None without a difference, and where both sides diverged, under different seeds.
     """
     array = np.asarray(differences, dtype=np.float64)
     num_below, num_above = int(np.isneginf(array).sum()), int(np.isposinf(array).sum())
     if not array.size or (num_below and num_above):
-        return "inconclusive"
-    finite = array[np.isfinite(array)]
-    large = LARGE * array.size * (np.abs(finite).max(initial=0.0) + 1.0)
-    interval = statistics.sign_flip(np.clip(array, -large, large), confidence, generator).interval
-    if not interval.is_finite or not num_below + num_above:
+        return None
+    largest = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+    large = LARGE * array.size * (largest + 1.0)
+    test = statistics.sign_flip(np.clip(array, -large, large), confidence, generator)
+    # A mean that has an infinite difference in it lies far beyond every mean that has none.
+    low, high = (end if abs(end) <= largest + 1.0 else math.copysign(math.inf, end) for end in (test.interval.low, test.interval.high))
+    return replace(test, interval=Interval(low, high))
+
+
+def worst_case_verdict(differences: Sequence[float] | Vector, confidence: float, margin: float, generator: np.random.Generator) -> Verdict:
+    """The verdict where a diverged training is the worst outcome there is: see `decide`; inconclusive where there is no test."""
+    test = worst_case_test(differences, confidence, generator)
+    return decide(test.interval, margin) if test else "inconclusive"
+
+
+def decide(interval: Interval, margin: float) -> Verdict:
+    """What an interval that may have an infinite end says: `worse` may survive a level that diverged, `better` and `equivalent` cannot.
+
+    So a divergence never improves the verdict of the cell it happened in, which leaving the verdict open would do for a cell that is
+    clearly worse. For an interval with two finite ends it is `statistics.verdict`.
+    """
+    if interval.is_finite:
         return statistics.verdict(interval, margin)
-    if num_below:
-        return "worse" if interval.high < 0 else "inconclusive"
-    return "better" if interval.low > 0 else "inconclusive"
+    if interval.low > 0:
+        return "better"
+    return "worse" if interval.high < 0 else "inconclusive"
 
 
 def rank_crossovers(first: CellCurves, second: CellCurves) -> tuple[Crossover, ...]:

@@ -7,14 +7,17 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.page import csv_bytes, render
+from analysis.claims_shown import claims_table
+from analysis.page import render, render_page
+from analysis.paste_tables import latex_table, markdown_table
 from analysis.results import StudyResults
-from analysis.sections import Section
+from analysis.sections import Section, Subject, Table
+from analysis.shown import csv_bytes
 from vae.checkpoint import write_atomically
 
 
@@ -24,16 +27,34 @@ def build_report(results: StudyResults, sections: Sequence[Section], folder: Pat
     The report is index.html, figures/, tables/, claims.json and provenance.json. It is written beside `folder`, which is
     replaced when all of it is on the disk. Raises OSError, with the older report untouched, where it cannot be written.
     """
+    _check_names(sections)
+    write_folder(folder, report_files(results, sections))
+    return folder / "index.html"
+
+
+def build_page(subject: Subject, sections: Sequence[Section], provenance: Mapping[str, Any], more: Mapping[str, bytes], folder: Path) -> Path:
+    """As `build_report`, of what is no study: `provenance` is what provenance.json holds, `more` are further files by path."""
+    _check_names(sections)
+    page = {"index.html": render_page(subject, sections).encode(), "provenance.json": json_bytes(provenance)}
+    write_folder(folder, _files_of_all(sections) | page | dict(more))
+    return folder / "index.html"
+
+
+def _check_names(sections: Sequence[Section]) -> None:
     figures = [figure.name for section in sections for figure in section.figures]
-    names = figures + [table.name for section in sections for table in section.tables]
+    claims = claims_table(sections)
+    names = figures + [table.name for section in sections for table in section.tables] + ([claims.name] if claims else [])
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"two figures or tables of the report are named {repeated[0]}; each needs a name of its own, which its CSV bears")
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replaces `folder` by `files`, contents by path, when all of them are on the disk. Raises OSError with the older folder untouched."""
     with _replacing(folder) as beside:
-        for name, content in report_files(results, sections).items():
+        for name, content in files.items():
             (beside / name).parent.mkdir(parents=True, exist_ok=True)
             (beside / name).write_bytes(content)
-    return folder / "index.html"
 
 
 def build_single_report(results: StudyResults, section: Section, folder: Path) -> Path:
@@ -47,14 +68,15 @@ def build_single_report(results: StudyResults, section: Section, folder: Path) -
 
 def report_files(results: StudyResults, sections: Sequence[Section]) -> dict[str, bytes]:
     """The whole report: contents by path within its folder."""
-    files = {name: content for section in sections for name, content in section_files(section).items()}
-    claims = [{"report": section.name} | claim for section in sections for claim in section.claims]
     provenance = results.provenance | {"study": results.study.name, "parent_run_id": results.parent_run_id, "trainings": _runs(results)}
-    return files | {
-        "index.html": render(results, sections).encode(),
-        "claims.json": json_bytes(claims),
-        "provenance.json": json_bytes(provenance),
-    }
+    return _files_of_all(sections) | {"index.html": render(results, sections).encode(), "provenance.json": json_bytes(provenance)}
+
+
+def _files_of_all(sections: Sequence[Section]) -> dict[str, bytes]:
+    """What lies beside the page: every section's files, and the claims as data and as a table."""
+    files = {name: content for section in sections for name, content in section_files(section).items()}
+    claims, table = [{"report": section.name} | claim for section in sections for claim in section.claims], claims_table(sections)
+    return files | {"claims.json": json_bytes(claims)} | (table_files(table) if table else {})
 
 
 def section_files(section: Section) -> dict[str, bytes]:
@@ -62,7 +84,15 @@ def section_files(section: Section) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for figure in section.figures:
         files |= {f"figures/{figure.name}.svg": figure.svg.encode(), f"figures/{figure.name}.png": figure.png, f"tables/{figure.name}.csv": csv_bytes(figure.frame)}
-    return files | {f"tables/{table.name}.csv": csv_bytes(table.frame) for table in section.tables}
+    return files | {name: content for table in section.tables for name, content in table_files(table).items()}
+
+
+def table_files(table: Table) -> dict[str, bytes]:
+    """A table as CSV, and where it is for pasting as Markdown and LaTeX: contents by path."""
+    files = {f"tables/{table.name}.csv": csv_bytes(table.frame)}
+    if not table.for_pasting:
+        return files
+    return files | {f"tables/{table.name}.md": markdown_table(table).encode(), f"tables/{table.name}.tex": latex_table(table).encode()}
 
 
 def json_bytes(content: Any) -> bytes:

@@ -21,7 +21,10 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from analysis.completeness import PLACE, drop_superseded, is_current, missing_trainings, records
+from analysis.completeness import PLACE, is_current, missing_trainings, records
+from analysis.integrity import require_same_study, require_same_weights, require_sound, require_unchanged
+from analysis.training_table import stacked, table_of_repeat
+from study.credentials import without_credentials
 from study.spec import Study
 from vae.nearest import unknown_name_message
 
@@ -33,7 +36,6 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 20.0
 RUNS_PER_QUERY = 500
-TAG_COLUMNS = ["identity", "run_id", *PLACE, "outcome", "trial", "reused_from", "code_kept"]
 CURVE_COLUMNS = ["identity", *PLACE, "samples", "seconds", "metric", "nats"]
 # SQLite and its kin hold infinities as the largest numbers they have.
 STORED_INFINITY = 1.79e308
@@ -52,12 +54,14 @@ class UnknownStudyError(ResultsError):
     exit_status = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyResults:
-    """One study as MLflow holds it.
+    """One study as MLflow holds it; equal to itself alone, so that what follows from it is computed once and shared by all reports.
 
     `trainings`: a row per training, by phase, cell, proposal, rank and seed: its tags, parameters and final metrics (NaN for
-    what diverged or failed). `curves`: long, bounds in nats by samples. `missing`: what the study asks for and is not there.
+    what diverged or failed). `curves`: long, bounds in nats by samples. `missing`: what the study asks for and is not there. `repeats` and `missing_repeats`: the same
+    of the repeats of the search, with the column `repeat` from 1; of the other frames they hold only the cells that are not searched. `num_of_earlier_files`:
+    runs that only an earlier version of the study file asked for.
     """
 
     study: Study
@@ -67,6 +71,9 @@ class StudyResults:
     missing: pd.DataFrame
     provenance: dict[str, Any]
     tracking_uri: str = field(default="", repr=False)
+    repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
+    missing_repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
+    num_of_earlier_files: int = 0
 
     def weights(self, identity: str) -> Path:
         """The file of that training's weights, downloaded where the artifacts are not on this machine."""
@@ -76,7 +83,8 @@ class StudyResults:
         from mlflow.exceptions import MlflowException
 
         try:
-            return Path(_client(self.tracking_uri).download_artifacts(str(rows["run_id"].iloc[0]), "weights.safetensors"))
+            client, run_id = _client(self.tracking_uri), str(rows["run_id"].iloc[0])
+            return require_same_weights(client.get_run(run_id).data.tags, Path(client.download_artifacts(run_id, "weights.safetensors")))
         except (MlflowException, OSError) as error:
             raise ResultsError(f"the weights of training {identity} cannot be read from MLflow: {_first_line(error)}") from error
 
@@ -90,17 +98,21 @@ def read_study(study_name: str, tracking_uri: str) -> StudyResults:
         parent = _parent(client, experiment)
         study = _study(client, parent)
         runs = [run for run in _nested_runs(client, experiment, parent) if run.data.tags.get("kind") == "training"]
-        points = _points(client, runs)
+        points = require_unchanged(runs, _points(client, runs))
     except MlflowException as error:
         raise ResultsError(f"MLflow at {_public(tracking_uri)} stopped answering while the study {study_name} was read: {_first_line(error)}") from error
     rows = pd.DataFrame([_row(run, study) for run in runs])
-    current = [is_current(study, row) for row in records(rows)]
-    trainings = _in_order(_with_places(drop_superseded(rows[current]))) if any(current) else _no_trainings()
+    current = rows[[is_current(study, row) for row in records(rows)]] if len(rows) else rows
+    trainings = table_of_repeat(study, current, 0)
     curves = _curves(trainings, points)
     trainings = _with_final_metrics(trainings, curves)
     kept = curves.loc[curves["metric"].str.contains("/"), CURVE_COLUMNS].reset_index(drop=True)
     provenance = _provenance(study, parent, trainings, len(runs) - len(trainings), tracking_uri)
-    return StudyResults(study, parent.info.run_id, trainings, kept, missing_trainings(study, trainings), provenance, tracking_uri)
+    repeats = {repeat: table_of_repeat(study, current, repeat) for repeat in range(1, study.search.num_repeats if study.search else 1)}
+    repeated = [_with_final_metrics(found, _curves(found, points)).assign(repeat=repeat) for repeat, found in repeats.items()]
+    absent = [missing_trainings(study, found, repeat).assign(repeat=repeat) for repeat, found in repeats.items()]
+    missing = missing_trainings(study, trainings)
+    return StudyResults(study, parent.info.run_id, trainings, kept, missing, provenance, tracking_uri, stacked(repeated), stacked(absent), len(rows) - len(current))
 
 
 def attach_report(results: StudyResults, folder: Path) -> None:
@@ -122,7 +134,7 @@ def _client(tracking_uri: str) -> MlflowClient:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return without_credentials((str(error).strip().splitlines() or [type(error).__name__])[0])[:300]
 
 
 def _public(uri: str) -> str:
@@ -137,6 +149,7 @@ def _check_reachable(tracking_uri: str) -> None:
         database = Path(tracking_uri.removeprefix("sqlite:///").partition("?")[0])
         if not database.is_file():
             raise UnknownStudyError(f"there is no MLflow database at {database}. Run the study first (make study), or give --tracking-uri or --outputs.")
+        require_sound(database)
     if tracking_uri.startswith(("http://", "https://")):
         try:
             urllib.request.urlopen(f"{tracking_uri.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
@@ -210,7 +223,7 @@ def _study(client: MlflowClient, parent: Run) -> Study:
     from mlflow.exceptions import MlflowException
 
     try:
-        text = Path(client.download_artifacts(parent.info.run_id, "study/study.json")).read_text(encoding="utf-8")
+        text = require_same_study(parent.data.tags, Path(client.download_artifacts(parent.info.run_id, "study/study.json")).read_text(encoding="utf-8", errors="replace"))
         return Study.model_validate_json(text)
     except (MlflowException, OSError) as error:
         raise ResultsError(f"the study's parent run {parent.info.run_id} has no artifact study/study.json that can be read: {_first_line(error)}") from error
@@ -286,27 +299,14 @@ def _row(run: Run, study: Study) -> dict[str, Any]:
         "trial": tags.get("trial", ""),
         "reused_from": tags.get("reused_from", ""),
         "code_kept": tags.get("code_kept", "").lower() == "true",
+        "code_sha256": tags.get("code_sha256", ""),
+        "machine": tags.get("machine", ""),
+        "extra_round": _whole(tags, "extra_round") or 0,
+        "space": tags.get("space", ""),
+        "repeat": _whole(tags, "repeat") or 0,
         "start_time": run.info.start_time,
         "objective": run.data.metrics.get(objective, math.nan),
     } | {name: typed(text) for name, text in sorted(run.data.params.items())}
-
-
-def _no_trainings() -> pd.DataFrame:
-    columns = [*TAG_COLUMNS, "num_parameters", "training_seconds"]
-    frame = pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
-    return _with_places(frame)
-
-
-def _with_places(rows: pd.DataFrame) -> pd.DataFrame:
-    whole = {name: rows[name].astype("Int64") for name in ("proposal", "rank", "seed")}
-    return rows.assign(**whole)
-
-
-def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    ordered = rows.sort_values([*PLACE, "identity", "run_id"], na_position="first", kind="stable").reset_index(drop=True)
-    first = [name for name in TAG_COLUMNS if name in ordered]
-    parameters = sorted(set(ordered.columns) - {*first, "start_time", "objective"})
-    return ordered[[*first, *parameters]].infer_objects()
 
 
 def _curves(trainings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:

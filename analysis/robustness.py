@@ -24,6 +24,8 @@ Label = Literal[
     "neighbouring_proposal_lost_trainings",
     "holds_for_neighbouring_proposal",
 ]
+MAX_LEFT_OUT_IN_TURN = 12
+MOST_NAMED = 3
 DECIDED: frozenset[Verdict] = frozenset({"better", "worse", "equivalent"})
 
 
@@ -122,23 +124,36 @@ def robustness(
         p=test.p,
         sign_test_p=statistics.sign_test(differences),
         verdict=statistics.verdict(test.interval, margin),
-        most_extreme=left_out[int(np.argmax(np.abs(differences - np.median(differences))))] if left_out else None,
+        most_extreme=_most_extreme(left_out, seeds, differences),
         left_out=left_out,
         pairing=pairing(left, right),
         neighbours=tuple(neighbour for neighbour in neighbours if neighbour),
     )
 
 
+def _most_extreme(left_out: Sequence[LeftOut], seeds: Sequence[int], differences: Vector) -> LeftOut | None:
+    """The test without the pair that lies farthest from the median."""
+    seed = seeds[int(np.argmax(np.abs(differences - np.median(differences))))]
+    return next((left for left in left_out if left.seed == seed), None)
+
+
 def _left_out(seeds: Sequence[int], differences: Vector, confidence: float, margin: float, generator: np.random.Generator) -> tuple[LeftOut, ...]:
-    """The test without each pair in turn; nothing for a single pair."""
-    found = []
-    for index, seed in enumerate(seeds if len(seeds) > 1 else ()):
-        rest = np.delete(differences, index)
-        test = statistics.sign_flip(rest, confidence, generator)
-        interval = test.interval if test.interval.is_finite else None
-        testable = statistics.smallest_p(rest.size) <= 1 - confidence
-        found.append(LeftOut(seed, float(rest.mean()), interval, test.p, statistics.verdict(interval, margin), testable))
-    return tuple(found)
+    """The test without each pair in turn; nothing for a single pair.
+
+    Above `MAX_LEFT_OUT_IN_TURN` pairs the largest and the smallest difference alone are left out: the interval's ends rise with every difference, so that
+    no other pair's absence lowers or raises it by more.
+    """
+    if len(seeds) < 2:
+        return ()
+    extremes = {int(np.argmin(differences)), int(np.argmax(differences))}
+    return tuple(_without(index, seed, differences, confidence, margin, generator) for index, seed in enumerate(seeds) if len(seeds) <= MAX_LEFT_OUT_IN_TURN or index in extremes)
+
+
+def _without(index: int, seed: int, differences: Vector, confidence: float, margin: float, generator: np.random.Generator) -> LeftOut:
+    rest = np.delete(differences, index)
+    test = statistics.sign_flip(rest, confidence, generator)
+    interval = test.interval if test.interval.is_finite else None
+    return LeftOut(seed, float(rest.mean()), interval, test.p, statistics.verdict(interval, margin), statistics.smallest_p(rest.size) <= 1 - confidence)
 
 
 def pairing(level: Vector, baseline: Vector) -> Pairing:
@@ -182,7 +197,8 @@ def _seed_findings(found: Robustness) -> list[RobustnessFinding]:
         sentence = f"Whether one seed overturns it cannot be tested: with a pair fewer than {len(found.seeds)} no test can reach the confidence."
         return [RobustnessFinding("too_few_pairs_to_leave_one_out", found.verdict in DECIDED, sentence)]
     changed = [left for left in found.left_out if left.verdict != found.verdict]
-    named = ", ".join(f"{left.seed} ({left.verdict}, {left.mean:+.3g})" for left in changed)
+    named = ", ".join(f"{left.seed} ({left.verdict}, {left.mean:+.3g})" for left in changed[:MOST_NAMED])
+    named += f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
     seeds = "seed" if len(changed) == 1 else "any one of the seeds"
     if not changed:
         return [RobustnessFinding("holds_without_any_one_seed", False, f"It stays {found.verdict} without any one of its {len(found.seeds)} seeds.")]

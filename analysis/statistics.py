@@ -170,8 +170,8 @@ def pair_correlation(first: Sequence[float] | Vector, second: Sequence[float] | 
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's adjusted p of each, in the order given (Holm 1979)."""
-    return [float(p) for p in multipletests(list(ps), method="holm")[1]] if ps else []
+    """Holm's adjusted p of each, in the order given (Holm 1979); a single one is its own, which spares statsmodels' call of the garbage collector."""
+    return [float(p) for p in multipletests(list(ps), method="holm")[1]] if len(ps) > 1 else [float(p) for p in ps]
 
 
 def sign_test(differences: Sequence[float] | Vector) -> float:

@@ -173,5 +173,6 @@ def _logrank_p(level: TargetFinding, baseline: TargetFinding) -> float | None:
     if not level.num_reached + baseline.num_reached:
         return None
     sides = [stats.CensoredData.right_censored(np.asarray([time.time for time in side.times]), np.asarray([not time.reached for time in side.times])) for side in (level, baseline)]
-    p = float(stats.logrank(sides[0], sides[1]).pvalue)
+    with np.errstate(all="ignore"):  # no variance where all got there at the same time
+        p = float(stats.logrank(sides[0], sides[1]).pvalue)
     return p if math.isfinite(p) else None

@@ -25,6 +25,25 @@
       button.addEventListener("click", () => sort(table, header, column));
     });
   }
+  const copied = async (area) => {
+    try {
+      await navigator.clipboard.writeText(area.value);
+      return true;
+    } catch {
+      area.focus();
+      area.select();
+      return document.execCommand("copy");
+    }
+  };
+  for (const area of document.querySelectorAll(".pasted textarea")) {
+    const button = document.createElement("button"), said = document.createElement("span");
+    Object.assign(button, { type: "button", className: "copy", textContent: "Copy", ariaLabel: `Copy ${area.labels[0].textContent}` });
+    said.setAttribute("role", "status");
+    button.addEventListener("click", async () => {
+      said.textContent = (await copied(area)) ? " copied" : " selected: press Ctrl+C to copy";
+    });
+    area.before(button, said);
+  }
   const open = () => {
     const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     if (target) target.closest("details")?.setAttribute("open", "");

@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
 from study.cells import Cell, Phase, search_space, study_cells, training_configuration
+from study.execution import num_trainings_of_cell
 from study.spec import Choices, Range, Study
 from vae.configuration import TrainingConfiguration
 
@@ -37,6 +38,7 @@ class Place:
     proposal: int | None
     rank: int | None
     seed: int
+    repeat: int = field(default=0, repr=False)
 
 
 WriteWeights = Callable[[Place, TrainingConfiguration, Path], None]
@@ -123,16 +125,26 @@ def add_study(
 
 def places(study: Study) -> Iterator[tuple[Place, Cell, dict[str, Any]]]:
     """Every training that the study asks for: its place, its cell, its nuisance hyperparameters."""
+    yield from _places_of_repeat(study, 0)
+    for repeat in range(1, study.search.num_repeats if study.search else 1):
+        yield from _places_of_repeat(study, repeat)
+
+
+def _places_of_repeat(study: Study, repeat: int) -> Iterator[tuple[Place, Cell, dict[str, Any]]]:
     for cell in study_cells(study):
-        proposals = [_nuisance(study, cell, number) for number in range(study.search.num_proposals)] if study.search else [{}]
-        if study.search:
-            for number, nuisance in enumerate(proposals):
-                for seed in range(study.search.num_tuning_seeds):
-                    yield Place("search", cell.label, number, None, seed), cell, nuisance
+        search = study.search if search_space(study, cell) else None
+        if repeat and search is None:
+            continue
+        proposals = [_nuisance(study, cell, number) for number in range(search.num_proposals)] if search else [{}]
+        for number, nuisance in enumerate(proposals if search else ()):
+            for seed in range(search.num_tuning_seeds if search else 0):
+                yield Place("search", cell.label, number, None, seed, repeat), cell, nuisance
         ranked = sorted(range(len(proposals)), key=lambda number: -_plateau(cell.label, proposals[number], _space_middle(study, cell)))
-        for rank, number in enumerate(ranked[: study.confirm.num_runners_up + 1]):
+        for rank, number in enumerate(ranked[: 1 if repeat else study.confirm.num_runners_up + 1]):
             for seed in range(study.confirm.num_reporting_seeds):
-                yield Place("confirm", cell.label, number if study.search else None, rank, seed), cell, proposals[number]
+                yield Place("confirm", cell.label, number if search else None, rank, seed, repeat), cell, proposals[number]
+        for seed in range(0 if repeat else num_trainings_of_cell(study, cell, "noise_floor")):
+            yield Place("noise_floor", cell.label, ranked[0] if search else None, 0, study.confirm.num_reporting_seeds + seed), cell, proposals[ranked[0]]
 
 
 def _nuisance(study: Study, cell: Cell, number: int) -> dict[str, Any]:
@@ -146,6 +158,8 @@ def _nuisance(study: Study, cell: Cell, number: int) -> dict[str, Any]:
             chosen[name] = float(distribution.low * (distribution.high / distribution.low) ** share)
         else:
             chosen[name] = float(distribution.low + (distribution.high - distribution.low) * share)
+        if not isinstance(distribution, Choices) and distribution.integer:
+            chosen[name] = round(chosen[name])
     return chosen
 
 
@@ -165,7 +179,7 @@ def _noise(*key: object) -> np.random.Generator:
 
 
 def _write_training(client: MlflowClient, experiment: str, parent: str, study: Study, place: Place, configuration: TrainingConfiguration, outcome: str) -> str:
-    identity = hashlib.sha256(repr((place, configuration.to_flat())).encode()).hexdigest()[:32]
+    identity = hashlib.sha256(repr((place, configuration.to_flat(), *[place.repeat] * bool(place.repeat))).encode()).hexdigest()[:32]
     tags = {
         "mlflow.parentRunId": parent,
         "kind": "training",
@@ -177,8 +191,9 @@ def _write_training(client: MlflowClient, experiment: str, parent: str, study: S
         "identity": identity,
         "trial": f"trial_{identity[:8]}",
     } | ({"rank": str(place.rank)} if place.rank is not None else {})
+    tags |= {"repeat": str(place.repeat)} if place.repeat else {}
     run = client.create_run(experiment, start_time=FIRST_TIMESTAMP_MS, run_name=f"{place.phase} {place.cell} seed {place.seed}").info.run_id
-    parameters = configuration.to_flat() | {"num_parameters": 1_000 * configuration.num_hidden_layers + configuration.latent_dim}
+    parameters = configuration.to_flat() | {"num_parameters": 125 * configuration.hidden_units * configuration.num_hidden_layers + configuration.latent_dim}
     points = [Metric(key, nats, FIRST_TIMESTAMP_MS + samples, samples) for key, nats, samples in _points(study, place, configuration, outcome)]
     client.log_batch(
         cast(str, run),
@@ -194,7 +209,7 @@ def _points(study: Study, place: Place, configuration: TrainingConfiguration, ou
     """Metric points (key, number, samples) of one training."""
     cell = next(cell for cell in study_cells(study) if cell.label == place.cell)
     end = _plateau(place.cell, {"learning_rate": configuration.learning_rate}, _space_middle(study, cell))
-    end += _noise("seed", place.phase, place.seed).normal(0, 0.3) + _noise(place).normal(0, 0.1)
+    end += _noise("seed", place.phase, place.seed).normal(0, 0.3) + _noise(place, *[place.repeat] * bool(place.repeat)).normal(0, 0.1)
     if outcome == "failed_to_learn":
         end = -250.0
     points = configuration.evaluation_points()
@@ -208,7 +223,7 @@ def _points(study: Study, place: Place, configuration: TrainingConfiguration, ou
         yield "seconds", samples / 1_000 * configuration.num_hidden_layers, samples
     if outcome == "diverged":
         yield "diverged_at_samples", float(points[len(points) // 2]), points[len(points) // 2]
-    elif outcome != "failed" and place.phase == "confirm":
+    elif outcome != "failed" and place.phase != "search":
         yield "test/lower_bound", end - 0.2, points[-1]
         yield "test/kl", 25.0, points[-1]
         yield "test/reconstruction", end + 24.8, points[-1]

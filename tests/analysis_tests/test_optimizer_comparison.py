@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from analysis import figures, hidden_layer_ablation, optimizer_comparison
-from analysis.claims import compare, statement
+from analysis.claim_rows import statement
+from analysis.claims import compare
+from analysis.explorer import Explorer, as_script_text, explorer_text
 from analysis.results import StudyResults, read_study
 from analysis.sections import Section
 from study.spec import Claim, Study
@@ -34,7 +36,13 @@ def _bytes(section: Section) -> dict[str, bytes]:
     drawn = {figure.name + ending: content for figure in section.figures for ending, content in ((".svg", figure.svg.encode()), (".png", figure.png))}
     data = {figure.name + ".csv": figure.frame.to_csv(index=False).encode() for figure in section.figures}
     words = json.dumps([section.answer, section.warnings, section.paragraphs, section.claims]).encode()
-    return tables | drawn | data | {"words": words}
+    explored = {figure.name + ".json": _explored(figure.explorer) for figure in section.figures if figure.explorer}
+    assert len(explored) == 3
+    return tables | drawn | data | explored | {"words": words}
+
+
+def _explored(explorer: Explorer) -> bytes:
+    return (explorer_text(explorer) + as_script_text(explorer.own.content if explorer.own else None)).encode()
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +69,10 @@ def test_claims_are_json_without_dates_or_machines(section: Section) -> None:
 
 def test_holm_is_over_all_declared_claims_of_the_study(results: StudyResults, section: Section) -> None:
     depth = hidden_layer_ablation.section(hidden_layer_ablation.compute(results))
-    assert [claim["name"] for claim in depth.claims] == ["second-layer-helps-adam"]
-    assert [claim["holm_p"] for claim in (*section.claims, *depth.claims)] == [2 * 2**-5, 2 * 2**-5]
+    claims = [*section.claims, *depth.claims]
+    assert [claim["name"] for claim in claims if claim["kind"] != "exploratory"] == ["adam-beats-adagrad", "second-layer-helps-adam"]
+    assert [claim["holm_p"] for claim in claims if claim["kind"] != "exploratory"] == [2 * 2**-5, 2 * 2**-5]
+    assert {claim["holm_p"] for claim in claims if claim["kind"] == "exploratory"} == {None}
 
 
 def test_a_second_report_has_the_same_bytes(results: StudyResults, section: Section) -> None:
@@ -100,7 +110,8 @@ def test_a_diverged_seed_leaves_no_mean_no_interval_and_no_verdict(store_uri: st
     study = synthetic_study("one-diverged", factors=TWO)
     section = _report(_read(store_uri, tmp_path, study, outcomes=_outcomes(study, "confirm", "optimizer=adam", "diverged")))
     claim = section.claims[0]
-    assert (claim["verdict"], claim["estimate_nats"], claim["interval_nats"], claim["p"]) == ("inconclusive", None, None, None)
+    assert (claim["verdict"], claim["estimate_nats"], claim["interval_nats"], claim["p"]) == ("inconclusive", None, None, 1.0)
+    assert claim["worst_case_interval_nats"][0] is None
     assert (claim["num_diverged_level"], claim["num_diverged_baseline"]) == (1, 0)
     cells = next(table.frame for table in section.tables if table.name == "optimizer_cells").set_index("cell")
     assert cells["mean_nats"].isna().tolist() == [False, True]
@@ -172,7 +183,8 @@ def test_a_winner_on_the_edge_of_its_search_labels_the_claim(results: StudyResul
 def test_exploratory_comparisons_are_named_so_where_no_claim_was_declared(results: StudyResults) -> None:
     section = _report(replace(results, study=results.study.model_copy(update={"claims": ()})))
     assert section.answer.startswith("No claim about optimizer was declared beforehand; what follows is exploration.")
-    assert not section.claims
+    assert {claim["kind"] for claim in section.claims} == {"exploratory"}
+    assert {claim["declared"]["when"] for claim in section.claims} == {"not declared"}
 
 
 def test_a_claim_that_no_two_cells_can_answer_says_so(results: StudyResults) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.analysis_tests.invented_models import study_with_pictures, write_dataset, write_weights
 from tests.analysis_tests.synthetic_store import Place, build_store
@@ -24,6 +25,8 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 DESKTOP, PHONE = (1200, 900), (360, 740)
+ADAM, ADAGRAD = "#0a7abf", "#d55e00"
+TOOLTIP = "#vg-tooltip-element.visible"
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +94,13 @@ def test_page_leads_with_the_verdict_and_folds_the_rest(opened: Opened) -> None:
     lead = page.locator("#answer")
     assert lead.locator(".verdict").inner_text() in ("better", "worse", "equivalent", "inconclusive")
     assert "10,000 training samples" in lead.locator(".answer").inner_text()
-    assert lead.locator("figure svg").count() == 1
+    assert "difference" in lead.locator(".facts").inner_text()
+    assert lead.locator("figure .drawing svg").count() == 1
     assert "missing" in page.locator(".warnings").inner_text()
-    assert page.locator("details.report").count() == 4
+    assert page.locator("details.report").count() >= 5
     assert page.locator("details.report[open]").count() == 0
-    page.locator("#hidden_layer_ablation summary").press("Enter")
-    assert page.locator("#hidden_layer_ablation .answer").is_visible()
+    page.locator("#hidden_layer_ablation > summary").press("Enter")
+    assert page.locator("#hidden_layer_ablation > .inside > .answer").is_visible()
 
 
 def test_every_figure_is_drawn_and_has_a_name_and_its_data(opened: Opened) -> None:
@@ -104,12 +108,19 @@ def test_every_figure_is_drawn_and_has_a_name_and_its_data(opened: Opened) -> No
     figures = page.locator("figure")
     assert figures.count() >= 10
     for figure in figures.all():
-        box = figure.locator("svg").bounding_box()
+        figure.scroll_into_view_if_needed()
+        drawing = figure.locator(".drawing svg")
+        if figure.locator(".explorer").count():
+            drawing = figure.locator(".plot svg.marks")
+            drawing.wait_for()
+            assert not figure.locator(".drawing").is_visible()
+            assert (figure.locator(".plot").get_attribute("aria-label") or "").strip()
+        box = drawing.bounding_box()
         assert box is not None
         assert box["width"] > 200
         assert box["height"] > 50
-        assert (figure.locator("svg").get_attribute("aria-label") or "").strip()
-        assert (figure.locator("a[download]").get_attribute("href") or "").startswith("data:")
+        assert (figure.locator(".drawing svg").get_attribute("aria-label") or "").strip()
+        assert (figure.locator("a[download]").first.get_attribute("href") or "").startswith("data:")
     loaded = "images => Promise.all(images.map(image => { const copy = new Image(); copy.src = image.href.baseVal; return copy.decode().then(() => copy.naturalWidth); }))"
     widths: list[int] = page.eval_on_selector_all("figure svg image", loaded)
     assert len(widths) >= 20
@@ -119,7 +130,7 @@ def test_every_figure_is_drawn_and_has_a_name_and_its_data(opened: Opened) -> No
 def test_data_of_a_figure_is_downloaded_from_the_page_itself(opened: Opened, index: Path) -> None:
     page = opened()
     with page.expect_download() as download:
-        page.locator("#figure-optimizer_learning_curves a[download]").click()
+        page.locator("#figure-optimizer_learning_curves a[download]").first.click()
     assert download.value.suggested_filename == "optimizer_learning_curves.csv"
     assert Path(download.value.path()).read_bytes() == (index.parent / "tables" / "optimizer_learning_curves.csv").read_bytes()
 
@@ -197,4 +208,158 @@ def test_everything_is_printed(opened: Opened) -> None:
     page = opened(unfold=False)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details.report[open]").count() == 4
+    assert page.locator("details.report[open]").count() == page.locator("details.report").count()
+    figure = page.locator("#figure-optimizer_learning_curves")
+    assert figure.locator(".drawing").is_visible()
+    assert not figure.locator(".explorer").is_visible()
+
+
+# Figures that a person explores
+
+
+def explored(page: Page, name: str) -> Locator:
+    """The figure, once it is drawn."""
+    figure = page.locator(f"#figure-{name}")
+    figure.scroll_into_view_if_needed()
+    figure.locator(".plot svg.marks").wait_for()
+    return figure
+
+
+def curves(opened: Opened, **options: object) -> Locator:
+    return explored(opened(**options), "optimizer_learning_curves")
+
+
+def means(figure: Locator, colour: str) -> Locator:
+    return figure.locator(f".plot .means_marks path[stroke='{colour}']")
+
+
+def hover(page: Page, plot: Locator, right: float, down: float) -> str:
+    """What is said under the pointer, at shares of the drawing's width and height."""
+    box = plot.locator("svg.marks").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + right * box["width"], box["y"] + down * box["height"])
+    return page.locator(TOOLTIP).inner_text()
+
+
+def test_a_click_on_the_legend_takes_a_cell_away_and_brings_it_back(opened: Opened) -> None:
+    figure = curves(opened)
+    assert (means(figure, ADAM).count(), means(figure, ADAGRAD).count()) == (2, 2)
+    assert figure.locator(".plot .seeds_marks path").count() == 23  # one of 24 is missing
+    button = figure.get_by_role("button", name="adagrad, 2 hidden layers")
+    button.click()
+    expect(means(figure, ADAGRAD)).to_have_count(1)
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    expect(means(figure, ADAGRAD)).to_have_count(2)
+    figure.get_by_role("button", name="none").click()
+    expect(figure.locator(".plot svg")).to_have_count(0)
+    expect(figure.get_by_text("Nothing is shown.")).to_be_visible()
+    figure.get_by_role("button", name="all").click()
+    expect(means(figure, ADAM)).to_have_count(2)
+
+
+def test_the_axis_goes_from_samples_to_seconds(opened: Opened) -> None:
+    figure = curves(opened)
+    assert "training samples" in figure.locator(".plot").inner_text()
+    figure.get_by_role("combobox", name="against").select_option("seconds")
+    expect(figure.locator(".plot")).to_contain_text("training time (seconds, evaluations left out)")
+    said = hover(figure.page, figure.locator(".plot"), 0.95, 0.3)
+    assert "20 s" in said  # the store's deeper trainings take 10,000 / 1,000 x 2 seconds
+
+
+def test_another_metric_is_drawn_with_its_own_name_and_height(opened: Opened) -> None:
+    figure = curves(opened)
+    heading = figure.locator(".axis")
+    assert heading.inner_text() == "validation lower bound (nats), higher is better"
+    assert "−85" not in figure.locator(".plot").inner_text()
+    figure.get_by_role("combobox", name="Show").select_option("train/reconstruction")
+    expect(heading).to_have_text("train reconstruction (nats), higher is better")
+    expect(figure.locator(".plot")).to_contain_text("−85")
+    figure.get_by_role("combobox", name="Show").select_option("validation/kl")
+    expect(heading).to_have_text("validation KL divergence (nats)")
+
+
+def test_seeds_and_the_whole_height_are_shown_when_asked_for(opened: Opened) -> None:
+    figure = curves(opened)
+    figure.get_by_label("every seed").uncheck()
+    expect(figure.locator(".plot .seeds_marks path")).to_have_count(0)
+    assert means(figure, ADAM).count() == 2
+    figure.get_by_label("whole height").check()
+    expect(means(figure, ADAM)).to_have_count(2)
+
+
+def test_the_pointer_is_told_cell_seed_samples_and_value(opened: Opened) -> None:
+    figure = curves(opened)
+    said = hover(figure.page, figure.locator(".plot"), 0.97, 0.75)
+    assert re.search(r"adagrad, \d hidden layers?\nline\s(seed \d|mean of \d seeds)\ntraining samples\s10,000\ntraining time\s\d+ s\nnats\s−1\d\d\.\d{3}\ninterval\s", said), said
+    expect(figure.locator(".plot .ring_marks path")).to_have_count(1)
+
+
+def test_the_keyboard_goes_from_point_to_point_and_says_where_it_is(opened: Opened) -> None:
+    figure = curves(opened)
+    said = figure.get_by_role("status")
+    figure.get_by_role("application").focus()
+    texts = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp"):
+        figure.page.keyboard.press(key)
+        texts.append(said.inner_text())
+    assert re.fullmatch(r"adagrad, 1 hidden layer, mean of 6 seeds: −13\d\.\d\d nats after 2,000 training samples", texts[0])
+    assert "after 4,000 training samples" in texts[1]
+    assert texts[2].startswith("adam, 1 hidden layer, mean of 6 seeds")
+    assert texts[3] == texts[0]
+    expect(figure.locator(".plot .ring_marks path")).to_have_count(1)
+
+
+def test_differences_say_their_seed_and_are_picked_by_kind(opened: Opened) -> None:
+    figure = explored(opened(), "optimizer_paired_differences")
+    seeds = figure.locator(".plot .seeds_marks path")
+    assert seeds.count() == 5 + 6 + 5
+    assert re.search(r"adam against adagrad\ndifference\s(seed \d: \+[23]\.\d\d nats|mean \+2\.\d\d nats, n = 5)", hover(figure.page, figure.locator(".plot"), 0.85, 0.2))
+    figure.get_by_role("button", name="exploration").click()
+    expect(seeds).to_have_count(5)
+
+
+def test_sensitivity_names_the_proposal_and_marks_what_was_lost(opened: Opened) -> None:
+    figure = explored(opened(), "optimizer_learning_rate_sensitivity")
+    assert figure.locator(".plot .lost_marks path").count() == 1
+    assert figure.locator(".plot .winners_marks path").count() == 4
+    assert re.search(r"adam, \d hidden layers?\nproposal\snumber \d: learning rate 0\.\d+; −1\d\d\.\d\d nats", hover(figure.page, figure.locator(".plot"), 0.4, 0.1))
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_drawing_fills_its_place_and_its_ink_is_the_pages(opened: Opened, size: tuple[int, int]) -> None:
+    figure = curves(opened, size=size, scheme="dark")
+    plot, drawing = figure.locator(".plot").bounding_box(), figure.locator(".plot svg.marks").bounding_box()
+    assert plot is not None
+    assert drawing is not None
+    assert 0.95 * plot["width"] < drawing["width"] < plot["width"] + 1
+    colours: list[str] = figure.locator(".plot .role-axis-label text").evaluate_all("texts => texts.map(text => getComputedStyle(text).fill)")
+    assert set(colours) == {figure.page.evaluate("getComputedStyle(document.body).color")}
+
+
+def test_nothing_moves_for_those_who_ask_for_no_motion(opened: Opened) -> None:
+    figure = curves(opened)
+    figure.page.emulate_media(reduced_motion="reduce")
+    figure.get_by_role("button", name="adam, 1 hidden layer").click()
+    assert figure.page.evaluate("document.getAnimations().length") == 0
+
+
+def test_without_javascript_the_drawing_stays(browser: Browser, index: Path) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(index.as_uri())
+    figure = page.locator("#answer figure")
+    assert figure.locator(".drawing svg").is_visible()
+    assert not figure.locator(".explorer").is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["clipboard", "no clipboard"])
+def test_a_table_is_copied_as_it_lies_in_its_file(opened: Opened, index: Path, allowed: bool) -> None:
+    page = opened()
+    page.evaluate("allowed => { if (!allowed) Object.defineProperty(navigator, 'clipboard', { value: undefined }); }", allowed)
+    page.locator("#table-claims summary").scroll_into_view_if_needed()
+    page.get_by_role("button", name="Copy Every claim in LaTeX").click()
+    expect(page.locator("#table-claims .pasted").nth(1).get_by_role("status")).to_have_text(re.compile("copied|Ctrl"))
+    page.locator("#table-claims .pasted").nth(0).locator("textarea").evaluate("area => { area.readOnly = false; area.value = ''; area.focus(); }")
+    page.keyboard.press("Control+V")
+    assert page.locator("#table-claims .pasted").nth(0).locator("textarea").input_value() == (index.parent / "tables" / "claims.tex").read_text()

@@ -21,7 +21,10 @@ from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner
 
 from analysis.__main__ import app
-from analysis.page import completeness_warnings, rounded, search_space, totals
+from analysis.explorer import Dataset, Explorer, Group, View
+from analysis.explorer_charts import curves_specification
+from analysis.page import completeness_warnings, search_space, totals
+from analysis.page_text import rounded
 from analysis.report import build_report, build_single_report, json_bytes
 from analysis.results import StudyResults, attach_report, read_study
 from analysis.sections import Figure, Section, Table
@@ -42,7 +45,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
 
 
 def figure(name: str) -> Figure:
-    return Figure(name, f"Figure {name}", f"A caption {HOSTILE}", SVG, b"\x89PNG invented", pd.DataFrame({"samples": [100, 200], "nats": [-101.25, 1 / 3]}))
+    frame = pd.DataFrame({"samples": [100, 200], "nats": [-101.25, 1 / 3]})
+    return Figure(name, f"Figure {name}", f"A caption {HOSTILE}", SVG, b"\x89PNG invented", frame, explorer(name))
+
+
+def explorer(name: str) -> Explorer:
+    groups = (Group("label", HOSTILE, "#0a7abf"),)
+    view = View("samples", HOSTILE, curves_specification(groups, "samples", HOSTILE, logarithmic=False))
+    return Explorer(name, (view,), groups, "cell", "Cells", name, Dataset(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "nats": 1.0}]}))
 
 
 def section(name: str, kind: str = "descriptive", **changes: object) -> Section:
@@ -52,7 +62,7 @@ def section(name: str, kind: str = "descriptive", **changes: object) -> Section:
         f"Answer of {name}.",
         warnings=(f"Warning of {name}: {HOSTILE}",),
         figures=(figure(f"{name}_curves"), figure(f"{name}_differences")),
-        tables=(Table(f"{name}_pairs", "Pairs", HOSTILE, pd.DataFrame({"cell": [HOSTILE, "b"], "nats": [-100.123456789, math.nan]})),),
+        tables=(Table(f"{name}_pairs", "Pairs", HOSTILE, pd.DataFrame({"cell": [HOSTILE, "b"], "nats": [-100.123456789, math.nan]}), for_pasting=True),),
         claims=({"name": f"{name}-claim", "kind": kind, "verdict": "better", "statement": f"Statement of {name}.", "p": math.nan, "n": np.int64(6)},),
     )
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -84,6 +94,11 @@ def without_timing(page: str) -> str:
     return re.sub(r"<!-- begin timing -->.*?<!-- end timing -->", "", page, flags=re.DOTALL)
 
 
+def without_programs(page: str) -> str:
+    """The page without what is run in it; data in script elements stays."""
+    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -97,6 +112,48 @@ def test_report_holds_a_csv_for_every_figure_and_table(results: StudyResults, se
         for shown in made.figures:
             assert {f"figures/{shown.name}.svg", f"figures/{shown.name}.png", f"tables/{shown.name}.csv"} <= set(written)
     assert written["tables/first_curves.csv"] == b"samples,nats\n100,-101.25\n200,0.3333333333333333\n"
+
+
+def test_tables_for_pasting_are_files_and_lie_on_the_page(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+    page = build_report(results, sections, tmp_path / "study").read_text()
+    written = files(tmp_path / "study")
+    for name in ("second_pairs", "claims"):
+        for ending in ("md", "tex"):
+            text = written[f"tables/{name}.{ending}"].decode()
+            assert f'id="paste-{name}-{ending}"' in page
+            assert text in _Elements(page).text
+    assert "tables/timing_cost.md" not in written
+    assert written["tables/claims.csv"].decode().splitlines()[1].startswith("second-claim,primary,better,")
+
+
+def test_every_field_of_a_claim_is_shown_whatever_it_is(results: StudyResults, tmp_path: Path) -> None:
+    claim = {"name": "c", "kind": "primary", "verdict": "worse", "statement": "S.", "estimate_nats": -1.25, "interval_nats": [-2.0, -0.5], "confidence": 0.9, "p": 0.03125, "n": 6,
+             "readouts": [{"readout": "best", "verdict": "better"}], "robustness": {"sign_test": {"p": 0.5}}, "edges_touched": [], HOSTILE: HOSTILE}  # fmt: skip
+    timing = {"name": "t", "kind": "timing", "seconds": 771234.5}
+    page = build_report(results, [section("only", claims=(timing, claim))], tmp_path / "study").read_text()
+    facts = page[page.index('class="facts"') : page.index("<figure")]
+    assert [text in facts for text in ("−1.25 nats", "90 % interval", "−2.00 to −0.50", ">0.0312<", ">6<")] == [True] * 5
+    listed = _Elements(page[page.index('class="claim"') : page.index('id="what-was-run"')]).text
+    for said in ("readouts", "verdict", "better", "robustness / sign test / p", "edges touched", "none", HOSTILE):
+        assert said in listed
+    assert "771234" not in page
+    assert "771234" in (tmp_path / "study" / "claims.json").read_text()
+
+
+def test_claims_in_a_table_of_that_name_are_refused(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+    own = replace(sections[0], tables=(Table("claims", "", "", pd.DataFrame({"a": [1]})),))
+    with pytest.raises(ValueError, match="named claims"):
+        build_report(results, [own], tmp_path / "study")
+
+
+def test_an_explored_figure_keeps_its_drawing_and_brings_its_numbers(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+    page = build_report(results, sections, tmp_path / "study").read_text()
+    for name in ("first_curves", "second_differences"):
+        for part in (f'id="explorer-{name}"', f'id="data-{name}"', f'data-explorer="{name}" hidden'):
+            assert page.count(part) == 1
+    assert page.count("<script>") == 3
+    plain = replace(sections[0], figures=tuple(replace(drawn, explorer=None) for drawn in sections[0].figures))
+    assert len(build_report(results, [plain], tmp_path / "study").read_text()) < 100_000
 
 
 def test_page_leads_with_the_section_that_holds_the_primary_claim(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
@@ -136,14 +193,14 @@ def test_page_refers_to_nothing_outside_itself_but_its_own_folder(results: Study
             address = attributes.get(name, "")
             if address and not address.startswith(("data:", "#")):
                 assert (folder / address).exists(), address
-    assert not re.search(r"@import|url\((?!#|data:)", (folder / "index.html").read_text())
+    assert not re.search(r"@import|url\((?!#|data:)", without_programs((folder / "index.html").read_text()))
 
 
 def test_ids_are_unique_although_every_drawing_has_the_same(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
     page = build_report(results, sections, tmp_path / "study").read_text()
     ids = [attributes["id"] for _, attributes in _Elements(page).found if "id" in attributes]
     assert len(ids) == len(set(ids))
-    for reference in re.findall(r"url\(#([^)]+)\)", page):
+    for reference in re.findall(r"url\(#([^)]+)\)", without_programs(page)):
         assert reference in ids
 
 
@@ -162,12 +219,17 @@ def test_same_trainings_give_the_same_bytes_whoever_ran_them_when(results: Study
         parent_run_id="another",
         provenance={"machine": {"cpu": "another"}, "started": "2031-01-01"},
         trainings=results.trainings.assign(run_id="another", training_seconds=1e6),
+        curves=results.curves.assign(seconds=results.curves["seconds"] * 7),
     )
+    explored = replace(explorer("first_curves"), dataset="curves", own=None)
+    sections[0] = replace(sections[0], figures=(replace(sections[0].figures[0], explorer=explored),))
     slower = [replace(sections[0], tables=(replace(sections[0].tables[0], frame=pd.DataFrame({"seconds": [99.0]})),)), sections[1]]
     build_report(results, sections, tmp_path / "here")
     build_report(elsewhere, slower, tmp_path / "there")
     here, there = files(tmp_path / "here"), files(tmp_path / "there")
     assert {name for name in here if here[name] != there[name]} == {"index.html", "provenance.json", "tables/timing_cost.csv"}
+    assert 'id="data-curves"' in without_timing(here["index.html"].decode())
+    assert 'id="seconds-curves"' in here["index.html"].decode()
     assert without_timing(here["index.html"].decode()) == without_timing(there["index.html"].decode())
 
 

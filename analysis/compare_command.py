@@ -1,0 +1,67 @@
+"""`python -m analysis compare A B`: two studies side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analysis.commands import RequestError, check_margin, check_page_folder, default_tracking_uri, stop, study_name
+
+if TYPE_CHECKING:
+    from analysis.results import StudyResults
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A study's name, or its file.", show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", help="The study that it is set beside.", show_default=False)],
+    outputs_a: Annotated[Path | None, typer.Option("--outputs-a", help="The folder of outputs that holds A, where it is another.")] = None,
+    outputs_b: Annotated[Path | None, typer.Option("--outputs-b", help="The folder of outputs that holds B, where it is another.")] = None,
+    tracking_uri_a: Annotated[str, typer.Option("--tracking-uri-a", help="The MLflow server that holds A, where it is another.")] = "",
+    tracking_uri_b: Annotated[str, typer.Option("--tracking-uri-b", help="The MLflow server that holds B, where it is another.")] = "",
+    tracking_uri: Annotated[str, typer.Option("--tracking-uri", help="The MLflow server of both; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db.")] = "",
+    outputs: Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs; the page goes to reports/compare-A-B in it.")] = Path("outputs"),
+    margin: Annotated[float | None, typer.Option("--margin", help="Nats that do not matter; by default the smaller margin of the two studies.")] = None,
+    fail_on_change: Annotated[
+        bool, typer.Option("--fail-on-change", help="End with status 1 unless every cell is the same or equivalent, and no claim's verdict differs.")
+    ] = False,
+) -> None:
+    """Set two studies side by side: did a change of code, machine or study file move anything?"""
+    from analysis.compare_report import answer, write_studies_page
+    from analysis.compare_studies import studies_findings
+    from analysis.results import ResultsError
+
+    try:
+        if margin is not None:
+            check_margin(margin)
+        results_a = _read("A", a, tracking_uri_a, outputs_a, tracking_uri, outputs)
+        results_b = _read("B", b, tracking_uri_b, outputs_b, tracking_uri, outputs)
+        folder = outputs / "reports" / f"compare-{results_a.study.name}-{results_b.study.name}"
+        check_page_folder(folder)
+        findings = studies_findings(results_a, results_b, margin)
+        page = write_studies_page(findings, folder)
+    except RequestError as error:
+        stop(str(error), 2)
+    except ResultsError as error:
+        stop(str(error), error.exit_status)
+    except OSError as error:
+        stop(f"the page cannot be written: {error.strerror or error} ({error.filename or outputs}). An older page is untouched; free space or give another --outputs.", 1)
+    except KeyboardInterrupt:
+        stop("stopped. An older page is untouched; the same command makes it again.", 130)
+    typer.echo(answer(findings))
+    typer.echo(f"Page: {page}")
+    if fail_on_change and findings.overall not in ("identical", "equivalent"):
+        raise typer.Exit(1)
+
+
+def _read(which: str, given: str, own_uri: str, own_outputs: Path | None, tracking_uri: str, outputs: Path) -> StudyResults:
+    """One of the two studies; a fault's message begins with which."""
+    from analysis.results import ResultsError, read_study
+
+    uri = own_uri or (f"sqlite:///{own_outputs / 'mlflow.db'}" if own_outputs else tracking_uri or default_tracking_uri(outputs))
+    try:
+        return read_study(study_name(given, which), uri)
+    except ResultsError as error:
+        error.args = (f"{which}: {error}",)
+        raise

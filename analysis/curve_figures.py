@@ -1,0 +1,203 @@
+"""The drawings of a page about curves from a file: learning curves against steps and seconds, paired differences."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter
+
+from analysis import figures
+from analysis.comparison_explorers import DASHES
+from analysis.comparison_figures import LOG_SAMPLES_RATIO, draw_differences, samples_text
+from analysis.curve_dataset import COLUMNS, curve_dataset
+from analysis.curve_findings import CurveCell, CurvesFindings
+from analysis.explorer import CURVES, Dataset, Explorer, Group, View
+from analysis.explorer_charts import curves_specification
+from analysis.paired_estimate import Estimate
+from analysis.sections import Figure
+from analysis.statistics import Vector, rounded
+
+MOST_CELLS_DRAWN = 8
+MOST_PAIRS_DRAWN = 12
+SHARE_OF_STEPS_IN_VIEW = 0.25
+LONGEST_LABEL = 44
+LONGEST_IN_TWO_COLUMNS = 24
+ROW_INCHES = 0.24
+
+
+def with_unit(text: str, unit: str) -> str:
+    """An axis title: `validation/lower_bound (nats)`; the text alone where there is no unit."""
+    return f"{text} ({unit})" if unit else text
+
+
+def _drawn(name: str, title: str, caption: str, frame: pd.DataFrame, draw: Callable[[], Canvas]) -> Figure:
+    """As `figures.to_figure`; a letter that the font of the PNG lacks is drawn as a box, without a warning for each: the SVG has it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        return figures.to_figure(name, title, caption, frame, draw)
+
+
+def curves_frame(cells: Sequence[CurveCell]) -> pd.DataFrame:
+    """The numbers of the learning curves: a row per cell and step; `seconds` is the mean over the same seeds."""
+    rows = []
+    for cell in cells:
+        if cell.band is None:
+            continue
+        num_seeds = len(cell.curves.seeds) - cell.curves.num("unfinished")
+        seconds = cell.seconds if cell.seconds is not None else np.full(cell.steps.size, math.nan)
+        for step, clock, mean, low, high in zip(cell.steps, seconds, cell.band.mean, cell.band.low, cell.band.high, strict=True):
+            rows.append((cell.name, int(step), rounded(clock), rounded(mean), rounded(low), rounded(high), num_seeds))
+    frame = pd.DataFrame(rows, columns=["cell", "step", "seconds", "mean", "low", "high", "num_seeds"])
+    return frame if frame["seconds"].notna().any() else frame.drop(columns="seconds")
+
+
+def learning_curves(findings: CurvesFindings) -> tuple[Figure, ...]:
+    """Mean curves with bands against steps, and against seconds where they were measured; none where no cell has a curve of two points."""
+    drawn = [cell for cell in findings.cells if cell.band is not None and cell.steps.size > 1][:MOST_CELLS_DRAWN]
+    if not drawn:
+        return ()
+    request = findings.request
+    left_out = len(findings.cells) - len(drawn)
+    caption = (
+        f"Mean over the seeds of each cell; the band is the pointwise {100 * request.confidence:g} % t interval of the mean (none for a single seed). "
+        f"{'Higher' if request.higher_is_better else 'Lower'} is better. A curve ends where the first of its seeds diverged"
+        + (f"; {left_out} cells are left out: the {len(drawn)} best are drawn." if left_out else ".")
+    )
+    frame, title = curves_frame(drawn), f"Learning curves: {findings.metric}"
+    by_step = _drawn("curves_by_step", title, caption, frame, partial(_draw_curves, findings, drawn, False))
+    by_step = replace(by_step, explorer=_explorer(by_step.name, findings, drawn) if can_be_explored(findings) else None)
+    if not findings.has_seconds:
+        return (by_step,)
+    clock = "Against the mean of the seconds that the seeds took up to each step. " + caption
+    return by_step, _drawn("timing_curves_by_seconds", f"{title}, against time", clock, frame, partial(_draw_curves, findings, drawn, True))
+
+
+def can_be_explored(findings: CurvesFindings) -> bool:
+    """Whether the page can draw the curves to be explored, which it does in nats that are better when higher."""
+    return findings.request.unit == "nats" and findings.request.higher_is_better
+
+
+def explored_curves(findings: CurvesFindings) -> Dataset:
+    """The curves of all seeds that the page's explorer draws; unfinished ones are left out, as they are from the means."""
+    rows, num_seeds = [], {}
+    for cell in findings.cells[:MOST_CELLS_DRAWN]:
+        curves = cell.curves
+        kept = [row for row, outcome in enumerate(curves.outcomes) if outcome != "unfinished"]
+        num_seeds[cell.name] = len(kept)
+        for row in kept:
+            seconds = curves.seconds[row] if curves.seconds is not None else np.full(curves.steps.size, math.nan)
+            rows += [(cell.name, curves.seeds[row], findings.metric, int(step), clock, nats) for step, clock, nats in zip(curves.steps, seconds, curves.curves[row], strict=True)]
+    return curve_dataset(pd.DataFrame(rows, columns=list(COLUMNS)), findings.request.confidence, num_seeds)
+
+
+def _explorer(name: str, findings: CurvesFindings, cells: Sequence[CurveCell]) -> Explorer:
+    places = _places(cells)
+    groups = tuple(Group(cell.name, cell.name, cell_colour(cell.name, places[cell.name]), DASHES[places[cell.name] % len(DASHES)]) for cell in cells)
+    views = (
+        View("samples", "steps", curves_specification(groups, "samples", "step", _is_logarithmic(cells))),
+        View("seconds", "training time", curves_specification(groups, "seconds", "training time (seconds)", logarithmic=False), needs_seconds=True),
+    )
+    about = f"Thick: the mean over the seeds of a cell, with its pointwise {100 * findings.request.confidence:g} % t interval. Thin: single seeds."
+    return Explorer(name, views, groups, "cell", "Cells", CURVES, metric=findings.metric, notes={"about": about})
+
+
+def _places(cells: Sequence[CurveCell]) -> dict[str, int]:
+    """A number for every cell by its name: its colour and dash pattern, whatever the order of merit."""
+    return {name: position for position, name in enumerate(sorted(cell.name for cell in cells))}
+
+
+def _is_logarithmic(cells: Sequence[CurveCell]) -> bool:
+    steps = np.concatenate([cell.steps for cell in cells])
+    return bool(steps.min() > 0 and steps.max() / steps.min() > LOG_SAMPLES_RATIO)
+
+
+def _draw_curves(findings: CurvesFindings, cells: Sequence[CurveCell], by_seconds: bool) -> Canvas:
+    canvas, (axis,) = figures.panels(1)
+    places = _places(cells)
+    for cell in cells:
+        assert cell.band is not None
+        horizontal = cell.seconds if by_seconds and cell.seconds is not None else cell.steps
+        colour, style = cell_colour(cell.name, places[cell.name]), figures.line_style(places[cell.name])
+        sns.lineplot(x=horizontal, y=cell.band.mean, ax=axis, color=colour, linestyle=style, errorbar=None, label=plain_label(cell.name), legend=False)
+        axis.plot(horizontal[-1:], cell.band.mean[-1:], figures.optimizer_marker(cell.name), color=colour, markersize=6)
+        axis.fill_between(horizontal, cell.band.low, cell.band.high, color=colour, alpha=0.25, linewidth=0)
+    if not by_seconds and _is_logarithmic(cells):
+        axis.set_xscale("log")
+    if not by_seconds:
+        axis.xaxis.set_major_formatter(FuncFormatter(samples_text))
+    axis.set(xlabel="seconds of training" if by_seconds else "step", ylabel=with_unit(plain_label(findings.metric), plain_label(findings.request.unit)))
+    _focus(axis, cells)
+    num_columns = 2 if max(len(cell.name) for cell in cells) <= LONGEST_IN_TWO_COLUMNS else 1
+    canvas.set_figheight(canvas.get_figheight() + ROW_INCHES * (-(-len(cells) // num_columns) - 1))
+    figures.legend_below(canvas, [axis], num_columns)
+    return canvas
+
+
+def cell_colour(name: str, position: int) -> str:
+    """An optimizer's own colour where the cell bears its name, else one by its place in the order."""
+    return figures.OPTIMIZER_COLOURS.get(name.lower()) or figures.OTHER_COLOURS[position % len(figures.OTHER_COLOURS)]
+
+
+def plain_label(name: str) -> str:
+    """A name as matplotlib shows it as it is: no mathematics, no hidden entry of a legend, nothing that XML does not hold, not too long."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in name)
+    short = plain if len(plain) <= LONGEST_LABEL else f"{plain[: LONGEST_LABEL - 1]}…"
+    return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
+
+
+def _focus(axis: Axes, cells: Sequence[CurveCell]) -> None:
+    """Looks at where the curves end, not at where they start: the range of all means after the first quarter of the steps, with the ends' bands."""
+    held: list[Vector] = []
+    for cell in cells:
+        assert cell.band is not None
+        late = cell.steps >= SHARE_OF_STEPS_IN_VIEW * cell.curves.horizon
+        held += [cell.band.mean[late], cell.band.mean[-1:], cell.band.low[-1:], cell.band.high[-1:]]
+    shown = np.concatenate(held)
+    shown = shown[np.isfinite(shown)]
+    low, high = float(shown.min()), float(shown.max())
+    margin = 0.06 * (high - low) or 1e-3 * abs(high) or 1.0
+    axis.set_ylim(low - margin, high + margin)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A pair as the drawing names it."""
+
+    kind: str
+    title: str
+    seeds: tuple[int, ...]
+    differences: Vector
+    estimate: Estimate | None
+
+
+def differences_frame(findings: CurvesFindings) -> pd.DataFrame:
+    """The paired differences seed by seed, one row each; positive where the level is better."""
+    rows = [(pair.level, pair.baseline, pair.kind, seed, rounded(difference)) for pair in findings.pairs for seed, difference in zip(pair.seeds, pair.differences, strict=True)]
+    return pd.DataFrame(rows, columns=["level", "baseline", "kind", "seed", "difference"])
+
+
+def paired_differences(findings: CurvesFindings) -> Figure | None:
+    """Differences seed by seed with their mean, interval and the margin; None where no pair has a seed in common."""
+    request = findings.request
+    shown = [pair for pair in findings.pairs if pair.seeds][:MOST_PAIRS_DRAWN]
+    if not shown:
+        return None
+    more = sum(1 for pair in findings.pairs if pair.seeds) - len(shown)
+    further = f" {more} further pairs are in the table." if more else ""
+    margin = f" Shaded: differences below {request.margin:g} {request.unit}".rstrip() + ", which do not matter." if request.margin else ""
+    caption = (
+        f"Dots: one seed each. Diamond and bar: the mean and its {100 * request.confidence:g} % interval, the exact inversion of the paired sign-flip test; no bar where the "
+        f"seeds are too few for one, no diamond where a training diverged.{margin} To the right, the first named is better.{further}"
+    )
+    labelled = [_Row(pair.kind, f"{plain_label(pair.level)}\nagainst {plain_label(pair.baseline)}", pair.seeds, pair.differences, pair.estimate) for pair in shown]
+    draw = partial(draw_differences, labelled, request.margin, plain_label(request.unit))
+    return _drawn("paired_differences", f"Paired differences in {findings.metric}", caption, differences_frame(findings), draw)

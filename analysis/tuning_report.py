@@ -1,0 +1,202 @@
+"""What tuning buys: the best result to expect from fewer proposals, in every cell and so under every tuning rule; and what a repeated search changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from analysis import comparison_figures, figures
+from analysis.cell_findings import CellFinding, cell_findings, levels_title
+from analysis.cell_styles import cell_styles
+from analysis.claims import Comparison, compare, metric_title
+from analysis.comparison_explorers import optimizer_of
+from analysis.equivalence import Margin, equivalence_margin
+from analysis.factor_report import declared_claims, numeric
+from analysis.paired_estimate import interval_pair
+from analysis.results import StudyResults
+from analysis.sections import Figure, Section, Table
+from analysis.statistics import rounded
+from analysis.tuning_budget import TuningBudget, tuning_budget
+from study.spec import ARM, Study
+
+
+@dataclass(frozen=True)
+class TuningFindings:
+    """`budgets`: of each searched cell. `repeats`: each declared claim under every repeat of the search that was made, the study's own, 0, among them."""
+
+    study: Study
+    cells: tuple[CellFinding, ...]
+    budgets: tuple[tuple[CellFinding, TuningBudget], ...]
+    repeats: tuple[tuple[Comparison, int], ...]
+    num_missing_repeats: int
+
+
+def compute(results: StudyResults) -> TuningFindings:
+    """What the study's searches say about tuning."""
+    return tuning_findings(results, cell_findings(results), declared_claims(results), equivalence_margin(results))
+
+
+def tuning_findings(results: StudyResults, cells: Sequence[CellFinding], declared: Sequence[Comparison], margin: Margin) -> TuningFindings:
+    """The findings, the claims of each repeat by its own winners on the same reporting seeds."""
+    budgets = [(cell, tuning_budget([proposal.objective for proposal in cell.proposals])) for cell in cells if cell.proposals and cell.space]
+    searched = {cell.cell.label for cell in cells if cell.space}
+    declared = [comparison for comparison in declared if any(label in searched for pair in comparison.cells for label in pair)]
+    repeats = [(comparison, 0) for comparison in declared] if len(results.repeats) else []
+    for repeat in sorted({int(number) for number in results.repeats["repeat"]}) if len(results.repeats) else []:
+        own = cell_findings(_repeat(results, repeat))
+        repeats += [(compare(results.study, own, comparison.claim, comparison.kind, margin), repeat) for comparison in declared]
+    return TuningFindings(results.study, tuple(cells), tuple(budgets), tuple(repeats), len(results.missing_repeats))
+
+
+def _repeat(results: StudyResults, repeat: int) -> StudyResults:
+    """The study as one repeat of its search made it; of the repeats no curve is read."""
+    trainings, missing = ((frame[frame["repeat"] == repeat] if len(frame) else frame) for frame in (results.repeats, results.missing_repeats))
+    absent = missing if "cell" in missing else results.missing.iloc[:0]
+    return replace(results, trainings=trainings.reset_index(drop=True), missing=absent, curves=results.curves.iloc[:0])
+
+
+def section(findings: TuningFindings) -> Section:
+    """The report: expected best against budget, and the study's own variance."""
+    figure = _figure(findings)
+    return Section(
+        name="tuning",
+        title="What tuning buys",
+        answer=_answer(findings),
+        warnings=_warnings(findings),
+        paragraphs=(_repeats_sentence(findings),),
+        figures=(figure,) if figure else (),
+        tables=_tables(findings),
+    )
+
+
+def _answer(findings: TuningFindings) -> str:
+    if findings.study.search is None:
+        return "Nothing was searched, so that nothing can be said about tuning."
+    if not findings.budgets:
+        return "Nothing can be concluded about tuning: no cell's search has a finished proposal."
+    said = []
+    for cell, budget in findings.budgets:
+        gain = budget.simple_regret[0]
+        if math.isfinite(gain):
+            said.append(f"{cell.title} {gain:.2f}")
+    lost = [cell.title for cell, budget in findings.budgets if budget.num_diverged]
+    gains = f"The best of all proposals is so many nats above what one proposal gives on average: {', '.join(said)}." if said else "No cell has an average without divergences."
+    return gains + (f" In {', '.join(lost)} some proposals diverged, so that one draw may find nothing." if lost else "")
+
+
+def _warnings(findings: TuningFindings) -> tuple[str, ...]:
+    number = findings.num_missing_repeats
+    return (f"{number} trainings of the repeated searches are missing; the study's variance is of what is there.",) if number else ()
+
+
+def _tables(findings: TuningFindings) -> tuple[Table, ...]:
+    search = findings.study.search
+    if search is None or not findings.budgets:
+        return ()
+    caption = (
+        f"The {metric_title(search.objective)} to expect from the best of so many proposals, drawn from those that were made: exact over all draws without replacement. A diverged "
+        "proposal is the worst outcome there is; a mean that may have to count one is left out. `running_best` is what was seen in the order of proposing."
+    )
+    budgets = Table("tuning_budget", "Expected best against tuning budget", caption, _budget_frame(findings))
+    if not findings.repeats:
+        return (budgets,)
+    words = "Each declared claim as each repeat of the search would have it, by its own winners on the same reporting seeds; repeat 0 is the study's own."
+    return budgets, Table("study_variance", "The search repeated", words, _repeats_frame(findings))
+
+
+def _budget_frame(findings: TuningFindings) -> pd.DataFrame:
+    rows = [
+        {"cell": cell.cell.label, "arm": str(dict(cell.cell.levels).get(ARM, "")), "proposals": int(number)}
+        | {"expected_best_nats": rounded(budget.expected_best[index]), "low_quartile_nats": rounded(budget.low_quartile[index])}
+        | {"median_nats": rounded(budget.median[index]), "high_quartile_nats": rounded(budget.high_quartile[index])}
+        | {
+            "regret_nats": rounded(budget.simple_regret[index]),
+            "chance_of_nothing": rounded(budget.chance_of_nothing[index]),
+            "running_best_nats": rounded(budget.running_best[index]),
+        }
+        for cell, budget in findings.budgets
+        for index, number in enumerate(budget.num_drawn)
+    ]
+    frame = numeric(pd.DataFrame(rows))
+    return frame if any(frame["arm"] != "") else frame.drop(columns="arm")
+
+
+def _repeats_frame(findings: TuningFindings) -> pd.DataFrame:
+    rows = [
+        {"comparison": comparison.title, "repeat": repeat, "verdict": comparison.verdict, "estimate_nats": rounded(comparison.estimate.mean) if comparison.estimate else None}
+        | dict(zip(("low_nats", "high_nats"), interval_pair(comparison.estimate.interval if comparison.estimate else None) or [None, None], strict=True))
+        | {"n": len(comparison.seeds), "missing": comparison.num_missing}
+        for comparison, repeat in sorted(findings.repeats, key=lambda pair: (pair[0].claim.name, pair[1]))
+    ]
+    return numeric(pd.DataFrame(rows))
+
+
+def _repeats_sentence(findings: TuningFindings) -> str:
+    """How far the claims move when the whole search is made again, beside how far their intervals reach."""
+    if findings.study.search is None:
+        return "The search was not repeated, as there is none."
+    if not findings.repeats:
+        return "The search was made once, so that its own part in the study's variance is not known: intervals are over reporting seeds, given the winners that this search found."
+    said = [_repeated(name, [found for found, _ in findings.repeats if found.claim.name == name]) for name in dict.fromkeys(found.claim.name for found, _ in findings.repeats)]
+    return " ".join(said)
+
+
+def _repeated(name: str, made: Sequence[Comparison]) -> str:
+    means = [found.estimate.mean for found in made if found.estimate]
+    verdicts = sorted({found.verdict for found in made})
+    agree = f"is {verdicts[0]} in each" if len(verdicts) == 1 else f"is {' or '.join(verdicts)}"
+    if len(means) < 2:
+        return f"{name}: {agree} of {len(made)} searches; fewer than two of them have an estimate."
+    spread = f"a standard deviation of {float(np.std(means, ddof=1)):.2f} nats ({min(means):+.2f} to {max(means):+.2f})"
+    return f"{name}: over {len(means)} searches the difference varies by {spread}; it {agree}."
+
+
+def _figure(findings: TuningFindings) -> Figure | None:
+    drawn = [(cell, budget) for cell, budget in findings.budgets if np.isfinite(budget.median).any()]
+    if not drawn or findings.study.search is None:
+        return None
+    caption = (
+        f"The {metric_title(findings.study.search.objective)} of the best of so many proposals of a cell, on n = {findings.study.search.num_tuning_seeds} tuning seeds: the median "
+        "over all draws of that many, and the band between its quartiles. A median begins where half of the draws find a proposal that did not diverge. Higher is better."
+    )
+    return figures.to_figure("expected_best", "Expected best against tuning budget", caption, _budget_frame(findings), partial(_draw, findings.study, drawn))
+
+
+def _draw(study: Study, drawn: Sequence[tuple[CellFinding, TuningBudget]]) -> Canvas:
+    panel_by = ARM if ARM in study.factors else "num_hidden_layers"
+    titles = list(dict.fromkeys(comparison_figures.panel_title(cell, panel_by) for cell, _ in drawn))
+    canvas, axes = figures.panels(len(titles))
+    styles = cell_styles([cell for cell, _ in drawn], study, panel_by)
+    for axis, title in zip(axes, titles, strict=True):
+        own = [(cell, budget) for cell, budget in drawn if comparison_figures.panel_title(cell, panel_by) == title]
+        for cell, budget in own:
+            colour, style = styles[cell.cell.label]
+            median, low = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (budget.median, budget.low_quartile))
+            axis.plot(budget.num_drawn, median, color=colour, marker=figures.optimizer_marker(optimizer_of(cell, study)), linestyle=style, label=_label(cell, panel_by))
+            axis.fill_between(budget.num_drawn, low, budget.high_quartile, color=colour, alpha=0.18, linewidth=0)
+        axis.set(title=title, xlabel="proposals", ylabel="")
+        axis.locator_params(axis="x", integer=True)
+    figures.label_first_column(axes, f"{metric_title(study.search.objective if study.search else '')} (nats)")
+    _focus(axes, [budget for _, budget in drawn])
+    figures.legend_below(canvas, axes)
+    return canvas
+
+
+def _label(cell: CellFinding, panel_by: str) -> str:
+    return cell.cell.name or levels_title(dict(cell.cell.without(panel_by).levels)) or cell.title
+
+
+def _focus(axes: Sequence[Axes], budgets: Sequence[TuningBudget]) -> None:
+    """No further down than the learning curves look."""
+    medians = np.concatenate([budget.median[np.isfinite(budget.median)] for budget in budgets])
+    best = float(medians.max())
+    bottom = max(float(medians.min()), best - comparison_figures.MOST_NATS_BELOW_BEST)
+    margin = 0.05 * (best - bottom) or 1.0
+    axes[0].set_ylim(bottom - margin, best + margin)

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from analysis.cell_findings import cell_findings
+from analysis.claim_rows import claim_row
+from analysis.claims import compare
+from analysis.curve_findings import CurvesFindings, CurvesRequest, curves_findings
+from analysis.curve_table import CurveFileError, CurveTable, read_curves
+from analysis.curves_report import answer, statement, warnings
+from analysis.curves_report import claim_row as curve_claim_row
+from analysis.readouts import Readout
+from analysis.results import StudyResults
+from tests.analysis_tests.curve_points import points, spoiled, written
+
+
+def _table(frame: pd.DataFrame) -> CurveTable:
+    ordered = frame.assign(seconds=frame.get("seconds", math.nan)).sort_values(["cell", "seed", "metric", "step"], ignore_index=True)
+    return CurveTable(ordered, "seconds" in frame, ())
+
+
+def _found(frame: pd.DataFrame, **request: object) -> CurvesFindings:
+    return curves_findings(_table(frame), CurvesRequest(**request))  # type: ignore[arg-type]
+
+
+def test_curves_of_a_study_get_the_verdicts_of_its_own_report(results: StudyResults, tmp_path: Path) -> None:
+    confirm = results.trainings[results.trainings["phase"] == "confirm"]["identity"]
+    rows = results.curves[results.curves["identity"].isin(confirm)].rename(columns={"samples": "step", "nats": "value"})
+    path = written(rows[["cell", "seed", "step", "metric", "value", "seconds"]].assign(seed=rows["seed"].astype(int)), tmp_path)
+    claim = next(claim for claim in results.study.claims if claim.name == "second-layer-helps-adam")
+    theirs = claim_row(compare(results.study, cell_findings(results), claim, "primary"), results.study)
+    sides = ("num_hidden_layers=2,optimizer=adam", "num_hidden_layers=1,optimizer=adam")
+    request = CurvesRequest(metric="test/lower_bound", primary=sides, margin=float(results.study.equivalence_margin_nats), unit="nats")
+    found = curves_findings(read_curves(path), request)
+    ours = curve_claim_row(found.pairs[0], found)
+    for name in ("verdict", "p", "n", "sign_test_p", "smallest_p", "correlation", "num_missing", "confidence"):
+        assert ours[name] == theirs[name], name
+    for name in ("estimate", "median", "interval", "minimum_detectable_effect"):
+        assert ours[name] == pytest.approx(theirs[f"{name}_nats"]), name
+    # The bootstrap draws from a stream of its own: 9,999 resamples place its ends to about a hundredth of its width.
+    width = theirs["bca_interval_nats"][1] - theirs["bca_interval_nats"][0]
+    assert ours["bca_interval"] == pytest.approx(theirs["bca_interval_nats"], abs=0.05 * width)
+
+
+def test_the_statistics_of_a_pair_are_those_of_the_libraries() -> None:
+    frame = points(("a", "b", "c"), seeds=range(8), gain=0.1)
+    found = _found(frame)
+    finals = frame[frame["step"] == 400].pivot(index="seed", columns="cell", values="value")
+    ps = []
+    for pair in found.pairs:
+        assert pair.estimate is not None
+        differences = (finals[pair.level] - finals[pair.baseline]).to_numpy()
+        exact = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=2**8).pvalue
+        assert pair.estimate.p == pytest.approx(exact)
+        assert pair.estimate.mean == pytest.approx(differences.mean())
+        assert pair.estimate.sign_test_p == pytest.approx(stats.binomtest(int((differences > 0).sum()), 8).pvalue)
+        assert pair.estimate.correlation == pytest.approx(stats.pearsonr(finals[pair.level], finals[pair.baseline]).statistic)
+        ps.append(exact)
+    assert [pair.holm_p for pair in found.pairs] == pytest.approx(list(multipletests(ps, method="holm")[1]))
+    for cell in found.cells:
+        low, high = stats.t.interval(0.95, 7, loc=finals[cell.name].mean(), scale=stats.sem(finals[cell.name]))
+        assert cell.interval is not None
+        assert (cell.interval.low, cell.interval.high) == pytest.approx((low, high))
+
+
+def test_every_pair_is_compared_and_the_two_best_lead() -> None:
+    found = _found(points(("low", "high", "middle", "top")))
+    assert [cell.name for cell in found.cells] == ["top", "middle", "high", "low"]
+    assert (found.design, len(found.pairs), found.pairs[0].title) == ("all pairs", 6, "top against middle")
+    assert answer(found).startswith("top is better than middle by ")
+    assert "picked by these same numbers" in answer(found)
+    assert {pair.kind for pair in found.pairs} == {"exploratory"}
+
+
+def test_a_baseline_is_compared_with_every_other_cell() -> None:
+    found = _found(points(("low", "high", "middle")), baseline="high")
+    assert [pair.title for pair in found.pairs] == ["middle against high", "low against high"]
+    assert [pair.verdict for pair in found.pairs] == ["better", "worse"]
+
+
+def test_the_primary_claim_leads_whichever_way_round_it_asks() -> None:
+    found = _found(points(("low", "high", "middle")), primary=("low", "middle"))
+    assert (found.pairs[0].title, found.pairs[0].kind, found.pairs[0].verdict) == ("low against middle", "primary", "worse")
+    assert [pair.title for pair in found.pairs[1:]] == ["middle against high", "high against low"]
+    assert "exploratory" not in answer(found)
+    assert not any("No claim was declared" in warning for warning in warnings(found))
+
+
+def test_of_many_cells_the_best_is_compared_with_each_other() -> None:
+    found = _found(points([f"cell {number}" for number in range(9)], seeds=range(2), steps=(100, 200)))
+    assert (found.design, len(found.pairs)) == ("best against the others", 8)
+    assert {pair.level for pair in found.pairs} == {"cell 8"}
+
+
+def test_a_metric_that_is_better_when_lower_gives_the_same_verdicts_and_is_shown_as_measured() -> None:
+    bound = points(("a", "b", "c"))
+    loss = bound.assign(value=-bound["value"])
+    up, down = _found(bound, margin=0.5, targets=(-105.0,)), _found(loss, margin=0.5, targets=(105.0,), higher_is_better=False)
+    assert [statement(pair, up) for pair in up.pairs] == [statement(pair, down) for pair in down.pairs]
+    tied = _found(loss.assign(value=points(("a", "b", "c"), gain=0.0)["value"]), margin=0.01, higher_is_better=False)
+    assert "Inconclusive: " in statement(tied.pairs[0], tied)
+    assert f"{tied.pairs[0].level} improves on {tied.pairs[0].baseline} by +" in statement(tied.pairs[0], tied)
+    assert [cell.mean for cell in up.cells] == [-cell.mean for cell in down.cells if cell.mean is not None]
+    assert up.targets[0].cells[0].median == down.targets[0].cells[0].median
+    assert (up.targets[0].target, down.targets[0].target) == (-105.0, 105.0)
+    assert up.ranks == down.ranks
+
+
+def test_a_margin_makes_equivalence_possible_and_none_is_said_to() -> None:
+    frame = points(gain=0.0)
+    assert _found(frame, margin=0.5).pairs[0].verdict == "equivalent"
+    without = _found(frame)
+    assert without.pairs[0].verdict != "equivalent"
+    assert any("No margin was given" in warning for warning in warnings(without))
+
+
+def test_a_decided_exploration_that_fails_holm_says_so() -> None:
+    found = _found(points(("a", "b", "c")))
+    assert all("does not survive Holm's correction over the 3 comparisons (p = 0.0938)" in statement(pair, found) for pair in found.pairs)
+
+
+@pytest.mark.parametrize(("readout", "of"), [(Readout("best"), "max"), (Readout("mean_of_last", 2), "mean")])
+def test_the_readout_asked_for_is_what_is_compared(readout: Readout, of: str) -> None:
+    frame = points(steps=(100, 200, 300))
+    frame.loc[frame["step"] == 300, "value"] -= 5.0
+    found = _found(frame, readout=readout)
+    held = frame[frame["step"] >= 200] if of == "mean" else frame
+    expected = held.groupby(["cell", "seed"])["value"].agg(of)
+    assert dict(found.cells[0].finals) == pytest.approx(expected[found.cells[0].name].to_dict())
+    assert {verdict.readout.kind for verdict in found.pairs[0].by_readout} == {"final", "best", "mean_of_last"}
+
+
+def test_more_pairs_than_can_be_enumerated_draw_the_same_signs_everywhere_on_the_page() -> None:
+    pair = _found(points(seeds=range(22), steps=(100, 200), gain=0.03)).pairs[0]
+    assert pair.estimate is not None
+    assert pair.robustness is not None
+    assert pair.estimate.p == pair.by_readout[0].p == pair.robustness.p
+    assert pair.estimate.interval == pair.by_readout[0].interval == pair.robustness.interval
+
+
+# What is missing, lost or too little
+
+
+def test_a_diverged_seed_takes_the_mean_and_counts_as_the_worst() -> None:
+    found = _found(spoiled(points(), "adagrad", 2, 300, math.inf))
+    pair = found.pairs[0]
+    assert (pair.title, pair.estimate, pair.verdict) == ("adam against adagrad", None, "better")
+    assert "a divergence counted as the worst outcome there is: 0 of its trainings and 1 of the baseline's diverged" in statement(pair, found)
+    assert [cell.mean is None for cell in found.cells] == [False, True]
+    assert any("Diverged: cell 'adagrad', seed 2 from step 300 on." in note for note in warnings(found))
+
+
+MERIT = {"worse": 0, "inconclusive": 1, "equivalent": 1, "better": 2}
+
+
+@pytest.mark.parametrize(("gain", "margin"), [(-1.0, 0.3), (0.0, 0.3), (0.0, 0.0), (1.0, 0.3)])
+def test_a_diverged_seed_never_improves_the_verdict_of_its_cell(gain: float, margin: float) -> None:
+    whole = points(steps=(100,), gain=gain)
+    one = spoiled(whole, "adam", 4, 100)
+    verdicts = [_found(frame, primary=("adam", "adagrad"), margin=margin).pairs[0].verdict for frame in (whole, one, spoiled(one, "adam", 0, 100))]
+    assert [MERIT[verdict] for verdict in verdicts] == sorted((MERIT[verdict] for verdict in verdicts), reverse=True), verdicts
+
+
+def test_a_curve_that_ends_early_leaves_its_comparison_undecided() -> None:
+    frame = points()
+    found = _found(frame[~((frame["cell"] == "adam") & (frame["seed"] == 1) & (frame["step"] > 200))])
+    assert found.pairs[0].verdict == "inconclusive"
+    assert "1 of their trainings are missing, unfinished" in statement(found.pairs[0], found)
+    assert any("Unfinished: cell 'adam', seed 1 ends at step 200 of 400." in note for note in warnings(found))
+
+
+def test_seeds_that_only_one_cell_has_are_named_and_leave_it_undecided() -> None:
+    found = _found(pd.concat([points(("adagrad",), range(8)), points(("adam",), range(1, 9))]))
+    assert (len(found.pairs[0].seeds), found.pairs[0].paired.num_missing, found.pairs[0].verdict) == (7, 2, "inconclusive")
+    assert any("Not in every cell: seed 0, 8." in note for note in warnings(found))
+
+
+def test_cells_without_a_common_seed_have_no_difference() -> None:
+    found = _found(pd.concat([points(("adagrad",), range(6)), points(("adam",), range(6, 12))]))
+    assert (found.pairs[0].estimate, found.pairs[0].verdict) == (None, "inconclusive")
+    assert "they have no finished seed in common" in answer(found)
+
+
+def test_one_cell_is_described_and_not_compared() -> None:
+    found = _found(points(("adam",)))
+    assert (found.pairs, found.ranks) == ((), None)
+    assert answer(found) == "Nothing can be concluded: the file has one cell, adam, and a comparison needs two."
+    assert found.cells[0].mean is not None
+
+
+def test_one_seed_cannot_decide() -> None:
+    found = _found(points(seeds=[3]))
+    assert found.pairs[0].verdict == "inconclusive"
+    assert any("takes at least 6 seeds that both cells have; every pair has fewer" in warning for warning in warnings(found))
+
+
+def test_cells_all_of_whose_seeds_diverged_conclude_nothing() -> None:
+    frame = points(("a", "b", "c"))
+    found = _found(frame.assign(value=frame["value"].mask(frame["step"] >= 200)))
+    assert {pair.verdict for pair in found.pairs} == {"inconclusive"}
+    assert all(cell.mean is None for cell in found.cells)
+    assert answer(found).startswith("Inconclusive: ")
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ({"metric": "bund"}, "'bund' is not a metric of these curves; did you mean bound? Allowed: bound."),
+        ({"baseline": "adams"}, "--baseline: 'adams' is not a cell of these curves; did you mean adam?"),
+        ({"primary": ("adam", "sgd")}, "--primary: 'sgd' is not a cell of these curves"),
+        ({"primary": ("adam", "adam")}, "--primary names 'adam' twice; allowed: two different cells"),
+        ({"readout": Readout("mean_of_last", 5)}, "takes 5 points; the cells share 4. Allowed: at most 4."),
+    ],
+)
+def test_what_the_file_cannot_answer_is_said_with_what_it_can(request_: dict[str, object], says: str) -> None:
+    with pytest.raises(CurveFileError) as caught:
+        _found(points(), **request_)
+    assert says in str(caught.value)
+
+
+def test_several_metrics_ask_for_one() -> None:
+    frame = points()
+    both = pd.concat([frame, frame.assign(metric="kl")])
+    with pytest.raises(CurveFileError, match=r"holds 2 metrics; name the one that is compared with --metric\. Allowed: bound, kl\."):
+        _found(both)
+    assert _found(both, metric="kl").metric == "kl"

@@ -1,0 +1,65 @@
+"""The pages of curves from a file and of two studies, opened in Chromium from the disk: they work as a study's page does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from typer.testing import CliRunner
+
+from analysis.__main__ import app
+from analysis.compare_report import write_studies_page
+from analysis.compare_studies import studies_findings
+from analysis.results import StudyResults
+from tests.analysis_tests.curve_points import points, spoiled, written
+from tests.analysis_tests.test_page_in_browser import ARGUMENTS, CHROMIUM, DESKTOP, PHONE
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module", params=["curves in nats", "a loss", "two studies"])
+def page(request: pytest.FixtureRequest, results: StudyResults, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    if request.param == "two studies":
+        other = replace(results, study=results.study.model_copy(update={"name": "other", "seed": 3}), parent_run_id="other")
+        return write_studies_page(studies_findings(results, other), folder / "page")
+    file = written(spoiled(points(("adagrad", "adam", "a cell of a long name, with details of its kind")), "adam", 1, 300), folder)
+    more = ["--unit", "nats", "--margin", "0.5"] if request.param == "curves in nats" else ["--lower-is-better"]
+    done = CliRunner().invoke(app, ["curves", str(file), "--out", str(folder / "page"), *more])
+    assert done.exit_code == 0, done.output
+    return folder / "page" / "index.html"
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_page_fits_its_window_sorts_its_tables_and_fetches_nothing(browser: Browser, page: Path, size: tuple[int, int], scheme: str) -> None:
+    faults: list[str] = []
+    opened = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if scheme == "dark" else "light")
+    opened.on("console", lambda message: faults.append(message.text))
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("request", lambda request: faults.append(request.url) if not request.url.startswith(("data:", page.as_uri())) else None)
+    opened.goto(page.as_uri())
+    opened.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    assert opened.evaluate("document.documentElement.scrollWidth") <= size[0]
+    for figure in opened.locator("figure").all():
+        figure.scroll_into_view_if_needed()
+        opened.wait_for_timeout(300)
+        box = figure.locator("svg").last.bounding_box()
+        assert box is not None
+        assert box["width"] > 0
+    heading = opened.locator("#table-cells th button").first
+    heading.click()
+    cells: list[str] = opened.eval_on_selector_all("#table-cells tbody tr td:first-child", "cells => cells.map(cell => cell.textContent)")
+    assert cells == sorted(cells)
+    opened.close()
+    assert faults == []
