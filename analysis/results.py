@@ -236,8 +236,10 @@ def _study(client: MlflowClient, parent: Run) -> Study:
 def _points(client: MlflowClient, runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric point with its run: in one sweep where the store is a database, else run by run, eight at a time."""
     store = getattr(getattr(client, "_tracking_client", None), "store", None)
-    rows = list(_points_of_database(store, runs) if hasattr(store, "ManagedSessionMaker") else _points_of_server(client, runs))
-    points = pd.DataFrame(rows, columns=["run_id", "metric", "samples", "timestamp", "nats", "is_nan"])
+    rows = _points_of_database(store, runs) if hasattr(store, "ManagedSessionMaker") else _points_of_server(client, runs)
+    names = ("run_id", "metric", "samples", "timestamp", "nats", "is_nan")
+    columns = zip(*rows, strict=True)  # pandas would ask each of the rows what it is
+    points = pd.DataFrame(dict(zip(names, columns, strict=False)), columns=list(names))
     nats = points["nats"].to_numpy(dtype=np.float64, na_value=np.nan)
     infinite = np.where(np.abs(nats) >= STORED_INFINITY, np.copysign(np.inf, nats), nats)
     return points.assign(nats=np.where(points["is_nan"].to_numpy(dtype=bool), np.nan, infinite)).drop(columns="is_nan")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.records import Record
+from study.records import Record, decode_record
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -99,7 +99,7 @@ def run_study(study: Path | str, outputs: Path, data: Path, num_cpus: int, *, se
 
 def read_records(outputs: Path) -> tuple[Record, ...]:
     """The records of the finished trainings in an outputs folder."""
-    return tuple(Record.model_validate_json(path.read_bytes()) for path in sorted((outputs / "trainings").glob("*/training.json")))
+    return tuple(decode_record(path.read_bytes()) for path in sorted((outputs / "trainings").glob("*/training.json")))
 
 
 def descendants(pid: int) -> list[int]:
