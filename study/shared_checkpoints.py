@@ -79,13 +79,15 @@ class SharedCheckpoints:
             self._copying = self._thread.submit(self._copy, path)
 
     def finish(self, path: Path | None = None) -> None:
-        """Waits until copies under way are there, and copies `path` once more where it has changed since."""
-        for _ in range(2):
-            if self._copying is not None:
-                with contextlib.suppress(TimeoutError):
-                    self._copying.result(SECONDS_TO_ANSWER)
-            if path is not None:
-                self.copy(path)
+        """Waits until what is under way is done, and copies `path` once more where it has changed since."""
+        self._wait()
+        if path is not None:
+            self.copy(path)
+            self._wait()
+
+    def _wait(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            self._thread.submit(lambda: None).result(SECONDS_TO_ANSWER)
 
     def remove(self, path: Path) -> None:
         """Removes the shared copy of the checkpoint at `path`, after whatever is under way."""

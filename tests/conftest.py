@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_configure() -> None:
     """One thread: tests are small, and the same sums in the same order give the same bits. Nothing goes where the caller's studies go."""
-    for variable in ("MLFLOW_TRACKING_URI", "OUTPUTS", "RAY_ADDRESS"):
+    of_make = ("ARGS", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")  # `make test ARGS=...` is not for the make that a test runs
+    for variable in ("MLFLOW_TRACKING_URI", "OUTPUTS", "RAY_ADDRESS", "VAE_STUDY_CHECKPOINTS", *of_make):
         os.environ.pop(variable, None)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MPLBACKEND", "agg")
