@@ -5,8 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.integration_tests.store import Store
 from tests.integration_tests.workplace import Workplace
+
+pytestmark = pytest.mark.slow
 
 ADAM_ALONE = ["run", "tiny.yaml", "--set", "factors.optimizer=[adam]"]
 """Six of the twelve trainings that are recorded."""

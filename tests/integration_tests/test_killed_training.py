@@ -15,6 +15,8 @@ from tests.integration_tests.store import Store
 from tests.integration_tests.workplace import Workplace, digest_alone, wait_until
 from vae.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 
+pytestmark = pytest.mark.slow
+
 TWO_LONG_TRAININGS = """\
 name: tiny
 question: Does a training outlive its workers?
@@ -64,7 +66,6 @@ def _assert_it_went_on_from(checkpoint: Checkpoint, record: Record) -> None:
     assert [each.model_dump() for each in record.evaluations[: len(before)]] == before
 
 
-@pytest.mark.slow
 def test_a_study_whose_workers_are_killed_goes_on_by_itself_from_the_last_checkpoints(workplace: Workplace) -> None:
     """Twice: the driver gives each training to another worker, and says so."""
     (workplace.folder / "tiny.yaml").write_text(TWO_LONG_TRAININGS)
