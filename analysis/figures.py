@@ -162,7 +162,7 @@ def to_figure(name: str, title: str, caption: str, frame: pd.DataFrame, draw: Ca
         text, image = io.StringIO(), io.BytesIO()
         canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         canvas.set_layout_engine("none")  # it is laid out: once is enough for both
-        canvas.savefig(image, format="png", dpi=PNG_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+        canvas.savefig(image, format="png", dpi=PNG_DOTS_PER_INCH, facecolor="white", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     return Figure(name, title, caption, as_page_svg(text.getvalue()), image.getvalue(), frame)
 
 

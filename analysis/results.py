@@ -246,14 +246,16 @@ def _points(client: MlflowClient, runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _points_of_database(store: Any, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
-    """The columns of the database's rows as they are: MLflow's own bulk call makes two objects of each, in ten times the time."""
+    """The columns of the table's rows as they are: MLflow's own bulk call makes two objects of each, in ten times the time; a query of the class costs twice this."""
     from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from sqlalchemy import select
 
-    columns = (SqlMetric.run_uuid, SqlMetric.key, SqlMetric.step, SqlMetric.timestamp, SqlMetric.value, SqlMetric.is_nan)
+    held = SqlMetric.__table__.c
+    columns = select(held.run_uuid, held.key, held.step, held.timestamp, held.value, held.is_nan)
     with store.ManagedSessionMaker() as session:
         for start in range(0, len(runs), RUNS_PER_QUERY):
             chosen = [run.info.run_id for run in runs[start : start + RUNS_PER_QUERY]]
-            yield from session.query(*columns).filter(SqlMetric.run_uuid.in_(chosen))
+            yield from session.connection().execute(columns.where(held.run_uuid.in_(chosen))).all()
 
 
 def _points_of_server(client: MlflowClient, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
