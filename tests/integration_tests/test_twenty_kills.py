@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -32,33 +33,23 @@ LONG = ("--set", "training.budget_samples=400000", "--set", "search.budget_sampl
 
 @dataclass(frozen=True)
 class Kill:
-    """One study: who was killed when, in seconds after the command, and what it took to end."""
+    """One study: who was killed when, in seconds after so many trainings were recorded, and what it took to end."""
 
     number: int
     victim: str
-    moment: float
     num_recorded: int
+    seconds_after: float
     num_commands: int
     seconds: float
 
 
-@dataclass(frozen=True)
-class Undisturbed:
-    """The study without a kill: its report, and how long the command ran."""
-
-    report: dict[str, bytes]
-    seconds: float
-
-
 @pytest.fixture(scope="module")
-def undisturbed(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """The same study in one piece."""
+def undisturbed(code: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The report of the same study in one piece."""
     place = write_workplace(tmp_path_factory.mktemp("undisturbed"), code)
-    began = time.monotonic()
     done = place.run("run", "tiny.yaml", *LONG)
-    seconds = time.monotonic() - began
     assert done.returncode == 0, done.stderr
-    return Undisturbed(report_of(place), seconds)
+    return report_of(place)
 
 
 @pytest.fixture
@@ -68,13 +59,14 @@ def place(code: Path, tmp_path: Path) -> Iterator[Workplace]:
 
 
 @pytest.mark.parametrize("number", range(NUM_KILLS))
-def test_a_killed_process_changes_no_table_and_loses_no_point(number: int, place: Workplace, undisturbed: Undisturbed) -> None:
+def test_a_killed_process_changes_no_table_and_loses_no_point(number: int, place: Workplace, undisturbed: dict[str, bytes]) -> None:
     victim = VICTIMS[number % len(VICTIMS)]
-    moment = random.Random(f"{SEED} {number}").uniform(0.1, 0.95) * undisturbed.seconds
-    print(f"seed {SEED}, study {number}: {victim} killed {moment:.1f} s after the command")
+    moment = random.Random(f"{SEED} {number}")
+    num_recorded, seconds_after = moment.randrange(NUM_TRAININGS - 1), moment.uniform(0, 2)
+    print(f"seed {SEED}, study {number}: {victim} killed {seconds_after:.1f} s after {num_recorded} trainings were recorded")
     began = time.monotonic()
     driver = place.start("run", "tiny.yaml", *LONG)
-    num_recorded = _kill(place, driver, victim, began + moment)
+    _kill(place, driver, victim, num_recorded, seconds_after)
     status, num_commands = driver.wait(300), 1
     while status != 0:
         assert num_commands < MOST_COMMANDS, place.printed
@@ -86,18 +78,20 @@ def test_a_killed_process_changes_no_table_and_loses_no_point(number: int, place
     assert len(records) == NUM_TRAININGS
     Store(place.tracking_uri).assert_every_point_is_there_once(records)
     report = report_of(place)
-    assert [name for name in sorted(report | undisturbed.report) if report.get(name) != undisturbed.report.get(name)] == []
-    _keep(Kill(number, victim, round(moment, 1), num_recorded, num_commands, round(seconds, 1)))
+    assert [name for name in sorted(report | undisturbed) if report.get(name) != undisturbed.get(name)] == []
+    _keep(Kill(number, victim, num_recorded, round(seconds_after, 1), num_commands, round(seconds, 1)))
 
 
-def _kill(place: Workplace, driver: subprocess.Popen[str], victim: str, at: float) -> int:
-    """SIGKILL to a process of that kind once it is time and there is one; returns how many trainings were recorded then."""
+def _kill(place: Workplace, driver: subprocess.Popen[str], victim: str, num_recorded: int, seconds_after: float) -> None:
+    """SIGKILL to a process of that kind, once so many trainings are recorded and those seconds have passed and there is one."""
+    at = math.inf
     while driver.poll() is None:
         found = [driver.pid] if victim == "driver" else _processes(place, victim)
+        if at == math.inf and found and place.num_records() >= num_recorded:
+            at = time.monotonic() + seconds_after
         if found and time.monotonic() >= at:
-            before = place.num_records()
             os.kill(found[0], signal.SIGKILL)
-            return before
+            return
         time.sleep(0.02)
     raise AssertionError(f"the study ended before its {victim} was killed: {place.printed}")
 
