@@ -205,6 +205,7 @@ class _Judged:
 
     @classmethod
     def of(cls, ours: Numbers, theirs: Numbers, confidence: float, generator: np.random.Generator, *, full: bool = True) -> _Judged:
+        """What two sides say, by seed; None stands for a seed that diverged. Without `full` only the test, which is what other readouts need."""
         common = sorted(set(ours) & set(theirs))
         pairs = {seed: (ours[seed], theirs[seed]) for seed in common}
         finite = {seed: (level, baseline) for seed, (level, baseline) in pairs.items() if level is not None and baseline is not None}

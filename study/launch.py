@@ -153,6 +153,7 @@ class _Run:
     error: Exception | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """The next trial's configuration for Tune; None while nothing can start, FINISHED at the end or when stopping."""
         if self.stopping or self.error or self.execution.idle:
             return cast(dict[str, Any], Searcher.FINISHED)  # a string, whatever the signature says
         self._release_what_waited()

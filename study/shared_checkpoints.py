@@ -14,6 +14,7 @@ from typing import Any
 
 import fsspec
 
+from study.credentials import without_credentials
 from vae.checkpoint import CheckpointError, load_checkpoint, write_atomically
 
 SECONDS_TO_ANSWER = 20.0
@@ -35,11 +36,6 @@ def is_uri(place: str) -> bool:
 def scratch_folder() -> Path:
     """Where a node keeps its own checkpoints: below its temporary folder, a folder for each user."""
     return Path(tempfile.gettempdir()) / f"vae-study-{os.getuid()}" / "checkpoints"
-
-
-def without_credentials(uri: str) -> str:
-    """The URI as messages show it."""
-    return re.sub(r"//[^/@]*@", "//***@", uri)
 
 
 class SharedCheckpoints:

@@ -88,6 +88,7 @@ class _Reading:
     num_values: int = 0
 
     def value(self, node: yaml.Node, path: Path) -> Any:
+        """The plain data of the node at `path`. Raises YamlError where it holds too much, is nested too deep or is of a kind that study files do not have."""
         line = node.start_mark.line + 1
         self.num_values += 1
         if self.num_values > MAX_VALUES:

@@ -109,7 +109,16 @@ def test_cost_of_a_trial_is_that_of_one_more() -> None:
     growth = Growth(EmptyStudy(100, 12.0, 200_000_000), EmptyStudy(1_000, 30.0, 200_000_000), EmptyStudy(10_000, 210.0, 500_000_000))
     assert growth.cost_per_trial == pytest.approx(0.02)
     assert growth.cost_growth == pytest.approx(1)
-    assert growth.memory_growth == pytest.approx(0.25), "two and a half times the memory for ten times the trials"
+
+
+def test_memory_that_grows_faster_than_trials_is_told_from_memory_that_grows_with_them() -> None:
+    """The first tenth, where the start's memory is given back, does not count."""
+    small = EmptyStudy(100, 1.0, 0)
+    looks = range(0, 10_001, 50)
+    even = EmptyStudy(10_000, 1.0, 0, tuple((done, 900_000_000 + 36_000 * max(done, 1_000)) for done in looks))
+    square = EmptyStudy(10_000, 1.0, 0, tuple((done, 900_000_000 + 4 * done * done) for done in looks))
+    assert Growth(small, small, even).memory_growth == pytest.approx(1)
+    assert Growth(small, small, square).memory_growth > 2
 
 
 def test_large_store_is_a_whole_study_to_the_reader(tmp_path: Path) -> None:
