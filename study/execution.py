@@ -15,6 +15,9 @@ from study.protocol import Answer, CellProtocol, Gate, PlannedTraining, Summary,
 from study.records import Record
 from study.spec import Study
 
+_SEEDS_BY_LENGTH = 6
+"""So many seeds of every cell start longest first, at the end: enough for the cores not to wait for one late long training."""
+
 
 @dataclass
 class _CellState:
@@ -64,6 +67,7 @@ class Execution:
         self.num_replayed = 0
         self.num_extra = 0
         """Trainings that extra rounds added, as far as it is known."""
+        self._num_seeds_in_turn = max(0, study.confirm.num_reporting_seeds - _SEEDS_BY_LENGTH)
         self._comparisons = comparisons(study)
         self._gates: dict[tuple[str, int, int], _Gate] = {}
         self._cells = [_CellState(cell, repeat, self._protocol(study, cell, repeat)) for repeat in range(_num_repeats(study)) for cell in _cells_of_repeat(study, repeat)]
@@ -106,9 +110,12 @@ class Execution:
         return self._released.popleft() if self._released else None
 
     def _put_in_order(self) -> None:
-        """What others wait for first, then the longest, so that at the end short trainings fill the cores; no result depends on it."""
+        """What others wait for first; then seed after seed, so that a study that is stopped has whole pairs; the last seeds longest first.
+
+        So short trainings fill the cores at the end. No result depends on it.
+        """
         if not self._in_order:
-            self._released = deque(sorted(self._released, key=_urgency))
+            self._released = deque(sorted(self._released, key=lambda released: _urgency(released[1], self._num_seeds_in_turn)))
         self._in_order = True
 
     def next_pack(self, max_members: Callable[[PlannedTraining], int]) -> list[tuple[Identity, PlannedTraining]]:
@@ -202,13 +209,12 @@ class Execution:
         self._in_order = False
 
 
-def _urgency(released: tuple[Identity, PlannedTraining]) -> tuple[bool, float]:
-    """Sorts what may start: a search holds up its cell's confirm phase; of the rest the one that takes longest comes first."""
-    _, planned = released
+def _urgency(planned: PlannedTraining, num_seeds_in_turn: int) -> tuple[bool, int, float]:
+    """Sorts what may start: a search holds up its cell's confirm phase; then come the first `num_seeds_in_turn` seeds in turn; of the rest what takes longest."""
     cost = 0.0
     with suppress(Exception):  # a user's model that cannot be built fails in its own training, and is told there
         cost = work(planned.configuration)
-    return planned.phase != "search", -cost
+    return planned.phase != "search", min(planned.replicate, num_seeds_in_turn), -cost
 
 
 def _num_repeats(study: Study) -> int:

@@ -190,6 +190,16 @@ def test_what_holds_others_up_starts_first_and_then_the_longest() -> None:
     assert set(phases) == {"search", "confirm"}
 
 
+def test_a_study_of_many_seeds_trains_them_in_turn_and_the_last_six_longest_first() -> None:
+    """So a study that is stopped has whole pairs: its first seeds are there in every cell."""
+    study = invented_study(search=None, factors={"num_hidden_layers": [1, 2]}, confirm={"num_reporting_seeds": 8})
+    execution = Execution(study, identify, lambda identity: None)
+    order = [(planned.replicate, planned.configuration.num_hidden_layers) for planned in execution.released]
+    in_turn = [(replicate, layers) for replicate in (0, 1) for layers in (2, 1)]
+    assert order[:4] == in_turn
+    assert [layers for _, layers in order[4:]] == [2] * 6 + [1] * 6
+
+
 @pytest.mark.parametrize(("num_workers", "least"), [(2, 0.99), (4, 0.99), (8, 0.98)])
 def test_the_default_study_leaves_no_core_idle(num_workers: int, least: float) -> None:
     """Were a training's time just its work: in the order of release it would be 0.966 on four cores and 0.927 on eight."""
