@@ -17,11 +17,14 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
+# One word for the shell, whatever it holds: it's.yaml -> 'it'\''s.yaml'.
+quoted = '$(subst ','\'',$(1))'
+
 RUN := .venv/bin/python
 COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
-WHERE = --outputs '$(OUTPUTS)' $(if $(TRACKING_URI),--tracking-uri '$(TRACKING_URI)')
-MACHINE = $(if $(ADDRESS),--address '$(ADDRESS)') $(MACHINE_OF_JOB)
-MACHINE_OF_JOB = $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(if $(NUM_GPUS),--num-gpus '$(NUM_GPUS)') $(if $(PACK_SIZE),--pack-size '$(PACK_SIZE)') $(if $(CHECKPOINTS),--checkpoints '$(CHECKPOINTS)')
+WHERE = --outputs $(call quoted,$(OUTPUTS)) $(if $(TRACKING_URI),--tracking-uri $(call quoted,$(TRACKING_URI)))
+MACHINE = $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(MACHINE_OF_JOB)
+MACHINE_OF_JOB = $(if $(NUM_CPUS),--num-cpus $(call quoted,$(NUM_CPUS))) $(if $(NUM_GPUS),--num-gpus $(call quoted,$(NUM_GPUS))) $(if $(PACK_SIZE),--pack-size $(call quoted,$(PACK_SIZE))) $(if $(CHECKPOINTS),--checkpoints $(call quoted,$(CHECKPOINTS)))
 
 .PHONY: help setup study submit report compare curves plan status list doctor ui test test-slow test-system test-gpu check audit bench lock lock-cpu clean clean-results environment
 
@@ -45,46 +48,47 @@ setup: environment ## make .venv from requirements.lock, where it is missing or 
 	@echo '.venv is up to date. make study runs a study; make help lists the rest.'
 
 study: environment ## run STUDY (or continue it), then write its report
-	@$(RUN) -m study run '$(STUDY)' $(WHERE) $(MACHINE) $(ARGS)
-	@$(RUN) -m analysis all --study '$(STUDY)' $(WHERE)
+	@$(RUN) -m study run $(call quoted,$(STUDY)) $(WHERE) $(MACHINE) $(ARGS)
+	@$(RUN) -m analysis all --study $(call quoted,$(STUDY)) $(WHERE)
 
 submit: environment ## run STUDY and its report as a job of the Ray cluster at ADDRESS=http://HOST:8265
-	@$(RUN) -m study submit '$(STUDY)' $(if $(ADDRESS),--address '$(ADDRESS)') $(if $(TRACKING_URI),--tracking-uri '$(TRACKING_URI)') $(ARGS) -- $(MACHINE_OF_JOB)
+	@$(RUN) -m study submit $(call quoted,$(STUDY)) $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(if $(TRACKING_URI),--tracking-uri $(call quoted,$(TRACKING_URI))) $(ARGS) -- $(MACHINE_OF_JOB)
 
 report: environment ## write the report of STUDY again, from MLflow
-	@$(RUN) -m analysis all --study '$(STUDY)' $(WHERE) $(ARGS)
+	@$(RUN) -m analysis all --study $(call quoted,$(STUDY)) $(WHERE) $(ARGS)
 
 compare: environment ## set two studies side by side: A=study B=study (did anything move?)
-	@test -n '$(A)' -a -n '$(B)' || { echo 'Name two studies: make compare A=default B=mine (make list names those that come with the project)' >&2; exit 2; }
-	@$(RUN) -m analysis compare '$(A)' '$(B)' $(WHERE) $(ARGS)
+	@test -n $(call quoted,$(A)) -a -n $(call quoted,$(B)) || { echo 'Name two studies: make compare A=default B=mine (make list names those that come with the project)' >&2; exit 2; }
+	@$(RUN) -m analysis compare $(call quoted,$(A)) $(call quoted,$(B)) $(WHERE) $(ARGS)
 
 curves: environment ## compare the curves of a CSV or Parquet file: FILE=curves.csv (columns: docs/curves.md)
-	@test -n '$(FILE)' || { echo 'Name a file: make curves FILE=curves.csv; docs/curves.md says what it holds' >&2; exit 2; }
-	@$(RUN) -m analysis curves '$(FILE)' --outputs '$(OUTPUTS)' $(ARGS)
+	@test -n $(call quoted,$(FILE)) || { echo 'Name a file: make curves FILE=curves.csv; docs/curves.md says what it holds' >&2; exit 2; }
+	@$(RUN) -m analysis curves $(call quoted,$(FILE)) --outputs $(call quoted,$(OUTPUTS)) $(ARGS)
 
 plan: environment ## what STUDY would train, how many trainings, about how long
-	@$(RUN) -m study plan '$(STUDY)' --outputs '$(OUTPUTS)' $(if $(NUM_CPUS),--num-cpus '$(NUM_CPUS)') $(ARGS)
+	@$(RUN) -m study plan $(call quoted,$(STUDY)) --outputs $(call quoted,$(OUTPUTS)) $(if $(NUM_CPUS),--num-cpus $(call quoted,$(NUM_CPUS))) $(ARGS)
 
 status: environment ## how far STUDY is
-	@$(RUN) -m study status '$(STUDY)' --outputs '$(OUTPUTS)' $(ARGS)
+	@$(RUN) -m study status $(call quoted,$(STUDY)) --outputs $(call quoted,$(OUTPUTS)) $(ARGS)
 
 list: environment ## the studies that come with the project
 	@$(RUN) -m study list $(ARGS)
 
 doctor: environment ## check whether this machine can run a study, and say what to do where it cannot
-	@$(RUN) -m study doctor $(WHERE) $(if $(ADDRESS),--address '$(ADDRESS)') $(ARGS)
+	@$(RUN) -m study doctor $(WHERE) $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(ARGS)
 
 ui: environment ## open MLflow on this machine; Ctrl-C stops it
-	@case '$(TRACKING_URI)' in \
-	http://*|https://*) echo 'The runs are on a server of their own; open $(TRACKING_URI)'; exit 0;; \
-	'') test -f '$(OUTPUTS)/mlflow.db' || { echo 'There is no $(OUTPUTS)/mlflow.db yet: make study writes it.' >&2; exit 1; };; \
+	@uri=$(call quoted,$(TRACKING_URI)); outputs=$(call quoted,$(OUTPUTS)); port=$(call quoted,$(PORT)); \
+	case "$$uri" in \
+	http://*|https://*) echo "The runs are on a server of their own; open $$uri"; exit 0;; \
+	'') test -f "$$outputs/mlflow.db" || { echo "There is no $$outputs/mlflow.db yet: make study writes it." >&2; exit 1; };; \
 	esac; \
-	$(RUN) -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' '$(PORT)' 2>/dev/null \
-	|| { echo 'Port $(PORT) is not free on 127.0.0.1; name another: make ui PORT=5001' >&2; exit 1; }; \
-	echo 'MLflow will be at http://127.0.0.1:$(PORT) in about ten seconds; Ctrl-C stops it.'; \
+	$(RUN) -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' "$$port" 2>/dev/null \
+	|| { echo "Port $$port is not free on 127.0.0.1; name another: make ui PORT=5001" >&2; exit 1; }; \
+	echo "MLflow will be at http://127.0.0.1:$$port in about ten seconds; Ctrl-C stops it."; \
 	PYTHONWARNINGS=ignore MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
-	exec $(RUN) -m mlflow ui --host 127.0.0.1 --port '$(PORT)' --workers 1 --uvicorn-opts '--lifespan off --log-level warning' \
-	--backend-store-uri "$(if $(TRACKING_URI),$(TRACKING_URI),sqlite:///$(OUTPUTS)/mlflow.db)" $(ARGS)
+	exec $(RUN) -m mlflow ui --host 127.0.0.1 --port "$$port" --workers 1 --uvicorn-opts '--lifespan off --log-level warning' \
+	--backend-store-uri "$${uri:-sqlite:///$$outputs/mlflow.db}" $(ARGS)
 
 test: environment ## the tests that need nothing but .venv
 	@$(RUN) -m pytest -q $(ARGS)
@@ -127,20 +131,24 @@ clean: ## remove caches and what builds leave; results stay
 	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 clean-results: ## remove the trainings, runs and reports in OUTPUTS, after a question; downloaded data stay
-	@test -d '$(OUTPUTS)' || { echo 'There is no $(OUTPUTS).'; exit 0; }; \
-	printf 'Remove all trainings, MLflow runs and reports in %s (%s)? Type yes: ' '$(OUTPUTS)' "$$(du -sh '$(OUTPUTS)' | cut -f1)"; \
+	@outputs=$(call quoted,$(OUTPUTS)); test -d "$$outputs" || { echo "There is no $$outputs."; exit 0; }; \
+	for lock in "$$outputs"/locks/*.lock; do \
+	if test -f "$$lock" && command -v flock >/dev/null && ! flock --nonblock "$$lock" true; then \
+	echo "A study is running in $$outputs ($$(cat "$$lock")): nothing was removed. Stop it first (Ctrl-C)." >&2; exit 1; \
+	fi; \
+	done; \
+	printf 'Remove all trainings, MLflow runs and reports in %s (%s)? Type yes: ' "$$outputs" "$$(du -sh "$$outputs" | cut -f1)"; \
 	read -r answer; \
-	if [ "$$answer" = yes ]; then \
-	rm -rf '$(OUTPUTS)/mlflow.db' '$(OUTPUTS)/mlflow.db-wal' '$(OUTPUTS)/mlflow.db-shm' '$(OUTPUTS)/trainings' '$(OUTPUTS)/artifacts' '$(OUTPUTS)/ray' '$(OUTPUTS)/reports' '$(OUTPUTS)/locks' '$(OUTPUTS)/logs' '$(OUTPUTS)/checkpoints' && echo 'Removed.'; \
-	else echo 'Nothing was removed.'; fi
+	test "$$answer" = yes || { echo 'Nothing was removed.'; exit 0; }; \
+	cd "$$outputs" && rm -rf mlflow.db mlflow.db-wal mlflow.db-shm trainings artifacts ray reports locks logs checkpoints && echo 'Removed.'
 
 # The Python that makes .venv: the one named, or the first of these that is there and new enough.
 environment:
-	@for python in $(if $(PYTHON),'$(PYTHON)',.venv/bin/python python3 python3.13 python3.12 python3.11 python3.14 python); do \
+	@for python in $(if $(PYTHON),$(call quoted,$(PYTHON)),.venv/bin/python python3 python3.13 python3.12 python3.11 python3.14 python); do \
 	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	exec "$$python" -I tools/environment.py $(if $(PYTHON),--this-python) --free-gib '$(FREE_GIB)'; \
+	exec "$$python" -I tools/environment.py $(if $(PYTHON),--this-python) --free-gib $(call quoted,$(FREE_GIB)); \
 	fi; \
 	done; \
-	found=$$($(if $(PYTHON),'$(PYTHON)',python3) -V 2>&1) || found='no Python'; \
+	found=$$($(if $(PYTHON),$(call quoted,$(PYTHON)),python3) -V 2>&1) || found='no Python'; \
 	echo "Python 3.11 or newer is needed; found $$found. Install one (Debian, Ubuntu: sudo apt install python3 python3-venv) or name one: make PYTHON=/path/to/python3.11" >&2; \
 	exit 1

@@ -58,7 +58,8 @@ class RunnerUp:
 class CellFinding:
     """One cell. `space`: what was searched, extra rounds and all. `finals`: the declared reading of the compared metric by reporting seed, for those that have one.
 
-    `others`: every other reading. `mean` and `interval` only where no reporting seed was lost. `curves`: the winner's learning curves seed by seed.
+    `others`: every other reading. `mean` and `interval` only where no reporting seed was lost. `curves`: the winner's learning curves seed by seed. `codes`: the versions
+    of the code, as far as they are known, that trained the reporting seeds.
     """
 
     cell: Cell
@@ -81,6 +82,7 @@ class CellFinding:
     curves: CellCurves | None = None
     runner_up: RunnerUp | None = None
     num_extra_rounds: int = 0
+    codes: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -187,7 +189,13 @@ def _cell_finding(results: StudyResults, cell: Cell, read: _Numbers) -> CellFind
         curves=read.curves.get(cell.label),
         runner_up=_runner_up(rows[(rows["phase"] == "confirm") & (rows["rank"].fillna(0) == 1)], read.runners_up.get(cell.label, {})),
         num_extra_rounds=int(search["extra_round"].max()) if "extra_round" in search and len(search) else 0,
+        codes=code_versions(confirm),
     )
+
+
+def code_versions(trainings: pd.DataFrame) -> frozenset[str]:
+    """The digests of the code that made these trainings, where a training has one."""
+    return frozenset(map(str, trainings["code_sha256"].dropna())) - {""} if "code_sha256" in trainings else frozenset()
 
 
 def _runner_up(rows: pd.DataFrame, numbers: Mapping[int, float]) -> RunnerUp | None:
@@ -224,7 +232,10 @@ def _proposals(results: StudyResults, search: pd.DataFrame, space: Mapping[str, 
     metric = results.study.search.objective if results.study.search else ""
     found = []
     for number, rows in search.groupby("proposal", sort=True):
-        first = records(rows[[name for name in space if name in rows]].head(1))[0]
+        held = rows[[name for name in space if name in rows]].dropna(how="all")
+        if space and held.empty:  # its code failed before anything of it was recorded
+            continue
+        first = records(held.head(1))[0] if len(held) else {}
         objectives = _by_seed(rows, metric)
         complete = len(objectives) == len(rows)
         found.append(

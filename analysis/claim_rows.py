@@ -48,7 +48,8 @@ def _asked(comparison: Comparison, study: Study) -> Row:
         "num_cell_pairs": len(comparison.cells),
         "metric": study.metric,
         "readout": comparison.reading.readout.title,
-        "horizon_samples": comparison.horizon_samples,
+        "horizon_samples": comparison.horizons[0] if len(comparison.horizons) == 1 else None,
+        "horizons_samples": list(comparison.horizons),
         "confidence": study.confidence,
         "equivalence_margin_nats": rounded(comparison.margin_nats),
         "margin_from_noise_floor": study.equivalence_margin_nats == "noise_floor",
@@ -85,13 +86,16 @@ def _outcomes(comparison: Comparison) -> Row:
         "num_missing": comparison.num_missing,
         "num_unread": comparison.num_unread,
         "num_without_winner": comparison.num_without_winner,
+        "not_comparable_in": list(comparison.not_comparable),
+        "num_code_versions": len(comparison.level_codes | comparison.baseline_codes),
+        "code_differs_between_sides": bool(comparison.level_codes and comparison.baseline_codes) and not comparison.level_codes & comparison.baseline_codes,
     }
 
 
 def _doubts(comparison: Comparison, confidence: float) -> Row:
     found = comparison.robustness
     return {
-        "readouts": [one.reading.title for one in comparison.readings if one.verdict == comparison.verdict],
+        "readouts": [one.reading.title for one in comparison.readings if _holds(one, comparison)],
         "readout_verdicts": [_reading(one, comparison) for one in comparison.readings],
         "crossovers": [_crossover(one, comparison) for one in comparison.crossovers],
         "edges_touched": list(comparison.edges),
@@ -112,9 +116,14 @@ def _reading(one: ReadingVerdict, comparison: Comparison) -> Row:
         "readout": one.reading.readout.title,
         "n": one.num_pairs,
         "estimate_nats": rounded(one.mean),
-        "verdict": one.verdict,
-        "holds": one.verdict == comparison.verdict,
+        "verdict": one.verdict if one.is_whole else "not read",
+        "holds": _holds(one, comparison),
     }
+
+
+def _holds(one: ReadingVerdict, comparison: Comparison) -> bool:
+    """Whether the verdict is the same under that reading: one that not every training has says nothing, nor does one of an incomplete comparison."""
+    return one.is_whole and one.verdict == comparison.verdict
 
 
 def _crossover(one: Crossover, comparison: Comparison) -> Row:
@@ -130,7 +139,7 @@ def _left_out(left: LeftOut) -> Row:
 
 def _neighbour(one: Neighbour) -> Row:
     found = {"estimate_nats": rounded(one.mean), "interval_nats": interval_pair(one.interval), "verdict": one.verdict}
-    return {"side": one.side, "n": len(one.seeds), "num_diverged": one.num_lost} | found
+    return {"side": one.side, "n": len(one.seeds), "num_diverged": one.num_lost, "testable": one.testable} | found
 
 
 def _step(step: LearningRateStep) -> Row:

@@ -17,22 +17,33 @@ from analysis.paired_estimate import Estimate, paired_estimate
 from analysis.readings import Reading, declared_readout, mean_curves
 from analysis.readouts import Crossover, decide, rank_crossovers, worst_case_difference, worst_case_test
 from analysis.robustness import Robustness, robustness
-from analysis.statistics import SignFlip, Vector, Verdict
+from analysis.statistics import Interval, SignFlip, Vector, Verdict
 from study.cells import Cell, claim_pairs, level_text, study_cells
 from study.spec import NOISE_FLOOR, Claim, Study
+from vae.configuration import TrainingConfiguration
 
 Kind = Literal["primary", "descriptive", "exploratory"]
 Numbers = Mapping[int, float | None]
+ANY: frozenset[Verdict] = frozenset({"better", "worse", "equivalent"})
+SAYS_WHAT_DATA_ARE = ("dataset", "pixels", "binarisation_seed")
+"""Bounds on other data, or on the same images binarised otherwise, are no measure of the same thing."""
 
 
 @dataclass(frozen=True)
 class ReadingVerdict:
-    """The verdict on the same trainings under one reading; no mean where a training diverged."""
+    """The verdict on the same trainings under one reading; no mean and no interval where a training diverged. `differences` of `seeds`, as in `Comparison`.
+
+    `is_whole`: every training that ended has this reading; else the verdict is inconclusive for want of it, and speaks neither for nor against the claim.
+    """
 
     reading: Reading
     num_pairs: int
     mean: float | None
     verdict: Verdict
+    interval: Interval | None = None
+    seeds: tuple[int, ...] = ()
+    differences: tuple[float, ...] = ()
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,9 @@ class Comparison:
     """One claim with what the trainings say of it. `differences` [pairs of seeds]: within a seed, the mean over `cells`, of the seeds that both sides finished.
 
     Where a seed diverged there is no `estimate`, as a mean has no place for it; `worst_case` is then the test that counts it as the worst
-    outcome there is. `readings`: the declared one first. `margin_nats` is None where the noise floor that was to say it cannot be had.
+    outcome there is. `readings`: the declared one first. `margin_nats` is None where the noise floor that was to say it cannot be had. `horizons`: the budgets of
+    the cells, more than one where they differ. `not_comparable`: the fields in which a pair's data differ. `level_codes`, `baseline_codes`: the versions of the
+    code that trained each side, as far as they are known.
     """
 
     claim: Claim
@@ -58,7 +71,7 @@ class Comparison:
     num_failed_to_learn_baseline: int
     num_missing: int
     num_without_winner: int
-    horizon_samples: int | None
+    horizons: tuple[int, ...]
     edges: tuple[str, ...]
     margin_nats: float | None
     estimate: Estimate | None
@@ -70,6 +83,14 @@ class Comparison:
     crossovers: tuple[Crossover, ...] = ()
     num_extra_rounds: int = 0
     holm_p: float | None = None
+    not_comparable: tuple[str, ...] = ()
+    level_codes: frozenset[str] = frozenset()
+    baseline_codes: frozenset[str] = frozenset()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that it asks for was trained, and can be compared: else its verdict is open whatever the numbers are."""
+        return bool(self.cells) and not (self.num_missing or self.num_failed or self.num_unread or self.num_without_winner or self.not_comparable)
 
     @property
     def num_lost(self) -> int:
@@ -93,11 +114,12 @@ class Comparison:
 def declared_comparisons(study: Study, cells: Sequence[CellFinding], margin: Margin | None = None) -> tuple[Comparison, ...]:
     """The study's claims in its file's order, with Holm's adjusted p over all of them.
 
-    A claim without a p takes part with 1: were it left out, trainings that are lost would make the other claims surer.
+    A claim without a p, or with one of a part of its trainings, takes part with 1: else trainings that are lost could make the other claims surer.
     """
     compared = [compare(study, cells, claim, "primary" if claim.primary else "descriptive", margin) for claim in study.claims]
-    adjusted = statistics.holm([1.0 if comparison.p is None else comparison.p for comparison in compared])
-    return tuple(replace(comparison, holm_p=None if comparison.p is None else p) for comparison, p in zip(compared, adjusted, strict=True))
+    own = [comparison.p if comparison.is_whole else None for comparison in compared]
+    adjusted = statistics.holm([1.0 if p is None else p for p in own])
+    return tuple(replace(comparison, holm_p=None if p is None else holm_p) for comparison, p, holm_p in zip(compared, own, adjusted, strict=True))
 
 
 def exploratory_comparisons(study: Study, cells: Sequence[CellFinding], factor: str, margin: Margin | None = None) -> tuple[Comparison, ...]:
@@ -107,7 +129,7 @@ def exploratory_comparisons(study: Study, cells: Sequence[CellFinding], factor: 
     """
     levels = list(dict.fromkeys(level for cell in study_cells(study) if cell.name is None for name, level in cell.levels if name == factor))
     reference = next((claim.baseline for claim in study.claims if claim.factor == factor), levels[0] if levels else None)
-    declared = {_key(claim) for claim in study.claims}
+    declared = {frozenset(map(frozenset, claim_pairs(study, claim))) for claim in study.claims}
     contexts = dict.fromkeys(cell.without(factor).levels for cell in study_cells(study) if cell.name is None)
     found = []
     for level in levels:
@@ -116,20 +138,18 @@ def exploratory_comparisons(study: Study, cells: Sequence[CellFinding], factor: 
                 continue
             text = f"{factor}-{level_text(level)}-{Cell(context).label}"
             claim = Claim.model_construct(name=text, factor=factor, level=level, baseline=reference, at=dict(context), primary=False)
-            if _key(claim) not in declared and claim_pairs(study, claim):
+            pairs = frozenset(map(frozenset, claim_pairs(study, claim)))
+            if pairs and pairs not in declared:
                 found.append(compare(study, cells, claim, "exploratory", margin))
     return tuple(found)
-
-
-def _key(claim: Claim) -> tuple[str, str, str, str]:
-    return claim.factor, level_text(claim.level), level_text(claim.baseline), Cell(tuple(claim.at.items())).label
 
 
 def compare(study: Study, cells: Sequence[CellFinding], claim: Claim, kind: Kind, margin: Margin | None = None) -> Comparison:
     """The comparison that a claim asks for, by the declared readout and under every other one.
 
     A diverged seed counts as the worst outcome there is (`readouts.worst_case_test`), so that it never improves the verdict of its side; a missing
-    or failed training, or a cell without a winner, leaves the verdict at inconclusive. `margin`: that of the study, where it is a noise floor.
+    or failed training, a cell without a winner, or bounds of different data leave the verdict at inconclusive, and so does a margin that cannot be had
+    (`_allowed`). `margin`: that of the study, where it is a noise floor.
     """
     by_label = {cell.cell.label: cell for cell in cells}
     pairs = [(by_label[level.label], by_label[baseline.label]) for level, baseline in claim_pairs(study, claim)]
@@ -141,7 +161,6 @@ def compare(study: Study, cells: Sequence[CellFinding], claim: Claim, kind: Kind
     num_missing, num_failed = sum(cell.num_missing for cell in both), sum(cell.num_failed for cell in both)
     num_unread = sum(cell.num_trained - cell.num_lost - len(cell.finals) for cell in both)
     num_without_winner = sum(not cell.num_trained and not cell.num_missing for cell in both)
-    whole = bool(both) and not (num_missing or num_failed or num_unread or num_without_winner)
     found = Comparison(
         claim=claim,
         kind=kind,
@@ -158,15 +177,40 @@ def compare(study: Study, cells: Sequence[CellFinding], claim: Claim, kind: Kind
         num_failed_to_learn_baseline=sum(cell.outcomes["failed_to_learn"] for cell in baselines),
         num_missing=num_missing,
         num_without_winner=num_without_winner,
-        horizon_samples=max((cell.horizon_samples for cell in both if cell.horizon_samples), default=None),
+        horizons=tuple(sorted({cell.horizon_samples for cell in both if cell.horizon_samples})),
         edges=tuple(f"{cell.title}: {edge}" for cell in both for edge in cell.edges),
         margin_nats=margin_nats,
         estimate=judged.estimate,
-        worst_case=judged.test if whole and judged.num_diverged else None,
-        verdict=judged.verdict(margin_nats) if whole else "inconclusive",
+        worst_case=judged.test if judged.num_diverged else None,
+        verdict="inconclusive",
         num_extra_rounds=max((cell.num_extra_rounds for cell in both), default=0),
+        not_comparable=_not_comparable(study, pairs),
+        level_codes=frozenset().union(*(cell.codes for cell in levels)),
+        baseline_codes=frozenset().union(*(cell.codes for cell in baselines)),
     )
-    return _with_doubts(found, study, levels, baselines, whole)
+    if not found.is_whole:
+        return _with_doubts(replace(found, worst_case=None), study, levels, baselines, frozenset())
+    allowed = _allowed(margin, levels, baselines) if margin_nats is None else ANY
+    return _with_doubts(replace(found, verdict=judged.verdict(margin_nats, allowed)), study, levels, baselines, allowed)
+
+
+def _not_comparable(study: Study, pairs: Sequence[tuple[CellFinding, CellFinding]]) -> tuple[str, ...]:
+    """The fields in which the data of a pair differ."""
+    fixed = {name: study.training.get(name, TrainingConfiguration.model_fields[name].default) for name in SAYS_WHAT_DATA_ARE}
+    sides = [[fixed | dict(cell.cell.levels) for cell in pair] for pair in pairs]
+    return tuple(name for name in SAYS_WHAT_DATA_ARE if any(level[name] != baseline[name] for level, baseline in sides))
+
+
+def _allowed(margin: Margin | None, levels: Sequence[CellFinding], baselines: Sequence[CellFinding]) -> frozenset[Verdict]:
+    """The verdicts that can be given without the margin that was declared: a difference may be one that does not matter.
+
+    Where it is wanting because the noise floor's cell diverged, a verdict against that cell stands: a divergence improves nothing, and rids no cell of a verdict.
+    """
+    if margin is None or not margin.floor_diverged:
+        return frozenset()
+    if any(cell.cell.label == margin.floor_cell for cell in levels):
+        return frozenset({"worse"})
+    return frozenset({"better"}) if any(cell.cell.label == margin.floor_cell for cell in baselines) else frozenset()
 
 
 def _margin_nats(study: Study, margin: Margin | None) -> float | None:
@@ -219,45 +263,53 @@ class _Judged:
             return cls(tuple(finite), level - baseline, 0, estimate, None)
         return cls(tuple(finite), level - baseline, 0, None, statistics.sign_flip(level - baseline, confidence, generator))
 
-    def verdict(self, margin: float | None) -> Verdict:
-        """What the differences say; without a margin nothing is equivalent, nor where a training diverged."""
-        if self.estimate:
-            return statistics.verdict(self.estimate.interval, margin or 0.0)
-        decided = decide(self.test.interval, margin or 0.0) if self.test else "inconclusive"
-        return "inconclusive" if decided == "equivalent" and self.num_diverged else decided
+    def verdict(self, margin: float | None, allowed: frozenset[Verdict]) -> Verdict:
+        """What the differences say, where it is one of the `allowed`; nothing is equivalent where a training diverged."""
+        interval = self.estimate.interval if self.estimate else self.test.interval if self.test else None
+        decided = decide(interval, margin or 0.0) if interval else "inconclusive"
+        return "inconclusive" if decided not in allowed or (decided == "equivalent" and self.num_diverged) else decided
 
 
-def _with_doubts(found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], whole: bool) -> Comparison:
-    """The comparison with what might overturn it: other readings, single seeds, the runner-up, a step of the learning rate, another horizon."""
+def _with_doubts(found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], allowed: frozenset[Verdict]) -> Comparison:
+    """The comparison with what might overturn it: other readings, single seeds, the runner-up, a step of the learning rate, another horizon.
+
+    Seeds are drawn as for the verdict itself, so that the robustness of a test of many pairs, whose signs are drawn, is that of the same test.
+    """
     alone = len(levels) == 1
-    changed = replace(found, readings=_readings(found, study, levels, baselines, whole), crossovers=_crossovers(levels, baselines))
-    if found.estimate is None or not whole:
+    changed = replace(found, readings=_readings(found, study, levels, baselines, allowed), crossovers=_crossovers(levels, baselines))
+    if found.estimate is None or not found.is_whole or found.margin_nats is None:
         return changed
     doubts = robustness(
         _means(levels),
         _means(baselines),
         study.confidence,
-        found.margin_nats or 0.0,
-        _generator(study, found.claim, 1),
+        found.margin_nats,
+        _generator(study, found.claim),
         level_runner_up=levels[0].runner_up.numbers if alone and levels[0].runner_up else None,
         baseline_runner_up=baselines[0].runner_up.numbers if alone and baselines[0].runner_up else None,
     )
     return replace(changed, robustness=doubts, step=learning_rate_step(levels[0], baselines[0], found.estimate.mean) if alone else None)
 
 
-def _readings(found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], whole: bool) -> tuple[ReadingVerdict, ...]:
-    first = ReadingVerdict(found.reading, len(found.seeds), found.estimate.mean if found.estimate else None, found.verdict)
-    others = [_reading_verdict(reading, found, study, levels, baselines, whole) for reading in (levels[0].others if levels else ())]
+def _readings(found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], allowed: frozenset[Verdict]) -> tuple[ReadingVerdict, ...]:
+    estimate = found.estimate
+    mean, interval = (estimate.mean, estimate.interval) if estimate else (None, None)
+    first = ReadingVerdict(found.reading, len(found.seeds), mean, found.verdict, interval, found.seeds, tuple(map(float, found.differences)), found.is_whole)
+    others = [_reading_verdict(reading, found, study, levels, baselines, allowed) for reading in (levels[0].others if levels else ())]
     return (first, *others)
 
 
-def _reading_verdict(reading: Reading, found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], whole: bool) -> ReadingVerdict:
+def _reading_verdict(
+    reading: Reading, found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], allowed: frozenset[Verdict]
+) -> ReadingVerdict:
     sides = [_side([cell.others.get(reading, {}) for cell in side], [cell.diverged_seeds for cell in side]) for side in (levels, baselines)]
     generator = _generator(study, found.claim, zlib.crc32(reading.title.encode()))
     judged = _Judged.of(sides[0], sides[1], study.confidence, generator, full=False)
-    complete = whole and len(judged.seeds) + judged.num_diverged == len(found.seeds) + found.num_diverged_pairs
+    is_whole = found.is_whole and len(judged.seeds) + judged.num_diverged == len(found.seeds) + found.num_diverged_pairs
     mean = float(judged.differences.mean()) if judged.seeds and not judged.num_diverged else None
-    return ReadingVerdict(reading, len(judged.seeds), mean, judged.verdict(found.margin_nats) if complete else "inconclusive")
+    interval = judged.test.interval if judged.test and mean is not None and judged.test.interval.is_finite else None
+    verdict = judged.verdict(found.margin_nats, allowed) if is_whole else "inconclusive"
+    return ReadingVerdict(reading, len(judged.seeds), mean, verdict, interval, judged.seeds, tuple(map(float, judged.differences)), is_whole)
 
 
 def _crossovers(levels: Sequence[CellFinding], baselines: Sequence[CellFinding]) -> tuple[Crossover, ...]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.page_text import heading, shown_cell
 from analysis.sections import Section, Table
+from analysis.statements import decimals_of
 
 TABLE = "claims"
 TABLE_FIELDS = ("name", "kind", "verdict", "estimate_nats", "low_nats", "high_nats", "p", "holm_p", "n", "minimum_detectable_effect_nats", "horizon_samples")
@@ -37,7 +38,8 @@ def claims_table(sections: Sequence[Section]) -> Table | None:
     for name in frame.columns[3:]:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
     caption = (
-        "Difference of the first named from the second, positive where the first is better, with its interval and the p of the same test; "
+        "Difference of the first named from the second, positive where the first is better, with its interval and the p of the same test; where trainings diverged "
+        "and count as the worst outcome there is, no difference, and an interval that may have one end; "
         "Holm's p is over the declared claims. All of it, as data: claims.json."
     )
     return Table(TABLE, "Every claim", caption, frame, for_pasting=True)
@@ -66,12 +68,23 @@ def claim_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     confidence, unit = claim.get("confidence"), str(claim.get("unit", "nats"))
     estimate, interval = (claim.get("estimate"), claim.get("interval")) if "unit" in claim else (claim.get("estimate_nats"), claim.get("interval_nats"))
     facts = [
-        ("difference", _signed(estimate, f" {unit}".rstrip())),
-        (f"{100 * confidence:g} % interval" if confidence else "interval", f"{_signed(interval[0])} to {_signed(interval[1])}" if interval else "none" if claim.get("n") else ""),
+        ("difference", _signed(estimate, f" {unit}".rstrip(), decimals_of([estimate, *(interval or ())]))),
+        (f"{100 * confidence:g} % interval" if confidence else "interval", _interval_text(claim, interval)),
         ("p", shown_cell(claim.get("p")).text),
         ("pairs of seeds", shown_cell(claim.get("n")).text),
     ]
     return tuple((name, text) for name, text in facts if text)
+
+
+def _interval_text(claim: Mapping[str, Any], interval: Sequence[float] | None) -> str:
+    """The interval of the test whose p stands beside it, also where a divergence left it without one end."""
+    if interval:
+        decimals = decimals_of([claim.get("estimate_nats", claim.get("estimate")), *interval])
+        return f"{_signed(interval[0], decimals=decimals)} to {_signed(interval[1], decimals=decimals)}"
+    low, high = claim.get("worst_case_interval_nats") or (None, None)
+    if low is None and high is None:
+        return "none" if claim.get("n") else ""
+    return f"above {_signed(low)}" if high is None else f"below {_signed(high)}" if low is None else f"{_signed(low)} to {_signed(high)}"
 
 
 def _claims(sections: Sequence[Section]) -> list[dict[str, Any]]:
@@ -81,12 +94,12 @@ def _claims(sections: Sequence[Section]) -> list[dict[str, Any]]:
 
 
 def _row(claim: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = claim.get("interval_nats") or (None, None)
+    low, high = claim.get("interval_nats") or claim.get("worst_case_interval_nats") or (None, None)
     return {name: claim.get(name) for name in TABLE_FIELDS} | {"name": claim.get("title") or claim.get("name"), "low_nats": low, "high_nats": high}
 
 
-def _signed(number: float | None, unit: str = "") -> str:
-    return "" if number is None or not math.isfinite(number) else f"{number:+.2f}".replace("-", "−") + unit
+def _signed(number: float | None, unit: str = "", decimals: int = 2) -> str:
+    return "" if number is None or not math.isfinite(number) else f"{number:+.{decimals}f}".replace("-", "−") + unit
 
 
 def _fields(held: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import yaml
 
 from analysis import figures
 from analysis.compare_studies import READ_BY, CellDifference, CellVerdict, ClaimChange, FieldDifference, StudiesFindings
+from analysis.comparison_explorers import ExploredPair, PairedNumbers, paired_explorer
 from analysis.comparison_figures import draw_differences
+from analysis.explorer import Explorer, Group
 from analysis.factor_report import numeric
 from analysis.paired_estimate import interval_pair
 from analysis.report import build_page, json_bytes
@@ -168,7 +171,22 @@ def _figure(findings: StudiesFindings) -> Figure | None:
         "for one. " + (f"Shaded: differences below {findings.margin:g} nats, which do not matter." if findings.margin else "")
     ).strip()
     frame = pd.DataFrame(rows, columns=["cell", "seed", "difference_nats"])
-    return figures.to_figure("differences_of_studies", "A less B, cell by cell", caption, frame, partial(draw_differences, shown, findings.margin, "nats"))
+    figure = figures.to_figure("differences_of_studies", "A less B, cell by cell", caption, frame, partial(draw_differences, shown, findings.margin, "nats"))
+    return replace(figure, explorer=_explorer(figure.name, findings, shown))
+
+
+def _explorer(name: str, findings: StudiesFindings, shown: Sequence[CellDifference]) -> Explorer:
+    """The same cells seed by seed, shown or hidden by their verdict."""
+    verdicts = [verdict for verdict in IN_WORDS if any(cell.verdict == verdict for cell in shown)]
+    groups = tuple(Group(verdict, IN_WORDS[verdict], figures.OTHER_COLOURS[tuple(IN_WORDS).index(verdict)], shape="diamond") for verdict in verdicts)
+    pairs = [ExploredPair(cell.verdict, f"{cell.cell} ({cell.kind})", {"difference": _numbers(cell)}) for cell in shown]
+    return paired_explorer(name, groups, "Cells", pairs, {"difference": "difference"}, findings.margin, "nats", findings.confidence)
+
+
+def _numbers(cell: CellDifference) -> PairedNumbers:
+    estimate = cell.estimate
+    assert estimate is not None
+    return PairedNumbers(cell.seeds, cell.differences, estimate.mean, estimate.interval, IN_WORDS[cell.verdict])
 
 
 def cells_table(findings: StudiesFindings) -> Table:

@@ -19,11 +19,11 @@ from analysis import figures
 from analysis.cell_findings import CellFinding, level_title, levels_title
 from analysis.claims import Comparison, metric_title
 from analysis.comparison_explorers import curves_explorer, differences_explorer, optimizer_of, sensitivity_explorer
+from analysis.explorer import MOST_NATS_BELOW_BEST
 from analysis.sections import Figure
 from analysis.statistics import Interval, Vector, rounded
 from study.spec import Level, Range, Study
 
-MOST_NATS_BELOW_BEST = 60.0
 LOG_SAMPLES_RATIO = 30
 
 
@@ -124,7 +124,7 @@ def _draw_curve(axis: Axes, cell: CellFinding, study: Study, panel_by: str, posi
 
 def _spans_decades(cells: Sequence[CellFinding]) -> bool:
     points = np.concatenate([cell.curve.samples for cell in cells if cell.curve])
-    return bool(points.max() / points.min() > LOG_SAMPLES_RATIO)
+    return bool(points.min() > 0 and points.max() / points.min() > LOG_SAMPLES_RATIO)
 
 
 def _finish_curves(axis: Axes, title: str, cells: Sequence[CellFinding]) -> None:

@@ -50,7 +50,14 @@ def _most_proposals(search: Search) -> int:
 
 
 def _agrees(fields: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    return all(_same(row[name], asked) for name, asked in fields.items() if name in row and isinstance(asked, (bool, int, float, str)))
+    """Whether the parameters are those asked for; a training whose code failed may have come to none."""
+    failed = row.get("outcome") == "failed"
+    compared = {name: asked for name, asked in fields.items() if name in row and isinstance(asked, (bool, int, float, str))}
+    return all(_same(row[name], asked) or (failed and _is_absent(row[name])) for name, asked in compared.items())
+
+
+def _is_absent(held: Any) -> bool:
+    return held is None or held != held
 
 
 def _same(found: Any, asked: Any) -> bool:
@@ -66,35 +73,68 @@ def of_repeat(study: Study, rows: pd.DataFrame, repeat: int) -> pd.DataFrame:
 
 
 def drop_superseded(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with one training per place.
+    """The rows with one training per place, and of each cell the trainings of one winner.
 
-    When proposals are added to a study, a cell may get another winner, and MLflow then holds confirm trainings of both:
-    those of the proposal that was best first make way. Of what still shares a place, the run begun last stays.
+    When proposals are added to a study, a cell may get another winner, and MLflow then holds trainings of both: those of a proposal that the search has
+    since found a better one than make way, also while the new winner's are not all there, and none of two winners stand for one cell. Of what still shares
+    a place, one that failed goes before any other, then what the study itself marked as superseded; of the rest the run begun last stays.
     """
-    ordered = rows.sort_values(["start_time", "run_id"], kind="stable")
-    keys = [[row[name] for name in PLACE if not (name == "proposal" and row["phase"] != "search")] for row in records(ordered)]
-    place = pd.Series([repr([None if key is None or key != key else key for key in row]) for row in keys], index=ordered.index)
-    if not place.duplicated().any():
-        return rows
-    best = _best_proposals(ordered)
-    is_winner = [row["phase"] != "search" and row["proposal"] is not None and best.get(row["cell"]) == row["proposal"] for row in records(ordered)]
-    preferred = ordered.assign(place=place, is_winner=is_winner).sort_values("is_winner", kind="stable")
-    return preferred.drop_duplicates("place", keep="last").drop(columns=["place", "is_winner"])
+    objectives = _objectives(rows)
+    kept = [row for row in records(rows) if not _has_been_beaten(objectives, row)]
+    chosen: dict[tuple[str, str, int], Any] = {}
+    for row in sorted(kept, key=lambda row: _preference(objectives, row)):
+        chosen[_group(row)] = _number(row["proposal"])
+    places: dict[tuple[Any, ...], str] = {}
+    for row in sorted((row for row in kept if row["phase"] == "search" or _number(row["proposal"]) == chosen[_group(row)]), key=lambda row: _preference(objectives, row)):
+        places[_place(row)] = row["run_id"]
+    return rows[rows["run_id"].isin(set(places.values()))]
 
 
-def _best_proposals(rows: pd.DataFrame) -> dict[str, int]:
-    """The winner of each cell by the column `objective` of its search trainings; a proposal with a lost seed cannot win."""
-    searched = rows[rows["phase"] == "search"]
-    lost = searched["outcome"].isin(LOST)
-    means = searched.assign(objective=searched["objective"].mask(lost, -math.inf)).groupby(["cell", "proposal"])["objective"].mean()
-    best: dict[str, tuple[float, int]] = {}
-    for row in records(means.reset_index()):
-        best[row["cell"]] = max(best.get(row["cell"], (-math.inf, 0)), (float(row["objective"]), -int(row["proposal"])))
-    return {cell: -number for cell, (_, number) in best.items()}
+def _group(row: Mapping[str, Any]) -> tuple[str, str, int]:
+    """What is trained under one proposal: the winner of a cell, or one of its runners-up, in one phase."""
+    return row["phase"], row["cell"], _rank(row["rank"])
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    if row["phase"] == "search":
+        return "search", row["cell"], _number(row["proposal"]), _number(row["seed"])
+    return *_group(row), _number(row["seed"])
+
+
+def _preference(objectives: Mapping[str, Mapping[int, float]], row: Mapping[str, Any]) -> tuple[bool, bool, bool, int, str]:
+    """Of two rows that cannot both stay the one with the larger preference does."""
+    ranked = sorted((-nats, number) for number, nats in objectives.get(row["cell"], {}).items() if math.isfinite(nats))
+    rank, proposal = _rank(row["rank"]), _number(row["proposal"])
+    is_ranked_so = row["phase"] != "search" and rank < len(ranked) and ranked[rank][1] == proposal
+    return row["outcome"] != "failed", row.get("superseded") is not True, is_ranked_so, int(row["start_time"]), str(row["run_id"])
+
+
+def _has_been_beaten(objectives: Mapping[str, Mapping[int, float]], row: Mapping[str, Any]) -> bool:
+    """Whether a training is of a former winner: the search has found better since."""
+    known, proposal = objectives.get(row["cell"], {}), _number(row["proposal"])
+    if row["phase"] == "search" or _rank(row["rank"]) or proposal is None or proposal not in known:
+        return False
+    best = max(known.values())
+    return known[proposal] < best and not math.isclose(known[proposal], best, rel_tol=1e-9)
+
+
+def _objectives(rows: pd.DataFrame) -> dict[str, dict[int, float]]:
+    """Each cell's objective by proposal, of those whose tuning seeds are all in; minus infinity where one diverged, as it cannot win."""
+    found: dict[str, dict[int, dict[int, float]]] = {}
+    for row in records(rows[(rows["phase"] == "search") & (rows["outcome"] != "failed")]):
+        nats = -math.inf if row["outcome"] == "diverged" or pd.isna(row["objective"]) else float(row["objective"])
+        found.setdefault(row["cell"], {}).setdefault(int(row["proposal"]), {})[int(row["seed"])] = nats
+    most = {cell: max(len(seeds) for seeds in proposals.values()) for cell, proposals in found.items()}
+    return {cell: {number: math.fsum(seeds.values()) / len(seeds) for number, seeds in held.items() if len(seeds) == most[cell]} for cell, held in found.items()}
+
+
+def _number(held: Any) -> int | None:
+    return None if pd.isna(held) else int(held)
 
 
 def _lost_proposals(rows: pd.DataFrame, cell: Cell) -> set[int]:
-    of_cell = rows[(rows["phase"] == "search") & (rows["cell"] == cell.label) & rows["outcome"].isin(LOST)]
+    """The proposals that cannot win: a seed of them diverged. One whose code failed is tried again, and may yet."""
+    of_cell = rows[(rows["phase"] == "search") & (rows["cell"] == cell.label) & (rows["outcome"] == "diverged")]
     return {int(proposal) for proposal in of_cell["proposal"]}
 
 

@@ -16,13 +16,14 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter
 
 from analysis import figures
-from analysis.comparison_explorers import DASHES
+from analysis.comparison_explorers import DASHES, KIND_COLOURS, KINDS, ExploredPair, PairedNumbers, paired_explorer
 from analysis.comparison_figures import LOG_SAMPLES_RATIO, draw_differences, samples_text
 from analysis.curve_dataset import COLUMNS, curve_dataset
-from analysis.curve_findings import CurveCell, CurvesFindings
-from analysis.explorer import CURVES, Dataset, Explorer, Group, View
-from analysis.explorer_charts import curves_specification
+from analysis.curve_findings import CurveCell, CurvePair, CurvesFindings
+from analysis.explorer import CURVES, Dataset, Explorer, Group, Measured, View
+from analysis.explorer_charts import Horizontal, LineWords, lines_specification
 from analysis.paired_estimate import Estimate
+from analysis.readouts import paired_readout
 from analysis.sections import Figure
 from analysis.statistics import Vector, rounded
 
@@ -32,6 +33,7 @@ SHARE_OF_STEPS_IN_VIEW = 0.25
 LONGEST_LABEL = 44
 LONGEST_IN_TWO_COLUMNS = 24
 ROW_INCHES = 0.24
+MOST_DECIMALS = 12
 
 
 def with_unit(text: str, unit: str) -> str:
@@ -60,9 +62,14 @@ def curves_frame(cells: Sequence[CurveCell]) -> pd.DataFrame:
     return frame if frame["seconds"].notna().any() else frame.drop(columns="seconds")
 
 
+def drawn_cells(findings: CurvesFindings) -> list[CurveCell]:
+    """The best cells that have a curve of two points or more, as many as are drawn."""
+    return [cell for cell in findings.cells if cell.band is not None and cell.steps.size > 1][:MOST_CELLS_DRAWN]
+
+
 def learning_curves(findings: CurvesFindings) -> tuple[Figure, ...]:
     """Mean curves with bands against steps, and against seconds where they were measured; none where no cell has a curve of two points."""
-    drawn = [cell for cell in findings.cells if cell.band is not None and cell.steps.size > 1][:MOST_CELLS_DRAWN]
+    drawn = drawn_cells(findings)
     if not drawn:
         return ()
     request = findings.request
@@ -74,44 +81,50 @@ def learning_curves(findings: CurvesFindings) -> tuple[Figure, ...]:
     )
     frame, title = curves_frame(drawn), f"Learning curves: {findings.metric}"
     by_step = _drawn("curves_by_step", title, caption, frame, partial(_draw_curves, findings, drawn, False))
-    by_step = replace(by_step, explorer=_explorer(by_step.name, findings, drawn) if can_be_explored(findings) else None)
+    by_step = replace(by_step, explorer=_curves_explorer(by_step.name, findings, drawn))
     if not findings.has_seconds:
         return (by_step,)
     clock = "Against the mean of the seconds that the seeds took up to each step. " + caption
     return by_step, _drawn("timing_curves_by_seconds", f"{title}, against time", clock, frame, partial(_draw_curves, findings, drawn, True))
 
 
-def can_be_explored(findings: CurvesFindings) -> bool:
-    """Whether the page can draw the curves to be explored, which it does in nats that are better when higher."""
-    return findings.request.unit == "nats" and findings.request.higher_is_better
-
-
 def explored_curves(findings: CurvesFindings) -> Dataset:
     """The curves of all seeds that the page's explorer draws; unfinished ones are left out, as they are from the means."""
-    rows, num_seeds = [], {}
-    for cell in findings.cells[:MOST_CELLS_DRAWN]:
+    rows, num_seeds, sign = [], {}, findings.request.sign
+    for cell in drawn_cells(findings):
         curves = cell.curves
         kept = [row for row, outcome in enumerate(curves.outcomes) if outcome != "unfinished"]
         num_seeds[cell.name] = len(kept)
         for row in kept:
             seconds = curves.seconds[row] if curves.seconds is not None else np.full(curves.steps.size, math.nan)
-            rows += [(cell.name, curves.seeds[row], findings.metric, int(step), clock, nats) for step, clock, nats in zip(curves.steps, seconds, curves.curves[row], strict=True)]
-    return curve_dataset(pd.DataFrame(rows, columns=list(COLUMNS)), findings.request.confidence, num_seeds)
+            points = zip(curves.steps, seconds, sign * curves.curves[row], strict=True)
+            rows += [(cell.name, curves.seeds[row], findings.metric, int(step), clock, number) for step, clock, number in points]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return curve_dataset(frame, [_measured(findings)], findings.request.confidence, num_seeds, ("at step ", ""))
 
 
-def _explorer(name: str, findings: CurvesFindings, cells: Sequence[CurveCell]) -> Explorer:
-    places = _places(cells)
-    groups = tuple(Group(cell.name, cell.name, cell_colour(cell.name, places[cell.name]), DASHES[places[cell.name] % len(DASHES)]) for cell in cells)
-    views = (
-        View("samples", "steps", curves_specification(groups, "samples", "step", _is_logarithmic(cells))),
-        View("seconds", "training time", curves_specification(groups, "seconds", "training time (seconds)", logarithmic=False), needs_seconds=True),
-    )
-    about = f"Thick: the mean over the seeds of a cell, with its pointwise {100 * findings.request.confidence:g} % t interval. Thin: single seeds."
+def _measured(findings: CurvesFindings) -> Measured:
+    """The metric with as many places as tell its cells apart, whatever its size: a ten-thousandth of what its trainings differ by."""
+    request, finals = findings.request, [number for cell in findings.cells for number in cell.finals.values()]
+    size = (max(finals) - min(finals) or max(map(abs, finals))) if finals else 0.0
+    decimals = min(MOST_DECIMALS, max(0, 4 - math.floor(math.log10(size)))) if size else MOST_DECIMALS // 2
+    return Measured(findings.metric, findings.metric, request.unit, "higher" if request.higher_is_better else "lower", decimals)
+
+
+def _curves_explorer(name: str, findings: CurvesFindings, cells: Sequence[CurveCell]) -> Explorer:
+    places, request = _places(cells), findings.request
+    colours = cell_colours([cell.name for cell in cells])
+    groups = tuple(Group(cell.name, cell.name, colours[cell.name], DASHES[places[cell.name] % len(DASHES)]) for cell in cells)
+    words = LineWords("step", request.unit or "number", timed=findings.has_seconds)
+    axes = Horizontal("along", "step", _is_logarithmic(cells)), Horizontal("seconds", "training time (seconds)")
+    steps, seconds = (lines_specification("learning_curves", groups, axis, words) for axis in axes)
+    views = (View("samples", "steps", steps), View("seconds", "training time", seconds, needs_seconds=True))
+    about = f"Thick: the mean over the seeds of a cell, with its pointwise {100 * request.confidence:g} % t interval. Thin: single seeds."
     return Explorer(name, views, groups, "cell", "Cells", CURVES, metric=findings.metric, notes={"about": about})
 
 
 def _places(cells: Sequence[CurveCell]) -> dict[str, int]:
-    """A number for every cell by its name: its colour and dash pattern, whatever the order of merit."""
+    """A number for every cell by its name: its dash pattern, whatever the order of merit."""
     return {name: position for position, name in enumerate(sorted(cell.name for cell in cells))}
 
 
@@ -122,11 +135,11 @@ def _is_logarithmic(cells: Sequence[CurveCell]) -> bool:
 
 def _draw_curves(findings: CurvesFindings, cells: Sequence[CurveCell], by_seconds: bool) -> Canvas:
     canvas, (axis,) = figures.panels(1)
-    places = _places(cells)
+    places, colours = _places(cells), cell_colours([cell.name for cell in cells])
     for cell in cells:
         assert cell.band is not None
         horizontal = cell.seconds if by_seconds and cell.seconds is not None else cell.steps
-        colour, style = cell_colour(cell.name, places[cell.name]), figures.line_style(places[cell.name])
+        colour, style = colours[cell.name], figures.line_style(places[cell.name])
         sns.lineplot(x=horizontal, y=cell.band.mean, ax=axis, color=colour, linestyle=style, errorbar=None, label=plain_label(cell.name), legend=False)
         axis.plot(horizontal[-1:], cell.band.mean[-1:], figures.optimizer_marker(cell.name), color=colour, markersize=6)
         axis.fill_between(horizontal, cell.band.low, cell.band.high, color=colour, alpha=0.25, linewidth=0)
@@ -142,9 +155,12 @@ def _draw_curves(findings: CurvesFindings, cells: Sequence[CurveCell], by_second
     return canvas
 
 
-def cell_colour(name: str, position: int) -> str:
-    """An optimizer's own colour where the cell bears its name, else one by its place in the order."""
-    return figures.OPTIMIZER_COLOURS.get(name.lower()) or figures.OTHER_COLOURS[position % len(figures.OTHER_COLOURS)]
+def cell_colours(names: Sequence[str]) -> dict[str, str]:
+    """An optimizer's own colour for a cell of its name, and for the others, in the order of their names, what is left of the palette."""
+    own = {name: colour for name in sorted(names) if (colour := figures.OPTIMIZER_COLOURS.get(name.lower()))}
+    left = [colour for colour in figures.OTHER_COLOURS if colour not in own.values()] or list(figures.OTHER_COLOURS)
+    others = sorted(set(names) - set(own))
+    return own | {name: left[position % len(left)] for position, name in enumerate(others)}
 
 
 def plain_label(name: str) -> str:
@@ -200,4 +216,20 @@ def paired_differences(findings: CurvesFindings) -> Figure | None:
     )
     labelled = [_Row(pair.kind, f"{plain_label(pair.level)}\nagainst {plain_label(pair.baseline)}", pair.seeds, pair.differences, pair.estimate) for pair in shown]
     draw = partial(draw_differences, labelled, request.margin, plain_label(request.unit))
-    return _drawn("paired_differences", f"Paired differences in {findings.metric}", caption, differences_frame(findings), draw)
+    figure = _drawn("paired_differences", f"Paired differences in {findings.metric}", caption, differences_frame(findings), draw)
+    return replace(figure, explorer=_differences_explorer(figure.name, findings, shown))
+
+
+def _differences_explorer(name: str, findings: CurvesFindings, pairs: Sequence[CurvePair]) -> Explorer:
+    """The same pairs under every readout that the page gives verdicts of."""
+    curves, request = {cell.name: cell.curves for cell in findings.cells}, findings.request
+    groups = tuple(Group(kind, KINDS[kind], KIND_COLOURS[kind], shape="diamond") for kind in ("primary", "exploratory") if any(pair.kind == kind for pair in pairs))
+    explored = []
+    for pair in pairs:
+        numbers = {}
+        for place, found in enumerate(pair.by_readout):
+            read = paired_readout(curves[pair.level], curves[pair.baseline], found.readout)
+            numbers[f"r{place}"] = PairedNumbers(read.seeds, read.level - read.baseline, found.mean, found.interval, found.worst_case)
+        explored.append(ExploredPair(pair.kind, pair.title, numbers))
+    titles = {f"r{place}": found.readout.title + ("" if place else ", as asked for") for place, found in enumerate(pairs[0].by_readout)}
+    return paired_explorer(name, groups, "Comparisons", explored, titles, request.margin, request.unit, request.confidence)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.curve_figures import can_be_explored, explored_curves
+from analysis.curve_figures import drawn_cells, explored_curves
 from analysis.curve_findings import CurvesFindings, CurvesRequest, curves_findings
 from analysis.curve_table import read_curves
 from analysis.curves_doubts import robustness_section, times_section
@@ -57,7 +57,7 @@ def curves_subject(name: str, findings: CurvesFindings, provenance: dict[str, An
         provenance=provenance,
         source_title="The request, with its defaults filled in",
         source=yaml.safe_dump(_request_fields(findings), sort_keys=False, allow_unicode=True),
-        datasets=(explored_curves(findings),) if can_be_explored(findings) else (),
+        datasets=(explored_curves(findings),) if drawn_cells(findings) else (),
         footnote=f"{'Higher' if findings.request.higher_is_better else 'Lower'} is better.",
     )
 

@@ -37,8 +37,9 @@ def declaration_in(history: Sequence[Declaration], name: str) -> dict[str, Any]:
 
 
 def _changed(earlier: Declaration, later: Declaration, name: str) -> Mapping[str, str]:
-    """In words, what of a claim and of all claims' grounds is not as it was, by field."""
-    pairs = {"claim": (earlier.claims[name], later.claims[name])} | {field: (earlier.shared.get(field, ""), later.shared.get(field, "")) for field in sorted(later.shared)}
+    """In words, what of a claim and of all claims' grounds is not as it was, by field; a field that was not kept at first is not known to have changed."""
+    kept = sorted(set(earlier.shared) & set(later.shared))
+    pairs = {"claim": (earlier.claims[name], later.claims[name])} | {field: (earlier.shared[field], later.shared[field]) for field in kept}
     return {field: f"{field.replace('_', ' ')} from {before} to {after}" for field, (before, after) in pairs.items() if before != after}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -15,8 +15,9 @@ from matplotlib.figure import Figure as Canvas
 from analysis import figures
 from analysis.cell_findings import CellFinding, levels_title
 from analysis.claims import Comparison, compare, metric_title
-from analysis.comparison_explorers import optimizer_of
+from analysis.comparison_explorers import ExploredPair, optimizer_of, paired_explorer, paired_numbers, reading_titles
 from analysis.equivalence import Margin
+from analysis.explorer import Explorer, Group
 from analysis.paired_estimate import interval_pair
 from analysis.sections import Figure
 from analysis.statistics import rounded
@@ -124,7 +125,16 @@ def isolation_figure(study: Study, found: Sequence[Isolation], margin: float) ->
         f"{' or '.join(map(str, counts))}); diamond and bar: the mean and its {100 * study.confidence:g} % interval. Shaded: gains that do not matter.{control}"
     )
     frame = pd.DataFrame(rows, columns=["step", "seed", "gain_nats"])
-    return figures.to_figure("depth_isolation", "One more layer, taken apart", caption, frame, partial(_draw, study, shown, margin))
+    figure = figures.to_figure("depth_isolation", "One more layer, taken apart", caption, frame, partial(_draw, study, shown, margin))
+    return replace(figure, explorer=_explorer(figure.name, study, shown, margin))
+
+
+def _explorer(name: str, study: Study, shown: Sequence[Isolation], margin: float) -> Explorer:
+    """The steps seed by seed, shown or hidden by their optimizer."""
+    optimizers = list(dict.fromkeys(optimizer_of(one.level, study) for one in shown))
+    groups = tuple(Group(optimizer, optimizer, figures.optimizer_colour(optimizer), shape="diamond") for optimizer in optimizers)
+    pairs = [ExploredPair(optimizer_of(one.level, study), one.title, paired_numbers(one.comparison)) for one in shown]
+    return paired_explorer(name, groups, "Optimizers", pairs, reading_titles([one.comparison for one in shown]), margin, "nats", study.confidence)
 
 
 def _draw(study: Study, shown: Sequence[Isolation], margin: float) -> Canvas:

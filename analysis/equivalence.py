@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
+from analysis.completeness import LOST
 from analysis.noise_floor import NoiseFloor, noise_floor
 from analysis.readings import Reading, declared_readout, seed_numbers
 from analysis.results import StudyResults
@@ -21,7 +22,8 @@ NUM_SPLITS = 20_000
 class Margin:
     """Differences below `nats` do not matter; None where the noise floor that was to say it cannot be had, `why_none` says why.
 
-    `floor` is there whenever the study has one, also where the margin is a declared number.
+    A margin from the noise floor has three digits, so that claims are judged by the number that is printed. `floor` is there whenever the study has one, also where the
+    margin is a declared number. `floor_diverged`: it cannot be had because trainings of `floor_cell` diverged, and not because they are missing.
     """
 
     nats: float | None
@@ -29,6 +31,7 @@ class Margin:
     floor: NoiseFloor | None = None
     floor_cell: str = ""
     why_none: str = ""
+    floor_diverged: bool = False
 
 
 @lru_cache(maxsize=2)
@@ -36,25 +39,31 @@ def equivalence_margin(results: StudyResults) -> Margin:
     """The margin of a study's claims, with its noise floor where it has one."""
     study = results.study
     cell = next(iter(noise_floor_cells(study)), None)
-    floor, why_none = _floor(results, cell) if cell else (None, "the study declares no noise_floor")
     if study.equivalence_margin_nats == NOISE_FLOOR:
-        return Margin(floor.margin if floor else None, True, floor, cell.label if cell else "", "" if floor else why_none)
-    return Margin(float(study.equivalence_margin_nats), False, floor, cell.label if cell else "", "" if floor or cell is None else why_none)
+        plain = Margin(None, True, why_none="the study declares no noise_floor")
+    else:
+        plain = Margin(float(study.equivalence_margin_nats), False)
+    if cell is None:
+        return plain
+    rows = results.trainings[(results.trainings["cell"] == cell.label) & results.trainings["phase"].isin(["confirm", NOISE_FLOOR])]
+    outcomes = rows.loc[rows["rank"].fillna(0) == 0, "outcome"]
+    if outcomes.isin(LOST).any():
+        why = f"{int(outcomes.isin(LOST).sum())} of the {len(outcomes)} trainings of {cell.label} that it rests on diverged or failed"
+        return replace(plain, floor_cell=cell.label, why_none=why, floor_diverged=bool((outcomes == "diverged").any()) and not (outcomes == "failed").any())
+    floor, why_none = _floor(results, cell)
+    nats = (float(f"{floor.margin:.3g}") if floor else None) if plain.from_noise_floor else plain.nats
+    return replace(plain, nats=nats, floor=floor, floor_cell=cell.label, why_none=why_none)
 
 
 def _floor(results: StudyResults, cell: Cell) -> tuple[NoiseFloor | None, str]:
     """The noise floor of `cell` at the study's number of reporting seeds, or why there is none."""
     study = results.study
     reading = Reading(study.metric, declared_readout(study))
-    rows = results.trainings[(results.trainings["cell"] == cell.label) & results.trainings["phase"].isin(["confirm", NOISE_FLOOR])]
-    rows = rows[rows["rank"].fillna(0) == 0]
-    num_lost = int(rows["outcome"].isin(["diverged", "failed"]).sum())
-    if num_lost:
-        return None, f"{num_lost} of the {len(rows)} trainings of {cell.label} that it rests on diverged or failed"
     sets = [seed_numbers(results, reading, phase).get(cell.label, {}) for phase in ("confirm", NOISE_FLOOR)]
     first, second = ([held[seed] for seed in sorted(held)] for held in sets)
-    if not first or not second:
-        return None, f"the trainings of {cell.label} under further seeds are missing"
+    for held, seeds in ((first, "its reporting seeds"), (second, "further seeds")):
+        if not held:
+            return None, f"of {cell.label} under {seeds} there is no {reading.title}"
     asked = study.confirm.num_reporting_seeds
     num_seeds = min(asked, (len(first) + len(second)) // 2)
     found = noise_floor(first, second, num_seeds, study.confidence, NUM_SPLITS, np.random.default_rng([study.seed, len(first), len(second)]))
@@ -64,13 +73,4 @@ def _floor(results: StudyResults, cell: Cell) -> tuple[NoiseFloor | None, str]:
 def _for_seeds(floor: NoiseFloor, num_seeds: int) -> NoiseFloor:
     """The floor of `num_seeds` seeds a side from one of fewer: the standard deviation of a mean falls with the root of their number."""
     share = math.sqrt(floor.num_seeds / num_seeds)
-    return NoiseFloor(
-        margin=floor.margin * share,
-        quantile=floor.quantile,
-        num_seeds=num_seeds,
-        num_trainings=floor.num_trainings,
-        num_splits=floor.num_splits,
-        exact=floor.exact,
-        normal_margin=floor.normal_margin * share,
-        observed=floor.observed,
-    )
+    return replace(floor, margin=floor.margin * share, num_seeds=num_seeds, normal_margin=floor.normal_margin * share)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from analysis.claim_rows import claim_row
 from analysis.claims import Comparison
 from analysis.declarations import claim_declaration
 from analysis.equivalence import Margin, equivalence_margin
+from analysis.evidence_explorers import variants_explorer
 from analysis.factor_report import declared_claims, explored_claims, numeric
 from analysis.ranking_report import RankingFindings, ranking_findings
 from analysis.readings import curve_metric
@@ -30,6 +31,7 @@ from study.spec import Study
 MOST_EXPLORATORY = 12
 FEWEST_FOR_A_HEADLINE = 10
 FEW_SEEDS = "fewer than ten seeds"
+TOO_FEW = "too_few_pairs_to_leave_one_out"
 
 Row = Mapping[str, Any]
 
@@ -85,12 +87,26 @@ def _answer(findings: EvidenceFindings) -> str:
     doubted = {str(row["title"]): doubts for row in decided if (doubts := [doubt for doubt in doubts_of(row) if doubt != FEW_SEEDS])}
     few = sum(FEW_SEEDS in doubts_of(row) for row in decided)
     more = f" {few} of the decided claims rest on {FEW_SEEDS}." if few else ""
+    tried = _tried(decided, any(cell.space for cell in findings.cells))
     if not doubted:
-        return (
-            f"Nothing that was tried overturns any of the {len(decided)} decided claims: no single seed, no other readout, no step of the learning rate, no edge of a search.{more}"
-        )
+        return f"Nothing that was tried overturns any of the {len(decided)} decided claims. Tried: {tried}.{more}"
     listed = "; ".join(f"{title} ({', '.join(doubts)})" for title, doubts in doubted.items())
-    return f"{len(decided) - len(doubted)} of {len(decided)} decided claims stand whatever was tried. To be doubted: {listed}.{more}"
+    return f"{len(decided) - len(doubted)} of {len(decided)} decided claims stand whatever was tried. To be doubted: {listed}. Tried: {tried}.{more}"
+
+
+def _tried(decided: Sequence[Row], is_searched: bool) -> str:
+    """What could be tried on the decided claims, and on how many where that is not all of them: what the study has no trainings for is not said to hold."""
+    labels = [{finding["label"] for finding in row["robustness"]} for row in decided]
+    numbers = {
+        "the median and the sign test": sum(row["robustness"] != [] for row in decided),
+        "leaving out one seed": sum(bool(found) and TOO_FEW not in found for found in labels),
+        "other readouts": sum(any(one["verdict"] != "not read" for one in row["readout_verdicts"][1:]) for row in decided),
+        "a step of the learning rate": sum(row["learning_rate_step"] is not None and row["verdict"] != "equivalent" for row in decided),
+        "the runner-up of a search": sum(bool(row["neighbouring_proposals"]) for row in decided),
+        "the edges of the searches": len(decided) if is_searched else 0,
+        "Holm's correction": sum(row["holm_p"] is not None for row in decided),
+    }
+    return ", ".join(what + ("" if number == len(decided) else f" ({number} of {len(decided)} claims)") for what, number in numbers.items() if number)
 
 
 def doubts_of(row: Row) -> list[str]:
@@ -100,13 +116,15 @@ def doubts_of(row: Row) -> list[str]:
     doubts = {
         "one seed": bool(row["overturned_by_seeds"]),
         FEW_SEEDS: int(row["n"]) < FEWEST_FOR_A_HEADLINE,
-        "too few seeds to leave one out": "too_few_pairs_to_leave_one_out" in labels,
-        "the readout": any(not one["holds"] for one in row["readout_verdicts"]),
+        "too few seeds to leave one out": TOO_FEW in labels,
+        "the readout": any(not one["holds"] and one["verdict"] != "not read" for one in row["readout_verdicts"]),
+        "Holm's correction": row["verdict"] in ("better", "worse") and row["holm_p"] is not None and row["holm_p"] > 1 - row["confidence"],
         "one step of the learning rate": bool(step and step["overturns"] and row["verdict"] in ("better", "worse")),
-        "the neighbouring proposal": bool(labels & {"overturned_by_neighbouring_proposal", "neighbouring_proposal_lost_trainings"}),
+        "the neighbouring proposal": "overturned_by_neighbouring_proposal" in labels,
         "mean and median disagree": "mean_and_median_disagree" in labels,
         "the sign test": "sign_test_does_not_confirm" in labels,
         "an edge of the search": bool(row["edges_touched"]),
+        "versions of the code": row["num_code_versions"] > 1,
     }
     return [doubt for doubt, holds in doubts.items() if holds]
 
@@ -173,7 +191,8 @@ def _noise_floor_table(margin: Margin) -> Table:
         "cell": margin.floor_cell,
         "trainings": floor.num_trainings,
         "seeds_a_side": floor.num_seeds,
-        "margin_nats": rounded(floor.margin),
+        "seeds_split": floor.split_seeds,
+        "margin_nats": rounded(floor.margin, 3),
         "normal_margin_nats": rounded(floor.normal_margin),
         "observed_nats": rounded(floor.observed),
         "splits": floor.num_splits,
@@ -193,6 +212,8 @@ def _noise_floor_sentence(margin: Margin) -> str:
     tails = " That is much more than normal noise of the same spread would give: its tails are heavy." if floor.margin > 1.3 * floor.normal_margin else ""
     use = "it is what claims take for equivalent" if margin.from_noise_floor else f"the declared margin is {margin.nats:g}"
     share = f"{100 * floor.quantile:g} % of splits of its {floor.num_trainings} trainings"
+    if floor.split_seeds != floor.num_seeds:
+        share += f" into two of {floor.split_seeds}, taken down to {floor.num_seeds} by the root of their ratio"
     differ = f"two means of {floor.num_seeds} seeds of {margin.floor_cell} differ by less than {floor.margin:.3g} nats in {share}"
     return f"A/A: {differ}; as they were trained, by {floor.observed:.3g}; {use}.{tails}"
 
@@ -209,7 +230,10 @@ def _forest(findings: EvidenceFindings) -> Figure | None:
         f"The difference of each claim (n = {' or '.join(map(str, counts))} paired seeds) as declared, by its median, without its most extreme pair, under every other readout and "
         "with a runner-up in a winner's place. Filled: the verdict is the declared one. To the right, the first named is better."
     )
-    return figures.to_figure("robustness_of_claims", "What might overturn the claims", caption, frame, partial(_draw_forest, declared, frame, findings.margin.nats or 0.0))
+    margin, shown = findings.margin.nats or 0.0, [(str(row["title"]), _variants(row)) for row in declared]
+    further = [(str(row["title"]), _variants(row)) for row in findings.claims if not any(row is one for one in declared)]
+    figure = figures.to_figure("robustness_of_claims", "What might overturn the claims", caption, frame, partial(_draw_forest, declared, frame, margin))
+    return replace(figure, explorer=variants_explorer(figure.name, shown, further, margin))
 
 
 def _variants(row: Row) -> list[tuple[str, float | None, str]]:

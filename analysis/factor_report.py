@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.cell_findings import OUTCOMES, CellFinding, cell_findings, level_title, space_text
+from analysis.cell_findings import OUTCOMES, CellFinding, cell_findings, code_versions, level_title, space_text
 from analysis.claim_rows import claim_row
 from analysis.claims import Comparison, declared_comparisons, exploratory_comparisons, metric_title
 from analysis.declarations import claim_declaration
@@ -43,6 +43,7 @@ class FactorFindings:
     margin: Margin
     num_missing: int
     num_code_kept: int
+    num_code_versions: int
     num_of_earlier_files: int
     budget: pd.DataFrame
     timing: pd.DataFrame
@@ -82,6 +83,7 @@ def factor_findings(results: StudyResults, factor: str, other_claims: bool = Fal
         margin=margin,
         num_missing=len(results.missing),
         num_code_kept=int(results.trainings["code_kept"].sum()),
+        num_code_versions=len(code_versions(results.trainings) | code_versions(results.repeats)),
         num_of_earlier_files=results.num_of_earlier_files,
         budget=_budget(results, cells),
         timing=_timing(results, cells),
@@ -185,9 +187,11 @@ def warnings(findings: FactorFindings) -> tuple[str, ...]:
             f"{_fewest_seeds(study.confidence)} are needed, so every verdict is inconclusive."
         )
     if findings.margin.from_noise_floor and findings.margin.nats is None:
-        said.append(f"The noise floor that was to say which differences matter cannot be had: {findings.margin.why_none}. No verdict is `equivalent`.")
+        said.append(f"The noise floor that was to say which differences matter cannot be had: {findings.margin.why_none}. No verdict but one against that cell is given.")
     if findings.num_code_kept:
         said.append(f"{findings.num_code_kept} trainings were made by an earlier version of the code and kept: versions are mixed, and a difference may be theirs.")
+    if findings.num_code_versions > 1:
+        said.append(f"The trainings were made by {findings.num_code_versions} versions of the code, and a difference may be theirs; --code-changed=retrain leaves one of them.")
     if findings.num_of_earlier_files:
         said.append(f"{findings.num_of_earlier_files} trainings in MLflow belong to an earlier version of the study file; they are left out.")
     return tuple(said)

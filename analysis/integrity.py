@@ -111,5 +111,7 @@ def require_same_weights(tags: Mapping[str, str], path: Path) -> Path:
     wanted = tags.get("weights_sha256")
     with path.open("rb") as file:
         if wanted and hashlib.file_digest(file, "sha256").hexdigest() != wanted:
-            raise _changed(f"the weights {path} were changed after the study wrote them. Run the study again, which sets its own in their place.")
+            raise _changed(
+                f"the weights of the run {tags.get('mlflow.runName', path.name)} were changed after the study wrote them. Run the study again, which sets its own in their place."
+            )
     return path

@@ -20,7 +20,8 @@ class NoiseFloor:
     """The `quantile` of |mean - mean| over splits of `num_trainings` repeated trainings of one cell into two groups of `num_seeds`.
 
     `margin` in the unit of the metric. `exact`: all splits were enumerated. `normal_margin`: what it would be for normal noise of the same standard
-    deviation; much less than `margin` speaks of heavy tails. `observed`: |mean difference| of the two sets as they were trained.
+    deviation; much less than `margin` speaks of heavy tails. `observed`: |mean difference| of the two sets as they were trained. `split_seeds`: the size of the
+    groups that were split, fewer than `num_seeds` where the trainings are too few and both margins were taken down by the root of their ratio.
     """
 
     margin: float
@@ -31,6 +32,7 @@ class NoiseFloor:
     exact: bool
     normal_margin: float
     observed: float
+    split_seeds: int
 
 
 def noise_floor(first: Sequence[float] | Vector, second: Sequence[float] | Vector, num_seeds: int, quantile: float, num_splits: int, generator: np.random.Generator) -> NoiseFloor:
@@ -58,6 +60,7 @@ def noise_floor(first: Sequence[float] | Vector, second: Sequence[float] | Vecto
         exact=exact,
         normal_margin=float(stats.norm.ppf((1 + quantile) / 2) * pool.std(ddof=1) * math.sqrt(2 / num_seeds)),
         observed=abs(math.fsum(first) / len(first) - math.fsum(second) / len(second)),
+        split_seeds=num_seeds,
     )
 
 

@@ -97,8 +97,8 @@ def _detectable_in_deviations(num_pairs: int, confidence: float) -> float | None
     return detectable_effect(num_pairs, confidence, 0.8, np.random.default_rng(0)) if num_pairs > 1 else None
 
 
-def verdict_sentence(words: Wording, verdict: Verdict, estimate: Estimate, num_pairs: int, confidence: float, margin: float) -> str:
-    """The verdict with its estimate, interval, p and number of pairs, as one sentence."""
+def verdict_sentence(words: Wording, verdict: Verdict, estimate: Estimate, num_pairs: int, confidence: float, margin: float, holm_p: float | None = None) -> str:
+    """The verdict with its estimate, interval, p and number of pairs, as one sentence; with Holm's p where the claim is one of several."""
     kind = "difference" if words.higher_is_better else "improvement"
     lead = {
         "better": f"{words.beginning} {words.verb} better than {words.baseline} by {words.amount(estimate.mean)}",
@@ -106,7 +106,7 @@ def verdict_sentence(words: Wording, verdict: Verdict, estimate: Estimate, num_p
         "equivalent": f"{words.beginning} and {words.baseline} are equivalent within {words.margin(margin)}, the {kind} being {words.amount(estimate.mean, signed=True)}",
         "inconclusive": f"Inconclusive: {words.difference_is} {words.amount(estimate.mean, signed=True)}",
     }[verdict]
-    return f"{lead} {words.where} ({_precision(words, estimate, num_pairs, confidence)})."
+    return f"{lead} {words.where} ({_precision(words, estimate, num_pairs, confidence, holm_p)})."
 
 
 def capital(text: str) -> str:
@@ -114,12 +114,13 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _precision(words: Wording, estimate: Estimate, num_pairs: int, confidence: float) -> str:
+def _precision(words: Wording, estimate: Estimate, num_pairs: int, confidence: float, holm_p: float | None) -> str:
     seeds = f"{num_pairs} paired seed" + ("" if num_pairs == 1 else "s")
     if estimate.interval is None:
         return f"{seeds}: too few for a {100 * confidence:g} % interval, as the smallest p they can reach is {statistics.smallest_p(num_pairs):.3g}"
     low, high = (f"{end:+.{words.decimals}f}" for end in (estimate.interval.low, estimate.interval.high))
-    return f"{100 * confidence:g} % interval {low} to {high}, p = {estimate.p:.3g}, {seeds}"
+    corrected = f" and {holm_p:.3g} by Holm's correction" if holm_p is not None and holm_p > estimate.p else ""
+    return f"{100 * confidence:g} % interval {low} to {high}, p = {estimate.p:.3g}{corrected}, {seeds}"
 
 
 def size_reservation(words: Wording, verdict: Verdict, interval: Interval | None, margin: float) -> str:

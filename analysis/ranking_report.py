@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from analysis.cell_findings import CellFinding
 from analysis.cell_styles import cell_styles
 from analysis.claims import Comparison, metric_title
 from analysis.comparison_explorers import optimizer_of
+from analysis.evidence_explorers import profile_explorer, ranks_explorer
 from analysis.factor_report import numeric
 from analysis.paired_estimate import interval_pair
 from analysis.rankings import Improvement, Profile, RankFinding, probability_of_improvement, rank_finding, score_distributions
@@ -148,7 +149,8 @@ def _rank_figure(findings: RankingFindings) -> Figure:
     frame = pd.DataFrame({"cell": ranked.entrants, "mean_rank": [rounded(mean) for mean in ranked.mean_ranks]})
     critical = f"the critical difference is {ranked.critical_difference:.2f} ranks" if ranked.critical_difference is not None else "one seed gives no critical difference"
     caption = f"Mean rank of each cell over n = {ranked.num_blocks} reporting seeds, 1 is best; {critical}, and cells joined by a bar are not told apart."
-    return figures.to_figure("mean_ranks_of_cells", "Mean ranks", caption, frame, partial(_draw_ranks, findings, ranked))
+    figure = figures.to_figure("mean_ranks_of_cells", "Mean ranks", caption, frame, partial(_draw_ranks, findings, ranked))
+    return replace(figure, explorer=ranks_explorer(figure.name, findings.study, findings.cells, findings.ranks))
 
 
 def _draw_ranks(findings: RankingFindings, ranked: RankFinding) -> Canvas:
@@ -182,7 +184,8 @@ def _profile_figure(findings: RankingFindings) -> Figure:
         f"Performance profile: the share of n = {' or '.join(map(str, counts))} reporting seeds whose {metric_title(findings.study.metric)} is above each bound; the band is the "
         f"pointwise {100 * findings.study.confidence:g} % bootstrap interval over seeds (none for a single seed). Diverged seeds are above none. Further right is better."
     )
-    return figures.to_figure("performance_profile", "Performance profile", caption, frame, partial(_draw_profiles, findings))
+    figure = figures.to_figure("performance_profile", "Performance profile", caption, frame, partial(_draw_profiles, findings))
+    return replace(figure, explorer=profile_explorer(figure.name, findings.study, findings.cells, findings.profiles, metric_title(findings.study.metric)))
 
 
 def _draw_profiles(findings: RankingFindings) -> Canvas:

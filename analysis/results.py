@@ -6,6 +6,7 @@ import ast
 import json
 import math
 import os
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -84,7 +86,7 @@ class StudyResults:
 
         try:
             client, run_id = _client(self.tracking_uri), str(rows["run_id"].iloc[0])
-            return require_same_weights(client.get_run(run_id).data.tags, Path(client.download_artifacts(run_id, "weights.safetensors")))
+            return require_same_weights(client.get_run(run_id).data.tags, _artifact(client, run_id, "weights.safetensors"))
         except (MlflowException, OSError) as error:
             raise ResultsError(f"the weights of training {identity} cannot be read from MLflow: {_first_line(error)}") from error
 
@@ -223,7 +225,7 @@ def _study(client: MlflowClient, parent: Run) -> Study:
     from mlflow.exceptions import MlflowException
 
     try:
-        text = require_same_study(parent.data.tags, Path(client.download_artifacts(parent.info.run_id, "study/study.json")).read_text(encoding="utf-8", errors="replace"))
+        text = require_same_study(parent.data.tags, _artifact(client, parent.info.run_id, "study/study.json").read_text(encoding="utf-8", errors="replace"))
         return Study.model_validate_json(text)
     except (MlflowException, OSError) as error:
         raise ResultsError(f"the study's parent run {parent.info.run_id} has no artifact study/study.json that can be read: {_first_line(error)}") from error
@@ -231,6 +233,19 @@ def _study(client: MlflowClient, parent: Run) -> Study:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])
         raise ResultsError(f"study/study.json of run {parent.info.run_id} is not a study of this version: {place}: {fault['msg']}") from error
+
+
+@cache
+def _copies() -> tempfile.TemporaryDirectory[str]:
+    """Where artifacts are copied to, until the program ends; MLflow would make a folder for each and leave it there."""
+    return tempfile.TemporaryDirectory(prefix="vae-study-artifacts-")
+
+
+def _artifact(client: MlflowClient, run_id: str, name: str) -> Path:
+    """A copy of that artifact, which is there as long as the program."""
+    folder = Path(_copies().name) / run_id
+    folder.mkdir(exist_ok=True)
+    return Path(client.download_artifacts(run_id, name, str(folder)))
 
 
 def _points(client: MlflowClient, runs: Sequence[Run]) -> pd.DataFrame:
@@ -302,6 +317,7 @@ def _row(run: Run, study: Study) -> dict[str, Any]:
         "outcome": tags.get("outcome", "failed"),
         "trial": tags.get("trial", ""),
         "reused_from": tags.get("reused_from", ""),
+        "superseded": tags.get("superseded", "") == "true",
         "code_kept": tags.get("code_kept", "").lower() == "true",
         "code_sha256": tags.get("code_sha256", ""),
         "machine": tags.get("machine", ""),

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from analysis import statistics
+from analysis.readouts import decide, worst_case_difference, worst_case_test
 from analysis.statistics import Interval, Vector, Verdict
 
 Label = Literal[
@@ -21,7 +22,7 @@ Label = Literal[
     "sign_test_does_not_confirm",
     "pairing_bought_nothing",
     "overturned_by_neighbouring_proposal",
-    "neighbouring_proposal_lost_trainings",
+    "decided_by_neighbouring_proposal",
     "holds_for_neighbouring_proposal",
 ]
 MAX_LEFT_OUT_IN_TURN = 12
@@ -55,7 +56,11 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """The claim with a runner-up in place of a winner, where the neighbouring proposal of `side` was trained under the same seeds."""
+    """The claim with a runner-up in place of a winner, where the neighbouring proposal of `side` was trained under the same seeds.
+
+    Where `num_lost` of its trainings diverged there is no mean and no interval, and the verdict and p count them as the worst outcome there is. `testable` where so many
+    pairs can reach the confidence.
+    """
 
     side: Literal["level", "baseline"]
     seeds: tuple[int, ...]
@@ -64,6 +69,7 @@ class Neighbour:
     p: float | None
     verdict: Verdict
     num_lost: int
+    testable: bool
 
 
 @dataclass(frozen=True)
@@ -177,14 +183,17 @@ def _neighbour(
 ) -> Neighbour:
     theirs = baseline or {}
     common = sorted(set(level) & set(theirs))
-    pairs = {seed: level[seed] - theirs[seed] for seed in common}
-    num_lost = sum(not math.isfinite(difference) for difference in pairs.values())
-    if num_lost or not pairs:
-        return Neighbour(side, tuple(common), None, None, None, "inconclusive", num_lost)
-    differences = np.asarray(list(pairs.values()), dtype=np.float64)
-    test = statistics.sign_flip(differences, confidence, generator)
+    pairs = [tuple(held if math.isfinite(held) else None for held in (level[seed], theirs[seed])) for seed in common]
+    num_lost, testable = sum(None in pair for pair in pairs), statistics.smallest_p(len(pairs)) <= 1 - confidence
+    differences = [worst_case_difference(*pair) for pair in pairs]
+    test = worst_case_test(differences, confidence, generator)
+    if test is None:
+        return Neighbour(side, tuple(common), None, None, None, "inconclusive", num_lost, testable)
+    decided = decide(test.interval, margin)
+    if num_lost:
+        return Neighbour(side, tuple(common), None, None, test.p, "inconclusive" if decided == "equivalent" else decided, num_lost, testable)
     interval = test.interval if test.interval.is_finite else None
-    return Neighbour(side, tuple(common), float(differences.mean()), interval, test.p, statistics.verdict(interval, margin), 0)
+    return Neighbour(side, tuple(common), float(np.mean(differences)), interval, test.p, decided, 0, testable)
 
 
 def robustness_findings(found: Robustness, confidence: float) -> tuple[RobustnessFinding, ...]:
@@ -229,21 +238,18 @@ def _pairing_findings(pairing: Pairing) -> list[RobustnessFinding]:
 def _neighbour_findings(found: Robustness) -> list[RobustnessFinding]:
     findings = []
     for neighbour in found.neighbours:
+        if not neighbour.testable and found.interval is not None:
+            continue  # an open verdict of so few seeds says nothing of a decided one
         whose = f"the {neighbour.side}'s neighbouring proposal"
-        if neighbour.num_lost:
-            sentence = f"With {whose} there is no estimate: {neighbour.num_lost} of its {len(neighbour.seeds)} trainings diverged."
-            findings.append(RobustnessFinding("neighbouring_proposal_lost_trainings", True, sentence))
-        elif neighbour.mean is None or not _comparable(found, neighbour):
-            continue
-        elif found.verdict in DECIDED and neighbour.verdict != found.verdict:
-            sentence = f"Overturned by one step of the search: with {whose} it is {neighbour.verdict} ({neighbour.mean:+.3g}, {len(neighbour.seeds)} seeds)."
+        size = f"{neighbour.mean:+.3g}, " if neighbour.mean is not None else ""
+        rest = f"({size}{len(neighbour.seeds)} seeds"
+        rest += f", {neighbour.num_lost} of them diverged and counted as the worst outcome there is)" if neighbour.num_lost else ")"
+        if found.verdict in DECIDED and neighbour.verdict != found.verdict:
+            sentence = f"Overturned by one step of the search: with {whose} it is {neighbour.verdict} {rest}."
             findings.append(RobustnessFinding("overturned_by_neighbouring_proposal", True, sentence))
+        elif neighbour.verdict != found.verdict:
+            sentence = f"With {whose} it is {neighbour.verdict} {rest}."
+            findings.append(RobustnessFinding("decided_by_neighbouring_proposal", False, sentence))
         else:
-            sentence = f"With {whose} it is {neighbour.verdict} as well ({neighbour.mean:+.3g}, {len(neighbour.seeds)} seeds)."
-            findings.append(RobustnessFinding("holds_for_neighbouring_proposal", False, sentence))
+            findings.append(RobustnessFinding("holds_for_neighbouring_proposal", False, f"With {whose} it is {neighbour.verdict} as well {rest}."))
     return findings
-
-
-def _comparable(found: Robustness, neighbour: Neighbour) -> bool:
-    """Whether the neighbour's verdict says something about the claim's: it has an interval, or the claim has none either."""
-    return neighbour.interval is not None or found.interval is None

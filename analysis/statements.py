@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from analysis.cell_findings import levels_title
@@ -10,6 +11,7 @@ from analysis.paired_estimate import Estimate, Wording, capital, size_reservatio
 from analysis.statistics import Interval, Verdict
 
 Row = Mapping[str, Any]
+MOST_DECIMALS = 6
 SAID_OF_ROBUSTNESS = frozenset(
     {"overturned_by_one_seed", "undecided_because_of_one_seed", "overturned_by_neighbouring_proposal", "mean_and_median_disagree", "sign_test_does_not_confirm"}
 )
@@ -26,17 +28,18 @@ def verdict_of(row: Row) -> str:
     if not row["num_cell_pairs"]:
         at = _at(row)
         return f"{asks} cannot be said: the study has no two cells{at} that differ in {row['factor']} alone."
+    if row["not_comparable_in"]:
+        return f"{asks} cannot be said: they differ in {' and '.join(row['not_comparable_in'])}, and bounds of different data are no measure of the same thing."
     if row["estimate_nats"] is None:
         if row["verdict"] in ("better", "worse"):
             return _worst_case_sentence(row, words)
         return f"Inconclusive: {asks[:1].lower()}{asks[1:]} {words.where} cannot be said, because {_why_not(row)}."
-    return verdict_sentence(words, cast(Verdict, row["verdict"]), _estimate(row), int(row["n"]), float(row["confidence"]), _margin(row))
+    return verdict_sentence(words, cast(Verdict, row["verdict"]), _estimate(row), int(row["n"]), float(row["confidence"]), _margin(row), row["holm_p"])
 
 
 def _margin(row: Row) -> float:
-    """The margin in nats, one from the noise floor to three digits; 0 where there is none."""
-    margin = float(row["equivalence_margin_nats"] or 0.0)
-    return float(f"{margin:.3g}") if row["margin_from_noise_floor"] else margin
+    """The margin in nats; 0 where there is none."""
+    return float(row["equivalence_margin_nats"] or 0.0)
 
 
 def _asks(row: Row) -> str:
@@ -51,11 +54,22 @@ def _at(row: Row) -> str:
 def _wording(row: Row) -> Wording:
     level = str(row["level_title"])
     readout = "" if row["readout"] == "final" else f"{row['readout']} "
-    horizon = row["horizon_samples"]
-    samples = ("up to " if row["readout"] == "best" else "after ") + f"{horizon:,} training samples" if horizon else "at the end of the budget"
     metric = str(row["metric"]).replace("/", " ").replace("_", " ")
-    where = f"in the {readout}{metric} {samples}{_at(row)}"
-    return Wording(level, str(row["baseline_title"]), where, is_plural=_is_plural(level))
+    where = f"in the {readout}{metric} {_horizon(row)}{_at(row)}"
+    return Wording(level, str(row["baseline_title"]), where, is_plural=_is_plural(level), decimals=decimals_of([row["estimate_nats"], *(row["interval_nats"] or ())]))
+
+
+def _horizon(row: Row) -> str:
+    horizons = [f"{samples:,}" for samples in row["horizons_samples"]]
+    if len(horizons) > 1:
+        return f"at the ends of budgets that differ, {' and '.join(horizons)} training samples"
+    return ("up to " if row["readout"] == "best" else "after ") + f"{horizons[0]} training samples" if horizons else "at the end of the budget"
+
+
+def decimals_of(numbers: Iterable[float | None]) -> int:
+    """How many decimals show all of them in nats: two, and so many more that none which is not 0 looks like it."""
+    sizes = [abs(number) for number in numbers if number]
+    return min(MOST_DECIMALS, max(2, math.ceil(-math.log10(2 * min(sizes))))) if sizes else 2
 
 
 def _is_plural(title: str) -> bool:
@@ -83,10 +97,11 @@ def _worst_case_sentence(row: Row, words: Wording) -> str:
     """A verdict that holds though trainings diverged: they are counted as the worst outcome there is, so that no mean can be given."""
     low, high = row["worst_case_interval_nats"]
     end = high if row["verdict"] == "worse" else low
+    corrected = f" and {row['holm_p']:.3g} by Holm's correction" if row["holm_p"] is not None and row["holm_p"] > row["p"] else ""
     least = f"by at least {words.amount(abs(end))} {words.where}" if end is not None else words.where
     return (
         f"{capital(words.level)} {words.verb} {row['verdict']} than {words.baseline} {least} ({_diverged(row)}, counted as the worst outcome there is, so that there is no mean; "
-        f"p = {row['p']:.3g}, {row['n']} paired seeds)."
+        f"p = {row['p']:.3g}{corrected}, {row['n']} paired seeds)."
     )
 
 
@@ -104,6 +119,8 @@ def _why_not(row: Row) -> str:
             + ([f"{_diverged(row)}, and a mean over the others would flatter them"] if row["num_diverged_level"] + row["num_diverged_baseline"] > failed else [])
         )
     if row["num_unread"]:
+        if row["readout"] == "final":
+            return f"{_trainings(row['num_unread'])} ended without {'it' if row['num_unread'] == 1 else 'one'}"
         return f"{_trainings(row['num_unread'])} {'was' if row['num_unread'] == 1 else 'were'} measured too seldom for the readout, {row['readout']}"
     return f"{_diverged(row)}, and a mean over the others would flatter them"
 
@@ -118,9 +135,11 @@ def _are(number: int) -> str:
 
 def reservations_of(row: Row) -> list[str]:
     """What a reader of the verdict has to know besides it, one sentence each."""
-    said = [*_scope(row), *_incomplete(row)]
+    said = [*_scope(row), *_incomplete(row), *_codes(row)]
     if row["verdict"] in ("better", "worse"):
         said += _against_a_decision(row)
+    if row["verdict"] != "inconclusive" and row["kind"] == "exploratory":
+        said.append("This is exploration: nobody declared it beforehand, and it is not corrected for the number of comparisons made.")
     said += [finding["sentence"] for finding in row["robustness"] if finding["speaks_against"] and finding["label"] in SAID_OF_ROBUSTNESS]
     return [*said, *_readouts(row), *_crossovers(row), *_edges(row), *_declared(row)]
 
@@ -128,8 +147,16 @@ def reservations_of(row: Row) -> list[str]:
 def _scope(row: Row) -> list[str]:
     said = [f"It is the average over {row['num_cell_pairs']} pairs of cells, taken within each seed."] if row["num_cell_pairs"] > 1 else []
     if row["margin_from_noise_floor"] and row["equivalence_margin_nats"] is None and row["num_cell_pairs"]:
-        said.append("Nothing can be called equivalent: the noise floor that was to say which differences matter cannot be had.")
+        said.append("The noise floor that was to say which differences matter cannot be had, so that no verdict can be given but one against its own cell where that diverged.")
     return said
+
+
+def _codes(row: Row) -> list[str]:
+    if row["num_code_versions"] < 2:
+        return []
+    if row["code_differs_between_sides"]:
+        return ["The two sides were trained by different versions of the code, so that the difference may be the code's."]
+    return [f"Its trainings were made by {row['num_code_versions']} versions of the code, so that some of the difference may be the code's."]
 
 
 def _incomplete(row: Row) -> list[str]:
@@ -149,8 +176,9 @@ def _against_a_decision(row: Row) -> list[str]:
     size = size_reservation(_wording(row), cast(Verdict, row["verdict"]), _interval(row["interval_nats"]), _margin(row)).strip()
     if size:
         said.append(size)
-    if row["kind"] == "descriptive" and row["holm_p"] is not None and row["holm_p"] > 1 - row["confidence"]:
-        said.append(f"It does not survive Holm's correction over the declared claims (p = {row['holm_p']:.3g}).")
+    if row["holm_p"] is not None and row["holm_p"] > 1 - row["confidence"]:
+        alone = ", though as the primary claim it was declared to stand by its own p" if row["kind"] == "primary" else ""
+        said.append(f"It does not survive Holm's correction over the declared claims (p = {row['holm_p']:.3g}){alone}.")
     step = row["learning_rate_step"]
     if step and step["overturns"]:
         cost = "diverged" if step["cost_nats"] is None else f"was {step['cost_nats']:.2f} nats worse"
@@ -163,11 +191,13 @@ def _against_a_decision(row: Row) -> list[str]:
 
 def _readouts(row: Row) -> list[str]:
     """Where the verdict depends on how a curve is read out; nothing to say of a verdict that is open for want of data."""
-    others = [one for one in row["readout_verdicts"][1:] if not one["holds"]]
-    if not others or row["num_missing"] + row["num_failed"] + row["num_unread"] + row["num_without_winner"]:
+    if row["num_missing"] + row["num_failed"] + row["num_unread"] + row["num_without_winner"] or row["not_comparable_in"]:
         return []
+    unread = [str(one["title"]) for one in row["readout_verdicts"][1:] if one["verdict"] == "not read"]
+    others = [one for one in row["readout_verdicts"][1:] if not one["holds"] and one["verdict"] != "not read"]
     listed = "; ".join(f"{one['title']}: {one['verdict']}" + (f", {one['estimate_nats']:+.2f} nats" if one["estimate_nats"] is not None else "") for one in others)
-    return [f"The verdict depends on the readout ({listed})."]
+    said = [f"The verdict depends on the readout ({listed})."] if others else []
+    return said + ([f"What it would be by another readout cannot be said where not every training has one ({'; '.join(unread)})."] if unread else [])
 
 
 def _crossovers(row: Row) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from analysis import comparison_figures, figures
 from analysis.cell_findings import CellFinding
 from analysis.cell_styles import cell_styles
 from analysis.claims import Comparison, metric_title
+from analysis.evidence_explorers import targets_explorer
 from analysis.factor_report import numeric
 from analysis.paired_estimate import interval_pair
 from analysis.sections import Figure, Table
@@ -72,7 +73,10 @@ def tables(findings: TargetFindings) -> tuple[Table, ...]:
         found.append(Table(f"{prefix}target_times", f"Time to target in {clock}", caption, _times_frame(findings, clock)))
         compared = _compared_frame(findings, clock)
         if len(compared):
-            words = f"Restricted mean time in {clock}, level less baseline by pairs of seeds: negative where the first named is faster. The log-rank test ignores the pairs."
+            words = (
+                f"Restricted mean time in {clock}, level less baseline by pairs of seeds: negative where the first named is faster. The log-rank test ignores the pairs. No p is "
+                "corrected for the number of targets, and no claim rests on one."
+            )
             found.append(Table(f"{prefix}target_comparisons", f"Who reaches a target first, in {clock}", words, compared))
     return tuple(found)
 
@@ -110,7 +114,8 @@ def figure(findings: TargetFindings) -> Figure:
         f"The share of n = {num_seeds} reporting seeds whose {metric_title(findings.metric)} has been at or above the target, one less Kaplan-Meier's survival; seeds that "
         "diverged never arrive. Further left is faster."
     )
-    return figures.to_figure("time_to_target", "Time to target", caption, frame, partial(_draw, findings, shown))
+    drawn = figures.to_figure("time_to_target", "Time to target", caption, frame, partial(_draw, findings, shown))
+    return replace(drawn, explorer=targets_explorer(drawn.name, findings.study, findings.cells, findings.times, metric_title(findings.metric)))
 
 
 def _draw(findings: TargetFindings, shown: Sequence[TargetFinding]) -> Canvas:

@@ -37,5 +37,5 @@ def _with_places(rows: pd.DataFrame) -> pd.DataFrame:
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
     ordered = rows.sort_values([*PLACE, "identity", "run_id"], na_position="first", kind="stable").reset_index(drop=True)
     first = [name for name in TAG_COLUMNS if name in ordered]
-    parameters = sorted(set(ordered.columns) - {*first, "start_time", "objective"})
+    parameters = sorted(set(ordered.columns) - {*first, "start_time", "objective", "superseded"})
     return ordered[[*first, *parameters]].infer_objects()

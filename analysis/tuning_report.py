@@ -18,6 +18,8 @@ from analysis.cell_styles import cell_styles
 from analysis.claims import Comparison, compare, metric_title
 from analysis.comparison_explorers import optimizer_of
 from analysis.equivalence import Margin, equivalence_margin
+from analysis.evidence_explorers import budget_explorer
+from analysis.explorer import MOST_NATS_BELOW_BEST
 from analysis.factor_report import declared_claims, numeric
 from analysis.paired_estimate import interval_pair
 from analysis.results import StudyResults
@@ -162,11 +164,13 @@ def _figure(findings: TuningFindings) -> Figure | None:
     drawn = [(cell, budget) for cell, budget in findings.budgets if np.isfinite(budget.median).any()]
     if not drawn or findings.study.search is None:
         return None
+    objective = metric_title(findings.study.search.objective)
     caption = (
-        f"The {metric_title(findings.study.search.objective)} of the best of so many proposals of a cell, on n = {findings.study.search.num_tuning_seeds} tuning seeds: the median "
+        f"The {objective} of the best of so many proposals of a cell, on n = {findings.study.search.num_tuning_seeds} tuning seeds: the median "
         "over all draws of that many, and the band between its quartiles. A median begins where half of the draws find a proposal that did not diverge. Higher is better."
     )
-    return figures.to_figure("expected_best", "Expected best against tuning budget", caption, _budget_frame(findings), partial(_draw, findings.study, drawn))
+    figure = figures.to_figure("expected_best", "Expected best against tuning budget", caption, _budget_frame(findings), partial(_draw, findings.study, drawn))
+    return replace(figure, explorer=budget_explorer(figure.name, findings.study, objective, drawn))
 
 
 def _draw(study: Study, drawn: Sequence[tuple[CellFinding, TuningBudget]]) -> Canvas:
@@ -197,6 +201,6 @@ def _focus(axes: Sequence[Axes], budgets: Sequence[TuningBudget]) -> None:
     """No further down than the learning curves look."""
     medians = np.concatenate([budget.median[np.isfinite(budget.median)] for budget in budgets])
     best = float(medians.max())
-    bottom = max(float(medians.min()), best - comparison_figures.MOST_NATS_BELOW_BEST)
+    bottom = max(float(medians.min()), best - MOST_NATS_BELOW_BEST)
     margin = 0.05 * (best - bottom) or 1.0
     axes[0].set_ylim(bottom - margin, best + margin)

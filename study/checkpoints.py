@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from study.addresses import checkpoints_fault, shown_place
 from study.shared_checkpoints import SharedCheckpoints, SharedStorageError, is_uri, require_usable
 from vae.checkpoint import write_atomically
 
@@ -26,9 +28,15 @@ def list_members(checkpoint: Path, identities: Sequence[str]) -> None:
 
 
 def remove_checkpoint(checkpoint: Path) -> None:
-    """Removes a checkpoint and what stands beside it."""
-    checkpoint.unlink(missing_ok=True)
-    _list(checkpoint).unlink(missing_ok=True)
+    """Removes a checkpoint and what stands beside it; what cannot be removed stays: nothing reads it again."""
+    for path in (checkpoint, _list(checkpoint)):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def is_of_writing(error: BaseException) -> bool:
+    """Whether the disk refused a checkpoint; else the error is one of the training's own code."""
+    return isinstance(error, OSError) and any(frame.f_code is write_atomically.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def remove_superseded(place: str, is_recorded: Callable[[str], bool]) -> None:
@@ -41,12 +49,13 @@ def remove_superseded(place: str, is_recorded: Callable[[str], bool]) -> None:
         return
     for checkpoint in {found.with_suffix(".safetensors") for kind in ("*.safetensors", "*.members") for found in Path(place).glob(kind)}:
         if is_recorded(checkpoint.stem) or any(map(is_recorded, _members(checkpoint))):
-            with contextlib.suppress(OSError):
-                remove_checkpoint(checkpoint)
+            remove_checkpoint(checkpoint)
 
 
 def require_place(place: str) -> None:
     """Raises SharedStorageError for a folder or URI that cannot be written; nothing for none."""
+    if place and (fault := checkpoints_fault(place)) is not None:
+        raise SharedStorageError(f"--checkpoints {shown_place(place)}: {fault}")
     if is_uri(place):
         require_usable(place)
     elif place:

@@ -14,7 +14,7 @@ TAG = "declarations"
 MOST_CHARACTERS = 7_500
 """MLflow's tags hold 8,000."""
 
-SHARED = ("metric", "readout", "equivalence_margin_nats", "confidence", "num_reporting_seeds")
+SHARED = ("metric", "readout", "equivalence_margin_nats", "noise_floor", "confidence", "num_reporting_seeds", "num_proposals")
 """What every claim rests on beside the trainings."""
 
 
@@ -33,7 +33,7 @@ class Declaration:
 
 def declaration_of(study: Study, num_trainings: int, num_confirm: int) -> Declaration:
     """What the study file declares now."""
-    held = study.model_dump(mode="json") | {"num_reporting_seeds": study.confirm.num_reporting_seeds}
+    held = study.model_dump(mode="json") | {"num_reporting_seeds": study.confirm.num_reporting_seeds, "num_proposals": study.search.num_proposals if study.search else 0}
     shared = {name: held[name] if isinstance(held[name], str) else json.dumps(held[name]) for name in SHARED}
     return Declaration(num_trainings, num_confirm, {claim.name: _words(claim) for claim in study.claims}, shared)
 

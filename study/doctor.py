@@ -127,7 +127,9 @@ def _await(check: _Running, deadline: float, request: Request) -> None:
     check.reader.join(1)
     if status != 0:
         how = signal.Signals(-status).name if -status in set(signal.Signals) else f"exit status {status}"
-        check.findings.append(Finding("problem", f"looking at it ended with {how}", "Make .venv anew: rm -r .venv, then make setup."))
+        killed = "Something ended it, as the system does where memory is short: end other programs, then ask again."
+        advice = killed if -status == signal.SIGKILL else "Make .venv anew: rm -r .venv, then make setup."
+        check.findings.append(Finding("problem", f"looking at it ended with {how}", advice))
 
 
 def _load() -> float:

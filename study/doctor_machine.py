@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -25,9 +26,10 @@ WORKER_BYTES = 700 * 2**20
 DRIVER_BYTES = 1000 * 2**20
 LITTLE_ROOM_BYTES, NO_ROOM_BYTES = 5 * GIB, GIB
 LITTLE_SHARED_BYTES = GIB
-LONGEST_TEMPORARY = 40
-"""Characters of the temporary folder's path: Ray puts sockets below it, whose paths may have 107."""
+LONGEST_SOCKET_BYTES = 107
+"""What the path of a socket may have on Linux; Ray puts some below the temporary folder, this one's path the longest."""
 
+SOCKET = "session_2026-01-01_00-00-00_000000_{process}/sockets/plasma_store"
 CLOCK_SKEW_SECONDS = 10.0
 EARLIEST = 1_750_000_000
 """Before this project was written, in seconds since 1970."""
@@ -53,7 +55,7 @@ def packages(request: Request) -> Iterator[Finding]:
         return
     wanted = locked_versions(lock.read_text(encoding="utf-8"))
     missing = [name for name, version in wanted.items() if _installed(name) is None]
-    others = [f"{name} {_installed(name)} instead of {version}" for name, version in wanted.items() if _installed(name) not in (None, version)]
+    others = [f"{name} {held} instead of {version}" for name, version in wanted.items() if (held := _installed(name)) is not None and not is_version(held, version)]
     if missing or others:
         said = [f"{len(missing)} missing ({_some(missing)})"] * bool(missing) + [f"{len(others)} of another version ({_some(others)})"] * bool(others)
         yield Finding("problem", f"not those of {lock.name}: {'; '.join(said)}", _SETUP)
@@ -68,6 +70,11 @@ def locked_versions(lock: str) -> dict[str, str]:
 
     found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)[ \t]*(?:;[ \t]*([^\\\n]+))?", lock, re.MULTILINE)
     return {canonicalize_name(name): version for name, version, marker in found if not marker.strip() or Marker(marker.strip()).evaluate()}
+
+
+def is_version(installed: str, wanted: str) -> bool:
+    """Whether a version is the one wanted; torch's builds for one kind of device say which after a plus, which a lock need not."""
+    return installed == wanted or ("+" not in wanted and installed.partition("+")[0] == wanted)
 
 
 def _installed(name: str) -> str | None:
@@ -132,25 +139,42 @@ def available_memory() -> int | None:
     said = []
     with contextlib.suppress(OSError, ValueError, IndexError):
         said.append(1024 * int(re.findall(r"^MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)[0]))
+    in_group = left_in_group(Path("/sys/fs/cgroup"))
+    return min(said + ([in_group] if in_group is not None else []), default=None)
+
+
+def left_in_group(group: Path) -> int | None:
+    """Bytes that a control group may still take: what it holds of files that were read makes way for others. None where it has no limit."""
     with contextlib.suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        said.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    return min(said, default=None)
+        left = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+        return left + sum(map(int, re.findall(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)))
+    return None
 
 
 def disk(request: Request) -> Iterator[Finding]:
     """Room in the outputs folder and in the temporary one, and whether both can be written."""
-    yield _room("outputs", _there(Path(request.outputs)), "Free some space, or give studies another folder: OUTPUTS=/elsewhere (--outputs).")
+    outputs = _there(Path(request.outputs))
+    room = _room("outputs", outputs, "Free some space, or give studies another folder: OUTPUTS=/elsewhere (--outputs).")
+    yield room
+    if room.status != "problem":
+        yield from _without_locks(outputs)
     try:
         temporary = Path(tempfile.gettempdir())
     except OSError as error:
         yield Finding("problem", f"no temporary folder can be written: {error.strerror}", "Make room in /tmp, or name another folder: export TMPDIR=/short/path.")
         return
-    yield _room("temporary files", temporary, "Free some space there (old sessions of Ray lie in ray-*), or name another folder: export TMPDIR=/short/path.")
+    yield _room("temporary files", temporary, "Free some space there (old sessions of Ray lie in ray-*/r), or name another folder: export TMPDIR=/short/path.")
     if os.environ.get("TMPDIR") not in (None, "", str(temporary)):
         yield Finding("warning", f"TMPDIR is {os.environ['TMPDIR']!r}, which cannot be used; {temporary} is", "Make that folder, or unset TMPDIR.")
-    if len(str(temporary)) > LONGEST_TEMPORARY:
-        yield Finding("problem", f"the path {temporary} of temporary files is too long for Ray's sockets", f"At most {LONGEST_TEMPORARY} characters: export TMPDIR=/tmp.")
+    most = longest_temporary()
+    if len(os.fsencode(temporary)) > most:
+        yield Finding("problem", f"the path {temporary} of temporary files is too long for Ray's sockets", f"At most {most} characters: export TMPDIR=/tmp.")
+
+
+def longest_temporary() -> int:
+    """Bytes that the path of the temporary folder may have, so that Ray's sockets fit below it."""
+    below = f"/ray-{os.getuid()}/r/{SOCKET.format(process=os.getpid())}"
+    return LONGEST_SOCKET_BYTES - len(below)
 
 
 def _there(folder: Path) -> Path:
@@ -187,6 +211,16 @@ def _room(what: str, folder: Path, advice: str) -> Finding:
     return Finding("warning" if free < LITTLE_ROOM_BYTES else "ok", text, advice if free < LITTLE_ROOM_BYTES else "")
 
 
+def _without_locks(folder: Path) -> Iterator[Finding]:
+    """Whether a disk lacks what keeps two executions of a study apart."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        advice = "Have them switched on (NFS: its lock service; Lustre: the mount option flock), or give studies another folder: OUTPUTS=/elsewhere (--outputs)."
+        yield Finding("problem", f"outputs: the disk of {folder} has no file locks, which keep two executions of a study apart: {error.strerror}", advice)
+
+
 def clock(request: Request) -> Iterator[Finding]:
     """The clock against the outputs folder's file system, whose server may have its own, and against the project's age."""
     now = time.time()
@@ -199,11 +233,18 @@ def clock(request: Request) -> Iterator[Finding]:
         if abs(skew) > CLOCK_SKEW_SECONDS:
             yield Finding("warning", f"the disk of the outputs folder is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine", advice)
             return
-    newest = max((path.stat().st_mtime for path in (Path(request.outputs) / "trainings").glob("*")), default=0.0)
+    newest = max(map(_changed_at, (Path(request.outputs) / "trainings").glob("*")), default=0.0)
     if newest > now + CLOCK_SKEW_SECONDS:
         yield Finding("warning", f"a training was recorded {newest - now:.0f} s from now: the clock was set back, or another machine's is ahead", advice)
         return
     yield Finding("ok", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))
+
+
+def _changed_at(path: Path) -> float:
+    """When something was last changed, in seconds since 1970; 0 where it is gone: a study that runs renames what it has written."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def gpu(request: Request) -> Iterator[Finding]:
@@ -221,7 +262,7 @@ def gpu(request: Request) -> Iterator[Finding]:
         name = torch.cuda.get_device_name(number)
         free, total = torch.cuda.mem_get_info(number)
         with torch.device("cuda", number):
-            works = bool(torch.isfinite(torch.ones(64, 64) @ torch.ones(64, 64)).all())
+            works = bool((torch.ones(64, 64) @ torch.ones(64, 64) == 64).all())
         text = f"{number}: {name}, {free / GIB:.0f} of {total / GIB:.0f} GiB free, driver {driver or 'unknown'}, CUDA {torch.version.cuda}"
         if works and free > total / 10:
             yield Finding("ok", text)

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shlex
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -91,10 +92,11 @@ def _records(folder: Path) -> Iterator[Finding]:
     yield Finding("ok", f"{len(whole)} trainings are recorded in {folder.parent}")
     if aside:
         text = f"{len(aside)} records were damaged and set aside, the first {folder / aside[0]}"
-        yield Finding("warning", text, f"The same command trains them again. Look for what damages files there (memory, disk), then remove them: rm -r {folder}/*.damaged.*")
+        advice = "The same command trains them again. Look for what damages files there (memory, disk), then remove them"
+        yield Finding("warning", text, f"{advice}: rm -r {shlex.quote(str(folder))}/*.damaged.*")
     if left:
         text = f"{len(left)} records were half-written when their process was killed; nothing reads them"
-        yield Finding("warning", text, f"Remove them: rm -r {' '.join(str(folder / name) for name in left[:3])}")
+        yield Finding("warning", text, f"Remove them: rm -r {' '.join(shlex.quote(str(folder / name)) for name in left[:3])}")
 
 
 def _checkpoints(folder: Path) -> Iterator[Finding]:
@@ -129,21 +131,23 @@ def artifacts(request: Request) -> Iterator[Finding]:
         if not database.is_file() or not database.stat().st_size:
             yield Finding("ok", "there are none yet")
             return
-        places = _artifact_places(database)
+        expected = (Path(request.outputs) / "artifacts").absolute()
+        with contextlib.closing(_reading(database)) as connection:
+            places = _artifact_places(connection)
+            moved = {location for location in places if _is_moved(connection, location, expected)}
     except (OSError, sqlite3.Error) as error:
         yield Finding("warning", f"where they are cannot be read from {database}: {error}", "The line about MLflow says more.")
         return
     for location, names in places.items():
-        yield _place(location, names, (Path(request.outputs) / "artifacts").absolute())
+        yield _place(location, names, expected, location in moved)
 
 
-def _artifact_places(database: Path) -> dict[str, list[str]]:
+def _artifact_places(connection: sqlite3.Connection) -> dict[str, list[str]]:
     """The places of artifacts that the database names, each with the experiments that have runs there."""
-    with contextlib.closing(_reading(database)) as connection:
-        rows = connection.execute(
-            "SELECT experiments.artifact_location, experiments.name FROM experiments WHERE experiments.lifecycle_stage = 'active'"
-            " AND EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id) ORDER BY experiments.name"
-        ).fetchall()
+    rows = connection.execute(
+        "SELECT experiments.artifact_location, experiments.name FROM experiments WHERE experiments.lifecycle_stage = 'active'"
+        " AND EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id) ORDER BY experiments.name"
+    ).fetchall()
     places: dict[str, list[str]] = {}
     for location, name in rows:
         places.setdefault(str(location), []).append(str(name))
@@ -162,13 +166,22 @@ def _reading(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def _place(location: str, studies: list[str], expected: Path) -> Finding:
+def _is_moved(connection: sqlite3.Connection, location: str, expected: Path) -> bool:
+    """Whether artifacts are gone from where the database has them, and those of some run lie in the folder where they would be expected."""
+    folder = artifact_folder(location)
+    if folder is None or folder.is_dir():
+        return False
+    rows = connection.execute("SELECT substr(artifact_uri, ?) FROM runs WHERE substr(artifact_uri, 1, ?) = ?", (len(location) + 2, len(location) + 1, f"{location}/"))
+    return any((expected / str(below)).is_dir() for (below,) in rows)
+
+
+def _place(location: str, studies: list[str], expected: Path, is_moved: bool) -> Finding:
     folder = artifact_folder(location)
     which = ", ".join(studies[:4]) + (", ..." if len(studies) > 4 else "")
     if folder is None:
         return Finding("ok", f"those of {which} are at {location}")
     if not folder.is_dir():
-        if expected.is_dir():
+        if is_moved:
             return Finding("problem", f"those of {which} are not in {folder} any more: the outputs folder was moved", f"Tell MLflow where they are: {_MEND} --outputs OUTPUTS")
         return Finding("problem", f"those of {which} are not in {folder}, where MLflow has them", "Bring the folder back; its weights are also with the records, in trainings/.")
     if folder.resolve() != expected.resolve():
@@ -181,12 +194,14 @@ def mend_artifacts(outputs: Path) -> str:
     database, folder = outputs / "mlflow.db", (outputs / "artifacts").absolute()
     if not database.is_file() or not folder.is_dir():
         return f"nothing was changed: {outputs} does not hold both mlflow.db and artifacts"
-    gone = [location for location in _artifact_places(database) if (place := artifact_folder(location)) is not None and not place.is_dir()]
     with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
+        gone = [location for location in _artifact_places(connection) if _is_moved(connection, location, folder)]
         for location in gone:
             connection.execute("UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (folder.as_uri(), location))
             connection.execute(
                 "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
                 (folder.as_uri(), len(location) + 1, len(location) + 1, f"{location}/"),
             )
-    return f"the artifacts of {', '.join(gone)} are now said to be in {folder}" if gone else "nothing was changed: every place that MLflow names is there"
+    if gone:
+        return f"the artifacts of {', '.join(gone)} are now said to be in {folder}"
+    return f"nothing was changed: no place that MLflow names is gone and has its artifacts in {folder} now"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
+import shlex
 import sqlite3
 import time
 import urllib.error
@@ -16,7 +18,7 @@ from study.addresses import tracking_uri_fault
 from study.credentials import without_credentials
 from study.doctor import Finding, Request
 from study.doctor_machine import CLOCK_SKEW_SECONDS
-from study.reachable import LaunchError, require_reachable
+from study.reachable import LaunchError, health_address, require_reachable
 from study.tracking_store import database_path
 
 _WHOLE_CHECK_BYTES = 2**29
@@ -35,7 +37,7 @@ def ray(request: Request) -> Iterator[Finding]:
         with cluster(Resources(request.address or None, num_cpus=None if request.address else 0)) as num_workers:
             seconds = time.monotonic() - began
     except LaunchError as error:
-        yield Finding("problem", str(error), "" if request.address else "Look at what Ray wrote below the temporary folder (ray-*/session_latest/logs).")
+        yield Finding("problem", str(error), "" if request.address else "Look at what Ray wrote below the temporary folder (ray-*/r/session_latest/logs).")
         return
     yield Finding("ok", f"the cluster at {request.address} has room for {num_workers} trainings at once" if request.address else f"starts on this machine in {seconds:.1f} s")
 
@@ -92,7 +94,8 @@ def _database(path: Path) -> Iterator[Finding]:
     except (sqlite3.DatabaseError, OSError) as error:
         damage = str(error)
     if damage != "ok":
-        advice = f"Move it away (mv {path} {path}.damaged) with its -wal and -shm, then run the studies again: nothing is trained again, the records fill a new one."
+        move = shlex.join(["mv", str(path), f"{path}.damaged"])
+        advice = f"Move it away ({move}) with its -wal and -shm, then run the studies again: nothing is trained again, the records fill a new one."
         yield Finding("problem", f"{path} is damaged: {damage}", advice)
 
 
@@ -103,11 +106,11 @@ def _server(uri: str) -> Iterator[Finding]:
     if bool(os.environ.get("MLFLOW_TRACKING_USERNAME")) != bool(os.environ.get("MLFLOW_TRACKING_PASSWORD")):
         yield Finding("warning", "of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD only one is set", "Set both, or neither.")
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5) as answer:
+        with urllib.request.urlopen(health_address(uri), timeout=5) as answer:
             said = answer.headers.get("Date")
     except urllib.error.HTTPError as error:
         said = error.headers.get("Date")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         advice = "Start it, or mend --tracking-uri or MLFLOW_TRACKING_URI. A server that speaks plain http wants http://, not https://."
         yield Finding("problem", f"nothing that can be used answers at {without_credentials(uri)}: {getattr(error, 'reason', error)}", advice)
         return

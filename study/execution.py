@@ -89,6 +89,11 @@ class Execution:
         return [state.cell for state in self._cells if state.finished and not state.repeat and state.batch[0].phase == "search"]
 
     @property
+    def held_up(self) -> list[Cell]:
+        """The cells that wait at an edge gate for others of their comparison: at the end, for those that failed."""
+        return list(dict.fromkeys(state.cell for gate in self._gates.values() for state in gate.waiting))
+
+    @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing can be released: the end, be it with failures."""
         return not self._released and not self._waiting
@@ -149,7 +154,11 @@ class Execution:
         self._in_order = False
 
     def fail(self, identity_hash: str, message: str) -> None:
-        """Gives up a training whose code raised; its cells go no further, the others do."""
+        """Gives up a training whose code raised. Its cells go no further, nor beyond their next edge gate those that they are compared with; the others do.
+
+        A comparison could not be made otherwise: whether the failed cell touches an edge is known when it is trained, and the others would then be searched further,
+        after their winners had been confirmed.
+        """
         self.failures += [Failure(planned, message) for _, _, planned in self._waiting.pop(identity_hash, ())]
 
     def _take(self, state: _CellState, index: int, planned: PlannedTraining, record: Record) -> None:

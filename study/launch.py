@@ -6,8 +6,6 @@ import contextlib
 import logging
 import os
 import shutil
-import signal
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +15,7 @@ from typing import Any, cast
 
 import ray
 from ray import tune
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
@@ -26,9 +25,10 @@ from study.finished_trials import forget_finished
 from study.identity import Identity
 from study.packing import Packing
 from study.protocol import PlannedTraining
-from study.ray_processes import without_spare_processes
+from study.ray_processes import how_ray_ended, own_temporary_folder, without_spare_processes
 from study.reachable import LaunchError, require_reachable
 from study.records import Record, record_of
+from study.stop_signals import stopping_on_signals
 from study.trainable import JOB, REPORT, StudyTrainable
 from study.worker import Job, Member, MemberResult, Report
 from vae.data import Dataset
@@ -152,10 +152,22 @@ class _Run:
     stopping: bool = False
     error: Exception | None = None
 
+    @contextlib.contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        """What is raised here would end Tune's loop with workers in the middle of something: it stops them as a signal does, and is raised after the loop."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again after Tune's loop
+            self.error = self.error or error
+
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """The next trial's configuration for Tune; None while nothing can start, FINISHED at the end or when stopping."""
-        if self.stopping or self.error or self.execution.idle:
-            return cast(dict[str, Any], Searcher.FINISHED)  # a string, whatever the signature says
+        with self._keeping_errors():
+            if not self.ending and not self.execution.idle:
+                return self._next(trial_id)
+        return cast(dict[str, Any], Searcher.FINISHED)  # a string, whatever the signature says
+
+    def _next(self, trial_id: str) -> dict[str, Any] | None:
         self._release_what_waited()
         released = self.execution.next_pack(self.packing.max_members)
         if not released:
@@ -167,8 +179,8 @@ class _Run:
         return {JOB: replace(self.job, configuration=released[0][1].configuration.model_dump_json(), members=members).encoded()}
 
     def report(self, trial_id: str, report: Report) -> None:
-        """A worker's report; an exception here would end Tune's loop, so it is kept and raised after it."""
-        try:
+        """A worker's report."""
+        with self._keeping_errors():
             self._say(report.messages)
             for finished in report.results:
                 self._keep(trial_id, finished, report.machine)
@@ -179,8 +191,6 @@ class _Run:
             else:
                 for _, planned in self.running[trial_id].values():
                     self.observers.on_progress(planned, report.samples)
-        except Exception as error:  # noqa: BLE001 - raised again after Tune's loop
-            self.error = self.error or error
 
     def _keep(self, trial_id: str, finished: MemberResult, machine: str) -> None:
         member = self.running[trial_id].pop(finished.identity, None)
@@ -200,16 +210,17 @@ class _Run:
                 self.observers.on_message(message)
 
     def tick(self) -> None:
-        """A turn of Tune's loop; an exception is kept as in report."""
-        try:
+        """A turn of Tune's loop."""
+        with self._keeping_errors():
             self.observers.on_tick()
-        except Exception as error:  # noqa: BLE001 - raised again after Tune's loop
-            self.error = self.error or error
 
     def lost(self, trial_id: str) -> None:
         """A trial whose worker died: another one takes what it has not handed over, a little later; too often, and it is given up."""
-        if trial_id not in self.running:
-            return
+        with self._keeping_errors():
+            if trial_id in self.running:
+                self._postpone(trial_id)
+
+    def _postpone(self, trial_id: str) -> None:
         members = self.running[trial_id]
         self.num_workers_lost.update(members.keys())
         num_lost = max((self.num_workers_lost[identity] for identity in members), default=0)
@@ -220,7 +231,8 @@ class _Run:
         at = time.monotonic() + _SECONDS_TO_ANOTHER_WORKER[num_lost - 1]
         for identity, planned in self.running.pop(trial_id).values():
             self.postponed.append((at, identity, planned))
-            self._say((f"the worker of {planned.title} died; another one goes on with it, from its checkpoint where that can be reached",))
+            goes_on = "the same command goes on with it" if self.ending else "another one goes on with it"
+            self._say((f"the worker of {planned.title} died; {goes_on}, from its checkpoint where that can be reached",))
 
     def _release_what_waited(self) -> None:
         now = time.monotonic()
@@ -233,6 +245,10 @@ class _Run:
         for identity, planned in self.running.pop(trial_id).values():
             self.observers.on_failure(planned, identity.hash, message)
             self.execution.fail(identity.hash, message)
+
+    def stop(self) -> None:
+        """Asks every worker to stop at its next report, checkpointed."""
+        self.stopping = True
 
     @property
     def ending(self) -> bool:
@@ -268,7 +284,7 @@ def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[int
         _show_token()
         options = {"address": resources.address, "logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": {"py_modules": _code(plugins)}}
     else:
-        options |= {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "_temp_dir": str(ray_temporary_folder())}
+        options |= {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "_temp_dir": str(own_temporary_folder())}
         options |= {"runtime_env": {"worker_process_setup_hook": "study.trainable.warm"}}  # workers import torch while the driver sets up Tune
     try:
         with contextlib.nullcontext() if resources.address else without_spare_processes(ray):
@@ -293,9 +309,11 @@ def workers_on(resources: Resources, there: Mapping[str, float]) -> int:
 
 def _cannot_be_used(address: str | None, error: Exception) -> str:
     said = str(error).strip().splitlines()
+    if said and "ersion mismatch" in said[0]:  # the versions stand in the lines below it
+        said = [" ".join(" ".join(said).split())]
     cause = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
     if address is None:
-        return f"Ray cannot be started: {cause}"
+        return f"Ray cannot be started: {cause.rstrip('.')}. Where the machine is only busy, run the same command again; `python -m study doctor` says what else is in its way."
     return (
         f"Ray cannot be reached at {address}: {cause}. Is it Ray that listens there, of the same version ({ray.__version__})? "
         "A cluster made by `ray start --head` asks for a token: set RAY_AUTH_MODE=token and have the head's ~/.ray/auth_token here."
@@ -312,11 +330,6 @@ def _show_token() -> None:
 
         logging.getLogger(maybe_enable_token_auth_if_token_available.__module__).setLevel(logging.ERROR)
         maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-
-
-def ray_temporary_folder() -> Path:
-    """Ray's own folder for this user: on a shared machine everybody's /tmp/ray would be the first user's. Short, for its sockets."""
-    return Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
 
 
 def _code(plugins: tuple[str, ...]) -> list[str]:
@@ -341,19 +354,32 @@ def run(
     packing: Packing,
     checkpoint_every_seconds: float = 30.0,
 ) -> bool:
-    """Runs all trainings that the execution releases; True at the end, False when it was stopped by SIGINT or SIGTERM.
+    """Runs all trainings that the execution releases; True at the end, False when it was stopped by a signal.
 
     `folder` is Tune's own, scratch; `checkpoints` a folder on each worker's machine. Raises what an observer raised.
     """
     on_gpu = resources.device == "cuda"
     job = Job("", (), checkpoints, resources.device, resources.gpu_share if on_gpu else 1 / num_workers, checkpoint_every_seconds)
     state = _Run(execution, observers, study, job, packing)
-    share = {"gpu": resources.gpu_share, "cpu": 1.0} if on_gpu else {"cpu": 1.0}
-    trainable = tune.with_resources(tune.with_parameters(StudyTrainable, datasets=dict(datasets)), share)
     scratch = folder.absolute() / study
     shutil.rmtree(scratch, ignore_errors=True)  # of an execution that was killed; the study's lock is held
-    tuner = tune.Tuner(
-        trainable,
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it would count trials whose training another one finished
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    with stopping_on_signals(state.stop):
+        try:
+            _tuner(state, datasets, scratch, num_workers, resources).fit()
+        except (OSError, OutOfDiskError, ObjectStoreFullError) as error:
+            state.error = state.error or LaunchError(how_ray_ended(error, scratch))
+    shutil.rmtree(scratch, ignore_errors=True)
+    if state.error is not None:
+        raise state.error
+    return not state.stopping
+
+
+def _tuner(state: _Run, datasets: Mapping[str, Dataset], scratch: Path, num_workers: int, resources: Resources) -> tune.Tuner:
+    share = {"gpu": resources.gpu_share, "cpu": 1.0} if resources.device == "cuda" else {"cpu": 1.0}
+    return tune.Tuner(
+        tune.with_resources(tune.with_parameters(StudyTrainable, datasets=dict(datasets)), share),
         tune_config=TuneConfig(num_samples=-1, max_concurrent_trials=num_workers, reuse_actors=True, search_alg=_StudySearcher(state), scheduler=_WarmWorkers(num_workers)),
         run_config=RunConfig(
             name=scratch.name,
@@ -365,30 +391,3 @@ def run(
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it would count trials whose training another one finished
-    with _stop_on_signals(state):
-        tuner.fit()
-    shutil.rmtree(scratch, ignore_errors=True)
-    if state.error is not None:
-        raise state.error
-    return not state.stopping
-
-
-@contextlib.contextmanager
-def _stop_on_signals(state: _Run) -> Iterator[None]:
-    """The first SIGINT or SIGTERM stops every worker at its next report, checkpointed; a second one ends at once."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(number: int, frame: Any) -> None:
-        state.stopping = True
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    try:
-        for number in before:
-            signal.signal(number, stop)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,7 +1,7 @@
 """What happened in a study, as JSON lines: one file for each execution, and a training's own lines beside its record.
 
 A line has `time` (UTC), `level` (info, warning, error), `event` and `study`; of a training also `identity`, `phase`, `cell`, `proposal`,
-`rank`, `seed`, and `trial` where it is known; then the event's own fields. No line holds a password.
+`rank`, `seed`, `extra_round` and `repeat` where it is of one, and `trial` where it is known; then the event's own fields. No line holds a password.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class StudyLog:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             for old in sorted(self.path.parent.glob("*.jsonl"))[: -NUM_KEPT + 1]:
                 old.unlink(missing_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
+            self._file = self.path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             self._give_up(error)
 
@@ -59,8 +59,8 @@ class StudyLog:
         self._report(f"the log {self.path} cannot be written ({error.strerror}); the study goes on without it")
 
     def public(self, text: str) -> str:
-        """`text` without the passwords that this execution knows of."""
-        return without_credentials(text, self._secrets)
+        """`text` without the passwords that this execution knows of, and without what UTF-8 cannot say: a path may hold any bytes."""
+        return without_credentials(text, self._secrets).encode(errors="backslashreplace").decode()
 
     def close(self) -> None:
         """Ends the file; what is said afterwards is lost."""
@@ -78,10 +78,10 @@ class StudyLog:
         self.say("message", text=text)
 
     def beside(self, report: Callable[[str], None]) -> Callable[[str], None]:
-        """A `report` that adds to the log what it is given, too."""
+        """A `report` that adds to the log what it is given, too; neither says a password."""
 
         def both(text: str) -> None:
-            report(text)
+            report(self.public(text))
             self.message(text)
 
         return both
@@ -111,7 +111,7 @@ class StudyLog:
         curve = (self._line("evaluation", "info", about, {"samples": point.samples, **point.metrics}, point.timestamp_ms) for point in record.evaluations)
         ended = self._line("training_ended", "warning" if record.outcome != "finished" else "info", about, _ending(record), record.finished_ms)
         self._write(ended)
-        return "".join((begun, *curve, ended)).encode()
+        return "".join((begun, *curve, ended)).encode(errors="backslashreplace")
 
     def _line(self, event: str, level: Level, about: dict[str, Any], fields: Mapping[str, Any], time_ms: float | None = None) -> str:
         when = datetime.fromtimestamp((time.time_ns() // 1_000_000 if time_ms is None else time_ms) / 1000, UTC)
@@ -143,6 +143,7 @@ class StudyLog:
 
 def _about(planned: PlannedTraining, identity: str) -> dict[str, Any]:
     places = {"proposal": planned.proposal, "rank": planned.rank, "seed": planned.replicate}
+    places |= {name: number for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat)) if number}
     return {"identity": identity, "phase": planned.phase, "cell": planned.cell.label} | places
 
 

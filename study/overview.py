@@ -13,8 +13,9 @@ from study.estimate import count_parameters, duration, seconds_per_work, work
 from study.execution import Execution, max_extra_trainings, num_trainings, num_trainings_of_cell
 from study.protocol import PlannedTraining
 from study.records import Record, Records
-from study.runner import Options, is_running, load_datasets, replay
+from study.runner import Options, load_datasets, replay
 from study.spec import Distribution, Range, Study
+from study.study_lock import is_running
 
 
 def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) -> None:
@@ -68,7 +69,7 @@ def print_status(study: Study, outputs: Path, console: Console) -> None:
     for cell in study_cells(study):
         table.add_row(*_status_row(study, cell, [(planned, record) for planned, record in done if planned.cell == cell]))
     console.print(table)
-    state = "running now" if is_running(study, outputs) else "complete" if execution and execution.finished else "not running; `run` continues it"
+    state = "running now" if is_running(outputs, study.name) else "complete" if execution and execution.finished else "not running; `run` continues it"
     num_asked = sum(num_trainings(study).values()) + (execution.num_extra if execution else 0)
     console.print(f"{study.name}: {len(done)} of {num_asked} trainings recorded; {state}.")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "ray", "optuna", "mlflow", "scipy", "statsmodels", "seaborn")
@@ -20,9 +22,18 @@ def execution_facts(command: str) -> dict[str, str]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": command,
         "git_commit": git_commit(),
-        "versions": json.dumps({"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}),
+        "versions": json.dumps({"python": platform.python_version()} | versions_of(_LIBRARIES)),
         "machine": json.dumps({"host": platform.node(), "system": platform.platform(), "processor": processor(), "num_cpus": os.cpu_count()}),
     }
+
+
+def versions_of(names: Iterable[str]) -> dict[str, str]:
+    """Those of packages that are installed, by name."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def git_commit() -> str:

@@ -1,13 +1,37 @@
-"""Ray on one machine without the processes that a study has no use for. Knows no Ray: it is handed in."""
+"""Ray on one machine: in a folder of the user's own, without the processes that a study has no use for. Knows no Ray: it is handed in."""
 
 from __future__ import annotations
 
+import os
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from study.reachable import LaunchError
 
 SPARE = ("start_api_server", "start_monitor", "start_log_monitor")
 """Methods of Ray's node that start its dashboard (it waits for it even where none is asked for), its autoscaler and its log reader."""
+
+
+def own_temporary_folder() -> Path:
+    """Where Ray is to put its sockets and logs: short, for the sockets, and within a folder that nobody but this user may enter. Raises LaunchError.
+
+    Ray lets every user of the machine write into what it makes, and reads pickles from the sockets there.
+    """
+    own = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
+    elsewhere = "name another folder for temporary files: export TMPDIR=/short/path"
+    try:
+        own.mkdir(mode=stat.S_IRWXU, exist_ok=True)
+        facts = own.lstat()
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
+            raise LaunchError(f"{own}, where Ray would put its sockets, belongs to another user or is no folder; {elsewhere}")
+        own.chmod(stat.S_IRWXU)
+    except OSError as error:
+        raise LaunchError(f"the folder {own} for Ray's sockets cannot be made: {error.strerror}; make room, or {elsewhere}") from error
+    return own / "r"
 
 
 @contextmanager
@@ -29,3 +53,11 @@ def without_spare_processes(ray: Any) -> Iterator[None]:
 
 def _nothing(*arguments: Any, **options: Any) -> None:
     """Starts nothing."""
+
+
+def how_ray_ended(error: Exception, scratch: Path) -> str:
+    """In words, what ended Tune's loop: a Ray that went away, or a disk that took no more."""
+    said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return f"Ray went away ({said}). Everything that finished is kept; the same command continues when it is there."
+    return f"Ray could not write in {scratch}, or in its own temporary folder: {said}. Make room, then run the same command again."

@@ -6,6 +6,7 @@ import http.client
 import os
 import socket
 import urllib.request
+from urllib.parse import urlsplit
 
 from study.addresses import ray_address_fault
 from study.credentials import without_credentials
@@ -30,16 +31,22 @@ def require_tracking_server(uri: str, seconds: float = 10.0) -> None:
     if not uri.startswith(("http://", "https://")):
         return
     try:
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=seconds).close()
+        urllib.request.urlopen(health_address(uri), timeout=seconds).close()
     except (OSError, ValueError, http.client.HTTPException) as error:
         cause = getattr(error, "reason", error)
         if isinstance(cause, TimeoutError):
             said = f"did not answer within {seconds:g} s"
-        elif isinstance(cause, (ConnectionError, socket.gaierror)):
+        elif isinstance(cause, (ConnectionError, socket.gaierror)) and not isinstance(cause, ConnectionResetError):
             said = f"cannot be reached ({cause})"
-        else:  # it answers, be it with a refusal or a certificate that MLflow is told to trust
+        else:  # it answers, be it with a refusal, in another protocol, or with a certificate that MLflow is told to trust
             return
         raise TrackingError(f"the MLflow server at {without_credentials(uri)} {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)") from error
+
+
+def health_address(uri: str) -> str:
+    """Where an MLflow server says whether it lives, to anybody: without the user and password of its address, which urllib would take for its host."""
+    parts = urlsplit(uri.rstrip("/"))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], path=f"{parts.path}/health").geturl()
 
 
 def require_reachable(address: str, seconds: float = 5.0) -> None:

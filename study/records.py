@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
@@ -90,12 +91,15 @@ class Records:
     def get(self, identity: Identity) -> Record | None:
         """The record of that training, its weights checked against their hash; None where it is not complete.
 
-        A damaged one is set aside under another name, with a line that says so.
+        A damaged one is set aside under another name, with a line that says so. Raises RecordsError for one that the disk does not give out now: it may be whole.
         """
         return self.unwritten.get(identity.hash) or self._read(self.path(identity.hash))
 
     def write(self, record: Record, weights: bytes, log: bytes = b"") -> None:
-        """Adds a record, and the training's log where there is one: written beside its place, flushed, then renamed. Raises RecordsError when the disk refuses."""
+        """Adds a record, and the training's log where there is one. Raises RecordsError when the disk refuses.
+
+        It is written beside its place, flushed, renamed, and its name is flushed too: what is passed on from here, to MLflow, is there after a power cut.
+        """
         place = self.path(record.identity.hash)
         beside = self._folder / f".{record.identity.hash}.{os.getpid()}"
         try:
@@ -105,7 +109,9 @@ class Records:
             write_atomically(beside / _TRAINING, encode_record(record))
             if log:
                 (beside / LOG).write_bytes(log)  # not flushed: nothing is decided by it
+            flush_folder(beside)
             beside.rename(place)
+            flush_folder(self._folder)
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
             if not place.exists():
@@ -137,8 +143,13 @@ class Records:
         try:
             record = decode_record((place / _TRAINING).read_bytes())
             intact = record.identity.hash == place.name and file_sha256(place / WEIGHTS) == record.weights_sha256
-        except (OSError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
             intact = False
+        except OSError as error:
+            raise RecordsError(
+                f"{place} cannot be read: {error.strerror}. If that passes (a network disk that is away, too many open files), run the same command again; "
+                "if its files are damaged, remove it, and it is trained again."
+            ) from error
         if intact:
             return record
         self._set_aside(place)
@@ -171,6 +182,18 @@ def decode_record(file: bytes) -> Record:
     if bytes_sha256(content) != seal[1].decode():
         raise ValueError("the record does not have the hash that was written with it")
     return Record.model_validate_json(content)
+
+
+def flush_folder(folder: Path) -> None:
+    """Has the names in a folder on the disk, as fsync has a file's content; some file systems of networks know no such thing. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def file_sha256(path: Path) -> str:

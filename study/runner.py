@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import getpass
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,17 +18,23 @@ from study.cells import study_cells, training_configuration
 from study.checkpoints import remove_superseded, require_place
 from study.configuration_checks import fixed_fields
 from study.display import Display
+from study.errors import RequestError as RequestError
+from study.errors import StoppedError as StoppedError
+from study.errors import StudyError as StudyError
 from study.execution import Execution, num_trainings
 from study.identity import Identity, training_identity
 from study.logs import StudyLog, study_log
 from study.packing import AUTO, Packing, PackingError, packing_notes, packing_of
+from study.projection import projected
 from study.protocol import PlannedTraining
 from study.provenance import execution_facts
-from study.reachable import require_tracking_server
+from study.reachable import require_reachable
 from study.record_writer import RecordWriter
 from study.records import Record, Records
 from study.shared_checkpoints import SharedStorageError, is_uri, scratch_folder
 from study.spec import Study
+from study.study_lock import only_one
+from study.tracking_server import require_sqlite, require_store
 from vae.data import Dataset, load_dataset
 from vae.precision import require_precision
 
@@ -39,18 +43,6 @@ if TYPE_CHECKING:
 
 CodeChanged = Literal["retrain", "keep"]
 Report = Callable[[str], None]
-
-
-class RequestError(Exception):
-    """The request cannot be met as it stands: exit status 2."""
-
-
-class StudyError(Exception):
-    """The study could not be finished; the message says how to go on: exit status 1."""
-
-
-class StoppedError(Exception):
-    """The study was stopped by a signal, checkpointed: exit status 130."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +119,12 @@ def run_study(study: Study, options: Options, report: Report = print) -> Executi
     _require_precisions(study, options)
     _require_checkpoints(options)
     packing = _packing(study, options, report)
-    require_tracking_server(options.tracking_uri)
-    with _prompt_threads(), _only_one(study, options.outputs), _logged(study, options, report) as log, ThreadPoolExecutor(1) as background:
+    if options.address:
+        require_reachable(options.address)
+    require_store(options.tracking_uri)
+    with _prompt_threads(), only_one(options.outputs, study.name), _logged(study, options, report) as log, ThreadPoolExecutor(1) as background:
         report = log.beside(report)
+        require_sqlite(options.tracking_uri)
         records = Records(options.outputs / "trainings", report)
         _remove_superseded(options, records)
         execution = replay(study, datasets := load_datasets(study, options.outputs / "data", report), records, options)
@@ -141,12 +136,12 @@ def run_study(study: Study, options: Options, report: Report = print) -> Executi
         log.say("replayed", num_trainings=execution.num_replayed)
         open_tracker = partial(background.submit, partial(_open_tracker, study, options, records, replayed, report, log))
         if execution.idle:
-            with _tracked(open_tracker(), execution, log):
+            with projected(open_tracker(), execution, log.of_failure, log.public):
                 pass
         else:
             _train(study, options, packing, execution, datasets, records, open_tracker, display, log)
             _remove_superseded(options, records)  # those of a node that was cut off and trained on to the end
-        _require_finished(execution)
+        _require_finished(execution, log)
     return execution
 
 
@@ -168,8 +163,8 @@ def _train(
 
     with (
         cluster(resources, _plugins(study)) as num_workers,
-        _tracked(opening := open_tracker(), execution, log),
-        RecordWriter(records, partial(_track, opening), log.of_record) as writer,
+        projected(open_tracker(), execution, log.of_failure, log.public) as projection,
+        RecordWriter(records, projection.add, log.of_record) as writer,
     ):
         log.say("workers_ready", num_workers=num_workers, device=resources.device, address=resources.address)
 
@@ -178,7 +173,7 @@ def _train(
             log.training_started(planned, identity, trial)
 
         def failed(planned: PlannedTraining, identity: str, message: str) -> None:
-            display.failed(planned, message)
+            display.failed(planned, log.public(message))
             log.training_failed(planned, identity, message)
 
         def completed(planned: PlannedTraining) -> None:
@@ -188,8 +183,7 @@ def _train(
                 display.done(done, record)
 
         def tick() -> None:
-            if opening.done():
-                opening.result()  # raises what went wrong with MLflow; trainings do not wait for it
+            projection.check()
             writer.check()
             display.tick()
 
@@ -211,30 +205,10 @@ def _train(
             raise StoppedError("stopped; everything finished is kept and what was under way is checkpointed. The same command continues.")
 
 
-@contextlib.contextmanager
-def _tracked(opening: Future[Tracker], execution: Execution, log: StudyLog) -> Iterator[None]:
-    """While the study runs, MLflow may still be opening. At the end waits for that, and for what is still to be written."""
-    complete = False
-    try:
-        yield
-        complete = execution.finished
-    finally:
-        tracker = opening.result()
-        for failure in execution.failures:
-            tracker.log_failure(failure.planned, failure.message, log.of_failure(failure.planned))
-        left_over = tracker.close(complete)
-    if left_over:
-        raise StudyError(left_over)
-
-
 def _logged(study: Study, options: Options, report: Report) -> contextlib.AbstractContextManager[StudyLog]:
     """The log of this execution, begun with what was asked for."""
     asked = {"command": options.command, "outputs": options.outputs.absolute(), "address": options.address}
     return study_log(options.outputs / "logs", study.name, report, options.tracking_uri, **asked)
-
-
-def _track(opening: Future[Tracker], planned: PlannedTraining, record: Record) -> None:
-    opening.result().add(planned, record)
 
 
 def _open_tracker(study: Study, options: Options, records: Records, replayed: Sequence[tuple[PlannedTraining, Record]], report: Report, log: StudyLog) -> Tracker:
@@ -250,13 +224,18 @@ def _open_tracker(study: Study, options: Options, records: Records, replayed: Se
     return tracker
 
 
-def _require_finished(execution: Execution) -> None:
+def _require_finished(execution: Execution, log: StudyLog) -> None:
+    """Raises StudyError, with what failed and what waits for it, where the study has not come to its end."""
     if execution.finished:
         return
+    if not execution.failures:
+        raise StudyError("Ray ended before the study did. Everything that finished is kept; the same command continues.")
     first = execution.failures[0]
-    last_line = first.message.strip().splitlines()[-1]
+    last_line = log.public(first.message).strip().splitlines()[-1]
+    waiting = [cell.name or cell.label for cell in execution.held_up]
+    held = f"\nCells that are compared with theirs wait for them, since it is not known whether there is an extra round: {'; '.join(waiting)}." if waiting else ""
     raise StudyError(
-        f"{len(execution.failures)} trainings failed; the first: {first.planned.title}: {last_line}\n"
+        f"{len(execution.failures)} trainings failed; the first: {first.planned.title}: {last_line}{held}\n"
         "The whole traceback is in its MLflow run (failure.txt). Everything else is kept; after mending the cause the same command continues."
     )
 
@@ -312,47 +291,6 @@ def _prompt_threads() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
-
-
-@contextlib.contextmanager
-def _only_one(study: Study, outputs: Path) -> Iterator[None]:
-    """Holds the study's lock in this outputs folder, so that two executions never run the same study side by side."""
-    path = outputs / "locks" / f"{study.name}.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
-    except OSError as error:
-        raise StudyError(f"the outputs folder {outputs} cannot be written: {error.strerror}; give another with --outputs (OUTPUTS= with make)") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise StudyError(f"the study {study.name!r} is already running in {outputs} ({file.read().strip()}); wait for it, or stop it and run the same command again") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} of {_user()}")
-        file.flush()
-        yield
-
-
-def is_running(study: Study, outputs: Path) -> bool:
-    """Whether another process runs the study in this outputs folder now."""
-    path = outputs / "locks" / f"{study.name}.lock"
-    if not path.exists():
-        return False
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def _checkpoint_place(options: Options) -> str:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.addresses import tracking_uri_fault
 from study.cells import study_cells, training_configuration
+from study.credentials import without_credentials
 from study.job_server import Job, JobServer, job_server
 from study.loading import load_study
 from study.reachable import LaunchError
@@ -100,9 +102,11 @@ def _command(verb: str, server: JobServer, job: str, *more: str) -> str:
 def _require_server_uri(uri: str | None) -> None:
     if uri and not uri.startswith(("http://", "https://")):
         raise SubmissionError(
-            f"--tracking-uri {uri}: a job writes from the cluster, which sees neither files nor databases of this machine. "
+            f"--tracking-uri {without_credentials(uri)}: a job writes from the cluster, which sees neither files nor databases of this machine. "
             "Give the http:// or https:// address of an MLflow server as the cluster sees it, or none: then it is the head's own MLFLOW_TRACKING_URI or OUTPUTS"
         )
+    if uri and (fault := tracking_uri_fault(uri)) is not None:
+        raise SubmissionError(f"{fault} (--tracking-uri)")
 
 
 def stage(study: Study, name: str, folder: Path) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,12 +28,14 @@ from mlflow.exceptions import MlflowException
 
 from study.credentials import without_credentials
 from study.declarations import TAG, recorded_declarations
+from study.parent_run import study_note, with_execution
 from study.protocol import PlannedTraining
 from study.reachable import TrackingError as TrackingError
 from study.records import LOG, WEIGHTS, Record
 from study.run_seal import SEAL, STUDY_SEAL, seal_of, study_seal
 from study.spec import Study
-from study.tracking_store import database_path, link, prepare_sqlite, require_database
+from study.tracking_server import require_sqlite
+from study.tracking_store import link, require_database
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -44,6 +45,9 @@ _BATCH = 900
 
 _PAGE = 250
 """Runs asked for at once: each takes about 0.1 MB while it is read."""
+
+_MOST_CHARACTERS_OF_A_NAME = 250
+"""PostgreSQL refuses longer names of runs."""
 
 _RETRY_SECONDS = 5.0
 
@@ -58,6 +62,7 @@ class _Known:
     run_id: str
     artifact_uri: str
     status: str
+    started_ms: int
     superseded: bool
     code_kept: bool
     weights_sha256: str
@@ -65,7 +70,9 @@ class _Known:
     @classmethod
     def of(cls, run: Run) -> _Known:
         tags = run.data.tags
-        return cls(run.info.run_id, run.info.artifact_uri or "", run.info.status, tags.get("superseded") == "true", tags.get("code_kept") == "true", tags.get("weights_sha256", ""))
+        superseded, code_kept = (tags.get(name) == "true" for name in ("superseded", "code_kept"))
+        info = run.info
+        return cls(info.run_id, info.artifact_uri or "", info.status, info.start_time, superseded, code_kept, tags.get("weights_sha256", ""))
 
 
 def local_tracking_uri(outputs: Path) -> str:
@@ -90,7 +97,7 @@ class Tracker:
         self._num_failures = 0
         self._num_written = 0
         self._wanted: set[str] = set()
-        _require_database(uri)
+        require_sqlite(uri)
         with _answering(self._uri):
             require_database(uri)
             self._client = MlflowClient(uri)
@@ -107,12 +114,11 @@ class Tracker:
 
     def _begin(self, execution: Mapping[str, Any]) -> None:
         parent = self._client.get_run(self.parent_run_id)
-        listed = json.loads(parent.data.tags.get("executions", "[]"))[-19:]
         tags = {
             "kind": "study",
             "study": self._study.name,
-            "executions": json.dumps([*listed, dict(execution)]),
-            "mlflow.note.content": _note(self._study),
+            "executions": with_execution(parent.data.tags.get("executions", ""), execution),
+            "mlflow.note.content": study_note(self._study),
             STUDY_SEAL: study_seal(self._study.model_dump(mode="json")),
             **{name: str(given) for name, given in execution.items()},
         }
@@ -121,7 +127,7 @@ class Tracker:
             tags[TAG] = declared
         self._client.log_batch(self.parent_run_id, tags=[RunTag(name, given) for name, given in tags.items()])
         self._client.update_run(self.parent_run_id, status="RUNNING")
-        self._client.set_experiment_tag(self._experiment_id, "mlflow.note.content", _note(self._study))
+        self._client.set_experiment_tag(self._experiment_id, "mlflow.note.content", study_note(self._study))
         self._client.log_dict(self.parent_run_id, self._study.model_dump(mode="json"), "study/study.json")
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
@@ -238,10 +244,12 @@ class Tracker:
             if run.code_kept != record.code_kept:
                 self._client.set_tag(run.run_id, "code_kept", str(record.code_kept).lower())
             return
+        if run is not None and run.started_ms != record.started_ms:  # begun with a record that was damaged since, of which it may hold points
+            run = None
         if run is None:
             tags = self._tags(planned, record) | {"key": key}
             tags[SEAL] = seal_of(record.started_ms, _params(record), tags, ((each.key, each.step, each.value) for each in _metrics(record)))
-            run = _Known.of(self._client.create_run(self._experiment_id, start_time=record.started_ms, tags=tags, run_name=planned.title))
+            run = _Known.of(self._client.create_run(self._experiment_id, start_time=record.started_ms, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME]))
             self._runs[key] = run
         metrics = _metrics(record)
         self._client.log_batch(run.run_id, metrics=metrics[:_BATCH], params=[Param(name, text) for name, text in _params(record).items()])
@@ -298,16 +306,19 @@ class Tracker:
             if run.status == "RUNNING":
                 self._client.set_terminated(run.run_id, "KILLED")
 
-    def log_failure(self, planned: PlannedTraining, message: str, log: str = "") -> None:
-        """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the next run of the study."""
+    def log_failure(self, planned: PlannedTraining, message: str, log: str = "") -> bool:
+        """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the next run of the study. False where it was not taken."""
         with suppress(MlflowException, OSError):
             tags = {"mlflow.parentRunId": self.parent_run_id, "kind": "training", "phase": planned.phase, "cell": planned.cell.label, "seed": str(planned.replicate)}
             tags |= {"proposal": _or_none(planned.proposal), "rank": _or_none(planned.rank), "outcome": "failed", "superseded": "true"}
-            run = self._client.create_run(self._experiment_id, tags=tags, run_name=planned.title)
+            tags |= {name: str(number) for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat)) if number}
+            run = self._client.create_run(self._experiment_id, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME])
             self._client.log_text(run.info.run_id, message, "failure.txt")
             if log:
                 self._client.log_text(run.info.run_id, log, LOG)
             self._client.set_terminated(run.info.run_id, "FAILED")
+            return True
+        return False
 
 
 def _run_key(planned: PlannedTraining, identity_hash: str) -> str:
@@ -361,22 +372,6 @@ def _answering(uri: str) -> Iterator[None]:
             raise TrackingError(message) from error
         message = f"MLflow at {uri} cannot be used: {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)"
         raise TrackingError(message) from error
-
-
-def _require_database(uri: str) -> None:
-    """Raises TrackingError where the store is a SQLite file that cannot be opened."""
-    path = database_path(uri)
-    try:
-        if path is not None:
-            prepare_sqlite(path)
-    except (OSError, sqlite3.Error) as error:
-        raise TrackingError(f"the MLflow database {path} cannot be opened: {error}") from error
-
-
-def _note(study: Study) -> str:
-    factors = "; ".join(f"{name}: {', '.join(map(str, levels))}" for name, levels in study.factors.items())
-    phases = f"{study.search.num_proposals} proposals per cell by {study.search.sampler}, then " if study.search else ""
-    return f"**{study.question}**\n\n{study.description}\n\nFactors: {factors or 'none'}.\n\n{phases}{study.confirm.num_reporting_seeds} reporting seeds per cell."
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from study.checkpoints import checkpoint_path, list_members, remove_checkpoint
+from study.checkpoints import checkpoint_path, is_of_writing, list_members, remove_checkpoint
 from study.shared_checkpoints import SharedCheckpoints, is_uri, scratch_folder
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
@@ -165,6 +165,10 @@ class _Trial:
             return self._hand_over()
         try:
             return self._train()
+        except OSError as error:
+            if not is_of_writing(error):
+                raise
+            return self._go_on_without_checkpoint(error)
         except PackError as error:
             size, reason = 1, str(error)
         except (RuntimeError, MemoryError) as error:
@@ -219,8 +223,22 @@ class _Trial:
         options: dict[str, Any] = {"device": self._job.device, "checkpoint": checkpoint, "checkpoint_every_seconds": self._job.checkpoint_every_seconds}
         if len(self._part) == 1:
             return Training(configuration, self._part[0].seeds, data, **options)
-        list_members(checkpoint, [member.identity for member in self._part])
+        try:
+            list_members(checkpoint, [member.identity for member in self._part])
+        except OSError as error:
+            self._say_unwritten(error)
         return Pack(configuration, [member.seeds for member in self._part], data, **options, report=self._messages.append)
+
+    def _go_on_without_checkpoint(self, error: OSError) -> Report:
+        """A full disk costs no training: it goes on from where it is, in memory, and tries to write again after as long as it waits between two checkpoints."""
+        self._say_unwritten(error)
+        if self._running is not None:
+            self._running.checkpoint_every_seconds += max(PAUSE_SECONDS, self._job.checkpoint_every_seconds)
+            self._progress = self._running.run(PAUSE_SECONDS)
+        return self.report()
+
+    def _say_unwritten(self, error: OSError) -> None:
+        self._messages.append(f"{_machine()} cannot write checkpoints ({error.strerror}); trainings there go on without them, and start anew where they are stopped")
 
     def _checkpoint(self) -> Path:
         """That of the part that was begun last."""

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -61,13 +61,16 @@ NAMES = {
 """Names that packages give their licences instead of SPDX's, in lower case."""
 
 TEXTS = (
+    ("GNU AFFERO GENERAL PUBLIC LICENSE", "AGPL-3.0-or-later"),
+    ("GNU GENERAL PUBLIC LICENSE", "GPL-2.0-or-later"),
+    ("GNU LESSER GENERAL PUBLIC LICENSE", "LGPL-2.1-or-later"),
     ("Mozilla Public License Version 2.0", "MPL-2.0"),
     ("Apache License Version 2.0", "Apache-2.0"),
     ("Permission is hereby granted, free of charge, to any person obtaining a copy", "MIT"),
     ("Neither the name", "BSD-3-Clause"),
     ("Redistribution and use in source and binary forms", "BSD-2-Clause"),
 )
-"""What the text of a licence holds, the most telling first; read where a package's metadata is silent."""
+"""What the text of a licence holds, the most telling first; read where a package's metadata is silent. A file that bundles several is taken for its strictest."""
 
 KNOWN = {"cuda-toolkit": "LicenseRef-NVIDIA-Proprietary"}
 """Packages that say nothing at all: this one is a list of NVIDIA's own packages, each of which does."""
@@ -133,12 +136,15 @@ def _header(package: Distribution, name: str) -> str:
 
 
 def _licence_by_text(package: Distribution) -> str:
-    for name in package.metadata.get_all("License-File") or []:
-        for place in (f"licenses/{name}", name):
-            text = " ".join((package.read_text(place) or "").split())
-            if found := next((spdx for telling, spdx in TEXTS if telling in text), ""):
-                return found
-    return ""
+    """What the files of licences that a package brings are, all of them; empty where it brings none that is known."""
+    places = [place for name in package.metadata.get_all("License-File") or [] for place in (f"licenses/{name}", name)]
+    texts = [" ".join((package.read_text(place) or "").split()) for place in places]
+    found = [next((spdx for telling, spdx in TEXTS if telling in text), "") for text in texts]
+    return " AND ".join(dict.fromkeys(filter(None, found)))
+
+
+Parsed = tuple[bool, Sequence[str]]
+"""Whether the part of an expression that was read is met, and the tokens after it."""
 
 
 def is_allowed(expression: str) -> bool:
@@ -151,23 +157,23 @@ def is_allowed(expression: str) -> bool:
     return met and not rest
 
 
-def _either(tokens: Sequence[str]) -> tuple[bool, Sequence[str]]:
-    met, rest = _both(tokens)
-    while rest and rest[0] == "OR":
-        other, rest = _both(rest[1:])
-        met = met or other
+def _either(tokens: Sequence[str]) -> Parsed:
+    return _chained(tokens, "OR", _both, any)
+
+
+def _both(tokens: Sequence[str]) -> Parsed:
+    return _chained(tokens, "AND", _single, all)
+
+
+def _chained(tokens: Sequence[str], between: str, part: Callable[[Sequence[str]], Parsed], together: Callable[[Iterable[bool]], bool]) -> Parsed:
+    met, rest = part(tokens)
+    while rest and rest[0] == between:
+        other, rest = part(rest[1:])
+        met = together((met, other))
     return met, rest
 
 
-def _both(tokens: Sequence[str]) -> tuple[bool, Sequence[str]]:
-    met, rest = _single(tokens)
-    while rest and rest[0] == "AND":
-        other, rest = _single(rest[1:])
-        met = met and other
-    return met, rest
-
-
-def _single(tokens: Sequence[str]) -> tuple[bool, Sequence[str]]:
+def _single(tokens: Sequence[str]) -> Parsed:
     if tokens[0] == "(":
         met, rest = _either(tokens[1:])
         if not rest or rest[0] != ")":
@@ -262,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"vulnerabilities: NOT CHECKED, no database could be asked ({answer.silence}); run this again where one can be reached")
         faults += ["vulnerabilities were not checked"] * options.require_database
     else:
-        unknown = f"; it does not know {', '.join(answer.unknown[:5])}" if answer.unknown else ""
+        unknown = f"; NOT CHECKED are {len(answer.unknown)} that it does not know: {', '.join(answer.unknown)}" if answer.unknown else ""
         print(f"vulnerabilities: {len(answer.vulnerabilities)} known to {database} in {answer.num_known} packages{unknown}")
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
@@ -277,7 +283,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--database", choices=DATABASES, help="ask this one alone; by default the first that answers")
     parser.add_argument("--osv-url", default="", help="where a copy of the database osv answers")
     parser.add_argument("--require-database", action="store_true", help="fail where vulnerabilities cannot be checked")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if not options.lock.is_file():
+        parser.error(f"--lock {options.lock}: there is no such file")
+    return options
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
 "use strict";
 (() => {
   if (typeof vegaEmbed !== "function") return;
-  const MOST_SEED_LINES = 60, MOST_NATS_BELOW_BEST = 60;
-  const nats = (number) => number.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }).replace("-", "\u2212");
+  const MOST_SEED_LINES = 60, MOST_SEED_POINTS = 6000, SHARE_OUT_OF_VIEW = 0.25, NAME_WIDTH = 6.5, ROOM_FOR_TWO_LINES = 1.25;
+  const minus = (text) => text.replace("-", "\u2212");
+  const fixed = (number, decimals) => minus(number.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals }));
+  const short = (number) => minus(Math.abs(number) >= 1 || number === 0 ? number.toFixed(2) : number.toPrecision(3));
+  const signed = (number) => (number > 0 ? "+" : "") + short(number);
+  const spaced = (...words) => words.filter(Boolean).join(" ");
+  const ends = (numbers) => numbers.reduce(([low, high], number) => [Math.min(low, number), Math.max(high, number)], [Infinity, -Infinity]);
   const blocks = new Map();
   const read = (id) => {
     if (!blocks.has(id)) blocks.set(id, JSON.parse(document.getElementById(id)?.textContent ?? "null"));
@@ -14,56 +19,97 @@
     return made;
   };
 
-  const curveRows = (state) => {
-    const seconds = state.timing?.seconds, titles = new Map(state.explorer.groups.map((group) => [group.key, group.title]));
-    return state.data.lines.flatMap((line, index) => {
+  const lineName = (line) => line.name ?? (line.seed !== null ? `seed ${line.seed}` : line.n === 1 ? "the only seed" : `mean of ${line.n} seeds`);
+  const lineRows = (state) => {
+    const apart = state.view.needsSeconds && state.timing.lines ? state.timing : null, { lines, words } = apart ?? state.data;
+    const seconds = apart ? null : state.timing?.seconds, { unit, decimals } = state.metricEntry ?? {};
+    const titles = new Map(state.explorer.groups.map((group) => [group.key, group.title]));
+    return lines.flatMap((line, index) => {
       const values = line.values[state.metric];
       if (!values || !state.picked.has(line.cell)) return [];
-      const title = titles.get(line.cell) ?? line.cell;
-      const name = line.seed !== null ? `seed ${line.seed}` : line.n === 1 ? "the only seed" : `mean of ${line.n} seeds`;
-      return values.flatMap((value, i) => {
+      const title = titles.get(line.cell) ?? line.cell, name = lineName(line);
+      return values.flatMap((number, i) => {
         const time = seconds?.[index]?.[i] ?? null;
-        if (value === null || (state.view.needsSeconds && !(time > 0))) return [];
+        if (number === null || (state.view.needsSeconds && !apart && !(time > 0))) return [];
         const low = line.low?.[state.metric]?.[i] ?? null, high = line.high?.[state.metric]?.[i] ?? null;
-        const row = { cell: line.cell, title, line: name, seed: line.seed, samples: line.samples[i], nats: value, low, high };
+        const row = { cell: line.cell, title, line: name, seed: line.seed, along: line.along[i], number, low, high, last: i === values.length - 1 };
         if (time !== null) row.seconds = time;
+        row.placed = minus(row.along.toLocaleString("en"));
+        row.said = fixed(number, decimals);
         row.time = time === null ? "not recorded" : `${time.toLocaleString("en", { maximumFractionDigits: 1 })} s`;
-        row.interval = low === null ? "none" : `${nats(low)} to ${nats(high)}`;
+        row.interval = low === null ? "none" : `${fixed(low, Math.max(0, decimals - 1))} to ${fixed(high, Math.max(0, decimals - 1))}`;
         row.series = `${line.cell}\u0000${line.seed ?? ""}`;
-        row.aloud = `${title}, ${name}: ${nats(value)} nats after ${row.samples.toLocaleString("en")} training samples`;
+        row.aloud = `${title}, ${name}: ${spaced(fixed(number, Math.max(0, decimals - 1)), unit)} ${words[0]}${row.placed}${words[1]}`;
         return [row];
       });
     });
   };
-  const plainRows = (state) =>
-    state.data.rows
-      .filter((row) => state.picked.has(row[state.explorer.groupBy]))
-      .map((row) => ({ ...row, series: row[state.explorer.groupBy], aloud: `${row.title}: ${row.said}` }));
-
-  const withSeeds = (state, rows) => {
-    const num = new Set(rows.filter((row) => row.seed !== null).map((row) => row.series)).size;
-    const shown = state.seeds && num <= MOST_SEED_LINES;
-    state.note.textContent = !state.seeds || !num ? "" : shown ? "" : `${num} curves of single seeds are not drawn: show fewer cells to see them (${MOST_SEED_LINES} at most).`;
-    return shown ? rows : rows.filter((row) => row.seed === null);
+  const pairRows = (state) =>
+    state.data.comparisons
+      .filter((pair) => state.picked.has(pair.group))
+      .flatMap((pair, place) => {
+        const held = pair.readings[state.view.key] ?? { seeds: [], differences: [], mean: null, said: "not read so" };
+        const row = (mark, level, number, said) => ({
+          group: pair.group, title: pair.title, mark, place: `${place}.${level}`, position: 2 * place + level, number, said, series: place, aloud: `${pair.title}: ${said}`,
+        });
+        const mean = { ...row("mean", 0, held.mean, held.said), low: held.low ?? null, high: held.high ?? null };
+        return [mean, ...held.seeds.map((seed, i) => row("seed", 1, held.differences[i], spaced(`seed ${seed}:`, signed(held.differences[i]), state.data.unit)))];
+      });
+  const ofView = (state) => state.data.rows.filter((row) => row.view === undefined || row.view === state.view.key);
+  const plainRows = (state) => {
+    const by = state.explorer.groupBy;
+    const rows = ofView(state).filter((row) => (row[by] === undefined || state.picked.has(row[by])));
+    const numbers = rows.flatMap((row) => (typeof row.number === "number" ? [row.number] : [])), [worst, best] = ends(numbers);
+    const floor = state.data.mostFromBest && !state.whole ? Math.max(worst, best - state.data.mostFromBest) : worst;
+    const foot = numbers.length ? floor - (0.12 * (best - floor) || 1) : 0;
+    const inView = (number) => (number >= floor ? number : foot);
+    return rows.map((row) => ({
+      ...row, shown: inView(row.number ?? foot), ...(row.worst === undefined ? {} : { worst: inView(row.worst), best: inView(row.best) }),
+      series: row.series ?? row[by], aloud: `${row.title}: ${row.said}`,
+    }));
   };
-  const lowest = (state, rows) => {
-    const all = rows.map((row) => row.nats), means = rows.filter((row) => row.seed === null).map((row) => row.low ?? row.nats);
-    if (state.whole || !state.metricEntry.higherIsBetter) return Math.min(...all);
-    const best = Math.max(...all);
-    return Math.max(Math.min(...means), best - MOST_NATS_BELOW_BEST);
+
+  const named = (title, width) => (title.length * NAME_WIDTH > width ? title.replace(" against ", "\nagainst ") : title);
+  const withSeeds = (state, rows) => {
+    const of = rows.filter((row) => row.seed !== null), num = new Set(of.map((row) => row.series)).size;
+    state.note.textContent = "";
+    if (!state.seeds || !num) return rows.filter((row) => row.seed === null);
+    if (num > MOST_SEED_LINES) {
+      state.note.textContent = `${num} curves of single seeds are not drawn: show fewer cells to see them (${MOST_SEED_LINES} at most).`;
+      return rows.filter((row) => row.seed === null);
+    }
+    const stride = Math.ceil(of.length / MOST_SEED_POINTS);
+    if (stride === 1) return rows;
+    state.note.textContent = `Of so many curves of single seeds one point in ${stride} is drawn: show fewer cells to see more.`;
+    return rows.filter((row, i) => row.seed === null || row.last || i % stride === 0);
+  };
+  const bounds = (state, rows) => {
+    const metric = state.metricEntry, field = state.view.needsSeconds && rows[0].seconds !== undefined ? "seconds" : "along";
+    if (metric.ends) return metric.ends;
+    const banded = (row) => [row.low ?? row.number, row.number, row.high ?? row.number];
+    const start = SHARE_OUT_OF_VIEW * ends(rows.map((row) => row[field]))[1];
+    const late = metric.better && metric.mostFromBest === null && !state.whole ? rows.filter((row) => row[field] >= start) : rows;
+    const all = ends(rows.map((row) => row.number)), [low, high] = ends(late.flatMap((row) => (state.whole || row.last ? banded(row) : [row.number])));
+    const most = state.whole ? Infinity : metric.mostFromBest ?? Infinity;
+    const [bottom, top] = metric.better === "lower" ? [Math.min(low, all[0]), Math.min(high, all[0] + most)] : [Math.max(low, all[1] - most), metric.better ? Math.max(high, all[1]) : high];
+    const room = bottom < top ? 0 : Math.abs(top) / 1000 || 1;
+    return [bottom - room, top + room];
   };
 
   const heading = (state) => {
     const metric = state.metricEntry;
-    return metric ? `${metric.title} (nats)${metric.higherIsBetter ? ", higher is better" : ""}` : state.explorer.notes.heading ?? "";
+    if (!metric) return state.explorer.notes.heading ?? "";
+    return `${metric.title}${metric.unit ? ` (${metric.unit})` : ""}${metric.better ? `, ${metric.better} is better` : ""}`;
   };
 
   const specification = (state, rows) => {
-    const spec = structuredClone(state.view.spec);
-    const set = (name, value) => { for (const param of spec.params) if (param.name === name) param.value = value; };
-    if (state.metricEntry) set("lowest", lowest(state, rows));
-    const places = (held) => new Set(held.map((row) => row.place)).size;
-    if (rows[0].place !== undefined) spec.height *= places(rows) / places(state.data.rows);
+    const spec = structuredClone(state.explorer.specs[state.view.spec]);
+    if (state.metricEntry) {
+      const [lowest, highest] = bounds(state, rows), values = { lowest, highest };
+      for (const param of spec.params) param.value = values[param.name] ?? param.value;
+    }
+    const room = rows.some((row) => row.name?.includes("\n")) ? ROOM_FOR_TWO_LINES : 1;
+    if (spec.height.step) spec.height = room * spec.height.step * new Set(rows.map((row) => row.place)).size;
     spec.datasets = { ...spec.datasets, rows };
     return spec;
   };
@@ -73,18 +119,24 @@
   };
   const draw = async (state) => {
     const turn = ++state.turn;
-    const found = state.data.lines ? withSeeds(state, curveRows(state)) : plainRows(state);
-    state.rows = found.map((row, number) => ({ ...row, row: number }));
+    const found = state.data.lines ? withSeeds(state, lineRows(state)) : state.data.comparisons ? pairRows(state) : plainRows(state);
+    state.plot.hidden = false;
+    const width = state.plot.clientWidth;
+    state.rows = found.map((row, number) => ({ ...row, row: number, ...(row.mark === "name" || row.mark === "mean" ? { name: named(row.title, width) } : {}) }));
     state.empty.hidden = state.rows.length > 0;
+    state.legend.hidden = Boolean(state.data.rows) && !ofView(state).some((row) => row[state.explorer.groupBy] !== undefined);
+    state.plot.hidden = !state.empty.hidden;
     state.heading.textContent = heading(state);
-    state.plot.style.minHeight = `${state.plot.offsetHeight}px`;
+    state.plot.style.minHeight = state.rows.length ? `${state.plot.offsetHeight}px` : "";
+    state.said.textContent = "";
+    state.at = -1;
     state.result?.finalize();
     state.result = null;
     if (!state.rows.length) return state.drawing.replaceChildren();
     const result = await vegaEmbed(state.drawing, specification(state, state.rows), options);
     if (turn !== state.turn) return result.finalize();
     state.result = result;
-    state.at = -1;
+    if (state.at >= 0) result.view.signal("focused", state.at).runAsync();
     state.plot.style.minHeight = "";
   };
 
@@ -94,7 +146,7 @@
     state.said.textContent = row.aloud;
     state.result?.view.signal("focused", row.row).runAsync();
   };
-  const reachable = (state) => state.rows.filter((row) => row.nats !== null && row.nats !== undefined);
+  const reachable = (state) => state.rows.filter((row) => row.said !== undefined && (typeof row.number === "number" || row.lost));
   const keys = {
     ArrowRight: (state) => go(state, reachable(state).find((row) => row.row > state.at)),
     ArrowLeft: (state) => go(state, reachable(state).findLast((row) => row.row < state.at)),
@@ -119,11 +171,19 @@
     box.addEventListener("change", () => onChange(box.checked));
     return element("label", {}, box, ` ${label}`);
   };
+  const OUTLINES = {
+    circle: "M1,6a5,5 0 1,0 10,0a5,5 0 1,0 -10,0", square: "M1.5,1.5h9v9h-9z", diamond: "M6,0l4.5,6l-4.5,6l-4.5,-6z", cross: "M4,1h4v3h3v4h-3v3h-4v-3h-3v-4h3z",
+    "triangle-up": "M6,1l5,10h-10z", "triangle-down": "M6,11l5,-10h-10z", "triangle-left": "M1,6l10,-5v10z", "triangle-right": "M11,6l-10,-5v10z",
+  };
   const swatch = (group) => {
-    const drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg"), line = document.createElementNS(drawn.namespaceURI, "line");
-    for (const [name, text] of Object.entries({ class: "swatch", viewBox: "0 0 26 8", width: "26", height: "8", "aria-hidden": "true" })) drawn.setAttribute(name, text);
-    for (const [name, text] of Object.entries({ x1: "1", x2: "25", y1: "4", y2: "4", stroke: group.colour, "stroke-width": "3", "stroke-dasharray": group.dash.join(" ") })) line.setAttribute(name, text);
-    drawn.append(line);
+    const made = (tag, attributes) => {
+      const part = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [name, text] of Object.entries(attributes)) part.setAttribute(name, text);
+      return part;
+    };
+    const width = group.shape ? 12 : 26, drawn = made("svg", { class: "swatch", viewBox: `0 0 ${width} 12`, width, height: 12, "aria-hidden": "true" });
+    const line = { x1: 1, x2: 25, y1: 6, y2: 6, stroke: group.colour, "stroke-width": 3, "stroke-dasharray": group.dash.join(" ") };
+    drawn.append(group.shape ? made("path", { d: OUTLINES[group.shape] ?? OUTLINES.circle, fill: group.colour }) : made("line", line));
     return drawn;
   };
   const legend = (state) => {
@@ -140,16 +200,20 @@
       button.addEventListener("click", () => pick(keys));
       return button;
     });
-    const more = buttons.length > 2 ? extremes : [];
+    const more = buttons.length > 2 ? [element("span", { className: "extremes" }, ...extremes)] : [];
     return element("div", { className: "legend", role: "group", ariaLabel: `${state.explorer.groupsTitle} shown` }, ...buttons.map(([, button]) => button), ...more);
+  };
+  const reachesFurther = (data) => {
+    const [worst, best] = ends((data.rows ?? []).flatMap((row) => (typeof row.number === "number" ? [row.number] : [])));
+    return data.mostFromBest > 0 && worst < best - data.mostFromBest;
   };
   const controls = (state) => {
     const views = state.explorer.views.filter((view) => !view.needsSeconds || state.timing);
     const made = [];
     if (state.data.metrics?.length > 1) made.push(choice("Show", state.data.metrics.map((metric) => [metric.key, metric.title]), state.metric, (key) => { setMetric(state, key); draw(state); }));
-    if (views.length > 1) made.push(choice("against", views.map((view) => [view.key, view.title]), state.view.key, (key) => { state.view = views.find((view) => view.key === key); draw(state); }));
+    if (views.length > 1) made.push(choice(state.explorer.viewsTitle, views.map((view) => [view.key, view.title]), state.view.key, (key) => { state.view = views.find((view) => view.key === key); draw(state); }));
     if (state.data.lines?.some((line) => line.seed !== null)) made.push(toggle("every seed", state.seeds, (on) => { state.seeds = on; draw(state); }));
-    if (state.data.lines) made.push(toggle("whole height", state.whole, (on) => { state.whole = on; draw(state); }));
+    if (state.data.lines ? !state.data.metrics.every((metric) => metric.ends) : reachesFurther(state.data)) made.push(toggle("whole height", state.whole, (on) => { state.whole = on; draw(state); }));
     return element("div", { className: "controls" }, ...made);
   };
   const setMetric = (state, key) => {
@@ -175,7 +239,8 @@
       keys[event.key](state);
     });
     const about = [explorer.notes.about, data.note].filter(Boolean).join(" ");
-    place.append(controls(state), legend(state), state.heading, plot, state.empty, state.said, state.note, ...(about ? [element("p", { className: "note", textContent: about })] : []));
+    state.legend = legend(state);
+    place.append(controls(state), state.legend, state.heading, plot, state.empty, state.said, state.note, ...(about ? [element("p", { className: "note", textContent: about })] : []));
     place.hidden = false;
     figure.classList.add("explored");
     return draw(state);

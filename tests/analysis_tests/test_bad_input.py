@@ -111,9 +111,14 @@ def test_trainings_of_two_versions_are_told_apart_or_said_to_be_mixed(store_uri:
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], "tags.phase = 'confirm' and tags.seed = '5'")
     client.set_tag(runs[0].info.run_id, "code_kept", "true")  # an earlier version of the code, kept
+    client.set_tag(runs[0].info.run_id, "code_sha256", "earlier")
     client.set_tag(runs[1].info.run_id, "cell", "optimizer=sgd")  # an earlier version of the study file
+    (other,) = client.search_runs([experiment.experiment_id], "tags.phase = 'confirm' and tags.seed = '4' and tags.cell = 'optimizer=adam'")
+    client.set_tag(other.info.run_id, "code_sha256", "later")
     report = _report(read_study("bad-mixed", store_uri), tmp_path)
     assert "1 trainings were made by an earlier version of the code and kept: versions are mixed" in report.top
+    assert "The trainings were made by 2 versions of the code, and a difference may be theirs" in report.top
+    assert _primary(report)["num_code_versions"] == 2
     assert "1 trainings in MLflow belong to an earlier version of the study file; they are left out" in report.top
     assert "1 of 18 trainings that the study asks for are missing" in report.top
     assert (_primary(report)["verdict"], _primary(report)["n"]) == ("inconclusive", 5)
@@ -128,14 +133,32 @@ def test_a_factor_of_one_level_compares_nothing(store_uri: str, tmp_path: Path) 
     assert "No declared claim is decided, so that there is nothing to overturn." in report.page
 
 
-def test_a_noise_floor_that_cannot_be_had_leaves_nothing_equivalent(store_uri: str, tmp_path: Path) -> None:
+def test_a_noise_floor_that_cannot_be_had_leaves_every_verdict_open(store_uri: str, tmp_path: Path) -> None:
     plain = _study("bad-floor").model_dump(mode="json")
     study = Study.model_validate(plain | {"equivalence_margin_nats": "noise_floor", "noise_floor": {"at": "optimizer=adam"}})
     missing = frozenset(place for place, _, _ in places(study) if place.phase == "noise_floor")
     found = _findings(_read(store_uri, tmp_path, study, missing=missing))
     assert any("The noise floor that was to say which differences matter cannot be had" in said for said in factor_report.warnings(found))
     claim = found.claims[0]
-    assert (claim["verdict"], claim["equivalence_margin_nats"], claim["num_missing"]) == ("better", None, 0)
+    assert (claim["verdict"], claim["equivalence_margin_nats"], claim["num_missing"]) == ("inconclusive", None, 0)
+    assert claim["p"] == 2**-5
+
+
+def test_a_training_whose_code_failed_is_named_as_one_and_not_as_of_another_study_file(store_uri: str, tmp_path: Path) -> None:
+    """As the tracker writes it: a run without parameters; of one place it was tried again, of the other not."""
+    study = _study("bad-failed")
+    tried, lost = (Place("confirm", "optimizer=adam", 1, 0, seed) for seed in (0, 3))
+    add_study(store_uri, tmp_path / "artifacts", study, missing=frozenset({lost}))
+    client = MlflowClient(tracking_uri=store_uri)
+    parent = read_study("bad-failed", store_uri).parent_run_id
+    for place in (tried, lost):
+        tags = {"mlflow.parentRunId": parent, "kind": "training", "phase": place.phase, "cell": place.cell, "seed": str(place.seed), "proposal": "1", "rank": "0"}
+        client.create_run(client.get_run(parent).info.experiment_id, tags=tags | {"outcome": "failed", "superseded": "true"})
+    results = read_study("bad-failed", store_uri)
+    found = _findings(results)
+    assert (len(results.missing), results.num_of_earlier_files, int((results.trainings["outcome"] == "failed").sum())) == (0, 0, 1)
+    assert (found.claims[0]["verdict"], found.claims[0]["num_failed"], found.claims[0]["n"]) == ("inconclusive", 1, 5)
+    assert "The study is incomplete: 1 training of these cells failed." in found.claims[0]["statement"]
 
 
 def test_a_readout_of_more_points_than_were_measured_says_so(results: StudyResults) -> None:

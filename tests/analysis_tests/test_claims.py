@@ -15,11 +15,13 @@ from scipy import stats
 from analysis import statistics
 from analysis.cell_findings import RunnerUp
 from analysis.claim_rows import claim_row
-from analysis.claims import compare, declared_comparisons
+from analysis.claims import compare, declared_comparisons, exploratory_comparisons
+from analysis.claims_shown import claim_facts, claims_table
 from analysis.detectable_effect import detectable_effect
 from analysis.equivalence import Margin
 from analysis.readings import Reading
 from analysis.readouts import Readout
+from analysis.sections import Section
 from analysis.statements import statement_of, verdict_of
 from study.spec import Range
 from tests.analysis_tests.invented_cells import BASELINE, LEVEL, cells_of, compared, curves_to, decided, interval_of, proposals_at, two_optimizers
@@ -136,17 +138,136 @@ def test_a_neighbouring_proposal_that_diverged_overturns_the_claim() -> None:
     runner_up = {LEVEL: RunnerUp(1, dict.fromkeys(range(10), math.nan))}
     row = _row([-100.0 + nats for nats in TEN], [-102.0] * 10, runner_up=runner_up)
     assert [(one["side"], one["num_diverged"]) for one in row["neighbouring_proposals"]] == [("level", 10)]  # type: ignore[attr-defined]
-    assert {one["label"] for one in row["robustness"]} >= {"neighbouring_proposal_lost_trainings"}  # type: ignore[attr-defined]
+    assert "Overturned by one step of the search: with the level's neighbouring proposal it is worse (10 seeds, 10 of them diverged" in str(row["statement"])
 
 
 def test_a_margin_from_the_noise_floor_decides_what_is_equivalent() -> None:
     study = two_optimizers(10, equivalence_margin_nats="noise_floor", noise_floor={"at": "optimizer=adam"})
     cells = cells_of(study, {LEVEL: [-100.0 + nats for nats in TEN], BASELINE: [-100.1] * 10})
     verdicts = [compare(study, cells, study.claims[0], "primary", Margin(nats, True, why_none="it is missing")).verdict for nats in (0.5, 0.01, None)]
-    assert verdicts == ["equivalent", "better", "better"]
-    row = claim_row(compare(study, cells, study.claims[0], "primary", Margin(None, True, why_none="it is missing")), study)
-    assert (row["equivalence_margin_nats"], row["margin_from_noise_floor"]) == (None, True)
-    assert "Nothing can be called equivalent" in row["statement"]
+    assert verdicts == ["equivalent", "better", "inconclusive"], "without the margin nobody knows whether the difference matters"
+    found = compare(study, cells, study.claims[0], "primary", Margin(None, True, why_none="it is missing"))
+    row = claim_row(found, study)
+    assert (row["equivalence_margin_nats"], row["margin_from_noise_floor"], found.robustness) == (None, True, None)
+    assert "The noise floor that was to say which differences matter cannot be had, so that no verdict can be given" in row["statement"]
+
+
+@pytest.mark.parametrize(
+    ("floor_cell", "difference", "expected"), [(LEVEL, 9.0, "inconclusive"), (LEVEL, -9.0, "worse"), (BASELINE, 9.0, "better"), (BASELINE, -9.0, "inconclusive")]
+)
+def test_a_noise_floor_that_diverged_makes_no_verdict_kinder_to_its_cell(floor_cell: str, difference: float, expected: str) -> None:
+    study = two_optimizers(10, equivalence_margin_nats="noise_floor", noise_floor={"at": "optimizer=adam"})
+    cells = cells_of(study, {LEVEL: [difference + nats for nats in TEN], BASELINE: [0.0] * 10})
+    diverged = Margin(None, True, floor_cell=f"optimizer={floor_cell}", why_none="it diverged", floor_diverged=True)
+    assert compare(study, cells, study.claims[0], "primary", diverged).verdict == expected
+    assert compare(study, cells, study.claims[0], "primary", replace(diverged, floor_cell="optimizer=sgd")).verdict == "inconclusive"
+
+
+def test_a_claim_that_lost_trainings_does_not_make_the_others_surer() -> None:
+    """The first claim's p over the seeds that are left is smaller than what it would be over all of them may be."""
+    claims = [{"name": name, "factor": "optimizer", "level": level, "baseline": BASELINE} for name, level in (("one", "sgd"), ("two", LEVEL))]
+    study = two_optimizers(8, factors={"optimizer": [BASELINE, LEVEL, "sgd"]}, claims=claims)
+    numbers = {LEVEL: [1.0 + 0.1 * s for s in range(8)], BASELINE: [0.0] * 8, "sgd": [1.0 + 0.1 * s for s in range(8)]}
+    one, two = declared_comparisons(study, cells_of(study, numbers, num_missing={"sgd": 1}))
+    assert (one.verdict, one.p, one.holm_p) == ("inconclusive", 2**-7, None)
+    assert two.holm_p == 2 * 2**-7
+
+
+def test_a_readout_that_not_every_training_has_speaks_neither_for_nor_against_the_claim() -> None:
+    level, baseline = [-100.0 + nats for nats in TEN], [-103.0] * 10
+    others = {LEVEL: {BEST: dict(enumerate(level[:7]))}, BASELINE: {BEST: dict(enumerate(baseline))}}
+    row = _row(level, baseline, others=others)
+    assert [(one["verdict"], one["holds"]) for one in row["readout_verdicts"]] == [("better", True), ("not read", False)]  # type: ignore[attr-defined]
+    assert row["readouts"] == ["test lower bound, final"]
+    assert "depends on the readout" not in str(row["statement"])
+    assert "What it would be by another readout cannot be said where not every training has one (validation lower bound, best)" in str(row["statement"])
+
+
+def test_a_verdict_that_is_open_for_want_of_trainings_holds_under_no_readout() -> None:
+    assert _row([-100.0] * 10, [-103.0] * 10, num_missing={LEVEL: 1})["readouts"] == []
+
+
+def test_the_primary_claim_says_too_when_it_does_not_survive_the_correction_for_all_claims() -> None:
+    claims = [{"name": name, "factor": "optimizer", "level": LEVEL, "baseline": BASELINE, "primary": name == "one"} for name in ("one", "two")]
+    study = two_optimizers(6, claims=claims)
+    first = declared_comparisons(study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6}))[0]
+    statement = claim_row(first, study)["statement"]
+    assert (first.verdict, first.holm_p) == ("better", 0.0625)
+    assert "It does not survive Holm's correction over the declared claims (p = 0.0625), though as the primary claim it was declared to stand by its own p." in statement
+
+
+def test_a_decided_comparison_that_nobody_declared_says_that_it_is_exploration() -> None:
+    study = two_optimizers(6, claims=[])
+    (found,) = exploratory_comparisons(study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6}), "optimizer")
+    assert "This is exploration: nobody declared it beforehand, and it is not corrected" in claim_row(found, study)["statement"]
+
+
+def test_what_was_declared_in_other_words_is_not_explored_again() -> None:
+    """A claim about everything, where there is but one everything, and its mirror image."""
+    for claim in ({"level": LEVEL, "baseline": BASELINE}, {"level": BASELINE, "baseline": LEVEL}):
+        factors = {"optimizer": [BASELINE, LEVEL], "latent_dim": [20]}
+        study = two_optimizers(6, factors=factors, claims=[{"name": "claim", "factor": "optimizer"} | claim])
+        cells = cells_of(study, {LEVEL: [1.0] * 6, BASELINE: [0.0] * 6})
+        assert len(declared_comparisons(study, cells)[0].cells) == 1
+        assert exploratory_comparisons(study, cells, "optimizer") == ()
+
+
+def test_cells_of_different_budgets_are_not_said_to_have_one_horizon() -> None:
+    row = _row([-100.0 + nats for nats in TEN], [-103.0] * 10, horizon_samples={LEVEL: 20_000, BASELINE: 10_000})
+    assert (row["horizon_samples"], row["horizons_samples"]) == (None, [10_000, 20_000])
+    assert "at the ends of budgets that differ, 10,000 and 20,000 training samples" in str(row["statement"])
+
+
+def test_bounds_of_different_data_are_not_compared() -> None:
+    claim = {"name": "grey-over-fixed", "factor": "pixels", "level": "grey", "baseline": "fixed", "primary": True}
+    study = two_optimizers(8, factors={"optimizer": [LEVEL], "pixels": ["grey", "fixed"]}, claims=[claim])
+    found = compare(study, cells_of(study, {LEVEL: [-100.0 + 0.1 * s for s in range(8)]}), study.claims[0], "primary")
+    assert (found.verdict, found.not_comparable) == ("inconclusive", ("pixels",))
+    assert "cannot be said: they differ in pixels, and bounds of different data are no measure of the same thing" in claim_row(found, study)["statement"]
+
+
+@pytest.mark.parametrize(
+    ("level", "baseline", "words"),
+    [
+        ("a", "b", "The two sides were trained by different versions of the code, so that the difference may be the code's."),
+        ("ab", "b", "Its trainings were made by 2 versions of the code"),
+        ("a", "a", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_claim_whose_trainings_are_of_different_code_says_so(level: str, baseline: str, words: str) -> None:
+    row = _row([-100.0 + nats for nats in TEN], [-103.0] * 10, codes={LEVEL: frozenset(level), BASELINE: frozenset(baseline)})
+    assert row["num_code_versions"] == len(set(level + baseline))
+    assert (words or "nothing of it") in str(row["statement"]) or not words
+    assert ("version" in str(row["statement"])) == bool(words)
+
+
+def test_an_interval_near_zero_is_not_printed_as_if_it_held_zero() -> None:
+    row = _row([0.001 + 0.0002 * seed for seed in range(8)], [0.0] * 8, margin=1e-6)
+    low, _ = row["interval_nats"]  # type: ignore[misc]
+    assert 0 < low < 0.005  # type: ignore[has-type]
+    assert "interval +0.00 to" not in str(row["statement"])
+    assert "is better than adagrad by 0.002 nats" in str(row["statement"])
+
+
+def test_a_verdict_by_the_worst_case_shows_the_interval_of_its_test() -> None:
+    study = two_optimizers(10)
+    row = claim_row(compared([-120.0 - seed for seed in range(9)] + [math.nan], [-100.0] * 10), study)
+    facts = dict(claim_facts(row))
+    assert facts["95 % interval"] == f"below −{-row['worst_case_interval_nats'][1]:.2f}"
+    table = claims_table([Section("one", "One", "", claims=(row,))])
+    assert table is not None
+    assert math.isnan(table.frame["low_nats"][0])
+    assert table.frame["high_nats"][0] == row["worst_case_interval_nats"][1]
+
+
+def test_robustness_of_many_pairs_is_that_of_the_test_that_the_verdict_rests_on() -> None:
+    """Above twenty pairs signs are drawn: another draw could come to another verdict."""
+    generator = np.random.default_rng(3)
+    found = compared((0.45 + generator.normal(size=22)).tolist(), [0.0] * 22, margin=0.0)
+    assert found.robustness is not None
+    assert found.estimate is not None
+    assert (found.robustness.p, found.robustness.interval, found.robustness.verdict) == (found.estimate.p, found.estimate.interval, found.verdict)
 
 
 def test_a_claim_that_lost_its_p_does_not_make_the_others_surer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -100,3 +101,71 @@ def test_further_noise_floor_seeds_and_repeats_than_are_asked_for_are_not_curren
     assert not is_current(study_of(num_repeats=1), row | {"repeat": 1})
     (row, *_) = [_row(planned) for planned in TRAININGS if planned.cell.matches({"arm": "defaults"})]
     assert not is_current(STUDY, row | {"repeat": 1}), "what is not searched is not repeated"
+
+
+SMALL = invented_study()
+OF_SMALL = all_trainings(SMALL)
+ADAM = "optimizer=adam"
+
+
+def _small(*changes: dict[str, Any], without: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The rows of `invented_study` but for these places, and further ones: each a place with what is otherwise."""
+    rows = {planned.place: _row(planned) | {"superseded": False} for planned in OF_SMALL if planned.place not in without}
+    further = [rows[change["place"]] | {"run_id": f"further {number}"} | change for number, change in enumerate(changes)]
+    frame = pd.DataFrame([*rows.values(), *further]).drop(columns="place", errors="ignore")
+    return frame.assign(**{name: frame[name].astype("Int64") for name in ("proposal", "rank", "seed")})
+
+
+def _confirmed(rows: pd.DataFrame) -> list[tuple[int, int]]:
+    """Proposal and seed of the confirm trainings of adam that stay."""
+    stay = records(drop_superseded(rows))
+    return sorted((row["proposal"], row["seed"]) for row in stay if row["phase"] == "confirm" and row["cell"] == ADAM)
+
+
+def test_a_training_whose_code_failed_is_one_of_this_study_file_though_it_came_to_no_parameters() -> None:
+    row = _row(OF_SMALL[0]) | {"optimizer": math.nan, "budget_samples": math.nan}
+    assert is_current(SMALL, row | {"outcome": "failed"})
+    assert not is_current(SMALL, row | {"outcome": "failed", "optimizer": "sgd"})
+    assert not is_current(SMALL, row)
+
+
+def test_a_training_that_failed_makes_way_for_the_one_that_was_trained_in_its_place() -> None:
+    place = OF_SMALL[0].place
+    rows = _small({"place": place, "outcome": "failed", "start_time": 99})
+    assert len(drop_superseded(rows)) == len(OF_SMALL)
+    assert set(drop_superseded(rows)["outcome"]) == {"finished"}
+
+
+def test_of_two_trainings_in_one_place_the_one_that_the_study_superseded_goes() -> None:
+    """As after a change of code was first trained anew, then the earlier trainings kept."""
+    rows = _small({"place": OF_SMALL[0].place, "superseded": True, "start_time": 99})
+    assert "further 0" not in set(drop_superseded(rows)["run_id"])
+
+
+@pytest.mark.parametrize("num_there", [0, 1, 2])
+def test_of_two_winners_of_a_cell_only_the_trainings_of_the_better_one_stay_and_the_rest_is_missing(num_there: int) -> None:
+    """A study to which proposals were added, stopped while the new winner was trained under the reporting seeds: no cell is half one and half the other."""
+    former = [planned for planned in OF_SMALL if planned.phase == "confirm" and planned.cell.label == ADAM]
+    better = (former[0].proposal or 0) + 1 if former[0].proposal != 2 else 0
+    rows = _small(*({"place": planned.place, "proposal": better, "start_time": 0} for planned in former[:num_there]))
+    is_better = (rows["phase"] == "search") & (rows["cell"] == ADAM) & (rows["proposal"] == better)
+    rows = rows.assign(objective=rows["objective"].mask(is_better, -90.0))
+    assert _confirmed(rows) == [(better, seed) for seed in range(num_there)]
+    missing = missing_trainings(SMALL, drop_superseded(rows))
+    assert [(row["phase"], row["cell"], row["seed"]) for row in records(missing)] == [("confirm", ADAM, seed) for seed in range(num_there, 2)]
+
+
+def test_a_proposal_that_is_not_wholly_trained_beats_no_winner() -> None:
+    former = next(planned for planned in OF_SMALL if planned.phase == "confirm" and planned.cell.label == ADAM)
+    other = next(planned for planned in OF_SMALL if planned.phase == "search" and planned.cell.label == ADAM and planned.proposal != former.proposal)
+    rows = _small(without=(other.place,))
+    lucky = (rows["phase"] == "search") & (rows["cell"] == ADAM) & (rows["proposal"] == other.proposal)
+    assert _confirmed(rows.assign(objective=rows["objective"].mask(lucky, -90.0))) == [(former.proposal, 0), (former.proposal, 1)]
+
+
+def test_a_cell_whose_proposals_all_failed_misses_its_confirm_trainings_and_one_whose_proposals_diverged_does_not() -> None:
+    confirm = tuple(planned.place for planned in OF_SMALL if planned.phase == "confirm" and planned.cell.label == ADAM)
+    rows = _small(without=confirm)
+    searched = (rows["phase"] == "search") & (rows["cell"] == ADAM)
+    for outcome, num_missing in (("failed", 2), ("diverged", 0)):
+        assert len(missing_trainings(SMALL, rows.assign(outcome=rows["outcome"].mask(searched, outcome)))) == num_missing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from analysis.declarations import declaration_in
@@ -43,6 +44,24 @@ def test_seeds_added_and_a_readout_changed_after_looking_are_said() -> None:
     assert found["changed"] == ["metric", "num_reporting_seeds", "readout"]
     assert "num reporting seeds from 6 to 10" in found["sentence"]
     assert "readout from final to best" in found["sentence"]
+
+
+def test_proposals_added_and_another_cell_taken_for_the_noise_floor_after_looking_are_said() -> None:
+    space = {"hyperparameters": {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}}
+    before, after = (
+        two_optimizers(6, search={"num_proposals": number, "spaces": [space]}, equivalence_margin_nats="noise_floor", noise_floor={"at": f"optimizer={cell}"})
+        for number, cell in ((4, "adam"), (12, "adagrad"))
+    )
+    found = declaration_in(declarations_in(_history((before, []), (after, RECORDED))), NAME)
+    assert found["changed"] == ["noise_floor", "num_proposals"]
+    assert "num proposals from 4 to 12" in found["sentence"]
+
+
+def test_what_an_older_version_did_not_keep_is_not_said_to_have_changed() -> None:
+    older = json.loads(_history((two_optimizers(6), [])))
+    older[0]["shared"] = {name: text for name, text in older[0]["shared"].items() if name not in ("noise_floor", "num_proposals")}
+    text = recorded_declarations(json.dumps(older), two_optimizers(6), RECORDED)
+    assert declaration_in(declarations_in(text), NAME) == {"when": "before any training"}
 
 
 def test_a_claim_turned_round_after_looking_is_said() -> None:

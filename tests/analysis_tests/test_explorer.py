@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -14,10 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.curve_dataset import COLUMNS, MOST_NUMBERS, curve_dataset, study_curves
+from analysis.curve_dataset import COLUMNS, MOST_NUMBERS, bound_measured, curve_dataset, study_curves
+from analysis.curve_figures import cell_colours, explored_curves
+from analysis.curve_findings import CurvesRequest, curves_findings
+from analysis.curve_table import read_curves
 from analysis.explorer import Dataset, Explorer, Group, View, as_script_text, explorer_text, shown_datasets, vega_bundle
-from analysis.explorer_charts import curves_specification, differences_specification, sensitivity_specification
+from analysis.explorer_charts import Horizontal, LineWords, lines_specification, sensitivity_specification
+from analysis.explorer_place_charts import differences_specification, ranks_specification, variants_specification
 from analysis.results import StudyResults
+from tests.analysis_tests.curve_points import points, written
 
 GROUPS = (Group("a", "A", "#0a7abf"), Group("b", "B", "#d55e00", (10, 4)))
 HOSTILE = "</script><script>alert(1)</script><!-- begin timing -->&\u2028"
@@ -35,6 +41,10 @@ def curves(num_seeds: int = 3, num_points: int = 4, metrics: tuple[str, ...] = (
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def dataset_of(rows: pd.DataFrame, num_seeds: dict[str, int] | None = None) -> Dataset:
+    return curve_dataset(rows, [bound_measured(str(metric)) for metric in rows["metric"].unique()], 0.95, num_seeds)
+
+
 def line(dataset: Dataset, cell: str, seed: int | None) -> dict[str, Any]:
     found = [held for held in dataset.content["lines"] if held["cell"] == cell and held["seed"] == seed]
     assert len(found) == 1
@@ -42,9 +52,9 @@ def line(dataset: Dataset, cell: str, seed: int | None) -> dict[str, Any]:
 
 
 def test_a_mean_is_over_all_seeds_with_its_interval() -> None:
-    mean = line(curve_dataset(curves(), 0.95), "b", None)
+    mean = line(dataset_of(curves()), "b", None)
     assert mean["n"] == 3
-    assert mean["samples"] == [100, 200, 300, 400]
+    assert mean["along"] == [100, 200, 300, 400]
     assert mean["values"]["validation/lower_bound"] == [-1100.0, -1101.0, -1102.0, -1103.0]
     half = 4.302653 * 100 / math.sqrt(3)
     assert mean["low"]["validation/lower_bound"][0] == pytest.approx(-1100 - half, abs=1e-3)
@@ -53,51 +63,51 @@ def test_a_mean_is_over_all_seeds_with_its_interval() -> None:
 
 def test_a_mean_ends_where_the_first_seed_was_lost() -> None:
     rows = curves()
-    rows.loc[(rows["cell"] == "a") & (rows["seed"] == 1) & (rows["samples"] > 200), "nats"] = math.inf
-    dataset = curve_dataset(rows, 0.95)
+    rows.loc[(rows["cell"] == "a") & (rows["seed"] == 1) & (rows["along"] > 200), "number"] = math.inf
+    dataset = dataset_of(rows)
     assert line(dataset, "a", None)["values"]["validation/lower_bound"] == [-100.0, -101.0, None, None]
-    assert line(dataset, "a", 1)["samples"] == [100, 200]
-    assert len(line(dataset, "a", 0)["samples"]) == 4
+    assert line(dataset, "a", 1)["along"] == [100, 200]
+    assert len(line(dataset, "a", 0)["along"]) == 4
 
 
 def test_a_seed_without_any_point_leaves_no_mean() -> None:
-    dataset = curve_dataset(curves(), 0.95, {"a": 4, "b": 3})
+    dataset = dataset_of(curves(), {"a": 4, "b": 3})
     assert line(dataset, "a", None)["values"] == {}
     assert line(dataset, "b", None)["values"] != {}
 
 
 def test_seconds_stand_apart_and_change_nothing_else() -> None:
     rows = curves()
-    here, there = curve_dataset(rows, 0.95), curve_dataset(rows.assign(seconds=9.25), 0.95)
+    here, there = dataset_of(rows), dataset_of(rows.assign(seconds=9.25))
     assert here.content == there.content
     assert here.timing is not None
     assert there.timing is not None
     assert here.timing["seconds"][0] == [0.5, 1.0, 1.5, 2.0]
     assert there.timing["seconds"][0] == [9.25] * 4
-    assert curve_dataset(rows.assign(seconds=math.nan), 0.95).timing is None
+    assert dataset_of(rows.assign(seconds=math.nan)).timing is None
 
 
 def test_curves_are_thinned_by_the_stated_rule_and_keep_their_ends() -> None:
-    dataset = curve_dataset(curves(num_seeds=500, num_points=250, cells=("a",)), 0.95)
-    kept = line(dataset, "a", 7)["samples"]
+    dataset = dataset_of(curves(num_seeds=500, num_points=250, cells=("a",)))
+    kept = line(dataset, "a", 7)["along"]
     assert kept[-1] == 25_000
     assert len(set(np.diff(kept))) == 1
-    assert sum(len(held["samples"]) for held in dataset.content["lines"] if held["seed"] is not None) <= MOST_NUMBERS
-    assert len(line(dataset, "a", None)["samples"]) == 250
+    assert sum(len(held["along"]) for held in dataset.content["lines"] if held["seed"] is not None) <= MOST_NUMBERS
+    assert len(line(dataset, "a", None)["along"]) == 250
     assert "every 2nd point of a seed is drawn here" in dataset.content["note"]
-    assert "every" not in curve_dataset(curves(), 0.95).content["note"]
+    assert "every" not in dataset_of(curves()).content["note"]
 
 
 def test_metrics_that_are_read_once_are_no_curves() -> None:
     rows = pd.concat([curves(), curves(num_points=1, metrics=("test/lower_bound",)), curves(metrics=("validation/kl",))])
-    dataset = curve_dataset(rows, 0.95)
+    dataset = dataset_of(rows)
     assert [metric["key"] for metric in dataset.content["metrics"]] == ["validation/lower_bound", "validation/kl"]
-    assert [metric["higherIsBetter"] for metric in dataset.content["metrics"]] == [True, False]
+    assert [metric["better"] for metric in dataset.content["metrics"]] == ["higher", ""]
 
 
 def test_a_missing_column_is_named() -> None:
-    with pytest.raises(ValueError, match=r"'nats' is not a column of the curves"):
-        curve_dataset(curves().drop(columns="nats"), 0.95)
+    with pytest.raises(ValueError, match=r"'number' is not a column of the curves"):
+        dataset_of(curves().drop(columns="number"))
 
 
 def test_curves_of_a_study_are_the_same_text_in_any_order_of_runs(results: StudyResults, shuffled: StudyResults) -> None:
@@ -107,14 +117,36 @@ def test_curves_of_a_study_are_the_same_text_in_any_order_of_runs(results: Study
     assert as_script_text(study_curves(backwards).content) == whole
 
 
-CHARTS: list[Callable[[], dict[str, Any]]] = [
-    lambda: curves_specification(GROUPS, "samples", "training samples", True),
-    lambda: sensitivity_specification(GROUPS, "h0", "learning rate", True),
-    lambda: differences_specification(GROUPS, 0.5, 3),
-]
+def test_a_small_loss_keeps_the_digits_that_tell_cells_apart(tmp_path: Path) -> None:
+    frame = points()
+    file = written(frame.assign(value=-1e-7 * frame["value"]), tmp_path)
+    findings = curves_findings(read_curves(file), CurvesRequest(higher_is_better=False))
+    dataset = explored_curves(findings)
+    assert [(metric["title"], metric["better"]) for metric in dataset.content["metrics"]] == [("bound", "lower")]
+    ends = {cell.name: line(dataset, cell.name, None)["values"]["bound"][-1] for cell in findings.cells}
+    assert list(ends) == ["adam", "adagrad"]
+    assert ends["adagrad"] - ends["adam"] == pytest.approx(1e-7, rel=0.1)
 
 
-@pytest.mark.parametrize("make", CHARTS, ids=["curves", "sensitivity", "differences"])
+def test_no_two_of_few_cells_have_one_colour() -> None:
+    names = ["adam", "adagrad", "adamw", "mine", "yours"]
+    colours = cell_colours(names)
+    assert len(set(colours.values())) == 5
+    assert cell_colours(names[::-1]) == colours
+    assert set(cell_colours([str(number) for number in range(20)])) == {str(number) for number in range(20)}
+
+
+CHARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "curves": lambda: lines_specification("curves", GROUPS, Horizontal("along", "training samples", logarithmic=True), LineWords()),
+    "steps": lambda: lines_specification("steps", GROUPS, Horizontal("along", "proposals", count=20), LineWords("proposals", 'nats "in quotes" \'', timed=False), "step-after"),
+    "sensitivity": lambda: sensitivity_specification(GROUPS, Horizontal("h0", "learning rate", logarithmic=True)),
+    "differences": lambda: differences_specification("differences", GROUPS, 0.5, "difference (nats)"),
+    "variants": lambda: variants_specification("variants", GROUPS, 0.5, "difference (nats)", 3),
+    "ranks": lambda: ranks_specification("ranks", 4),
+}
+
+
+@pytest.mark.parametrize("make", CHARTS.values(), ids=CHARTS)
 def test_every_view_and_parameter_has_a_name_that_no_counter_gave(make: Callable[[], dict[str, Any]]) -> None:
     specification = make()
     assert json.dumps(specification) == json.dumps(make())
@@ -123,7 +155,7 @@ def test_every_view_and_parameter_has_a_name_that_no_counter_gave(make: Callable
     assert not [name for name in names if re.fullmatch(r"(view|param|concat|layer)_?\d+", name)]
 
 
-@pytest.mark.parametrize("make", CHARTS, ids=["curves", "sensitivity", "differences"])
+@pytest.mark.parametrize("make", CHARTS.values(), ids=CHARTS)
 def test_every_specification_follows_the_schema_of_vega_lite(make: Callable[[], dict[str, Any]]) -> None:
     alt.Chart.from_dict(make(), validate=True)
 

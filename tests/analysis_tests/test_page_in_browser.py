@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -33,7 +34,7 @@ TOOLTIP = "#vg-tooltip-element.visible"
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with a diverged and a missing training, so that the page has warnings."""
     folder = tmp_path_factory.mktemp("page")
-    study = study_with_pictures(write_dataset(folder / "bars"))
+    study = study_with_pictures(write_dataset(folder / "bars"), targets=(-108.0, -90.0))
     uri = build_store(
         folder / "outputs",
         study,
@@ -171,6 +172,9 @@ def test_empty_cells_stay_last_whichever_way_a_table_is_sorted(opened: Opened) -
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_a_phone(opened: Opened, scheme: Scheme) -> None:
     page = opened(PHONE, scheme)
+    for explorer in page.locator(".explorer").all():
+        explorer.locator("..").scroll_into_view_if_needed()
+        explorer.locator(".plot svg.marks").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
     wide: list[str] = page.evaluate(
         "[...document.querySelectorAll('body *')].filter((part) => part.getBoundingClientRect().right > innerWidth + 1 && !part.closest('.scroll, pre, .skip'))"
@@ -317,6 +321,86 @@ def test_differences_say_their_seed_and_are_picked_by_kind(opened: Opened) -> No
     assert re.search(r"adam against adagrad\ndifference\s(seed \d: \+[23]\.\d\d nats|mean \+2\.\d\d nats, n = 5)", hover(figure.page, figure.locator(".plot"), 0.85, 0.2))
     figure.get_by_role("button", name="exploration").click()
     expect(seeds).to_have_count(5)
+
+
+def test_differences_are_those_of_the_readout_that_is_chosen(opened: Opened, index: Path) -> None:
+    figure = explored(opened(), "optimizer_paired_differences")
+    claims = json.loads((index.parent / "claims.json").read_text(encoding="utf-8"))
+    readings = next(claim for claim in claims if claim["kind"] == "primary")["readout_verdicts"]
+    choice = figure.get_by_role("combobox", name="differences in")
+    titles = choice.locator("option").all_inner_texts()
+    assert titles == [readings[0]["title"] + ", as declared", *(one["title"] for one in readings[1:])]
+    assert len(titles) == 4
+    for title, reading in zip(titles, readings, strict=True):
+        choice.select_option(title)
+        figure.get_by_role("application").focus()
+        figure.page.keyboard.press("ArrowRight")
+        said = figure.get_by_role("status").inner_text()
+        assert f"mean +{reading['estimate_nats']:.2f} nats, n = {reading['n']}, " in said, (title, said)
+
+
+def test_what_might_overturn_a_claim_is_picked_by_variant_and_extended_to_explored_comparisons(opened: Opened) -> None:
+    figure = explored(opened(), "robustness_of_claims")
+    points = figure.locator(".plot .agreeing_marks path, .plot .differing_marks path")
+    declared = points.count()
+    assert declared >= 8
+    figure.get_by_role("button", name="median").click()
+    expect(points).to_have_count(declared - 2)
+    figure.get_by_role("combobox", name="show").select_option("all")
+    expect(figure.locator(".plot .names_marks text")).to_have_count(5)
+    figure.get_by_role("application").focus()
+    figure.page.keyboard.press("ArrowRight")
+    assert re.match(r"adam against adagrad: as declared: \+\d\.\d\d nats, (better|inconclusive)", figure.get_by_role("status").inner_text())
+
+
+def test_ranks_go_from_cells_to_the_levels_of_a_factor(opened: Opened) -> None:
+    figure = explored(opened(), "mean_ranks_of_cells")
+    names = figure.locator(".plot .names_marks text")
+    expect(names).to_have_count(4)
+    figure.get_by_role("button", name="adagrad").click()
+    expect(names).to_have_count(2)
+    figure.get_by_role("combobox", name="ranks of").select_option("num_hidden_layers")
+    expect(names).to_have_text(["2 hidden layers", "1 hidden layer"])
+    assert not figure.get_by_role("button", name="adagrad").is_visible()
+
+
+def test_times_to_targets_are_of_the_target_and_the_clock_that_are_chosen(opened: Opened) -> None:
+    figure = explored(opened(), "time_to_target")
+    assert figure.locator(".axis").inner_text() == "share of seeds that reached \u2212108 nats"
+    figure.get_by_role("combobox", name="Show").select_option("-90")
+    expect(figure.locator(".axis")).to_have_text("share of seeds that reached \u221290 nats")
+    figure.get_by_role("combobox", name="against").select_option("seconds")
+    expect(figure.locator(".plot")).to_contain_text("training time (seconds)")
+    figure.get_by_role("application").focus()
+    for _ in range(2):
+        figure.page.keyboard.press("ArrowRight")
+    assert re.search(r"0\.00 after \d+ seconds of training$", figure.get_by_role("status").inner_text())
+
+
+def test_expected_best_is_a_median_with_quartiles_a_mean_or_what_was_seen(opened: Opened) -> None:
+    figure = explored(opened(), "expected_best")
+    assert figure.locator(".plot .role-axis-label text").all_text_contents()[:3] == ["1", "2", "3"]
+    assert figure.locator(".plot .bands_marks path").count() == 4
+    choice = figure.get_by_role("combobox", name="Show")
+    choice.select_option("mean")
+    expect(figure.locator(".plot .bands_marks path")).to_have_count(0)
+    expect(means(figure, ADAM)).to_have_count(2)
+    choice.select_option("running")
+    expect(figure.locator(".axis")).to_have_text("best validation lower bound so far, in the order of proposing (nats), higher is better")
+    figure.get_by_role("application").focus()
+    figure.page.keyboard.press("ArrowRight")
+    assert re.search(r"\u2212\d{3}\.\d\d nats \(number of proposals: 1\)$", figure.get_by_role("status").inner_text())
+
+
+def test_every_explored_figure_lies_beside_the_page_as_svg_and_png(opened: Opened, index: Path) -> None:
+    page = opened()
+    names: list[str] = page.eval_on_selector_all(".explorer", "places => places.map(place => place.dataset.explorer)")
+    assert len(names) >= 11
+    for name in names:
+        hrefs: list[str] = page.eval_on_selector_all(f"#figure-{name} figcaption a:not([download])", "links => links.map(link => link.getAttribute('href'))")
+        assert {f"figures/{name}.svg", f"figures/{name}.png"} <= set(hrefs)
+        assert (index.parent / f"figures/{name}.svg").read_text(encoding="utf-8").startswith("<svg")
+        assert (index.parent / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_sensitivity_names_the_proposal_and_marks_what_was_lost(opened: Opened) -> None:

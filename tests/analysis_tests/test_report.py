@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from analysis.__main__ import app
 from analysis.explorer import Dataset, Explorer, Group, View
-from analysis.explorer_charts import curves_specification
+from analysis.explorer_charts import Horizontal, LineWords, lines_specification
 from analysis.page import completeness_warnings, search_space, totals
 from analysis.page_text import rounded
 from analysis.report import build_report, build_single_report, json_bytes
@@ -51,8 +51,8 @@ def figure(name: str) -> Figure:
 
 def explorer(name: str) -> Explorer:
     groups = (Group("label", HOSTILE, "#0a7abf"),)
-    view = View("samples", HOSTILE, curves_specification(groups, "samples", HOSTILE, logarithmic=False))
-    return Explorer(name, (view,), groups, "cell", "Cells", name, Dataset(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "nats": 1.0}]}))
+    view = View("samples", HOSTILE, lines_specification("curves", groups, Horizontal("along", HOSTILE), LineWords(HOSTILE, HOSTILE)))
+    return Explorer(name, (view,), groups, "cell", "Cells", name, Dataset(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "number": 1.0}]}))
 
 
 def section(name: str, kind: str = "descriptive", **changes: object) -> Section:

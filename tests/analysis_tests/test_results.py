@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import http.server
 import math
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -147,6 +150,25 @@ def test_weights_are_found_by_identity(store_uri: str, tmp_path: Path) -> None:
     search = found.trainings[found.trainings["phase"] == "search"].iloc[0]
     with pytest.raises(ResultsError, match="weights of training"):
         found.weights(search["identity"])
+
+
+READ_ALL = """
+import sys
+from analysis.results import read_study
+found = read_study(*sys.argv[1:])
+confirmed = found.trainings[found.trainings["phase"] == "confirm"]
+print(found.weights(confirmed["identity"].iloc[0]).is_file())
+"""
+
+
+def test_reading_a_study_and_its_weights_leaves_nothing_behind(store_uri: str, tmp_path: Path, root: Path) -> None:
+    add_study(store_uri, tmp_path / "artifacts", _small("tidy"), write_weights=lambda place, configuration, path: path.touch())
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-c", READ_ALL, "tidy", store_uri]
+    done = subprocess.run(command, cwd=root, env=os.environ | {"TMPDIR": str(temporary)}, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "True\n", done.stderr
+    assert list(temporary.iterdir()) == []
 
 
 def test_provenance_has_commit_machine_and_versions(results: StudyResults) -> None:

@@ -122,10 +122,32 @@ def test_a_neighbouring_proposal_of_the_baseline_takes_the_baselines_place() -> 
     assert _labels(found)["holds_for_neighbouring_proposal"] is False
 
 
-def test_a_neighbouring_proposal_that_diverged_has_no_estimate() -> None:
-    found = _robustness(DIFFERENCES, level_runner_up={seed: math.nan if seed == 3 else -100.0 for seed in range(10)})
-    assert (found.neighbours[0].mean, found.neighbours[0].num_lost) == (None, 1)
-    assert _labels(found)["neighbouring_proposal_lost_trainings"]
+def test_a_neighbouring_proposal_that_diverged_counts_as_the_worst_outcome_there_is() -> None:
+    better_but_for_one = {seed: math.nan if seed == 3 else -100.0 for seed in range(10)}
+    found = _robustness(DIFFERENCES, level_runner_up=better_but_for_one)
+    assert (found.neighbours[0].mean, found.neighbours[0].num_lost, found.neighbours[0].verdict) == (None, 1, "inconclusive")
+    assert _labels(found)["overturned_by_neighbouring_proposal"]
+    (sentence,) = [finding.sentence for finding in robustness_findings(found, 0.95) if finding.label == "overturned_by_neighbouring_proposal"]
+    assert sentence.endswith("it is inconclusive (10 seeds, 1 of them diverged and counted as the worst outcome there is).")
+
+
+def test_a_neighbouring_proposal_of_the_worse_side_that_diverged_leaves_the_claim_as_it_is() -> None:
+    found = _robustness(DIFFERENCES, baseline_runner_up={seed: math.nan if seed == 3 else -120.0 for seed in range(10)})
+    assert (found.neighbours[0].verdict, found.neighbours[0].mean) == ("better", None)
+    assert _labels(found)["holds_for_neighbouring_proposal"] is False
+
+
+def test_a_neighbouring_proposal_that_decides_an_open_claim_is_not_said_to_agree_with_it() -> None:
+    found = _robustness([1.0, -1.0, 0.9, -1.2, 1.0, -0.8, 1.1, -1.05], level_runner_up={seed: nats - 3.0 for seed, nats in _baseline(8).items()})
+    assert (found.verdict, found.neighbours[0].verdict) == ("inconclusive", "worse")
+    assert _labels(found)["decided_by_neighbouring_proposal"] is False
+    assert "holds_for_neighbouring_proposal" not in _labels(found)
+
+
+def test_a_neighbouring_proposal_of_too_few_seeds_says_nothing_of_a_decided_claim() -> None:
+    found = _robustness(DIFFERENCES, level_runner_up=dict.fromkeys(range(5), -120.0))
+    assert not found.neighbours[0].testable
+    assert not {"overturned_by_neighbouring_proposal", "holds_for_neighbouring_proposal"} & set(_labels(found))
 
 
 def test_diverged_trainings_and_missing_pairs_are_refused_as_text() -> None:

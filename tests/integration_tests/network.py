@@ -57,6 +57,11 @@ class Network:
         """The same command, given on `node`."""
         return ["ip", "netns", "exec", self._name(node), *command]
 
+    def processes(self, node: int) -> list[int]:
+        """All that runs on `node`."""
+        listed = subprocess.run(["ip", "netns", "pids", self._name(node)], capture_output=True, text=True, check=True).stdout
+        return [int(process) for process in listed.split()]
+
     def cut(self, node: int) -> None:
         """Pulls the node's plug: it runs on, and reaches nobody."""
         self._inside(self._switch, "link", "set", f"port{node}", "down")

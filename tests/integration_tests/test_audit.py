@@ -89,6 +89,24 @@ def test_a_package_that_states_no_licence_is_judged_by_the_text_that_it_brings(t
     assert (audit.licence(packages["thing"]), audit.licence(packages["other"])) == ("MIT", "")
 
 
+def test_a_text_that_holds_a_licence_beside_an_allowed_one_is_taken_for_the_stricter(tmp_path: Path) -> None:
+    """As packages do that bundle others."""
+    text = "GNU GENERAL PUBLIC LICENSE Version 3 ...\nBundled: Permission is hereby granted, free of charge, to any person obtaining a copy of ..."
+    _install(tmp_path, "thing", "License-File: LICENSE", licence_text=text)
+    _install(tmp_path, "two", "License-File: LICENSE", "License-File: COPYING", licence_text="Permission is hereby granted, free of charge, to any person obtaining a copy")
+    (tmp_path / "two-1.0.dist-info" / "COPYING").write_text("GNU AFFERO GENERAL PUBLIC LICENSE")
+    packages = _installed([str(tmp_path)])
+    assert not audit.is_allowed(audit.licence(packages["thing"]))
+    assert audit.licence(packages["two"]) == "MIT AND AGPL-3.0-or-later"
+
+
+def test_a_lock_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        audit.main(["--lock", str(tmp_path / "absent.lock")])
+    assert ended.value.code == 2
+    assert "there is no such file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("expression", ["", "AND", "MIT AND", "(MIT", "MIT)", "MIT OR OR MIT", "mit GPL"])
 def test_an_expression_that_is_none_is_not_allowed(expression: str) -> None:
     assert not audit.is_allowed(expression)
@@ -130,7 +148,6 @@ def osv_url() -> Iterator[str]:
 
 
 def test_a_known_vulnerability_is_named_with_the_version_that_mends_it(tmp_path: Path, osv_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("pip_audit", reason="pip-audit is in the extra `dev`")
     for name in ("weak", "strong"):
         _install(tmp_path, name, "License-Expression: MIT")
     lock = str(_lock(tmp_path, "weak==1.0", "strong==1.0"))

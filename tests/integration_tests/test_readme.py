@@ -7,11 +7,16 @@ import re
 import shlex
 import subprocess
 import sys
+from fnmatch import fnmatch
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from study.loading import load_study
+from vae.__main__ import _parser as vae_parser
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text()
@@ -50,6 +55,33 @@ def test_every_change_of_a_study_that_the_readme_makes_is_a_valid_study() -> Non
         overrides = [inner[index + 1] for index, word in enumerate(inner) if word == "--set"]
         assert overrides
         load_study("default", overrides)
+
+
+def _options_of(module: str, words: list[str]) -> set[str]:
+    """The options of the command of that module which `words` begin with, or of the one that is meant without a word."""
+    group = get_command(import_module({"study": "study.cli", "analysis": "analysis.__main__"}[module]).app)
+    assert isinstance(group, TyperGroup)
+    command = group.commands[words[0] if words[0] in group.commands else "report"]
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_every_option_that_the_readme_gives_is_one_of_its_command() -> None:
+    given = [shlex.split(command)[2:] for command in _COMMANDS if command.startswith(".venv/bin/python -m")]
+    assert {module for module, *_ in given} == {"study", "analysis", "vae"}
+    for module, *words in given:
+        options = {word.partition("=")[0] for word in words if word.startswith("--")}
+        if module == "vae":
+            assert vae_parser().parse_known_args(words)[1] == [], words
+        else:
+            assert options <= _options_of(module, words), words
+
+
+def test_every_module_is_in_the_drawing_of_the_architecture() -> None:
+    text = (_ROOT / "docs" / "architecture.md").read_text()
+    listed = {name.rpartition("/")[2] for name in re.findall(r"`([\w/*]+\.py)`", text)}
+    modules = {file.name for package in ("vae", "study", "analysis") for file in (_ROOT / package).glob("*.py") if not file.name.startswith("__")}
+    assert sorted(name for name in modules if not any(fnmatch(name, pattern) for pattern in listed)) == []
+    assert sorted(pattern for pattern in listed if not any(fnmatch(name, pattern) for name in modules)) == []
 
 
 def test_the_training_command_trains() -> None:

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from tests.integration_tests.store import Server, Store
-from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, wait_until
+from tests.integration_tests.workplace import Workplace, wait_until
 
-AWAY_SECONDS = 8
-"""Longer than the tracker waits between two attempts, shorter than the study goes on."""
+NUM_SEARCHED = 8
+"""Trainings of the search, beside those of each reporting seed in both cells."""
 
 
 def _num_runs(server: Server) -> int:
@@ -18,21 +18,23 @@ def _num_runs(server: Server) -> int:
 
 
 @pytest.mark.slow
-def test_a_server_killed_in_the_middle_of_a_study_loses_no_point(workplace: Workplace, server: Server) -> None:
-    """Real server, real study; the trainings are long enough for several to end while the server is away."""
-    driver = workplace.start("run", "tiny.yaml", "--tracking-uri", server.uri, "--set", "training.budget_samples=400000")
+@pytest.mark.parametrize(("away_seconds", "budget_samples", "num_reporting_seeds"), [(8, 400_000, 2), (60, 2_500_000, 10)])
+def test_a_server_killed_in_the_middle_of_a_study_loses_no_point(workplace: Workplace, server: Server, away_seconds: int, budget_samples: int, num_reporting_seeds: int) -> None:
+    """Real server, real study; it is away for longer than the tracker waits between two attempts, and the study, which goes on, ends later than it is back."""
+    asked = ("--set", f"training.budget_samples={budget_samples}", "--set", f"confirm.num_reporting_seeds={num_reporting_seeds}")
+    driver = workplace.start("run", "tiny.yaml", "--tracking-uri", server.uri, *asked)
     wait_until(lambda: workplace.num_records() >= 2 or driver.poll() is not None, "two trainings are recorded")
     wait_until(lambda: _num_runs(server) >= 1, "the server has a training")
     server.kill()
     before = workplace.num_records()
     wait_until(lambda: workplace.num_records() > before or driver.poll() is not None, "a training ends while the server is away")
-    time.sleep(AWAY_SECONDS)
-    assert driver.poll() is None, workplace.printed
+    time.sleep(away_seconds)
+    assert driver.poll() is None, f"the study ended before the server was back: {workplace.printed}"
     server.start()
 
-    assert driver.wait(240) == 0, workplace.printed
+    assert driver.wait(900) == 0, workplace.printed
     records = workplace.records()
-    assert len(records) == NUM_TRAININGS
+    assert len(records) == NUM_SEARCHED + 2 * num_reporting_seeds
     assert "MLflow does not take results at present" in workplace.printed
     assert "MLflow takes results again" in workplace.printed
     Store(server.uri).assert_every_point_is_there_once(records)

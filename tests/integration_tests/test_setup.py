@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -37,6 +38,7 @@ NOT_INHERITED = {
     "NUM_CPUS",
     "NUM_GPUS",
     "PACK_SIZE",
+    "CHECKPOINTS",
     "MLFLOW_TRACKING_URI",
 }
 
@@ -251,6 +253,18 @@ def test_study_is_the_run_and_then_the_report(ready: Checkout) -> None:
     ]
 
 
+def test_what_is_given_to_make_reaches_a_command_as_one_word_whatever_it_holds(ready: Checkout) -> None:
+    given = 'it\'s "mine"; touch hit `touch hit` & | * #'
+    echoing = "RUN=printf '<%s>\\n'"
+    names = ("STUDY", "OUTPUTS", "TRACKING_URI", "ADDRESS", "NUM_CPUS", "NUM_GPUS", "PACK_SIZE", "CHECKPOINTS", "A", "B", "FILE")
+    given_to_all = [f"{name}={given}" for name in names]
+    before = set(ready.folder.iterdir())
+    for target, num_given in (("study", 11), ("submit", 7), ("report", 3), ("compare", 4), ("curves", 2), ("plan", 3), ("status", 2), ("doctor", 3)):
+        made = ready.make(target, echoing, *given_to_all)
+        assert (made.returncode, made.stdout.count(f"<{given}>")) == (0, num_given), f"{target}: {made.stdout}{made.stderr}"
+    assert set(ready.folder.iterdir()) == before
+
+
 def test_ui_names_a_server_of_its_own_and_starts_nothing(ready: Checkout) -> None:
     shown = ready.make("ui", "TRACKING_URI=http://mlflow.example:5000")
     assert (shown.returncode, "open http://mlflow.example:5000" in shown.stdout) == (0, True)
@@ -278,6 +292,22 @@ def test_results_are_removed_after_a_yes_alone_and_data_never(ready: Checkout, a
     assert ready.make("clean-results", f"OUTPUTS={outputs.name}", answer=answer).returncode == 0
     assert (outputs / "trainings").exists() is not removed
     assert (outputs / "data").exists()
+
+
+def test_results_of_a_study_that_runs_are_not_removed_even_after_a_yes(ready: Checkout) -> None:
+    outputs = ready.folder / "it's running"
+    for name in ("trainings", "locks"):
+        (outputs / name).mkdir(parents=True)
+    with (outputs / "locks" / "tiny.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("process 7 of somebody")
+        lock.flush()
+        refused = ready.make("clean-results", f"OUTPUTS={outputs.name}", answer="yes\n")
+    assert refused.returncode == 2
+    assert "A study is running in it's running (process 7 of somebody): nothing was removed" in refused.stderr
+    assert (outputs / "trainings").exists()
+    assert ready.make("clean-results", f"OUTPUTS={outputs.name}", answer="yes\n").returncode == 0
+    assert list(outputs.iterdir()) == []
 
 
 def test_the_lock_names_no_registry(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -83,6 +84,34 @@ def test_a_run_that_a_kill_left_half_written_is_completed(done: Done, open_track
     assert _write(open_tracker(uri), done[:3]) is None
     store.assert_every_point_is_there_once(_by_hash(done[:3]))
     assert len(store.runs()) == 3
+
+
+def test_a_run_begun_with_a_record_that_was_damaged_since_gives_way_to_that_of_the_new_record(done: Done, open_tracker: Open, uri: str, tmp_path: Path) -> None:
+    """Trained again, the training has other times: a run that held points of both would have each twice."""
+    planned, old = done[0]
+    assert _write(open_tracker(uri), [(planned, old)]) is None
+    store = Store(uri)
+    store.client.update_run(store.runs()[0].info.run_id, status="RUNNING")
+    later = tuple(point.model_copy(update={"timestamp_ms": point.timestamp_ms + 60_000, "seconds": point.seconds + 1}) for point in old.evaluations)
+    new = old.model_copy(update={"evaluations": later, "started_ms": old.started_ms + 60_000, "finished_ms": old.finished_ms + 60_000})
+    for _ in range(2):
+        assert _write(open_tracker(uri), [(planned, new)]) is None
+        store.assert_every_point_is_there_once({new.identity.hash: new})
+    assert len(store.runs()) == 2
+    assert len(store.current()) == 1
+
+
+def test_a_study_can_be_run_again_however_often_it_was(open_tracker: Open, uri: str) -> None:
+    """MLflow cuts long tags, so that a list of all executions could not be read again."""
+    for number in range(5):
+        tracker = open_tracker(uri)
+        tracker.begin({"command": f"python -m study run tiny {number} {'x' * 3_000}"})
+        assert tracker.close(complete=False) is None
+    parent = Store(uri).parent()
+    assert [execution["command"][:26] for execution in json.loads(parent.data.tags["executions"])] == [f"python -m study run tiny {number}" for number in (3, 4)]
+    Store(uri).client.set_tag(parent.info.run_id, "executions", parent.data.tags["executions"][:-9])
+    open_tracker(uri).begin({"command": "python -m study run tiny"})
+    assert json.loads(Store(uri).parent().data.tags["executions"]) == [{"command": "python -m study run tiny"}]
 
 
 def test_of_two_runs_of_one_training_one_counts(done: Done, open_tracker: Open, uri: str) -> None:
@@ -179,6 +208,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_point(done: Done, open_
 def test_what_a_server_did_not_take_is_written_by_the_next_execution(done: Done, open_tracker: Open, server: Server) -> None:
     tracker = open_tracker(server.uri)
     server.kill()
+    assert not tracker.log_failure(done[0][0], "RuntimeError: no"), "who has more failures to tell is to know that it is away"
     began = time.monotonic()
     message = _write(tracker, done)
     assert time.monotonic() - began < 30

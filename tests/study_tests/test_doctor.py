@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import http.server
 import json
 import os
 import shutil
@@ -9,18 +12,22 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from study.doctor import CHECKS, SECONDS, Finding, Request, examine, examine_here
-from study.doctor_machine import locked_versions
+from study.doctor_machine import is_version, left_in_group, locked_versions
 from study.doctor_outputs import mend_artifacts
+from study.doctor_services import _server
+from study.reachable import require_tracking_server
 from study.records import Records
 from tests.study_tests.driving import all_trainings
 from tests.study_tests.invented import WEIGHTS_BYTES, invented_record, invented_study
+from tests.study_tests.wrong_addresses import WRONG_RAYS, WRONG_URIS
 from vae.idx import FILES
 
 RECORD = invented_record(all_trainings(invented_study())[0])
@@ -107,11 +114,11 @@ def test_a_check_that_crashes_is_a_line(tmp_path: Path, monkeypatch: pytest.Monk
     assert "SIGSEGV" in finding.text
 
 
-@pytest.mark.parametrize("address", ["somewhere", "10.0.0.5", "127.0.0.1:abc", "127.0.0.1:70000", " 127.0.0.1:6379", "http://127.0.0.1:8265", "'auto'", ":6379"])
-def test_a_ray_address_that_is_none_is_a_problem_in_words(outputs: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("address", WRONG_RAYS)
+def test_a_ray_address_that_is_none_is_a_problem_in_words(outputs: Path, address: str) -> None:
     finding = _one("Ray", outputs, address=address)
     assert finding.status == "problem"
-    assert "is not HOST:PORT, such as 10.0.0.5:6379, nor auto" in finding.text
+    assert WRONG_RAYS[address] in finding.text
 
 
 def test_a_ray_address_where_nothing_listens_is_a_problem_at_once(outputs: Path) -> None:
@@ -122,29 +129,11 @@ def test_a_ray_address_where_nothing_listens_is_a_problem_at_once(outputs: Path)
     assert (finding.status, "ray start --head" in finding.text) == ("problem", True)
 
 
-URIS = {
-    "localhost:5000": "did you mean http://localhost:5000?",
-    "http:/localhost:5000": "did you mean http://localhost:5000?",
-    "htp://localhost:5000": "did you mean http://?",
-    "http://": "names no host",
-    "http://localhost:port": "no port from 1 to 65535",
-    "http://localhost:99999": "no port from 1 to 65535",
-    "http://localhost:5000/#/experiments/1": "the server's own is http://localhost:5000",
-    "sqlite://mlflow.db": "sqlite:///mlflow.db",
-    "sqlite:///": "names no file",
-    "outputs/mlflow.db": "did you mean sqlite:///outputs/mlflow.db?",
-    "mlflow": "does not say what kind of store",
-    "'http://localhost:5000'": "quotes",
-    " http://localhost:5000": "a blank at position 1",
-    "postgresql://localhost": "names no database",
-}
-
-
-@pytest.mark.parametrize("uri", URIS)
+@pytest.mark.parametrize("uri", WRONG_URIS)
 def test_a_tracking_address_that_is_none_is_a_problem_in_words(outputs: Path, uri: str) -> None:
     finding = _one("MLflow", outputs, tracking_uri=uri)
     assert finding.status == "problem"
-    assert URIS[uri] in finding.text
+    assert WRONG_URIS[uri] in finding.text
     assert finding.advice
 
 
@@ -280,3 +269,101 @@ def test_versions_of_the_lock_are_those_for_this_machine() -> None:
 def test_python_packages_cores_memory_and_clock_have_a_finding_each() -> None:
     for name in ("Python", "packages", "processor", "memory", "clock"):
         assert all(finding.status in ("ok", "warning") for finding in _here(name, Request())), name
+
+
+def test_what_is_to_be_removed_is_named_so_that_a_shell_removes_nothing_else(tmp_path: Path) -> None:
+    outputs = tmp_path / "my outputs; echo 'x"
+    records = Records(outputs / "trainings")
+    records.write(RECORD, WEIGHTS_BYTES)
+    whole = records.path(RECORD.identity.hash)
+    shutil.copytree(whole, whole.with_name(f".{whole.name}.4194305"))
+    shutil.copytree(whole, whole.with_name(f"{whole.name}.damaged.1"))
+    (tmp_path / "my").mkdir()
+    for finding in _here("outputs", Request(str(outputs)))[1:3]:
+        subprocess.run(finding.advice[finding.advice.index("rm -r") :], shell=True, check=True, cwd=tmp_path)
+    assert [path.name for path in (outputs / "trainings").iterdir()] == [whole.name]
+    assert (tmp_path / "my").is_dir()
+
+
+class _Healthy(http.server.BaseHTTPRequestHandler):
+    """An MLflow server, as far as it is asked whether it lives."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/base/health" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Of a server on this machine."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_a_server_whose_address_holds_a_password_is_asked_as_any_other(port: int) -> None:
+    uri = f"http://me:hidden%2Dword@127.0.0.1:{port}/base/"
+    require_tracking_server(uri)
+    assert list(_server(uri)) == []
+
+
+def test_an_address_with_a_password_and_no_port_shows_no_password(outputs: Path) -> None:
+    finding = _one("MLflow", outputs, tracking_uri="http://me:hidden-word@localhost.invalid")
+    assert finding.status == "problem"
+    assert "hidden-word" not in finding.text + finding.advice
+
+
+def test_artifacts_that_are_away_are_not_said_to_be_in_a_folder_that_lacks_them(moved: Path) -> None:
+    """As those on a disk that is not mounted now."""
+    shutil.rmtree(moved / "artifacts" / "abc")
+    before = (moved / "mlflow.db").read_bytes()
+    finding = next(finding for finding in _here("artifacts", Request(str(moved))) if "mine" in finding.text)
+    assert (finding.status, "--mend-artifacts" in finding.advice) == ("problem", False)
+    assert mend_artifacts(moved).startswith("nothing was changed")
+    assert (moved / "mlflow.db").read_bytes() == before
+
+
+def test_files_that_a_control_group_read_leave_room_for_a_study(tmp_path: Path) -> None:
+    assert left_in_group(tmp_path) is None
+    for name, text in {"memory.max": "1000\n", "memory.current": "900\n", "memory.stat": "anon 100\nfile 800\ninactive_file 700\nslab 1\n"}.items():
+        (tmp_path / name).write_text(text)
+    assert left_in_group(tmp_path) == 800
+    (tmp_path / "memory.max").write_text("max\n")
+    assert left_in_group(tmp_path) is None
+
+
+def test_a_record_that_vanishes_while_it_is_looked_at_ends_no_check(outputs: Path) -> None:
+    """A link to nothing, as a name that was listed and is renamed before it is looked at."""
+    (outputs / "trainings").mkdir(parents=True)
+    (outputs / "trainings" / "gone").symlink_to(outputs / "nothing")
+    assert _one("clock", outputs).status == "ok"
+
+
+def test_a_build_for_one_kind_of_device_is_of_the_version_that_the_lock_wants() -> None:
+    assert is_version("2.15.0", "2.15.0")
+    assert is_version("2.15.0+cpu", "2.15.0")
+    assert not is_version("2.15.0+cpu", "2.15.0+cu130")
+    assert not is_version("2.15.1", "2.15.0")
+
+
+def test_a_disk_without_locks_is_a_problem_before_a_study_finds_it(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    outputs.mkdir()
+    assert not [finding for finding in _here("disk", Request(str(outputs))) if "no file locks" in finding.text]
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (finding,) = (finding for finding in _here("disk", Request(str(outputs))) if "no file locks" in finding.text)
+    assert (finding.status, "OUTPUTS=" in finding.advice) == ("problem", True)
+
+
+def test_a_check_that_the_system_ended_is_no_broken_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mlflow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    sqlite3.connect(tmp_path / "mlflow.db").executescript("CREATE TABLE experiments (name TEXT)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ((_, finding),) = examine(Request(str(tmp_path)), ["MLflow"])
+    assert (finding.status, "memory" in finding.advice, ".venv" in finding.advice) == ("problem", True, False)

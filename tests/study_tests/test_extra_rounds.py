@@ -143,14 +143,20 @@ def test_a_winner_between_diverged_proposals_touches_no_edge() -> None:
     assert extra_counts(study, all_trainings(study, train)) == {"adagrad": [], "adam": []}
 
 
-def test_only_the_cells_of_a_comparison_wait_for_each_other_and_one_that_touches_an_edge_frees_the_rest_at_once() -> None:
-    execution = Execution(ONE_EDGE, identify, lambda identity: None)
+def all_but_adagrad_trained(execution: Execution) -> list[PlannedTraining]:
+    """What is released of adagrad, when of the others all that can be trained without it is."""
     held: list[PlannedTraining] = []
     while (released := execution.next()) is not None:
         if released[1].configuration.optimizer == "adagrad":
             held.append(released[1])
         else:
             execution.complete(invented_record(released[1]))
+    return held
+
+
+def test_only_the_cells_of_a_comparison_wait_for_each_other_and_one_that_touches_an_edge_frees_the_rest_at_once() -> None:
+    execution = Execution(ONE_EDGE, identify, lambda identity: None)
+    held = all_but_adagrad_trained(execution)
     done = Counter((planned.configuration.optimizer, planned.phase, planned.extra_round) for planned, _ in execution.drain())
     assert done == {("adam", "search", 0): 16, ("adam", "search", 1): 4, ("adam", "confirm", 0): 2, ("sgd", "search", 0): 16, ("sgd", "confirm", 0): 2}
     for planned in held:
@@ -162,12 +168,7 @@ def test_only_the_cells_of_a_comparison_wait_for_each_other_and_one_that_touches
 def test_a_cell_without_an_edge_waits_until_it_is_known_that_nobody_has_one() -> None:
     study = study_of({"adagrad": WIDE, "adam": WIDE}, (("adam", "adagrad"),), num_proposals=16)
     execution = Execution(study, identify, lambda identity: None)
-    held: list[PlannedTraining] = []
-    while (released := execution.next()) is not None:
-        if released[1].configuration.optimizer == "adagrad":
-            held.append(released[1])
-        else:
-            execution.complete(invented_record(released[1]))
+    held = all_but_adagrad_trained(execution)
     assert {planned.phase for planned, _ in execution.drain()} == {"search"}
     while held:
         execution.complete(invented_record(held.pop()))
@@ -188,6 +189,7 @@ def test_a_failed_training_holds_its_comparison_and_no_other() -> None:
             execution.complete(invented_record(released[1]))
     assert execution.idle
     assert not execution.finished
+    assert [cell.label for cell in execution.held_up] == ["optimizer=adagrad"]
     confirmed = {planned.configuration.optimizer for planned, _ in execution.drain() if planned.phase == "confirm"}
     assert confirmed == {"sgd"}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +161,51 @@ def test_the_log_of_a_training_costs_less_than_a_millisecond(log: StudyLog) -> N
         log.training_started(planned, record.identity.hash, "trial")
         log.of_record(record)
     assert (time.process_time() - began) / len(trainings) < 1e-3
+
+
+def test_a_training_of_an_extra_round_or_a_repeat_says_so_in_its_lines(log: StudyLog) -> None:
+    log.training_started(replace(PLANNED, extra_round=1, repeat=2), HASH, "trial_1")
+    log.training_started(PLANNED, HASH, "trial_2")
+    further, declared = _lines(log.path.read_text())
+    assert (further["extra_round"], further["repeat"]) == (1, 2)
+    assert {"extra_round", "repeat"} & declared.keys() == set()
+
+
+def test_what_utf8_cannot_say_costs_no_line_and_no_study(log: StudyLog) -> None:
+    """A path may hold any bytes, and Python hands them on as characters that no file takes."""
+    text = os.fsdecode(b"/data/b\xffd/model.py")
+    log.training_started(PLANNED, HASH, text)
+    log.message(text)
+    log.training_failed(PLANNED, HASH, f"FileNotFoundError: {text}")
+    assert log.public(text) == r"/data/b\udcffd/model.py"
+    assert [line["event"] for line in _lines(log.path.read_text())] == ["training_started", "message", "training_failed"]
+    assert r"/data/b\\udcffd/model.py" in log.of_failure(PLANNED)
+
+
+def test_what_is_said_on_the_terminal_holds_no_password_either(tmp_path: Path, said: list[str]) -> None:
+    log = StudyLog(tmp_path, "invented", said.append, "http://me:correct-horse@host:5000")
+    log.beside(said.append)("MLflow at http://me:correct-horse@host:5000 says correct-horse")
+    assert said == ["MLflow at http://***@host:5000 says ***"]
+
+
+@pytest.mark.parametrize("uri", ["postgresql://mlflow@host/mlflow", "http://mlflow@host:5000"])
+def test_a_user_without_a_password_is_a_word_like_any_other(tmp_path: Path, said: list[str], uri: str) -> None:
+    log = StudyLog(tmp_path, "invented", said.append, uri)
+    assert log.public("no such file: mlflow.db") == "no such file: mlflow.db"
+    assert log.public(uri) == uri.replace("mlflow@", "***@")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://host/mlflow?user=me&password=correct-horse&sslmode=require",
+        "could not GET https://host/x?X-Amz-Signature=correct-horse",
+        "{'Authorization': 'Basic correct-horse'}",
+        "authorization: Bearer correct-horse",
+        "Authorization=correct-horse, and so on",
+    ],
+)
+def test_parameters_and_headers_that_are_secret_are_hidden(text: str) -> None:
+    hidden = without_credentials(text)
+    assert "correct-horse" not in hidden
+    assert hidden.replace("***", "correct-horse").replace("Bearer ", "").replace("Basic ", "") == text.replace("Bearer ", "").replace("Basic ", "")

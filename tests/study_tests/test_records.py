@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import multiprocessing
 import os
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from study.checkpoints import remove_superseded
-from study.records import WEIGHTS, Record, Records, RecordsError, bytes_sha256
+from study.records import WEIGHTS, Record, Records, RecordsError, bytes_sha256, record_of
 from tests.study_tests.driving import all_trainings
 from tests.study_tests.invented import WEIGHTS_BYTES, invented_record, invented_study
 
@@ -71,9 +74,22 @@ def _move_to_another_identity(path: Path) -> None:
     path.write_text(path.read_text().replace('"device": "cpu"', '"device": "cuda"'))
 
 
+def _change_a_digit(path: Path) -> None:
+    """What is still a record by its form: only its own hash tells."""
+    path.write_text(re.sub(r'"num_parameters": (\d+)', lambda found: f'"num_parameters": {int(found[1]) + 1}', path.read_text()))
+
+
 @pytest.mark.parametrize(
     ("file", "damage"),
-    [(WEIGHTS, _cut), (WEIGHTS, _flip), (WEIGHTS, Path.unlink), ("training.json", _cut), ("training.json", Path.unlink), ("training.json", _move_to_another_identity)],
+    [
+        ("training.json", _change_a_digit),
+        (WEIGHTS, _cut),
+        (WEIGHTS, _flip),
+        (WEIGHTS, Path.unlink),
+        ("training.json", _cut),
+        ("training.json", Path.unlink),
+        ("training.json", _move_to_another_identity),
+    ],
 )
 def test_a_damaged_record_is_set_aside_said_and_made_again(records: Records, said: list[str], file: str, damage: object) -> None:
     assert callable(damage)
@@ -190,7 +206,11 @@ def test_a_record_from_before_there_were_packs_is_one_of_a_single_training(recor
 
 
 def test_the_weights_hash_is_that_of_the_file(records: Records) -> None:
-    assert RECORD.weights_sha256 == bytes_sha256(WEIGHTS_BYTES)
+    facts = {name: getattr(RECORD, name) for name in ("outcome", "evaluations", "num_parameters", "seconds", "started_ms", "finished_ms", "diverged_at_samples")}
+    record = record_of(RECORD.identity, facts, b"other weights", "trial", "study", "machine")
+    records.write(record, b"other weights")
+    content = (records.path(RECORD.identity.hash) / WEIGHTS).read_bytes()
+    assert record.weights_sha256 == hashlib.sha256(content).hexdigest() == bytes_sha256(content)
 
 
 def test_checkpoints_of_recorded_trainings_are_removed_and_no_others(records: Records, tmp_path: Path) -> None:
@@ -206,3 +226,36 @@ def test_checkpoints_of_recorded_trainings_are_removed_and_no_others(records: Re
         (folder / name).write_bytes(b"checkpoint")
     remove_superseded(str(folder), is_recorded)
     assert sorted(path.name for path in folder.iterdir()) == [f"{'0' * 64}.safetensors", "notes.txt"]
+
+
+def test_a_record_that_the_disk_does_not_give_out_now_is_kept_and_said(records: Records, said: list[str]) -> None:
+    """No file can be opened for a moment, as when a process has too many, or a network disk is away."""
+    records.write(RECORD, WEIGHTS_BYTES)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+    try:
+        with pytest.raises(RecordsError) as caught:
+            records.get(RECORD.identity)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert os.strerror(errno.EMFILE) in str(caught.value)
+    assert "run the same command again" in str(caught.value)
+    assert records.get(RECORD.identity) == RECORD
+    assert said == []
+
+
+def test_a_record_and_its_name_are_flushed_before_it_is_passed_on(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is flushed, in order, as the system is asked; and whether the record had its name by then."""
+    flushed: list[tuple[str, bool]] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, records.path(RECORD.identity.hash).exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    records.write(RECORD, WEIGHTS_BYTES)
+    beside, process = f".{RECORD.identity.hash}.{os.getpid()}", os.getpid()
+    assert flushed == [(f".{WEIGHTS}.{process}", False), (f".training.json.{process}", False), (beside, False), ("trainings", True)]

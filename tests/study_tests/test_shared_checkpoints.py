@@ -10,8 +10,9 @@ import pytest
 import study.shared_checkpoints
 from study.checkpoints import remove_superseded, require_place
 from study.shared_checkpoints import SharedCheckpoints, SharedStorageError
-from study.worker import Job, Member, Worker
-from tests.vae_tests.examples import small_configuration, small_data, small_dataset
+from tests.study_tests.nodes import another_node, job, undisturbed, worker
+from tests.vae_tests.examples import small_configuration, small_data
+from vae.checkpoint import load_checkpoint
 from vae.randomness import Seeds
 from vae.training import Training
 
@@ -19,51 +20,25 @@ from vae.training import Training
 @pytest.fixture
 def own_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Another node's disk: what scratch_folder names from now on."""
-    return _another_node(tmp_path / "first node", monkeypatch)
-
-
-def _another_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("study.worker.scratch_folder", lambda: folder)
-    return folder
-
-
-def _job(uri: str, num_members: int = 1) -> Job:
-    members = tuple(Member(f"member{number}", Seeds.from_root(number)) for number in range(num_members))
-    return Job(small_configuration(dataset="blobs").model_dump_json(), members, uri, checkpoint_every_seconds=0)
-
-
-def _worker() -> Worker:
-    return Worker({"blobs": small_dataset()})
-
-
-def _weights(worker: Worker) -> list[bytes]:
-    while not (report := worker.step()).done:
-        assert not report.failure
-    return [result.weights for result in report.results]
-
-
-def _undisturbed(folder: Path, num_members: int) -> list[bytes]:
-    worker = _worker()
-    worker.take(_job(str(folder), num_members))
-    return _weights(worker)
+    return another_node(tmp_path / "first node", monkeypatch)
 
 
 @pytest.mark.parametrize("num_members", [1, 2])
 def test_a_lost_node_is_continued_elsewhere_to_the_same_bits(num_members: int, tmp_path: Path, own_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = f"file://{tmp_path}/shared"
-    lost = _worker()
-    lost.take(_job(uri, num_members))
+    lost = worker()
+    lost.take(job(uri, num_members))
     assert lost.step().samples == 500
     assert lost._trial is not None
     lost._trial.save()  # the periodic checkpoint, and its copy waited for
     assert list(own_disk.glob("*.safetensors"))
 
-    other_disk = _another_node(tmp_path / "second node", monkeypatch)
-    continued = _worker()
-    continued.take(_job(uri, num_members))
+    other_disk = another_node(tmp_path / "second node", monkeypatch)
+    continued = worker()
+    continued.take(job(uri, num_members))
     first = continued.step()
     assert first.samples == 1000, "it began again instead of continuing"
-    assert [result.weights for result in first.results] == _undisturbed(tmp_path / "undisturbed", num_members)
+    assert [result.weights for result in first.results] == undisturbed(tmp_path / "undisturbed", num_members)
     continued.stop()
     assert list(other_disk.iterdir()) == []
     assert list((tmp_path / "shared").iterdir()) == []
@@ -71,10 +46,10 @@ def test_a_lost_node_is_continued_elsewhere_to_the_same_bits(num_members: int, t
 
 def test_a_stopped_worker_leaves_its_last_step_in_the_storage(tmp_path: Path, own_disk: Path) -> None:
     uri = f"file://{tmp_path}/shared"
-    worker = _worker()
-    worker.take(_job(uri))
-    worker.step()
-    worker.stop()
+    trainer = worker()
+    trainer.take(job(uri))
+    trainer.step()
+    trainer.stop()
     assert (tmp_path / "shared" / "member0.safetensors").read_bytes() == (own_disk / "member0.safetensors").read_bytes()
 
 
@@ -98,17 +73,17 @@ def test_the_copy_that_is_further_wins(tmp_path: Path) -> None:
 
 def test_a_damaged_copy_is_not_taken(tmp_path: Path, own_disk: Path) -> None:
     uri = f"file://{tmp_path}/shared"
-    worker = _worker()
-    worker.take(_job(uri))
-    worker.step()
-    worker.stop()
+    trainer = worker()
+    trainer.take(job(uri))
+    trainer.step()
+    trainer.stop()
     shared = tmp_path / "shared" / "member0.safetensors"
     content = bytearray(shared.read_bytes())
     content[-5] ^= 1
     shared.write_bytes(bytes(content))
     (own_disk / "member0.safetensors").unlink()
-    again = _worker()
-    again.take(_job(uri))
+    again = worker()
+    again.take(job(uri))
     assert again.step().samples == 500
     assert not list(own_disk.glob(".*"))
 
@@ -116,13 +91,13 @@ def test_a_damaged_copy_is_not_taken(tmp_path: Path, own_disk: Path) -> None:
 def test_storage_that_fails_in_mid_study_is_said_and_stops_no_training(tmp_path: Path, own_disk: Path) -> None:
     uri = f"file://{tmp_path}/shared"
     (tmp_path / "shared").write_text("a file where the folder should be")
-    worker = _worker()
-    worker.take(_job(uri))
-    reports = [worker.step()]
-    worker._shared[uri].finish()
+    trainer = worker()
+    trainer.take(job(uri))
+    reports = [trainer.step()]
+    trainer._shared[uri].finish()
     while not reports[-1].done:
-        reports.append(worker.step())
-    assert [result.weights for result in reports[-1].results] == _undisturbed(tmp_path / "undisturbed", 1)
+        reports.append(trainer.step())
+    assert [result.weights for result in reports[-1].results] == undisturbed(tmp_path / "undisturbed", 1)
     said = {message for report in reports for message in report.messages}
     assert any("shared checkpoints could not be written" in message for message in said)
 
@@ -150,7 +125,22 @@ def test_a_place_that_can_be_used_is_left_as_it_was(tmp_path: Path) -> None:
         ("nope://bucket/folder", "Known are a folder, file://"),
         ("memory://folder", "seen by one process alone"),
         ("simplecache::file:///tmp/x", "chain of file systems"),
-        ("http://127.0.0.1:1/folder", "no file could be written there"),
+        ("http://127.0.0.1:9000/folder", "the server's own address belongs in AWS_ENDPOINT_URL"),
+        ("nfs3://bucket", "did you mean s3://?"),
+        ("S3://bucket/folder", "did you mean s3://?"),
+        ("s3:/bucket/folder", "did you mean s3://bucket/folder?"),
+        ("s3:bucket/folder", "did you mean s3://bucket/folder?"),
+        ("s3//bucket/folder", "did you mean s3://bucket/folder?"),
+        ("s3://", "names no bucket"),
+        ("s3:///folder", "names no bucket"),
+        ("s3://bucket/a folder", "a blank at position"),
+        ("arn:aws:s3:::bucket/folder", "did you mean s3://bucket/folder?"),
+        ("file:/shared/folder", "did you mean file:///shared/folder?"),
+        ("file://shared/folder", "a third slash and a whole path, such as file:///shared/folder"),
+        ("~/folder", "~, which the shell did not replace"),
+        ("'/shared/folder'", "quotes"),
+        (" ", "names no place"),
+        ("gs://bucket/folder", "needs the package gcsfs, which is not installed here: `.venv/bin/uv pip install gcsfs`, on every node"),
         ("file:///proc/nothing/here", "no file could be written there"),
         ("/proc/nothing", "cannot be written"),
     ],
@@ -169,7 +159,33 @@ def test_storage_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pyt
         require_place(f"file://{tmp_path}")
 
 
-def test_messages_show_no_credentials() -> None:
+@pytest.mark.parametrize(
+    "place", ["nope://me:hidden-word@host/folder", "s3://key:hidden-word@bucket/folder", "s3:/key:hidden-word@bucket/folder", "sftp://me:hidden-word@host/folder"]
+)
+def test_messages_show_no_credentials(place: str) -> None:
     with pytest.raises(SharedStorageError) as raised:
-        require_place("nope://me:secret@host/folder")
-    assert "secret" not in str(raised.value)
+        require_place(place)
+    assert "hidden-word" not in str(raised.value)
+
+
+def test_a_copy_that_could_not_be_read_is_not_replaced_by_one_that_is_behind(tmp_path: Path, own_disk: Path) -> None:
+    """The training begins anew; storage that was away for a moment keeps what another node may still continue."""
+    uri, shared = f"file://{tmp_path}/shared", tmp_path / "shared" / "member0.safetensors"
+    ahead = worker()
+    ahead.take(job(uri))
+    for samples in (500, 1000):
+        assert ahead.step().samples == samples
+    ahead._shared[uri].finish(own_disk / "member0.safetensors")
+    saved, step = shared.read_bytes(), load_checkpoint(shared).facts["step"]
+    (own_disk / "member0.safetensors").unlink()
+    shared.unlink()
+    shared.mkdir()  # whatever reads it fails
+    behind = worker()
+    behind.take(job(uri))
+    assert behind.step().samples == 500
+    behind._shared[uri].finish()
+    shared.rmdir()
+    shared.write_bytes(saved)
+    behind.stop()
+    assert int(load_checkpoint(own_disk / "member0.safetensors").facts["step"]) < int(step)
+    assert shared.read_bytes() == saved

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,59 @@ def test_a_model_that_raises_fails_the_job_and_the_worker_lives_on(tmp_path: Pat
     assert reports[-1].done
     job = _job(tmp_path, 2)
     _assert_as_alone(job, _trained(worker, job)[1], pack_size=2)
+
+
+@contextmanager
+def _no_file_above(num_bytes: int) -> Iterator[None]:
+    """Writing past so many bytes fails, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("num_members", [1, 2])
+def test_a_disk_that_takes_no_checkpoint_costs_a_message_and_no_training(tmp_path: Path, num_members: int) -> None:
+    """A checkpoint is wanted after every step, and each is refused: the bits are those of the training that wants none."""
+    _, undisturbed = _trained(_worker(), _job(tmp_path / "undisturbed", num_members))
+    job = replace(_job(tmp_path / "full", num_members), checkpoint_every_seconds=0.0)
+    worker = _worker()
+    with _no_file_above(100):
+        reports, results = _trained(worker, job)
+        worker.stop()
+    assert [report.failure for report in reports if report.failure] == []
+    assert {name: result.weights for name, result in results.items()} == {name: result.weights for name, result in undisturbed.items()}
+    messages = {message for report in reports for message in report.messages}
+    assert len(messages) == 1, messages
+    assert "cannot write checkpoints" in messages.pop()
+
+
+def test_a_checkpoint_that_cannot_be_removed_stops_no_worker(tmp_path: Path) -> None:
+    """Something else lies where it was."""
+    worker, job = _worker(), replace(_job(tmp_path, 1), checkpoint_every_seconds=0.0)
+    _trained(worker, job)
+    checkpoint = checkpoint_path(tmp_path, ["member 0"])
+    checkpoint.unlink()
+    checkpoint.mkdir()
+    _, results = _trained(worker, _job(tmp_path, 2))
+    assert len(results) == 2
+
+
+READING_MODEL = '''"""A model that reads a file which is not there."""
+from pathlib import Path
+from vae.model import VAE
+
+
+class ReadingModel(VAE):
+    def encode(self, x):
+        Path("/nowhere/at/all").read_text()
+        return super().encode(x)
+'''
+
+
+def test_an_error_of_a_disk_in_the_users_own_code_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports, results = _trained(_worker(), _job(tmp_path, 1, _plugin(tmp_path, READING_MODEL, monkeypatch)))
+    assert results == {}
+    assert "FileNotFoundError" in reports[-1].failure

@@ -16,8 +16,9 @@ CLOSED = "http://127.0.0.1:9"
 
 
 def reach_only(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Package registries and proxies of this process and its children are at `address`."""
-    for variable in ("no_proxy", "NO_PROXY", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"):
+    """Package registries and proxies of this process and its children are at `address`, and no folder of data is named."""
+    named = (published.variable for published in PUBLISHED.values())
+    for variable in ("no_proxy", "NO_PROXY", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", *named):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("http_proxy", "https_proxy", "HTTPS_PROXY", "npm_config_proxy", "npm_config_https_proxy"):
         monkeypatch.setenv(variable, address)

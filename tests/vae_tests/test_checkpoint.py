@@ -146,6 +146,23 @@ def test_what_a_killed_writer_left_beside_disturbs_nobody(half_way: Path) -> Non
     assert step_taken_up(half_way) == 7
 
 
+def test_a_file_is_replaced_only_once_the_new_one_is_whole_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, flushed = tmp_path / "file", os.fsync
+    write_atomically(path, b"old")
+    os.link(path, tmp_path / "held")  # a reader that opened the old file
+    seen: list[bytes] = []
+
+    def look(descriptor: int) -> None:
+        seen.extend([path.read_bytes(), next(tmp_path.glob(".file.*")).read_bytes()])
+        flushed(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_atomically(path, b"new")
+    assert seen == [b"old", b"new"]
+    assert (tmp_path / "held").read_bytes() == b"old"
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"file": b"new", "held": b"old"}
+
+
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")
