@@ -97,9 +97,9 @@ def _kill(place: Workplace, driver: subprocess.Popen[str], victim: str, num_reco
 
 
 def _processes(place: Workplace, victim: str) -> list[int]:
-    """The study's processes of that kind: Ray's head process is its control service."""
-    name = {"worker": b"ray::", "raylet": b"raylet/raylet", "head": b"gcs/gcs_server"}[victim]
-    return [process for process in place.processes() if name in _command(process) and not (victim == "worker" and b"Dashboard" in _command(process))]
+    """The study's processes of that kind: a worker that trains; Ray's head process is its control service. Its agents are named as workers are, and end their node."""
+    name = {"worker": b"Trainable", "raylet": b"raylet/raylet", "head": b"gcs/gcs_server"}[victim]
+    return [process for process in place.processes() if name in _command(process)]
 
 
 def _command(process: int) -> bytes:

@@ -9,8 +9,6 @@ import multiprocessing
 import os
 import re
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -20,6 +18,7 @@ import pytest
 from study.checkpoints import remove_superseded
 from study.records import WEIGHTS, Record, Records, RecordsError, bytes_sha256, record_of
 from tests.study_tests.driving import all_trainings
+from tests.study_tests.full_disk import no_file_above
 from tests.study_tests.invented import WEIGHTS_BYTES, invented_record, invented_study
 
 RECORD = invented_record(all_trainings(invented_study())[0])
@@ -124,21 +123,10 @@ def _write_often(records: Records, start: Barrier) -> None:
         records.write(RECORD, WEIGHTS_BYTES)
 
 
-@contextmanager
-def _no_file_above(num_bytes: int) -> Iterator[None]:
-    """Writing past so many bytes fails, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("num_bytes", [10, 500])
 def test_a_full_disk_is_an_error_for_a_person_and_leaves_nothing_half_written(records: Records, num_bytes: int) -> None:
     """10 bytes stop the weights, 500 the JSON after them."""
-    with _no_file_above(num_bytes), pytest.raises(RecordsError) as caught:
+    with no_file_above(num_bytes), pytest.raises(RecordsError) as caught:
         records.write(RECORD, WEIGHTS_BYTES)
     assert "could not be written" in str(caught.value)
     assert "run the same command again" in str(caught.value)

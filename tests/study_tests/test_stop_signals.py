@@ -1,4 +1,4 @@
-"""The first signal asks, the second ends; what is ignored stays ignored."""
+"""The first signal asks, the second ends; what nohup ignores stays ignored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,17 @@ def test_the_first_signal_asks_and_then_each_has_its_own_meaning_again(number: s
     assert (asked, second) == (["stop"], [number])
 
 
-def test_a_signal_that_is_ignored_stays_ignored() -> None:
+def test_an_interrupt_asks_a_study_that_a_script_began_in_the_background() -> None:
+    """Its shell has it ignored there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked: list[str] = []
+    with stopping_on_signals(lambda: asked.append("stop")):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert asked == ["stop"]
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_a_closed_terminal_that_is_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with stopping_on_signals(lambda: pytest.fail("asked to stop by what nohup ignores")):
         os.kill(os.getpid(), signal.SIGHUP)

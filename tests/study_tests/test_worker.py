@@ -13,6 +13,7 @@ import pytest
 
 from study.checkpoints import checkpoint_path, remove_superseded
 from study.worker import Job, Member, MemberResult, Report, Worker
+from tests.study_tests.full_disk import no_file_above
 from tests.vae_tests.examples import small_configuration, small_data, small_dataset
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
@@ -231,24 +232,13 @@ def test_a_model_that_raises_fails_the_job_and_the_worker_lives_on(tmp_path: Pat
     _assert_as_alone(job, _trained(worker, job)[1], pack_size=2)
 
 
-@contextmanager
-def _no_file_above(num_bytes: int) -> Iterator[None]:
-    """Writing past so many bytes fails, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("num_members", [1, 2])
 def test_a_disk_that_takes_no_checkpoint_costs_a_message_and_no_training(tmp_path: Path, num_members: int) -> None:
     """A checkpoint is wanted after every step, and each is refused: the bits are those of the training that wants none."""
     _, undisturbed = _trained(_worker(), _job(tmp_path / "undisturbed", num_members))
     job = replace(_job(tmp_path / "full", num_members), checkpoint_every_seconds=0.0)
     worker = _worker()
-    with _no_file_above(100):
+    with no_file_above(100):
         reports, results = _trained(worker, job)
         worker.stop()
     assert [report.failure for report in reports if report.failure] == []
