@@ -176,7 +176,8 @@ def warnings(findings: FactorFindings) -> tuple[str, ...]:
     """What a reader must know before believing anything, worst first."""
     study, said = findings.study, []
     if findings.num_missing:
-        said.append(f"{findings.num_missing} trainings that the study asks for are missing. What they would change is not known: verdicts that need them stay inconclusive.")
+        trainings = "1 missing training" if findings.num_missing == 1 else f"{findings.num_missing} missing trainings"
+        said.append(f"What the {trainings} would change is not known: verdicts that need them stay inconclusive.")
     for cell in findings.cells:
         said += _cell_warnings(cell, study)
     if study.search and study.search.budget_samples and any((cell.horizon_samples or 0) > study.search.budget_samples for cell in findings.cells):

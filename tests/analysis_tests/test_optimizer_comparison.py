@@ -137,7 +137,7 @@ def test_missing_trainings_leave_a_number_but_no_verdict(store_uri: str, tmp_pat
     claim = section.claims[0]
     assert (claim["n"], claim["num_missing"], claim["verdict"]) == (7, 1, "inconclusive")
     assert claim["estimate_nats"] == pytest.approx(3.0, abs=0.3)
-    assert section.warnings[0].startswith("1 trainings that the study asks for are missing")
+    assert section.warnings[0].startswith("What the 1 missing training would change is not known")
 
 
 def test_one_reporting_seed_says_that_it_cannot_decide(store_uri: str, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_study_without_a_search_phase_is_reported(store_uri: str, tmp_path: Pa
 def test_a_study_in_which_nothing_has_run_is_reported(store_uri: str, tmp_path: Path) -> None:
     study = synthetic_study("not-begun", factors=TWO)
     section = _report(_read(store_uri, tmp_path, study, missing=frozenset(place for place, _, _ in places(study))))
-    assert section.warnings[0].startswith("18 trainings that the study asks for are missing")
+    assert section.warnings[0].startswith("What the 18 missing trainings would change is not known")
     assert section.claims[0]["verdict"] == "inconclusive"
     assert not section.figures
 
