@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from study.records import Record
 from tests.integration_tests.conftest import FinishedRun
 from tests.integration_tests.store import Store
@@ -44,6 +46,7 @@ def test_a_study_killed_in_its_middle_finishes_by_the_same_command_with_the_same
     assert len(Store(workplace.tracking_uri).runs()) == NUM_TRAININGS
 
 
+@pytest.mark.slow
 def test_a_study_stopped_by_ctrl_c_is_checkpointed_leaves_nothing_running_and_continues_with_the_same_bits(workplace: Workplace) -> None:
     driver = workplace.start("run", "tiny.yaml", *TWO_LONG_TRAININGS)
     _assert_a_second_execution_is_told(workplace)

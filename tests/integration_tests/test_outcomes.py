@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.integration_tests.store import Store
 from tests.integration_tests.workplace import Workplace
 
@@ -72,6 +74,7 @@ def test_divergence_is_recorded_counted_and_no_failure(workplace: Workplace) -> 
     assert "not running; `run` continues it" not in status.stdout
 
 
+@pytest.mark.slow
 def test_a_plugin_that_raises_fails_its_cell_and_mending_it_finishes_the_study(workplace: Workplace) -> None:
     (workplace.folder / "tiny.yaml").write_text(PLUGIN_STUDY)
     plugin = workplace.folder / "own_model.py"

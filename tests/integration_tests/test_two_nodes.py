@@ -20,6 +20,8 @@ from tests.integration_tests.conftest import FinishedRun
 from tests.integration_tests.store import Server, Store, free_port
 from tests.integration_tests.workplace import NUM_TRAININGS, PATIENCE_SECONDS, Workplace, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DESCENT = '''"""Gradient descent of the user's own."""
 import torch
@@ -109,7 +111,6 @@ def _assert_the_report_can_be_made_elsewhere(workplace: Workplace, server: Serve
     assert len(list((report / "figures").glob("*.png"))) >= 5
 
 
-@pytest.mark.slow
 def test_code_of_the_user_reaches_the_nodes(workplace: Workplace, cluster: Cluster, token: dict[str, str], server: Server) -> None:
     """The nodes have neither the user's folder nor its place on their path."""
     (workplace.folder / "my_descent.py").write_text(DESCENT)
