@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import queue
@@ -32,6 +31,7 @@ from study.parent_run import study_note, with_execution
 from study.protocol import PlannedTraining
 from study.reachable import TrackingError as TrackingError
 from study.records import LOG, WEIGHTS, Record
+from study.run_contents import run_key, run_params, run_tags, text_or_none
 from study.run_seal import SEAL, STUDY_SEAL, seal_of, study_seal
 from study.spec import Study
 from study.tracking_server import require_sqlite
@@ -50,6 +50,9 @@ _MOST_CHARACTERS_OF_A_NAME = 250
 """PostgreSQL refuses longer names of runs."""
 
 _RETRY_SECONDS = 5.0
+
+_REFUSALS = frozenset({"BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
+"""Codes of errors with which a server that is well turns down one request."""
 
 _LAST_ATTEMPTS = 2
 """At the end of a study, after so many failures in a row, what is not written is left to the next execution."""
@@ -96,6 +99,7 @@ class Tracker:
         self._error: str | None = None
         self._num_failures = 0
         self._num_written = 0
+        self._refused: list[str] = []
         self._wanted: set[str] = set()
         require_sqlite(uri)
         with _answering(self._uri):
@@ -132,7 +136,7 @@ class Tracker:
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
         """Queues a finished training; returns at once."""
-        self._wanted.add(_run_key(planned, record.identity.hash))
+        self._wanted.add(run_key(planned, record.identity.hash))
         self._queue.put((planned, record))
 
     def close(self, complete: bool, seconds: float = 60.0) -> str | None:
@@ -145,14 +149,17 @@ class Tracker:
         while self._thread.is_alive() and written != self._num_written:
             written = self._num_written
             self._thread.join(seconds)
-        if self._thread.is_alive() or self._error:
+        if not self._refused and (self._thread.is_alive() or self._error):
             return f"MLflow at {self._uri} did not take everything ({self._error or 'too slow'}); nothing is lost: run the same command again when it answers"
+        complete = complete and not self._refused
         try:
             if complete:
                 self._mark_superseded()
             self._client.set_terminated(self.parent_run_id, "FINISHED" if complete else "KILLED")
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe
             return f"MLflow at {self._uri}: {_first_line(error)}; run the same command again when it answers"
+        if self._refused:
+            return f"MLflow at {self._uri} refuses {len(self._refused)} of the trainings, first {self._refused[0]}. Their records are kept, and the same command offers them again"
         return None
 
     def _find_or_create_experiment(self, artifacts: Path | None) -> str:
@@ -214,16 +221,21 @@ class Tracker:
             pending = self._write_pending(pending)
 
     def _write_pending(self, pending: list[tuple[PlannedTraining, Record]]) -> list[tuple[PlannedTraining, Record]]:
+        """Writes in order; what is left where the server is away. A training that a server refuses twice does not hold up those behind it."""
         while pending:
             try:
                 if self._error is not None:  # what was under way when the server went may be there or not
                     self._runs, self._duplicates = self._existing_runs()
                 self._write(*pending[0])
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                self._num_failures += 1
+                if _is_refusal(error) and self._num_failures >= _LAST_ATTEMPTS:
+                    self._set_aside(pending[0][0], error)
+                    pending = pending[1:]
+                    continue
                 if self._error is None:
                     self._report(f"MLflow does not take results at present ({_first_line(error)}); they are kept and written later")
                 self._error = _first_line(error)
-                self._num_failures += 1
                 return pending
             if self._error is not None:
                 self._report("MLflow takes results again")
@@ -233,9 +245,16 @@ class Tracker:
             pending = pending[1:]
         return pending
 
+    def _set_aside(self, planned: PlannedTraining, error: BaseException) -> None:
+        """Leaves a training to the next execution, which finds it among the records."""
+        self._refused.append(f"{planned.title} ({_first_line(error)})")
+        if len(self._refused) == 1:
+            self._report(f"MLflow refuses {self._refused[0]}; what comes after it is written all the same")
+        self._num_failures = 0
+
     def _write(self, planned: PlannedTraining, record: Record) -> None:
         """One training as one nested run; does nothing for one that is there, and completes one that is there in part."""
-        key = _run_key(planned, record.identity.hash)
+        key = run_key(planned, record.identity.hash)
         run = self._runs.get(key)
         if run is not None and run.status == "FINISHED":
             self._renew_files(run, record)
@@ -247,12 +266,12 @@ class Tracker:
         if run is not None and run.started_ms != record.started_ms:  # begun with a record that was damaged since, of which it may hold points
             run = None
         if run is None:
-            tags = self._tags(planned, record) | {"key": key}
-            tags[SEAL] = seal_of(record.started_ms, _params(record), tags, ((each.key, each.step, each.value) for each in _metrics(record)))
+            tags = run_tags(planned, record, self._study.name, self.parent_run_id) | {"key": key}
+            tags[SEAL] = seal_of(record.started_ms, run_params(record), tags, ((each.key, each.step, each.value) for each in _metrics(record)))
             run = _Known.of(self._client.create_run(self._experiment_id, start_time=record.started_ms, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME]))
             self._runs[key] = run
         metrics = _metrics(record)
-        self._client.log_batch(run.run_id, metrics=metrics[:_BATCH], params=[Param(name, text) for name, text in _params(record).items()])
+        self._client.log_batch(run.run_id, metrics=metrics[:_BATCH], params=[Param(name, text) for name, text in run_params(record).items()])
         for start in range(_BATCH, len(metrics), _BATCH):
             self._client.log_batch(run.run_id, metrics=metrics[start : start + _BATCH])
         for file in (self._place(record) / name for name in (WEIGHTS, LOG)):
@@ -266,35 +285,6 @@ class Tracker:
         link(self._place(record) / LOG, run.artifact_uri)
         if link(self._place(record) / WEIGHTS, run.artifact_uri) and run.weights_sha256 != record.weights_sha256:
             self._client.set_tag(run.run_id, "weights_sha256", record.weights_sha256)
-
-    def _tags(self, planned: PlannedTraining, record: Record) -> dict[str, str]:
-        tags = {
-            "mlflow.parentRunId": self.parent_run_id,
-            "kind": "training",
-            "phase": planned.phase,
-            "cell": planned.cell.label,
-            "proposal": _or_none(planned.proposal),
-            "rank": _or_none(planned.rank),
-            "seed": str(planned.replicate),
-            "outcome": record.outcome,
-            "identity": record.identity.hash,
-            "code_sha256": record.identity.code_sha256,
-            "trial": record.trial,
-            "machine": record.machine,
-            "pack_size": str(record.pack_size),
-            "weights_sha256": record.weights_sha256,
-        }
-        if planned.phase == "search":
-            tags |= {"extra_round": str(planned.extra_round), "space": planned.space}
-        if planned.repeat:
-            tags["repeat"] = str(planned.repeat)
-        if planned.cell.name:
-            tags["cell_name"] = planned.cell.name
-        if record.study != self._study.name:
-            tags["reused_from"] = record.study
-        if record.code_kept:
-            tags["code_kept"] = "true"
-        return tags
 
     def _mark_superseded(self) -> None:
         """Tags what this version of the study file does not ask for, and runs that are there twice, so that reports leave them out."""
@@ -310,7 +300,7 @@ class Tracker:
         """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the next run of the study. False where it was not taken."""
         with suppress(MlflowException, OSError):
             tags = {"mlflow.parentRunId": self.parent_run_id, "kind": "training", "phase": planned.phase, "cell": planned.cell.label, "seed": str(planned.replicate)}
-            tags |= {"proposal": _or_none(planned.proposal), "rank": _or_none(planned.rank), "outcome": "failed", "superseded": "true"}
+            tags |= {"proposal": text_or_none(planned.proposal), "rank": text_or_none(planned.rank), "outcome": "failed", "superseded": "true"}
             tags |= {name: str(number) for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat)) if number}
             run = self._client.create_run(self._experiment_id, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME])
             self._client.log_text(run.info.run_id, message, "failure.txt")
@@ -319,24 +309,6 @@ class Tracker:
             self._client.set_terminated(run.info.run_id, "FAILED")
             return True
         return False
-
-
-def _run_key(planned: PlannedTraining, identity_hash: str) -> str:
-    """What makes a nested run unique: a training and its place in the study."""
-    return f"{planned.place}|{identity_hash}"
-
-
-def _or_none(number: int | None) -> str:
-    return "none" if number is None else str(number)
-
-
-def _params(record: Record) -> dict[str, str]:
-    """The parameters of a training's run, as text."""
-    return {name: _param_text(given) for name, given in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()}
-
-
-def _param_text(given: Any) -> str:
-    return json.dumps(given) if isinstance(given, (list, dict, bool)) or given is None else str(given)
 
 
 def _metrics(record: Record) -> list[Metric]:
@@ -372,6 +344,11 @@ def _answering(uri: str) -> Iterator[None]:
             raise TrackingError(message) from error
         message = f"MLflow at {uri} cannot be used: {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)"
         raise TrackingError(message) from error
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the server answered, and turned down this one request."""
+    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
 
 
 def _first_line(error: BaseException) -> str:

@@ -204,6 +204,7 @@ def test_axe_finds_no_fault(opened: Opened, size: tuple[int, int], scheme: Schem
 
 def test_a_link_to_a_part_unfolds_it(opened: Opened) -> None:
     page = opened(unfold=False)
+    assert not page.locator("#figure-interpolation_samples svg").is_visible()
     page.evaluate("location.hash = '#figure-interpolation_samples'")
     page.locator("#figure-interpolation_samples svg").wait_for(state="visible")
 

@@ -220,6 +220,33 @@ def test_what_a_server_did_not_take_is_written_by_the_next_execution(done: Done,
     Store(server.uri).assert_every_point_is_there_once(_by_hash(done))
 
 
+def test_a_training_that_is_refused_does_not_hold_up_the_others(done: Done, open_tracker: Open, uri: str, said: list[str]) -> None:
+    """Somebody edited a parameter of a run that a kill had left open: MLflow never lets a parameter change."""
+    assert _write(open_tracker(uri), done[:1]) is None
+    store = Store(uri)
+    open_run = store.runs()[0]
+    store.client.update_run(open_run.info.run_id, status="RUNNING")
+    _set_parameter(uri, open_run.info.run_id, "latent_dim", "77")
+
+    message = _write(open_tracker(uri), done)
+
+    assert message is not None
+    assert f"refuses 1 of the trainings, first {done[0][0].title} (" in message
+    assert "latent_dim" in message
+    assert any("what comes after it is written all the same" in line for line in said)
+    assert [run.info.status for run in store.runs() if run.info.run_id != open_run.info.run_id] == ["FINISHED"] * (len(done) - 1)
+    assert store.parent().info.status == "KILLED"
+    _set_parameter(uri, open_run.info.run_id, "latent_dim", open_run.data.params["latent_dim"])
+    assert _write(open_tracker(uri), done) is None
+    store.assert_every_point_is_there_once(_by_hash(done))
+
+
+def _set_parameter(uri: str, run_id: str, name: str, text: str) -> None:
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+        changed = database.execute("UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?", [text, run_id, name])
+    assert changed.rowcount == 1
+
+
 def test_where_nothing_listens_it_is_said_at_once(open_tracker: Open) -> None:
     uri = f"http://127.0.0.1:{free_port()}"
     began = time.monotonic()
