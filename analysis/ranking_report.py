@@ -205,7 +205,11 @@ def sentence(findings: RankingFindings) -> str:
     if not findings.ranks or not findings.ranks[0][1].num_blocks:
         return "There are no two cells with a common reporting seed, so that nothing can be ranked."
     ranked = findings.ranks[0][1]
-    first = next(cell.title for cell in findings.cells if cell.cell.label == ranked.entrants[0])
-    alike = sorted({other for group in ranked.groups if ranked.entrants[0] in group for other in group} - {ranked.entrants[0]})
-    told = f"; {len(alike)} of the other {len(ranked.entrants) - 1} are not told apart from it" if ranked.critical_difference is not None else ""
-    return f"Over {ranked.num_blocks} reporting seeds {first} has the best mean rank, {ranked.mean_ranks[0]:.2f} of {len(ranked.entrants)}{told}."
+    best = {label for label, rank in zip(ranked.entrants, ranked.mean_ranks, strict=True) if rank == ranked.mean_ranks[0]}
+    first = " and ".join(cell.title for cell in findings.cells if cell.cell.label in best)
+    has, it = ("has", "it") if len(best) == 1 else ("share", "them")
+    alike = {other for group in ranked.groups if best & set(group) for other in group} - best
+    others = len(ranked.entrants) - len(best)
+    verb = "is" if len(alike) == 1 else "are"
+    told = f"; {len(alike)} of the other {others} {verb} not told apart from {it}" if ranked.critical_difference is not None and others else ""
+    return f"Over {ranked.num_blocks} reporting seeds {first} {has} the best mean rank, {ranked.mean_ranks[0]:.2f} of {len(ranked.entrants)}{told}."
