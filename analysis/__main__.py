@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from analysis.commands import RequestError, default_tracking_uri, stop, study_name
+from analysis.commands import AllowedCode, RequestError, default_tracking_uri, stop, study_name
 from analysis.compare_command import compare
 from analysis.curves_command import curves
 from vae.nearest import unknown_name_message
@@ -92,15 +92,16 @@ _SELDOM_COLLECTED = (100_000, 50, 50)
 """A report builds millions of objects and few cycles: looking for these as often as Python does by default took a tenth of the time."""
 
 
-def make_report(report: str, study: str, tracking_uri: str, outputs: Path, cache: Path) -> Path:
-    """Reads the study, writes the report, attaches it to the study's parent run, and returns the page's path."""
+def make_report(report: str, study: str, tracking_uri: str, outputs: Path, cache: Path, allowed_code: Sequence[str] = ()) -> Path:
+    """Reads the study, given by name or file, writes the report, attaches it to the study's parent run, and returns the page's path."""
     if report not in ("all", *REPORTS):
         raise RequestError(unknown_name_message(report, ("all", *REPORTS), "a report"))
+    from analysis.own_code import code_of_file
     from analysis.report import build_report, build_single_report
     from analysis.results import attach_report, read_study
 
     gc.set_threshold(*_SELDOM_COLLECTED)
-    results = read_study(study, tracking_uri)
+    results = read_study(study_name(study), tracking_uri, code_of_file(study) | frozenset(allowed_code))
     folder = outputs / "reports" / results.study.name
     if report != "all":
         return build_single_report(results, REPORTS[report](results, cache), folder)
@@ -118,6 +119,7 @@ def report(
     tracking_uri: Annotated[str, typer.Option("--tracking-uri", help="The MLflow server; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db.")] = "",
     outputs: Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs; the report goes to reports/STUDY in it.")] = Path("outputs"),
     data: Annotated[Path | None, typer.Option("--data", help="Where datasets are cached; by default OUTPUTS/data.")] = None,
+    allow_code: AllowedCode = [],  # noqa: B006 - typer's own way, read and never changed
 ) -> None:
     """Turn a study's results into a report: one page, figures, tables and claims.
 
@@ -126,7 +128,7 @@ def report(
     from analysis.results import ResultsError
 
     try:
-        page = make_report(name, study_name(study), tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data")
+        page = make_report(name, study, tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data", allow_code)
     except RequestError as error:
         stop(str(error), 2)
     except ResultsError as error:

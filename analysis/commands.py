@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 import yaml
@@ -43,6 +43,11 @@ def study_name(given: str, option: str = "--study") -> str:
     if not isinstance(content, dict) or not isinstance(content.get("name"), str):
         raise RequestError(f"{option} {given} names no study: a study file has a field name. Give a study's name, or its file.")
     return str(content["name"])
+
+
+AllowedCode = Annotated[
+    list[str], typer.Option("--allow-code", help="Code, module:attribute, that a study on an MLflow server may name; what a study file given here names is allowed.")
+]
 
 
 def parsed_readout(text: str) -> Readout:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.commands import RequestError, check_margin, check_page_folder, default_tracking_uri, stop, study_name
+from analysis.commands import AllowedCode, RequestError, check_margin, check_page_folder, default_tracking_uri, stop, study_name
 
 if TYPE_CHECKING:
     from analysis.results import StudyResults
@@ -26,6 +27,7 @@ def compare(
     fail_on_change: Annotated[
         bool, typer.Option("--fail-on-change", help="End with status 1 unless every cell is the same or equivalent, and no claim's verdict differs.")
     ] = False,
+    allow_code: AllowedCode = [],  # noqa: B006 - typer's own way, read and never changed
 ) -> None:
     """Set two studies side by side: did a change of code, machine or study file move anything?"""
     from analysis.compare_report import answer, write_studies_page
@@ -35,8 +37,9 @@ def compare(
     try:
         if margin is not None:
             check_margin(margin)
-        results_a = _read("A", a, tracking_uri_a, outputs_a, tracking_uri, outputs)
-        results_b = _read("B", b, tracking_uri_b, outputs_b, tracking_uri, outputs)
+        shared = tracking_uri or default_tracking_uri(outputs)
+        results_a = _read("A", a, tracking_uri_a or _uri_in(outputs_a) or shared, allow_code)
+        results_b = _read("B", b, tracking_uri_b or _uri_in(outputs_b) or shared, allow_code)
         folder = outputs / "reports" / f"compare-{results_a.study.name}-{results_b.study.name}"
         check_page_folder(folder)
         findings = studies_findings(results_a, results_b, margin)
@@ -55,13 +58,17 @@ def compare(
         raise typer.Exit(1)
 
 
-def _read(which: str, given: str, own_uri: str, own_outputs: Path | None, tracking_uri: str, outputs: Path) -> StudyResults:
+def _uri_in(outputs: Path | None) -> str:
+    return f"sqlite:///{outputs / 'mlflow.db'}" if outputs else ""
+
+
+def _read(which: str, given: str, uri: str, allowed_code: Sequence[str]) -> StudyResults:
     """One of the two studies; a fault's message begins with which."""
+    from analysis.own_code import code_of_file
     from analysis.results import ResultsError, read_study
 
-    uri = own_uri or (f"sqlite:///{own_outputs / 'mlflow.db'}" if own_outputs else tracking_uri or default_tracking_uri(outputs))
     try:
-        return read_study(study_name(given, which), uri)
+        return read_study(study_name(given, which), uri, code_of_file(given) | frozenset(allowed_code))
     except ResultsError as error:
         error.args = (f"{which}: {error}",)
         raise

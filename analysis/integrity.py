@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.results_errors import ResultsError
 from study.run_seal import SEAL, STUDY_SEAL, seal_of_arrays, study_seal
 
 Run = Any
@@ -24,8 +25,6 @@ _AGAIN = "was changed after the study wrote it. Delete that run in MLflow and ru
 
 def _changed(what: str) -> Exception:
     """The error that says to a person what is not as it was written."""
-    from analysis.results import ResultsError  # which imports this module
-
     return ResultsError(what)
 
 

@@ -25,6 +25,9 @@ from pydantic import ValidationError
 
 from analysis.completeness import PLACE, is_current, missing_trainings, records
 from analysis.integrity import require_same_study, require_same_weights, require_sound, require_unchanged
+from analysis.own_code import code_beside, require_own_code
+from analysis.results_errors import ResultsError as ResultsError
+from analysis.results_errors import UnknownStudyError as UnknownStudyError
 from analysis.training_table import stacked, table_of_repeat
 from study.credentials import without_credentials
 from study.spec import Study
@@ -42,18 +45,6 @@ CURVE_COLUMNS = ["identity", *PLACE, "samples", "seconds", "metric", "nats"]
 # SQLite and its kin hold infinities as the largest numbers they have.
 STORED_INFINITY = 1.79e308
 UNMEASURED = frozenset({"diverged", "failed"})
-
-
-class ResultsError(Exception):
-    """A study's results cannot be read; the message says to a person what to do, `exit_status` whether the request was wrong (2)."""
-
-    exit_status = 1
-
-
-class UnknownStudyError(ResultsError):
-    """There is no study of that name where it was looked for."""
-
-    exit_status = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,19 +77,26 @@ class StudyResults:
 
         try:
             client, run_id = _client(self.tracking_uri), str(rows["run_id"].iloc[0])
-            return require_same_weights(client.get_run(run_id).data.tags, _artifact(client, run_id, "weights.safetensors"))
+            weights = require_same_weights(client.get_run(run_id).data.tags, _artifact(client, run_id, "weights.safetensors"))
         except (MlflowException, OSError) as error:
             raise ResultsError(f"the weights of training {identity} cannot be read from MLflow: {_first_line(error)}") from error
+        if foreign := code_beside(weights, self.study):
+            raise ResultsError(f"the weights of training {identity} name code that the study does not, {foreign[0]}; it is not run")
+        return weights
 
 
-def read_study(study_name: str, tracking_uri: str) -> StudyResults:
-    """Everything MLflow holds of one study. Raises ResultsError where it holds none or does not answer."""
+def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = frozenset()) -> StudyResults:
+    """Everything MLflow holds of one study. Raises ResultsError where it holds none or does not answer.
+
+    `own_code`: what may be imported on behalf of a study from a server, as module:attribute; ForeignCodeError for anything else.
+    """
     client, experiment = _experiment(study_name, tracking_uri)
     from mlflow.exceptions import MlflowException
 
     try:
         parent = _parent(client, experiment)
         study = _study(client, parent)
+        require_own_code(study, tracking_uri, own_code)
         runs = [run for run in _nested_runs(client, experiment, parent) if run.data.tags.get("kind") == "training"]
         points = require_unchanged(runs, _points(client, runs))
     except MlflowException as error:

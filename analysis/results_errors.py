@@ -1,0 +1,21 @@
+"""What can be wrong with a study's results, said to a person."""
+
+from __future__ import annotations
+
+
+class ResultsError(Exception):
+    """A study's results cannot be read; the message says to a person what to do, `exit_status` whether the request was wrong (2)."""
+
+    exit_status = 1
+
+
+class UnknownStudyError(ResultsError):
+    """There is no study of that name where it was looked for."""
+
+    exit_status = 2
+
+
+class ForeignCodeError(ResultsError):
+    """The study names code that its reader did not."""
+
+    exit_status = 2
