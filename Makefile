@@ -26,6 +26,9 @@ WHERE = --outputs $(call quoted,$(OUTPUTS)) $(if $(TRACKING_URI),--tracking-uri 
 MACHINE = $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(MACHINE_OF_JOB)
 MACHINE_OF_JOB = $(if $(NUM_CPUS),--num-cpus $(call quoted,$(NUM_CPUS))) $(if $(NUM_GPUS),--num-gpus $(call quoted,$(NUM_GPUS))) $(if $(PACK_SIZE),--pack-size $(call quoted,$(PACK_SIZE))) $(if $(CHECKPOINTS),--checkpoints $(call quoted,$(CHECKPOINTS)))
 
+# A cluster's jobs are told of the TRACKING_URI that was said, and not of the MLFLOW_TRACKING_URI of this machine, which may be a file on it.
+URI_OF_JOB = $(if $(filter command environment,$(origin TRACKING_URI)),$(if $(TRACKING_URI),--tracking-uri $(call quoted,$(TRACKING_URI))))
+
 .PHONY: help setup study submit report compare curves plan status list doctor ui test test-slow test-system test-gpu check audit bench lock lock-cpu clean clean-results environment
 
 help: ## this list
@@ -52,7 +55,7 @@ study: environment ## run STUDY (or continue it), then write its report
 	@$(RUN) -m analysis all --study $(call quoted,$(STUDY)) $(WHERE)
 
 submit: environment ## run STUDY and its report as a job of the Ray cluster at ADDRESS=http://HOST:8265
-	@$(RUN) -m study submit $(call quoted,$(STUDY)) $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(if $(TRACKING_URI),--tracking-uri $(call quoted,$(TRACKING_URI))) $(ARGS) -- $(MACHINE_OF_JOB)
+	@$(RUN) -m study submit $(call quoted,$(STUDY)) $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(URI_OF_JOB) $(ARGS) -- $(MACHINE_OF_JOB)
 
 report: environment ## write the report of STUDY again, from MLflow
 	@$(RUN) -m analysis all --study $(call quoted,$(STUDY)) $(WHERE) $(ARGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis import statistics
@@ -12,7 +12,7 @@ from analysis.claims import Comparison, ReadingVerdict
 from analysis.learning_rate_steps import LearningRateStep
 from analysis.paired_estimate import interval_pair
 from analysis.readouts import Crossover
-from analysis.robustness import LeftOut, Neighbour, Robustness, robustness_findings
+from analysis.robustness import LeftOut, LeftOutWorstCase, Neighbour, RobustnessFinding, robustness_findings, worst_case_findings
 from analysis.statements import statement_of, verdict_of
 from analysis.statistics import rounded
 from study.spec import Study
@@ -20,9 +20,12 @@ from study.spec import Study
 Row = dict[str, Any]
 
 
-def claim_row(comparison: Comparison, study: Study, declared: Mapping[str, Any] | None = None) -> Row:
-    """A row of claims.json: the same bytes for the same trainings. `declared`: when the claim was made, from `declarations.claim_declaration`."""
-    row = _asked(comparison, study) | _found(comparison) | _outcomes(comparison) | _doubts(comparison, study.confidence)
+def claim_row(comparison: Comparison, study: Study, declared: Mapping[str, Any] | None = None, repeats: Sequence[Row] = ()) -> Row:
+    """A row of claims.json: the same bytes for the same trainings.
+
+    `declared`: when the claim was made, from `declarations.claim_declaration`. `repeats`: what each repeat of the search makes of it, from `repeat_entry`.
+    """
+    row = _asked(comparison, study) | _found(comparison) | _outcomes(comparison) | _doubts(comparison, study.confidence) | {"repeats": list(repeats)}
     row["declared"] = dict(declared) if declared else {"when": "not declared" if comparison.kind == "exploratory" else "not recorded"}
     return row | {"headline": verdict_of(row), "statement": statement_of(row)}
 
@@ -30,6 +33,19 @@ def claim_row(comparison: Comparison, study: Study, declared: Mapping[str, Any] 
 def statement(comparison: Comparison, study: Study, declared: Mapping[str, Any] | None = None) -> str:
     """The comparison in a few sentences that follow from its row and name its horizon."""
     return str(claim_row(comparison, study, declared)["statement"])
+
+
+def repeat_entry(repeat: int, comparison: Comparison) -> Row:
+    """An entry of a row's `repeats`: the claim by the winners of one repeat of the search, the study's own being 0."""
+    estimate = comparison.estimate
+    return {
+        "repeat": repeat,
+        "verdict": comparison.verdict,
+        "estimate_nats": rounded(estimate.mean) if estimate else None,
+        "interval_nats": interval_pair(estimate.interval if estimate else None),
+        "n": len(comparison.seeds) + comparison.num_diverged_pairs,
+        "num_missing": comparison.num_missing,
+    }
 
 
 def _asked(comparison: Comparison, study: Study) -> Row:
@@ -73,6 +89,8 @@ def _found(comparison: Comparison) -> Row:
         "n": num_pairs,
         "seeds": list(comparison.seeds),
         "correlation": rounded(estimate.correlation) if estimate else None,
+        "skewness": rounded(statistics.skewness(comparison.differences)) if estimate else None,
+        "strongly_skewed": bool(estimate) and statistics.is_strongly_skewed(comparison.differences),
     }
 
 
@@ -93,19 +111,25 @@ def _outcomes(comparison: Comparison) -> Row:
 
 
 def _doubts(comparison: Comparison, confidence: float) -> Row:
-    found = comparison.robustness
+    found, worst = comparison.robustness, comparison.worst_case_robustness
+    left_out: Sequence[LeftOut | LeftOutWorstCase] = found.left_out if found else worst.left_out if worst else ()
+    neighbours = found.neighbours if found else worst.neighbours if worst else ()
+    said = robustness_findings(found, confidence) if found else worst_case_findings(worst) if worst else ()
     return {
         "readouts": [one.reading.title for one in comparison.readings if _holds(one, comparison)],
         "readout_verdicts": [_reading(one, comparison) for one in comparison.readings],
         "crossovers": [_crossover(one, comparison) for one in comparison.crossovers],
         "edges_touched": list(comparison.edges),
-        "extra_rounds": comparison.num_extra_rounds,
+        "extra_rounds": max(comparison.extra_rounds_level, comparison.extra_rounds_baseline),
+        "extra_rounds_level": comparison.extra_rounds_level,
+        "extra_rounds_baseline": comparison.extra_rounds_baseline,
+        "searched_unequally": comparison.is_searched_unequally,
         "without_most_extreme_pair": _left_out(found.most_extreme) if found and found.most_extreme else None,
-        "overturned_by_seeds": [left.seed for left in found.left_out if left.testable and left.verdict != comparison.verdict] if found else None,
+        "overturned_by_seeds": [left.seed for left in left_out if left.testable and left.verdict != comparison.verdict] if found or worst else None,
         "variance_gain": rounded(found.pairing.variance_gain) if found else None,
-        "neighbouring_proposals": [_neighbour(one) for one in found.neighbours] if found else [],
+        "neighbouring_proposals": [_neighbour(one) for one in neighbours],
         "learning_rate_step": _step(comparison.step) if comparison.step else None,
-        "robustness": _findings(found, confidence) if found else [],
+        "robustness": [_finding(one) for one in said],
     }
 
 
@@ -147,5 +171,5 @@ def _step(step: LearningRateStep) -> Row:
     return {"cell": step.cell, "from": rounded(step.from_rate), "to": rounded(step.to_rate), "cost_nats": cost, "overturns": step.overturns}
 
 
-def _findings(found: Robustness, confidence: float) -> list[Row]:
-    return [{"label": one.label, "speaks_against": one.speaks_against, "sentence": one.sentence} for one in robustness_findings(found, confidence)]
+def _finding(one: RobustnessFinding) -> Row:
+    return {"label": one.label, "speaks_against": one.speaks_against, "sentence": one.sentence}

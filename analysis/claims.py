@@ -16,7 +16,7 @@ from analysis.learning_rate_steps import LearningRateStep, learning_rate_step
 from analysis.paired_estimate import Estimate, paired_estimate
 from analysis.readings import Reading, declared_readout, mean_curves
 from analysis.readouts import Crossover, decide, rank_crossovers, worst_case_difference, worst_case_test
-from analysis.robustness import Robustness, robustness
+from analysis.robustness import Robustness, WorstCaseRobustness, robustness, worst_case_robustness
 from analysis.statistics import Interval, SignFlip, Vector, Verdict
 from study.cells import Cell, claim_pairs, level_text, study_cells
 from study.spec import NOISE_FLOOR, Claim, Study
@@ -53,7 +53,8 @@ class Comparison:
     Where a seed diverged there is no `estimate`, as a mean has no place for it; `worst_case` is then the test that counts it as the worst
     outcome there is. `readings`: the declared one first. `margin_nats` is None where the noise floor that was to say it cannot be had. `horizons`: the budgets of
     the cells, more than one where they differ. `not_comparable`: the fields in which a pair's data differ. `level_codes`, `baseline_codes`: the versions of the
-    code that trained each side, as far as they are known.
+    code that trained each side, as far as they are known. `robustness` where there is an estimate, `worst_case_robustness` where there is none and a verdict all the same.
+    `is_searched_unequally`: two cells of a pair were both searched, and were given different numbers of extra rounds.
     """
 
     claim: Claim
@@ -79,9 +80,12 @@ class Comparison:
     verdict: Verdict
     readings: tuple[ReadingVerdict, ...] = ()
     robustness: Robustness | None = None
+    worst_case_robustness: WorstCaseRobustness | None = None
     step: LearningRateStep | None = None
     crossovers: tuple[Crossover, ...] = ()
-    num_extra_rounds: int = 0
+    extra_rounds_level: int = 0
+    extra_rounds_baseline: int = 0
+    is_searched_unequally: bool = False
     holm_p: float | None = None
     not_comparable: tuple[str, ...] = ()
     level_codes: frozenset[str] = frozenset()
@@ -111,14 +115,15 @@ class Comparison:
         return f"{level} against {baseline}" + (f", {levels_title(self.claim.at)}" if self.claim.at else "")
 
 
-def declared_comparisons(study: Study, cells: Sequence[CellFinding], margin: Margin | None = None) -> tuple[Comparison, ...]:
-    """The study's claims in its file's order, with Holm's adjusted p over all of them.
+def declared_comparisons(study: Study, cells: Sequence[CellFinding], margin: Margin | None = None, num_withdrawn: int = 0) -> tuple[Comparison, ...]:
+    """The study's claims in its file's order, with Holm's adjusted p over all of them and over `num_withdrawn` that were declared once and taken out.
 
-    A claim without a p, or with one of a part of its trainings, takes part with 1: else trainings that are lost could make the other claims surer.
+    A claim without a p, or with one of a part of its trainings, takes part with 1, as does one that was taken out: else trainings or claims that are lost could
+    make the other claims surer.
     """
     compared = [compare(study, cells, claim, "primary" if claim.primary else "descriptive", margin) for claim in study.claims]
     own = [comparison.p if comparison.is_whole else None for comparison in compared]
-    adjusted = statistics.holm([1.0 if p is None else p for p in own])
+    adjusted = statistics.holm([*(1.0 if p is None else p for p in own), *[1.0] * num_withdrawn])[: len(own)]
     return tuple(replace(comparison, holm_p=None if p is None else holm_p) for comparison, p, holm_p in zip(compared, own, adjusted, strict=True))
 
 
@@ -183,7 +188,9 @@ def compare(study: Study, cells: Sequence[CellFinding], claim: Claim, kind: Kind
         estimate=judged.estimate,
         worst_case=judged.test if judged.num_diverged else None,
         verdict="inconclusive",
-        num_extra_rounds=max((cell.num_extra_rounds for cell in both), default=0),
+        extra_rounds_level=max((cell.num_extra_rounds for cell in levels), default=0),
+        extra_rounds_baseline=max((cell.num_extra_rounds for cell in baselines), default=0),
+        is_searched_unequally=any(level.space and baseline.space and level.num_extra_rounds != baseline.num_extra_rounds for level, baseline in pairs),
         not_comparable=_not_comparable(study, pairs),
         level_codes=frozenset().union(*(cell.codes for cell in levels)),
         baseline_codes=frozenset().union(*(cell.codes for cell in baselines)),
@@ -277,18 +284,28 @@ def _with_doubts(found: Comparison, study: Study, levels: Sequence[CellFinding],
     """
     alone = len(levels) == 1
     changed = replace(found, readings=_readings(found, study, levels, baselines, allowed), crossovers=_crossovers(levels, baselines))
-    if found.estimate is None or not found.is_whole or found.margin_nats is None:
+    if found.estimate is None and found.worst_case is not None and found.verdict in ANY:
+        return replace(changed, worst_case_robustness=_worst_case_robustness(found, study, levels, baselines, allowed))
+    if found.estimate is None or not found.is_whole or (found.margin_nats is None and found.verdict not in ANY):
         return changed
     doubts = robustness(
         _means(levels),
         _means(baselines),
         study.confidence,
-        found.margin_nats,
+        found.margin_nats or 0.0,
         _generator(study, found.claim),
         level_runner_up=levels[0].runner_up.numbers if alone and levels[0].runner_up else None,
         baseline_runner_up=baselines[0].runner_up.numbers if alone and baselines[0].runner_up else None,
     )
     return replace(changed, robustness=doubts, step=learning_rate_step(levels[0], baselines[0], found.estimate.mean) if alone else None)
+
+
+def _worst_case_robustness(found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], allowed: frozenset[Verdict]) -> WorstCaseRobustness:
+    """What might overturn a verdict that counts divergences as the worst outcome there is."""
+    ours, theirs = (_side([cell.finals for cell in side], [cell.diverged_seeds for cell in side]) for side in (levels, baselines))
+    alone = len(levels) == 1
+    runners_up = [side[0].runner_up.numbers if alone and side[0].runner_up else None for side in (levels, baselines)]
+    return worst_case_robustness(ours, theirs, study.confidence, found.margin_nats or 0.0, _generator(study, found.claim), allowed, *runners_up)
 
 
 def _readings(found: Comparison, study: Study, levels: Sequence[CellFinding], baselines: Sequence[CellFinding], allowed: frozenset[Verdict]) -> tuple[ReadingVerdict, ...]:

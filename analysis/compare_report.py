@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,8 @@ import pandas as pd
 import yaml
 
 from analysis import figures
-from analysis.compare_studies import READ_BY, CellDifference, CellVerdict, ClaimChange, FieldDifference, StudiesFindings
+from analysis.claims import SAYS_WHAT_DATA_ARE
+from analysis.compare_studies import NOT_COMPARABLE, READ_BY, CellDifference, CellVerdict, ClaimChange, FieldDifference, StudiesFindings
 from analysis.comparison_explorers import ExploredPair, PairedNumbers, paired_explorer
 from analysis.comparison_figures import draw_differences
 from analysis.explorer import Explorer, Group
@@ -126,18 +128,34 @@ def warnings(findings: StudiesFindings) -> tuple[str, ...]:
 
 def _cell_warnings(cell: CellDifference) -> list[str]:
     said = []
-    read_by, others = ([name for name in cell.unlike if (name in READ_BY) is chosen] for chosen in (True, False))
+    read_by, data = ([name for name in cell.unlike if name in chosen] for chosen in (READ_BY, SAYS_WHAT_DATA_ARE))
+    others = [name for name in cell.unlike if name not in NOT_COMPARABLE]
     if read_by:
         said.append(f"{cell.cell}: the two studies read it by another {' and '.join(read_by)}, so that there is no difference to give.")
+    if data:
+        said.append(f"{cell.cell}: the two studies differ in {' and '.join(data)}, and bounds of different data are no measure of the same thing: there is no difference to give.")
     if others:
         said.append(f"{cell.cell}: its trainings are not pairs, as these differ: {', '.join(others)}.")
+    return [*said, *_lost_warnings(cell), *_too_few_warnings(cell)]
+
+
+def _lost_warnings(cell: CellDifference) -> list[str]:
+    """What is lost, and how it is counted: a divergence in a pair as the worst outcome there is."""
+    counted = ", a divergence counted as the worst outcome there is" if cell.worst_case else ""
     if cell.a.num_lost != cell.b.num_lost:
-        said.append(f"{cell.cell}: {cell.a.num_lost} of A's and {cell.b.num_lost} of B's reporting seeds diverged or failed.")
-    elif cell.a.num_lost and cell.verdict != "identical":
-        said.append(f"{cell.cell}: {cell.a.num_lost} reporting seeds of each study diverged or failed; it has no mean.")
-    if cell.is_paired and cell.verdict == "inconclusive" and cell.seeds and cell.estimate and cell.estimate.interval is None:
-        said.append(f"{cell.cell}: {len(cell.seeds)} pairs are too few for an interval, as the smallest p they can reach is {smallest_p(len(cell.seeds)):.3g}.")
-    return said
+        unpaired = "" if cell.is_paired else "; without pairs it stays inconclusive"
+        return [f"{cell.cell}: {cell.a.num_lost} of A's and {cell.b.num_lost} of B's reporting seeds diverged or failed{counted}{unpaired}."]
+    if cell.a.num_lost and cell.verdict != "identical":
+        return [f"{cell.cell}: {cell.a.num_lost} reporting seeds of each study diverged or failed{counted}; it has no mean."]
+    return []
+
+
+def _too_few_warnings(cell: CellDifference) -> list[str]:
+    tested = cell.worst_case.interval if cell.worst_case else cell.estimate.interval if cell.estimate else None
+    has_test = bool(cell.estimate or cell.worst_case)
+    if not (cell.is_paired and cell.verdict == "inconclusive" and has_test) or (tested and (math.isfinite(tested.low) or math.isfinite(tested.high))):
+        return []
+    return [f"{cell.cell}: {cell.num_pairs} pairs are too few for an interval, as the smallest p they can reach is {smallest_p(cell.num_pairs):.3g}."]
 
 
 def cells_section(findings: StudiesFindings) -> Section:
@@ -192,7 +210,8 @@ def _numbers(cell: CellDifference) -> PairedNumbers:
 def cells_table(findings: StudiesFindings) -> Table:
     """Every cell that both studies have."""
     caption = (
-        "Means over the reporting seeds, and A less B. Same to the bit are pairs of trainings all of whose metrics agree at every point; reused are those that one study "
+        "Means over the reporting seeds, and A less B. Where a training diverged there is no mean: pairs of seeds count it as the worst outcome there is, and an interval then has "
+        "one end. Same to the bit are pairs of trainings all of whose metrics agree at every point; reused are those that one study "
         "took over from the other. The largest gap is over all metrics and points of these pairs."
     )
     columns = [
@@ -219,7 +238,8 @@ def cells_table(findings: StudiesFindings) -> Table:
 def cell_row(cell: CellDifference) -> dict[str, Any]:
     """A cell's difference as data."""
     estimate = cell.estimate
-    low, high = interval_pair(estimate.interval if estimate else None) or [None, None]
+    tested = cell.worst_case.interval if cell.worst_case else estimate.interval if estimate else None
+    low, high = interval_pair(tested) or [None, None]
     return {
         "verdict": cell.verdict,
         "n_a": len(cell.a.numbers),
@@ -231,7 +251,7 @@ def cell_row(cell: CellDifference) -> dict[str, Any]:
         "difference_nats": rounded(estimate.mean) if estimate else None,
         "low_nats": low,
         "high_nats": high,
-        "p": rounded(estimate.p) if estimate else None,
+        "p": rounded(cell.p),
         "paired": cell.is_paired,
         "unlike": list(cell.unlike),
         "pairs": cell.num_matched,

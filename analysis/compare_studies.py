@@ -14,11 +14,12 @@ from scipy import stats
 from analysis import statistics
 from analysis.cell_findings import CellFinding, cell_findings
 from analysis.claim_rows import claim_row
-from analysis.claims import declared_comparisons
+from analysis.claims import SAYS_WHAT_DATA_ARE, declared_comparisons
 from analysis.completeness import records
 from analysis.equivalence import equivalence_margin
+from analysis.readouts import decide, worst_case_difference, worst_case_test
 from analysis.results import StudyResults
-from analysis.statistics import Interval, Vector
+from analysis.statistics import Interval, SignFlip, Vector
 from analysis.training_table import TAG_COLUMNS
 
 CellVerdict = Literal["identical", "equivalent", "better", "worse", "inconclusive"]
@@ -26,6 +27,7 @@ Overall = Literal["identical", "equivalent", "changed", "inconclusive"]
 NO_PART_OF_A_CONFIGURATION = frozenset({*TAG_COLUMNS, "num_parameters", "training_seconds", "diverged_at_samples", "repeat"})
 PLACE_AND_SEED = ("phase", "cell", "proposal", "rank", "seed")
 READ_BY = ("metric", "readout")
+NOT_COMPARABLE = frozenset({*READ_BY, *SAYS_WHAT_DATA_ARE})
 # What says where and when a study ran, not what with: of no interest side by side.
 EVERYWHERE_DIFFERENT = frozenset({"study", "experiment_id", "parent_run_id", "started", "ended", "executions", "command", "training_run_ids", "tracking_uri", "declarations"})
 
@@ -56,7 +58,9 @@ class CellDifference:
     """A less B in one cell, in nats; better where A is better. `identical`: every training of both has the same metrics, to the bit.
 
     Paired by reporting seed where the seed trees and the configurations are the same, else Welch's interval; `unlike` names the fields that
-    differ. `num_identical` of `num_matched` pairs of trainings agree to the bit, `num_shared` of them because they are one training, reused.
+    differ, and where one of them is of `NOT_COMPARABLE` there is no difference to give. `num_pairs` are the pairs of seeds that ended in both; where a training
+    of one diverged there is no `estimate`, and `worst_case` is the test that counts it as the worst outcome there is. `num_identical` of `num_matched` pairs of
+    trainings agree to the bit, `num_shared` of them because they are one training, reused.
     """
 
     cell: str
@@ -71,6 +75,13 @@ class CellDifference:
     largest_gap: float | None
     estimate: MeanInterval | None
     verdict: CellVerdict
+    num_pairs: int = 0
+    worst_case: SignFlip | None = None
+
+    @property
+    def p(self) -> float | None:
+        """The p of the test that the verdict rests on; None where there is none."""
+        return self.estimate.p if self.estimate else self.worst_case.p if self.worst_case else None
 
     @property
     def is_paired(self) -> bool:
@@ -257,16 +268,16 @@ def _text(held: Any) -> str:
 
 def _cell_difference(label: str, a: CellFinding, b: CellFinding, trainings: _Trainings, margin: float) -> CellDifference:
     confidence = trainings.a.study.confidence
-    unlike = trainings.unlike(label)
-    matched = trainings.matched(label)
+    unlike, matched = trainings.unlike(label), trainings.matched(label)
     gaps = [trainings.gap(*pair) for pair in matched]
     seeds = tuple(sorted(set(a.finals) & set(b.finals))) if not unlike else ()
     differences = np.asarray([a.finals[seed] - b.finals[seed] for seed in seeds], dtype=np.float64)
-    whole = not (a.num_lost or b.num_lost or a.num_missing or b.num_missing)
-    can_be_compared = not (a.num_lost or b.num_lost or set(unlike) & set(READ_BY))
-    estimate = _estimate(a, b, differences, bool(unlike), confidence) if can_be_compared else None
+    pairs = _worst_case_differences(a, b) if not unlike else []
+    can_have_mean = not (a.num_lost or b.num_lost or set(unlike) & NOT_COMPARABLE)
+    estimate = _estimate(a, b, differences, bool(unlike), confidence) if can_have_mean else None
+    is_whole = _is_whole(a) and _is_whole(b)
+    worst_case = worst_case_test(pairs, confidence, np.random.default_rng(0)) if is_whole and len(pairs) > len(seeds) else None
     identical = bool(matched) and not any(gaps) and len(matched) == a.num_trained == b.num_trained and not (a.num_missing or b.num_missing)
-    decided: CellVerdict = statistics.verdict(estimate.interval, margin) if estimate and whole else "inconclusive"
     return CellDifference(
         cell=label,
         a=_side(trainings.a, a, confidence),
@@ -279,8 +290,29 @@ def _cell_difference(label: str, a: CellFinding, b: CellFinding, trainings: _Tra
         num_shared=sum(trainings.is_shared(*pair) for pair in matched),
         largest_gap=max(gaps) if gaps else None,
         estimate=estimate,
-        verdict="identical" if identical else decided,
+        verdict="identical" if identical else _verdict(estimate, worst_case, margin) if is_whole else "inconclusive",
+        num_pairs=len(pairs),
+        worst_case=worst_case,
     )
+
+
+def _is_whole(cell: CellFinding) -> bool:
+    """Whether every training of the cell ended as a result, and was read where it did not diverge."""
+    return not (cell.num_missing or cell.num_failed) and len(cell.finals) + len(cell.diverged_seeds) == cell.num_trained
+
+
+def _worst_case_differences(a: CellFinding, b: CellFinding) -> list[float]:
+    """A less B of every seed that ended in both, infinite where it diverged in one."""
+    seeds = sorted((set(a.finals) | a.diverged_seeds) & (set(b.finals) | b.diverged_seeds))
+    return [worst_case_difference(a.finals.get(seed), b.finals.get(seed)) for seed in seeds]
+
+
+def _verdict(estimate: MeanInterval | None, worst_case: SignFlip | None, margin: float) -> CellVerdict:
+    """What the interval says; nothing is equivalent where a training diverged."""
+    if worst_case is None:
+        return statistics.verdict(estimate.interval, margin) if estimate else "inconclusive"
+    decided = decide(worst_case.interval, margin)
+    return "inconclusive" if decided == "equivalent" else decided
 
 
 def _estimate(a: CellFinding, b: CellFinding, differences: Vector, unpaired: bool, confidence: float) -> MeanInterval | None:

@@ -18,10 +18,22 @@ from analysis import statistics
 from analysis.curve_table import CurveFileError, CurveTable, metric_curves
 from analysis.paired_estimate import Estimate, paired_estimate
 from analysis.rankings import RankFinding, rank_finding
-from analysis.readouts import CellCurves, Crossover, PairedReadout, Readout, ReadoutVerdict, paired_readout, rank_crossovers, readout_verdicts, seed_readouts
-from analysis.robustness import Robustness, robustness
-from analysis.statistics import Band, Interval, Vector, Verdict
-from analysis.targets import Clock, TargetFinding, TimeComparison, budget_of, compare_times, target_finding
+from analysis.readouts import (
+    CellCurves,
+    Crossover,
+    PairedReadout,
+    Readout,
+    ReadoutVerdict,
+    paired_readout,
+    rank_crossovers,
+    readout_verdicts,
+    seed_readouts,
+    worst_case_difference,
+    worst_case_test,
+)
+from analysis.robustness import DECIDED, Robustness, WorstCaseRobustness, robustness, worst_case_robustness
+from analysis.statistics import Band, Interval, SignFlip, Vector, Verdict
+from analysis.targets import Clock, TargetFinding, TimeComparison, budget_of, compare_times, target_finding, unmeasured_seeds
 from vae.nearest import unknown_name_message
 
 MOST_CELLS_IN_ALL_PAIRS = 8
@@ -74,7 +86,8 @@ class CurveCell:
 class CurvePair:
     """Level less baseline, positive where the level is better. `estimate` is None where a training diverged or no seed is in both.
 
-    `verdict` counts a diverged training as the worst outcome there is; it is inconclusive where a training is missing.
+    `verdict` counts a diverged training as the worst outcome there is, and `worst_case` is the test that does; it is inconclusive where a training is missing.
+    `num_pairs`: the seeds that ended in both, diverged or not.
     """
 
     level: str
@@ -86,7 +99,15 @@ class CurvePair:
     by_readout: tuple[ReadoutVerdict, ...]
     robustness: Robustness | None
     crossovers: tuple[Crossover, ...]
+    num_pairs: int
+    worst_case: SignFlip | None = None
+    worst_case_robustness: WorstCaseRobustness | None = None
     holm_p: float | None = None
+
+    @property
+    def p(self) -> float | None:
+        """The p of the test that the verdict rests on; None where there is none."""
+        return self.estimate.p if self.estimate else self.worst_case.p if self.worst_case else None
 
     @property
     def title(self) -> str:
@@ -146,10 +167,7 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
     cells = tuple(sorted((_curve_cell(curves, request) for curves in found.cells), key=lambda cell: _order(cell, request)))
     design, asked = _asked(cells, request)
     by_name = {cell.name: cell.curves for cell in cells}
-    pairs = [_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in asked]
-    # A pair without a p takes part with 1: were it left out, trainings that are lost would make the other pairs surer.
-    adjusted = statistics.holm([pair.estimate.p if pair.estimate else 1.0 for pair in pairs])
-    whole = tuple(replace(pair, holm_p=p if pair.estimate else None) for pair, p in zip(pairs, adjusted, strict=True))
+    whole = _with_holm([_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in asked])
     targets = request.targets or _target_that_all_reach(cells, request)
     return CurvesFindings(
         request=request,
@@ -163,8 +181,15 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
         target_is_chosen=not request.targets,
         ranks=_ranks(cells, request) if len(cells) > 1 else None,
         has_seconds=all(cell.curves.seconds is not None for cell in cells),
-        notes=tuple(dict.fromkeys([*table.notes, *found.notes])),
+        notes=tuple(dict.fromkeys([*table.notes, *found.notes, *(_seconds_notes(found.cells) if table.has_seconds and targets else ())])),
     )
+
+
+def _with_holm(pairs: Sequence[CurvePair]) -> tuple[CurvePair, ...]:
+    """The pairs with Holm's adjusted p over all of them; one without a p, or of which trainings are missing, takes part with 1: none that is lost makes another surer."""
+    own = [None if pair.paired.num_missing else pair.p for pair in pairs]
+    adjusted = statistics.holm([1.0 if p is None else p for p in own])
+    return tuple(replace(pair, holm_p=None if p is None else holm_p) for pair, p, holm_p in zip(pairs, own, adjusted, strict=True))
 
 
 def _metric(table: CurveTable, request: CurvesRequest) -> str:
@@ -239,6 +264,11 @@ def _pair(level: CellCurves, baseline: CellCurves, kind: PairKind, request: Curv
     paired = paired_readout(level, baseline, request.readout)
     lost = paired.num_lost_level + paired.num_lost_baseline
     estimate = paired_estimate(paired.level, paired.baseline, request.confidence, np.random.default_rng(seed)) if paired.seeds and not lost else None
+    ended = [_ended(side, request.readout) for side in (level, baseline)]
+    common = sorted(set(ended[0]) & set(ended[1]))
+    is_counted = bool(lost) and not paired.num_missing
+    differences = [worst_case_difference(ended[0][one], ended[1][one]) for one in common] if is_counted else []
+    worst_case = worst_case_test(differences, request.confidence, np.random.default_rng(seed))
     by_readout = readout_verdicts(level, baseline, readouts_of(level.steps.size, request.readout), request.confidence, request.margin, np.random.default_rng(seed))
     sides = [dict(zip(paired.seeds, map(float, side), strict=True)) for side in (paired.level, paired.baseline)]
     return CurvePair(
@@ -249,9 +279,17 @@ def _pair(level: CellCurves, baseline: CellCurves, kind: PairKind, request: Curv
         estimate=estimate,
         verdict=by_readout[0].worst_case,
         by_readout=by_readout,
-        robustness=robustness(sides[0], sides[1], request.confidence, request.margin, np.random.default_rng(seed)) if estimate else None,
+        robustness=robustness(sides[0], sides[1], request.confidence, request.margin, np.random.default_rng(seed)) if estimate and not paired.num_missing else None,
         crossovers=rank_crossovers(level, baseline),
+        num_pairs=len(common),
+        worst_case=worst_case,
+        worst_case_robustness=worst_case_robustness(ended[0], ended[1], request.confidence, request.margin, np.random.default_rng(seed), DECIDED) if worst_case else None,
     )
+
+
+def _ended(cell: CellCurves, readout: Readout) -> dict[int, float | None]:
+    """The readout of each seed that ended, None where it diverged."""
+    return dict.fromkeys((seed for seed, outcome in zip(cell.seeds, cell.outcomes, strict=True) if outcome == "diverged"), None) | seed_readouts(cell, readout)
 
 
 def _target_that_all_reach(cells: Iterable[CurveCell], request: CurvesRequest) -> tuple[float, ...]:
@@ -264,8 +302,17 @@ def _target_tables(cells: Sequence[CurveCell], pairs: Sequence[CurvePair], targe
     curves = tuple(cell.curves for cell in cells)
     if curves[0].steps.size < 2:
         return ()
-    clocks: tuple[Clock, ...] = ("samples", "seconds") if all(cell.seconds is not None for cell in curves) else ("samples",)
+    is_timed = all(cell.seconds is not None and not unmeasured_seeds(cell) for cell in curves)
+    clocks: tuple[Clock, ...] = ("samples", "seconds") if is_timed else ("samples",)
     return tuple(_target_table(curves, pairs, target, clock, request) for target in targets for clock in clocks)
+
+
+def _seconds_notes(cells: Sequence[CellCurves]) -> list[str]:
+    """Why no time is given in seconds, though the file has some."""
+    lacking = [f"cell {cell.cell!r}, seed {', '.join(map(str, seeds))}" for cell in cells if (seeds := unmeasured_seeds(cell))]
+    if not lacking:
+        return []
+    return [f"No time to a target in seconds: points of {'; '.join(lacking)} have none, and would count as never reached."]
 
 
 def _target_table(cells: tuple[CellCurves, ...], pairs: Sequence[CurvePair], target: float, clock: Clock, request: CurvesRequest) -> TargetTable:

@@ -6,8 +6,8 @@
 | seed | a whole number; the same number in two cells makes a pair |
 | step | a whole number from 0: training samples, or whatever counts the budget in every cell |
 | metric | the name of what was measured: any text |
-| value | a number; empty, `nan` or infinite where the training diverged: from there on it counts as diverged |
-| seconds | optional: training time up to this point, a number from 0 |
+| value | a number up to 1e100 in size; empty, `nan` or infinite where the training diverged: from there on it counts as diverged |
+| seconds | optional: training time up to this point, a number from 0 to 1e100, or empty |
 
 Every fault of a file is reported at once, as text. What can be worked with, but limits what can be concluded, is a note.
 """
@@ -34,6 +34,8 @@ OPTIONAL = ("seconds",)
 WORDS_FOR_DIVERGED = frozenset({"", "nan", "none", "null", "na", "n/a", "-nan"})
 MAX_NAMED = 3
 LARGEST_WHOLE = 2**53
+LARGEST = 1e100
+"""Beyond it the third powers that an interval takes overflow; a training whose numbers are finite and this large is to be called diverged by its owner."""
 
 
 class CurveFileError(ValueError):
@@ -184,6 +186,12 @@ def _out_of_range(columns: dict[str, pd.Series[Any]], raw: pd.DataFrame) -> list
         if wrong.any():
             index = wrong.index[wrong]
             faults.append(f"{name} is below 0 in {_rows(index)}: {str(raw[name][index[0]])!r}")
+    instead = {"value": "leave it empty where the training diverged", "seconds": "leave it empty where nobody measured it"}
+    for name in (name for name in instead if name in columns):
+        size = columns[name].abs()
+        index = size.index[(size > LARGEST) & (np.isfinite(size) if name == "value" else True)]
+        if len(index):
+            faults.append(f"{name} is larger than {LARGEST:g} in {_rows(index)}: {str(raw[name][index[0]])!r}; allowed: numbers up to that size; {instead[name]}")
     return faults
 
 

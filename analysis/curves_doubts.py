@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from analysis.curve_findings import CurvePair, CurvesFindings, TargetTable
+from analysis.curves_statements import doubts
 from analysis.factor_report import numeric
 from analysis.paired_estimate import interval_pair
-from analysis.robustness import robustness_findings
 from analysis.sections import Section, Table
 from analysis.statistics import rounded
 from analysis.targets import Clock
@@ -42,7 +43,7 @@ def _robustness_answer(findings: CurvesFindings) -> str:
 
 
 def _labels_against(pair: CurvePair, confidence: float) -> frozenset[str]:
-    return frozenset(found.label for found in robustness_findings(pair.robustness, confidence) if found.speaks_against) if pair.robustness else frozenset()
+    return frozenset(found.label for found in doubts(pair, confidence) if found.speaks_against)
 
 
 def readouts_table(findings: CurvesFindings) -> Table:
@@ -61,8 +62,9 @@ def readouts_table(findings: CurvesFindings) -> Table:
 
 def robustness_table(findings: CurvesFindings) -> Table:
     """What overturns each pair's verdict, or does not."""
-    rows = [_robustness_row(pair, findings.request.confidence) for pair in findings.pairs if pair.robustness]
+    rows = [_robustness_row(pair, findings.request.confidence) for pair in findings.pairs if doubts(pair, findings.request.confidence)]
     caption = (
+        "Of pairs that miss no training; where one diverged there is no mean. "
         "The most extreme seed is the one furthest from the median difference. Variance gain is that of unpaired differences over that of the pairs: "
         "so many times the seeds would an unpaired comparison need."
     )
@@ -72,18 +74,18 @@ def robustness_table(findings: CurvesFindings) -> Table:
 
 def _robustness_row(pair: CurvePair, confidence: float) -> dict[str, object]:
     found = pair.robustness
-    assert found is not None
+    extreme = found.most_extreme if found else None
     return {
         "level": pair.level,
         "baseline": pair.baseline,
         "verdict": pair.verdict,
-        "mean": rounded(found.mean),
-        "median": rounded(found.median),
-        "most_extreme_seed": found.most_extreme.seed if found.most_extreme else None,
-        "verdict_without_it": found.most_extreme.verdict if found.most_extreme else "",
-        "correlation": rounded(found.pairing.correlation, 3),
-        "variance_gain": rounded(found.pairing.variance_gain, 3),
-        "findings": " ".join(finding.sentence for finding in robustness_findings(found, confidence)),
+        "mean": rounded(found.mean) if found else None,
+        "median": rounded(found.median) if found else None,
+        "most_extreme_seed": extreme.seed if extreme else None,
+        "verdict_without_it": extreme.verdict if extreme else "",
+        "correlation": rounded(found.pairing.correlation, 3) if found else None,
+        "variance_gain": rounded(found.pairing.variance_gain, 3) if found else None,
+        "findings": " ".join(finding.sentence for finding in doubts(pair, confidence)),
     }
 
 
@@ -116,7 +118,12 @@ def _times_answer(findings: CurvesFindings) -> str:
     said = f"{findings.metric} {target.target:g} was reached by every seed of {len(reached)} of {len(target.cells)} cells"
     said += f", by some seeds of {len(some)}" if some else ""
     fastest = sorted((cell.restricted_mean, cell.cell) for cell in reached if cell.restricted_mean is not None)
-    return said + (f"; soonest by {fastest[0][1]}, after {fastest[0][0]:,.0f} steps on average." if fastest and len(fastest) > 1 else ".")
+    if len(fastest) < 2:
+        return f"{said}."
+    least = fastest[0][0]
+    soonest = [name for steps, name in fastest if math.isclose(steps, least, rel_tol=1e-9)]
+    named = ", ".join(soonest[:-1]) + f" and {soonest[-1]} alike" if len(soonest) > 1 else soonest[0]
+    return f"{said}; soonest by {named}, after {least:,.0f} steps on average."
 
 
 def times_table(findings: CurvesFindings, clock: Clock) -> Table:

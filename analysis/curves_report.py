@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,62 +9,11 @@ import pandas as pd
 
 from analysis import curve_figures, statistics
 from analysis.curve_findings import CurveCell, CurvePair, CurvesFindings
+from analysis.curves_statements import doubts, statement
 from analysis.factor_report import numeric
-from analysis.paired_estimate import Wording, interval_pair, size_reservation, verdict_sentence
-from analysis.robustness import robustness_findings
+from analysis.paired_estimate import interval_pair
 from analysis.sections import Section, Table
 from analysis.statistics import rounded
-
-DECIDED = ("better", "worse")
-MOST_DECIMALS = 12
-
-
-def decimals(pair: CurvePair, margin: float) -> int:
-    """How many places the pair's difference is written with: two digits of the margin, or three of the mean or half its interval, whichever is larger."""
-    if margin:
-        return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(margin))))
-    interval = pair.estimate.interval if pair.estimate else None
-    size = max(abs(pair.estimate.mean) if pair.estimate else 0.0, (interval.high - interval.low) / 2 if interval else 0.0)
-    return min(MOST_DECIMALS, max(0, 2 - math.floor(math.log10(size)))) if size else 2
-
-
-def wording(pair: CurvePair, findings: CurvesFindings) -> Wording:
-    """How sentences call the pair."""
-    readout, metric, end = findings.request.readout, findings.metric, f"{findings.horizon:,}"
-    where = {"final": f"in {metric} at step {end}", "best": f"in the best {metric} up to step {end}"}.get(readout.kind, f"in {metric}, {readout.title} points up to step {end}")
-    return Wording(
-        pair.level,
-        pair.baseline,
-        where,
-        unit=findings.request.unit,
-        decimals=decimals(pair, findings.request.margin),
-        is_name=True,
-        higher_is_better=findings.request.higher_is_better,
-    )
-
-
-def statement(pair: CurvePair, findings: CurvesFindings) -> str:
-    """The pair's verdict in a sentence or two that follow from its numbers."""
-    words, request = wording(pair, findings), findings.request
-    if pair.estimate is None:
-        return _without_estimate(pair, words)
-    said = verdict_sentence(words, pair.verdict, pair.estimate, len(pair.seeds), request.confidence, request.margin)
-    said += size_reservation(words, pair.verdict, pair.estimate.interval, request.margin)
-    if pair.paired.num_missing:
-        said += f" {pair.paired.num_missing} of their trainings are missing, unfinished or under a seed that the other has not, so that it stays undecided."
-    if pair.kind == "exploratory" and pair.verdict in DECIDED and pair.holm_p is not None and pair.holm_p > 1 - request.confidence:
-        said += f" It does not survive Holm's correction over the {len(findings.pairs)} comparisons (p = {pair.holm_p:.3g})."
-    return said
-
-
-def _without_estimate(pair: CurvePair, words: Wording) -> str:
-    level, baseline = pair.paired.num_lost_level, pair.paired.num_lost_baseline
-    if not level + baseline:
-        return f"Inconclusive: whether {words.level} is better than {words.baseline} {words.where} cannot be said, because they have no finished seed in common."
-    lost = f"{level} of its trainings and {baseline} of the baseline's diverged"
-    if pair.verdict in DECIDED:
-        return f"{words.beginning} is {pair.verdict} than {words.baseline} {words.where}, a divergence counted as the worst outcome there is: {lost}; the mean has no value."
-    return f"Inconclusive: whether {words.level} is better than {words.baseline} {words.where} cannot be said, because {lost}, and a mean over the others would flatter them."
 
 
 def answer(findings: CurvesFindings) -> str:
@@ -74,7 +22,7 @@ def answer(findings: CurvesFindings) -> str:
         return f"Nothing can be concluded: the file has one cell, {findings.cells[0].name}, and a comparison needs two."
     leading = findings.pairs[0]
     said = statement(leading, findings)
-    if leading.kind == "exploratory" and leading.estimate:
+    if leading.kind == "exploratory" and leading.num_pairs:
         said += f" {_how_it_was_picked(findings)}"
     others = findings.pairs[1:]
     if not others:
@@ -98,7 +46,7 @@ def warnings(findings: CurvesFindings) -> tuple[str, ...]:
     """What a reader must know before believing anything."""
     request, said = findings.request, list(findings.notes)
     fewest = next(n for n in range(1, 64) if statistics.smallest_p(n) <= 1 - request.confidence)
-    short = [pair for pair in findings.pairs if len(pair.seeds) < fewest]
+    short = [pair for pair in findings.pairs if pair.num_pairs < fewest]
     if short:
         whose = "every pair" if len(short) == len(findings.pairs) else f"{len(short)} of {len(findings.pairs)} pairs"
         verb, stay = ("has", "stays") if len(short) in (1, len(findings.pairs)) else ("have", "stay")
@@ -174,7 +122,8 @@ def pairs_table(findings: CurvesFindings) -> Table:
     """Every pair with all that its verdict rests on."""
     rows = [_pair_row(pair) for pair in findings.pairs]
     caption = (
-        "Mean paired difference, positive where the level is better. Interval and p belong to the paired sign-flip test; Holm's p is over all comparisons of this table; "
+        "Mean paired difference, positive where the level is better. Interval and p belong to the paired sign-flip test; where a training diverged it counts as the worst outcome "
+        "there is, so that there is no mean, and the interval has one end. Holm's p is over all comparisons of this table; "
         "beside them the BCa bootstrap interval and the sign test, which counts seeds and not sizes; the minimum detectable effect has a power of 80 %."
     )
     columns = ["level", "baseline", "kind", "verdict", "estimate", "low", "high", "p", "holm_p", "n", "smallest_p", "bca_low", "bca_high", "sign_test_p"]
@@ -184,7 +133,7 @@ def pairs_table(findings: CurvesFindings) -> Table:
 
 def _pair_row(pair: CurvePair) -> dict[str, object]:
     estimate = pair.estimate
-    low, high = interval_pair(estimate.interval if estimate else None) or [None, None]
+    low, high = interval_pair(pair.worst_case.interval if pair.worst_case else estimate.interval if estimate else None) or [None, None]
     bca_low, bca_high = interval_pair(estimate.bca if estimate else None) or [None, None]
     return {
         "level": pair.level,
@@ -194,10 +143,10 @@ def _pair_row(pair: CurvePair) -> dict[str, object]:
         "estimate": rounded(estimate.mean) if estimate else None,
         "low": low,
         "high": high,
-        "p": rounded(estimate.p) if estimate else None,
+        "p": rounded(pair.p),
         "holm_p": rounded(pair.holm_p),
-        "n": len(pair.seeds),
-        "smallest_p": rounded(statistics.smallest_p(len(pair.seeds))) if pair.seeds else None,
+        "n": pair.num_pairs,
+        "smallest_p": rounded(statistics.smallest_p(pair.num_pairs)) if pair.num_pairs else None,
         "bca_low": bca_low,
         "bca_high": bca_high,
         "sign_test_p": rounded(estimate.sign_test_p) if estimate else None,
@@ -223,6 +172,7 @@ def claim_row(pair: CurvePair, findings: CurvesFindings) -> dict[str, Any]:
         "median": rounded(estimate.median) if estimate else None,
         "confidence": request.confidence,
         "interval": interval_pair(estimate.interval if estimate else None),
+        "worst_case_interval": interval_pair(pair.worst_case.interval) if pair.worst_case else None,
         "bca_interval": interval_pair(estimate.bca if estimate else None),
         "equivalence_margin": request.margin or None,
         "correlation": rounded(estimate.correlation) if estimate else None,
@@ -232,5 +182,5 @@ def claim_row(pair: CurvePair, findings: CurvesFindings) -> dict[str, Any]:
         "num_comparisons": len(findings.pairs),
         "readouts": {found.readout.title: found.worst_case for found in pair.by_readout},
         "holds_under": [found.readout.title for found in pair.by_readout if found.worst_case == pair.verdict],
-        "robustness": [found.label for found in robustness_findings(pair.robustness, request.confidence)] if pair.robustness else [],
+        "robustness": [found.label for found in doubts(pair, request.confidence)],
     }

@@ -50,13 +50,18 @@ def equivalence_margin(results: StudyResults) -> Margin:
     if outcomes.isin(LOST).any():
         why = f"{int(outcomes.isin(LOST).sum())} of the {len(outcomes)} trainings of {cell.label} that it rests on diverged or failed"
         return replace(plain, floor_cell=cell.label, why_none=why, floor_diverged=bool((outcomes == "diverged").any()) and not (outcomes == "failed").any())
-    floor, why_none = _floor(results, cell)
+    absent = results.missing[(results.missing["cell"] == cell.label) & results.missing["phase"].isin(["confirm", NOISE_FLOOR])]
+    num_absent = int((absent["rank"].fillna(0) == 0).sum())
+    if num_absent:
+        why = f"{num_absent} of the {len(outcomes) + num_absent} trainings of {cell.label} that it rests on {'is' if num_absent == 1 else 'are'} missing"
+        return replace(plain, floor_cell=cell.label, why_none=why)
+    floor, why_none = _floor(results, cell, len(outcomes))
     nats = (float(f"{floor.margin:.3g}") if floor else None) if plain.from_noise_floor else plain.nats
     return replace(plain, nats=nats, floor=floor, floor_cell=cell.label, why_none=why_none)
 
 
-def _floor(results: StudyResults, cell: Cell) -> tuple[NoiseFloor | None, str]:
-    """The noise floor of `cell` at the study's number of reporting seeds, or why there is none."""
+def _floor(results: StudyResults, cell: Cell, num_trained: int) -> tuple[NoiseFloor | None, str]:
+    """The noise floor of `cell` at the study's number of reporting seeds, or why there is none: not every one of its trainings, `num_trained`, has the declared reading."""
     study = results.study
     reading = Reading(study.metric, declared_readout(study))
     sets = [seed_numbers(results, reading, phase).get(cell.label, {}) for phase in ("confirm", NOISE_FLOOR)]
@@ -64,6 +69,8 @@ def _floor(results: StudyResults, cell: Cell) -> tuple[NoiseFloor | None, str]:
     for held, seeds in ((first, "its reporting seeds"), (second, "further seeds")):
         if not held:
             return None, f"of {cell.label} under {seeds} there is no {reading.title}"
+    if len(first) + len(second) < num_trained:
+        return None, f"{num_trained - len(first) - len(second)} of the {num_trained} trainings of {cell.label} that it rests on have no {reading.title}"
     asked = study.confirm.num_reporting_seeds
     num_seeds = min(asked, (len(first) + len(second)) // 2)
     found = noise_floor(first, second, num_seeds, study.confidence, NUM_SPLITS, np.random.default_rng([study.seed, len(first), len(second)]))

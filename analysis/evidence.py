@@ -13,12 +13,10 @@ from matplotlib.figure import Figure as Canvas
 
 from analysis import figures, ranking_report, target_report
 from analysis.cell_findings import CellFinding, cell_findings
-from analysis.claim_rows import claim_row
 from analysis.claims import Comparison
-from analysis.declarations import claim_declaration
 from analysis.equivalence import Margin, equivalence_margin
 from analysis.evidence_explorers import variants_explorer
-from analysis.factor_report import declared_claims, explored_claims, numeric
+from analysis.factor_report import declared_claims, explored_claims, numeric, row_of
 from analysis.ranking_report import RankingFindings, ranking_findings
 from analysis.readings import curve_metric
 from analysis.results import StudyResults
@@ -32,13 +30,17 @@ MOST_EXPLORATORY = 12
 FEWEST_FOR_A_HEADLINE = 10
 FEW_SEEDS = "fewer than ten seeds"
 TOO_FEW = "too_few_pairs_to_leave_one_out"
+HAS_ITS_OWN_REPORT = frozenset({"optimizer", "num_hidden_layers"})
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class EvidenceFindings:
-    """`claims`: the rows of claims.json that are looked at: all declared ones, and the first exploratory ones."""
+    """`claims`: the rows of claims.json that are looked at: all declared ones, and the first exploratory ones of `num_explored`.
+
+    `own_claims`: the rows that are in no other report, of explored comparisons of factors that have none of their own.
+    """
 
     study: Study
     cells: tuple[CellFinding, ...]
@@ -46,6 +48,8 @@ class EvidenceFindings:
     claims: tuple[Row, ...]
     ranking: RankingFindings
     targets: TargetFindings | None
+    num_explored: int = 0
+    own_claims: tuple[Row, ...] = ()
 
 
 def compute(results: StudyResults) -> EvidenceFindings:
@@ -54,9 +58,11 @@ def compute(results: StudyResults) -> EvidenceFindings:
     factors = dict.fromkeys(name for cell in study_cells(study) if cell.name is None for name, _ in cell.levels)
     explored = [found for factor in factors for found in explored_claims(results, factor)]
     comparisons = [*declared_claims(results), *explored[:MOST_EXPLORATORY]]
-    rows = tuple(claim_row(comparison, study, claim_declaration(results, comparison)) for comparison in comparisons)
+    rows = tuple(row_of(results, comparison) for comparison in comparisons)
+    own = tuple(row_of(results, comparison) for comparison in explored if comparison.claim.factor not in HAS_ITS_OWN_REPORT)
     ranking = ranking_findings(study, cells, comparisons)
-    return EvidenceFindings(study, cells, margin, rows, ranking, target_findings(study, curve_metric(results), cells, _declared(comparisons)))
+    targets = target_findings(study, curve_metric(results), cells, _declared(comparisons))
+    return EvidenceFindings(study, cells, margin, rows, ranking, targets, len(explored), own)
 
 
 def _declared(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -73,10 +79,18 @@ def section(findings: EvidenceFindings) -> Section:
         name="evidence",
         title="What the verdicts rest on",
         answer=_answer(findings),
-        paragraphs=(_noise_floor_sentence(findings.margin), ranking_report.sentence(findings.ranking), target_report.sentence(targets, findings.study)),
+        paragraphs=(_noise_floor_sentence(findings.margin), ranking_report.sentence(findings.ranking), target_report.sentence(targets, findings.study), *_cut_sentence(findings)),
         figures=tuple(drawn),
         tables=tuple(tables),
+        claims=tuple(map(dict, findings.own_claims)),
     )
+
+
+def _cut_sentence(findings: EvidenceFindings) -> list[str]:
+    """That not all explored comparisons are looked at here, where they are too many."""
+    if findings.num_explored <= MOST_EXPLORATORY:
+        return []
+    return [f"Of the {findings.num_explored} explored comparisons the first {MOST_EXPLORATORY} are looked at here; claims.json has all of them."]
 
 
 def _answer(findings: EvidenceFindings) -> str:
@@ -87,18 +101,29 @@ def _answer(findings: EvidenceFindings) -> str:
     doubted = {str(row["title"]): doubts for row in decided if (doubts := [doubt for doubt in doubts_of(row) if doubt != FEW_SEEDS])}
     few = sum(FEW_SEEDS in doubts_of(row) for row in decided)
     more = f" {few} of the decided claims rest on {FEW_SEEDS}." if few else ""
-    tried = _tried(decided, any(cell.space for cell in findings.cells))
+    numbers = _numbers_tried(decided, any(cell.space for cell in findings.cells))
+    tried = f"Tried: {_listed(numbers, len(decided))}.{_not_tried(numbers, len(decided))}{more}"
     if not doubted:
-        return f"Nothing that was tried overturns any of the {len(decided)} decided claims. Tried: {tried}.{more}"
+        return f"Nothing that was tried overturns any of the {len(decided)} decided claims. {tried}"
     listed = "; ".join(f"{title} ({', '.join(doubts)})" for title, doubts in doubted.items())
-    return f"{len(decided) - len(doubted)} of {len(decided)} decided claims stand whatever was tried. To be doubted: {listed}. Tried: {tried}.{more}"
+    return f"{len(decided) - len(doubted)} of {len(decided)} decided claims stand whatever was tried. To be doubted: {listed}. {tried}"
 
 
-def _tried(decided: Sequence[Row], is_searched: bool) -> str:
-    """What could be tried on the decided claims, and on how many where that is not all of them: what the study has no trainings for is not said to hold."""
+def _listed(numbers: Mapping[str, int], num_decided: int) -> str:
+    return ", ".join(what + ("" if number == num_decided else f" ({number} of {num_decided} claims)") for what, number in numbers.items() if number)
+
+
+def _not_tried(numbers: Mapping[str, int], num_decided: int) -> str:
+    """What could not be tried, so that nobody takes it for something that held."""
+    left = {what: num_decided - number for what, number in numbers.items() if number < num_decided}
+    return f" Not tried: {_listed(left, num_decided)}." if left else ""
+
+
+def _numbers_tried(decided: Sequence[Row], is_searched: bool) -> dict[str, int]:
+    """What might overturn a claim, and on how many of the decided ones it could be tried: what the study has no trainings for is not said to hold."""
     labels = [{finding["label"] for finding in row["robustness"]} for row in decided]
-    numbers = {
-        "the median and the sign test": sum(row["robustness"] != [] for row in decided),
+    return {
+        "the median and the sign test": sum(row["median_nats"] is not None and row["robustness"] != [] for row in decided),
         "leaving out one seed": sum(bool(found) and TOO_FEW not in found for found in labels),
         "other readouts": sum(any(one["verdict"] != "not read" for one in row["readout_verdicts"][1:]) for row in decided),
         "a step of the learning rate": sum(row["learning_rate_step"] is not None and row["verdict"] != "equivalent" for row in decided),
@@ -106,7 +131,6 @@ def _tried(decided: Sequence[Row], is_searched: bool) -> str:
         "the edges of the searches": len(decided) if is_searched else 0,
         "Holm's correction": sum(row["holm_p"] is not None for row in decided),
     }
-    return ", ".join(what + ("" if number == len(decided) else f" ({number} of {len(decided)} claims)") for what, number in numbers.items() if number)
 
 
 def doubts_of(row: Row) -> list[str]:
@@ -124,6 +148,7 @@ def doubts_of(row: Row) -> list[str]:
         "mean and median disagree": "mean_and_median_disagree" in labels,
         "the sign test": "sign_test_does_not_confirm" in labels,
         "an edge of the search": bool(row["edges_touched"]),
+        "unequal searches": bool(row["searched_unequally"]),
         "versions of the code": row["num_code_versions"] > 1,
     }
     return [doubt for doubt, holds in doubts.items() if holds]
@@ -135,6 +160,7 @@ def _claim_tables(findings: EvidenceFindings) -> list[Table]:
     robustness = (
         "Each claim by other statistics and without its most extreme pair; the seeds whose absence changes the verdict; what pairing by seed bought (unpaired, so many times the "
         "seeds would be needed); what one step of the better side's learning rate costs on the tuning seeds; the runner-up in the winner's place, where it was trained."
+        f"{_cut_words(findings)}"
     )
     readouts = "The same trainings under each readout. A metric that is read once, at the end, has but one; the others are of the learning curves."
     found = [Table("robustness", "Robustness", robustness, numeric(pd.DataFrame([_robustness_row(row) for row in findings.claims])))]
@@ -144,6 +170,10 @@ def _claim_tables(findings: EvidenceFindings) -> list[Table]:
         words = "Where the mean learning curves of the two sides change order, and how many seeds change it themselves."
         found.append(Table("crossovers", "Changes of order", words, numeric(pd.DataFrame(crossings))))
     return found + ([_noise_floor_table(findings.margin)] if findings.margin.floor else [])
+
+
+def _cut_words(findings: EvidenceFindings) -> str:
+    return f" Of the explored comparisons, the first {MOST_EXPLORATORY} of {findings.num_explored}." if findings.num_explored > MOST_EXPLORATORY else ""
 
 
 def _robustness_row(row: Row) -> dict[str, Any]:
@@ -158,7 +188,7 @@ def _robustness_row(row: Row) -> dict[str, Any]:
         "p": row["p"],
         "sign_test_p": row["sign_test_p"],
         "without_most_extreme_nats": without.get("estimate_nats"),
-        "verdict_without_it": without.get("verdict", "") if without.get("testable") else "too few seeds",
+        "verdict_without_it": without["verdict"] if without.get("testable") else "too few seeds" if without else "",
         "overturned_by_seeds": ", ".join(map(str, row["overturned_by_seeds"] or [])),
         "correlation": row["correlation"],
         "variance_gain": row["variance_gain"],

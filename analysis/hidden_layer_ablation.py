@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -10,7 +12,7 @@ from analysis import comparison_figures, factor_report
 from analysis.cell_findings import CellFinding
 from analysis.claims import Comparison
 from analysis.depth_isolation import DEPTH, Isolation, isolation_figure, isolation_frame, isolations
-from analysis.factor_report import FactorFindings, factor_findings
+from analysis.factor_report import FactorFindings, declared_claims, factor_findings
 from analysis.results import StudyResults
 from analysis.sections import Section, Table
 from analysis.statistics import rounded
@@ -46,11 +48,12 @@ class DepthGain:
 
 @dataclass(frozen=True)
 class AblationFindings:
-    """The findings about num_hidden_layers, gain beside cost, and what one more layer brings, taken apart."""
+    """The findings about num_hidden_layers, gain beside cost, and what one more layer brings, taken apart; `claims`: the rows of all of these."""
 
     factor: FactorFindings
     gains: tuple[DepthGain, ...]
     isolations: tuple[Isolation, ...]
+    claims: tuple[dict[str, Any], ...]
 
 
 def compute(results: StudyResults) -> AblationFindings:
@@ -60,7 +63,13 @@ def compute(results: StudyResults) -> AblationFindings:
     apart = isolations(results.study, findings.cells, findings.margin)
     controlled = [_gain(one.comparison, findings.cells, seconds, one.title) for one in apart if one.part != "one more layer"]
     gains = [_gain(comparison, findings.cells, seconds, comparison.title) for comparison in findings.comparisons if len(comparison.cells) == 1 and comparison.claim.factor == DEPTH]
-    return AblationFindings(findings, (*gains, *controlled), apart)
+    return AblationFindings(findings, (*gains, *controlled), apart, (*findings.claims, *_isolation_rows(results, findings, apart)))
+
+
+def _isolation_rows(results: StudyResults, findings: FactorFindings, apart: Sequence[Isolation]) -> list[dict[str, Any]]:
+    """The rows of the steps that are no row yet: two cells that a declared claim, or a comparison of depths, has as its only pair are."""
+    known = {frozenset(comparison.cells[0]) for comparison in (*declared_claims(results), *findings.comparisons) if len(comparison.cells) == 1}
+    return [factor_report.row_of(results, one.comparison) for one in apart if frozenset(one.comparison.cells[0]) not in known]
 
 
 def _gain(comparison: Comparison, cells: tuple[CellFinding, ...], seconds: dict[str, float | None], title: str) -> DepthGain:
@@ -104,7 +113,7 @@ def section(findings: AblationFindings) -> Section:
         paragraphs=(factor_report.protocol_paragraph(factor), _tuning_paragraph(findings)),
         figures=tuple(figure for figure in figures if figure is not None) if compared else (),
         tables=tables if compared else (),
-        claims=factor.claims,
+        claims=findings.claims,
     )
 
 

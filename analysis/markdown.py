@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import re
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~$&])")
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|#~$&]")
+_LINK = re.compile(r"@|#(?=\d)|:(?=//|[\w+-]+:)|\bwww(?=\.)", re.IGNORECASE)
+_LIST_ITEM = re.compile(r"^(?:([-+])(?=[\s-]|$)|(\d{1,9})([.)])(?=\s|$))")
+_MARKUP = re.compile(f"({_LINK.pattern})|({_SPECIAL.pattern})", re.IGNORECASE)
+NO_SPACE = "&#8203;"
+"""A space of no width: GitHub makes mentions, links and emoji of the text as it is shown, where a backslash no longer stands."""
 
 
 def escaped(text: str) -> str:
-    """The text with every character that Markdown or HTML would read as markup made plain, on one line."""
-    return " ".join(_SPECIAL.sub(r"\\\1", text).split())
+    """The text with every character that Markdown or HTML would read as markup made plain, on one line.
+
+    Nobody is pinged by it, no address or number becomes a link, no `:name:` an emoji, and a line that begins with it is no item of a list.
+    """
+    return _LIST_ITEM.sub(_plain_item, " ".join(_MARKUP.sub(_plain, text).split()))
+
+
+def _plain(found: re.Match[str]) -> str:
+    if found[1]:
+        return ("\\#" if found[1] == "#" else found[1]) + NO_SPACE
+    return f"\\{found[2]}"
+
+
+def _plain_item(found: re.Match[str]) -> str:
+    return f"\\{found[1]}" if found[1] else f"{found[2]}\\{found[3]}"

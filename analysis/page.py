@@ -17,6 +17,7 @@ from markupsafe import Markup
 from analysis import explorer
 from analysis.claims_shown import ShownClaim, claim_facts, claims_table, shown_claims
 from analysis.curve_dataset import study_curves
+from analysis.declarations import withdrawn_claims, withdrawn_sentence
 from analysis.figures import PNG_DOTS_PER_INCH
 from analysis.page_text import heading
 from analysis.results import StudyResults
@@ -176,7 +177,19 @@ def study_subject(results: StudyResults) -> Subject:
         source=yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         footnote="Bounds are in nats per example; higher is better.",
         datasets=(study_curves(results),),
+        notices=tuple(notices(results)),
     )
+
+
+def notices(results: StudyResults) -> Iterator[str]:
+    """What stands at the very top, before any verdict: that trainings are missing, and that claims were taken out after trainings were there."""
+    num_missing, num_failed = len(results.missing) + len(results.missing_repeats), int((results.trainings["outcome"] == "failed").sum())
+    of = len(results.trainings) + len(results.repeats) + num_missing
+    said = [f"{number} of {of} trainings that the study asks for {words}" for number, words in ((num_missing, "are missing"), (num_failed, "failed")) if number]
+    if said:
+        yield f"This study is incomplete: {' and '.join(said)}. Verdicts that need them are open."
+    if withdrawn := withdrawn_sentence(withdrawn_claims(results)):
+        yield withdrawn
 
 
 def completeness_warnings(results: StudyResults) -> Iterator[str]:

@@ -90,6 +90,25 @@ class Robustness:
 
 
 @dataclass(frozen=True)
+class LeftOutWorstCase:
+    """A claim in which trainings diverged, judged without one seed; `testable` where so few pairs can still reach the confidence."""
+
+    seed: int
+    verdict: Verdict
+    testable: bool
+
+
+@dataclass(frozen=True)
+class WorstCaseRobustness:
+    """What might overturn a verdict that counts divergences as the worst outcome there is: it has no mean, no median and no correlation."""
+
+    seeds: tuple[int, ...]
+    verdict: Verdict
+    left_out: tuple[LeftOutWorstCase, ...]
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True)
 class RobustnessFinding:
     """One thing a reader should know of a claim's robustness; `speaks_against` where it weakens the claim."""
 
@@ -137,6 +156,36 @@ def robustness(
     )
 
 
+def worst_case_robustness(
+    level: Mapping[int, float | None],
+    baseline: Mapping[int, float | None],
+    confidence: float,
+    margin: float,
+    generator: np.random.Generator,
+    allowed: frozenset[Verdict],
+    level_runner_up: Mapping[int, float] | None = None,
+    baseline_runner_up: Mapping[int, float] | None = None,
+) -> WorstCaseRobustness:
+    """As `robustness`, of a claim of which trainings diverged: None in either mapping of seed to value, NaN in a runner-up's. A verdict that is not `allowed` is open."""
+    seeds = sorted(set(level) & set(baseline))
+    differences = np.asarray([worst_case_difference(level[seed], baseline[seed]) for seed in seeds], dtype=np.float64)
+
+    def verdict_on(some: Vector) -> Verdict:
+        test = worst_case_test(some, confidence, generator)
+        decided = decide(test.interval, margin) if test else "inconclusive"
+        is_open = decided not in allowed or (decided == "equivalent" and not np.isfinite(differences).all())
+        return "inconclusive" if is_open else decided
+
+    testable = statistics.smallest_p(len(seeds) - 1) <= 1 - confidence
+    left_out = tuple(LeftOutWorstCase(seeds[index], verdict_on(np.delete(differences, index)), testable) for index in _places_left_out(differences))
+    own, theirs = ({seed: math.nan if number is None else number for seed, number in side.items()} for side in (level, baseline))
+    neighbours = [
+        _neighbour("level", level_runner_up, theirs, confidence, margin, generator) if level_runner_up else None,
+        _neighbour("baseline", own, baseline_runner_up, confidence, margin, generator) if baseline_runner_up else None,
+    ]
+    return WorstCaseRobustness(tuple(seeds), verdict_on(differences), left_out, tuple(neighbour for neighbour in neighbours if neighbour))
+
+
 def _most_extreme(left_out: Sequence[LeftOut], seeds: Sequence[int], differences: Vector) -> LeftOut | None:
     """The test without the pair that lies farthest from the median."""
     seed = seeds[int(np.argmax(np.abs(differences - np.median(differences))))]
@@ -149,10 +198,15 @@ def _left_out(seeds: Sequence[int], differences: Vector, confidence: float, marg
     Above `MAX_LEFT_OUT_IN_TURN` pairs the largest and the smallest difference alone are left out: the interval's ends rise with every difference, so that
     no other pair's absence lowers or raises it by more.
     """
-    if len(seeds) < 2:
-        return ()
+    return tuple(_without(index, seeds[index], differences, confidence, margin, generator) for index in _places_left_out(differences))
+
+
+def _places_left_out(differences: Vector) -> list[int]:
+    """Which pairs are left out one by one: see `_left_out`; infinite differences are the extreme ones."""
+    if differences.size < 2:
+        return []
     extremes = {int(np.argmin(differences)), int(np.argmax(differences))}
-    return tuple(_without(index, seed, differences, confidence, margin, generator) for index, seed in enumerate(seeds) if len(seeds) <= MAX_LEFT_OUT_IN_TURN or index in extremes)
+    return [index for index in range(differences.size) if differences.size <= MAX_LEFT_OUT_IN_TURN or index in extremes]
 
 
 def _without(index: int, seed: int, differences: Vector, confidence: float, margin: float, generator: np.random.Generator) -> LeftOut:
@@ -198,15 +252,23 @@ def _neighbour(
 
 def robustness_findings(found: Robustness, confidence: float) -> tuple[RobustnessFinding, ...]:
     """The findings in words, those about seeds first."""
-    return (*_seed_findings(found), *_statistic_findings(found, confidence), *_pairing_findings(found.pairing), *_neighbour_findings(found))
+    changed = [f"{left.seed} ({left.verdict}, {left.mean:+.3g})" for left in found.left_out if left.verdict != found.verdict]
+    of_seeds = _seed_findings(found, changed)
+    return (*of_seeds, *_statistic_findings(found, confidence), *_pairing_findings(found.pairing), *_neighbour_findings(found, has_interval=found.interval is not None))
 
 
-def _seed_findings(found: Robustness) -> list[RobustnessFinding]:
+def worst_case_findings(found: WorstCaseRobustness) -> tuple[RobustnessFinding, ...]:
+    """As `robustness_findings`, where a divergence leaves a claim without a mean."""
+    changed = [f"{left.seed} ({left.verdict})" for left in found.left_out if left.verdict != found.verdict]
+    return (*_seed_findings(found, changed), *_neighbour_findings(found, has_interval=True))
+
+
+def _seed_findings(found: Robustness | WorstCaseRobustness, changed: Sequence[str]) -> list[RobustnessFinding]:
+    """`changed`: the seeds whose absence changes the verdict, with what it then is."""
     if not found.left_out or not all(left.testable for left in found.left_out):
         sentence = f"Whether one seed overturns it cannot be tested: with a pair fewer than {len(found.seeds)} no test can reach the confidence."
         return [RobustnessFinding("too_few_pairs_to_leave_one_out", found.verdict in DECIDED, sentence)]
-    changed = [left for left in found.left_out if left.verdict != found.verdict]
-    named = ", ".join(f"{left.seed} ({left.verdict}, {left.mean:+.3g})" for left in changed[:MOST_NAMED])
+    named = ", ".join(changed[:MOST_NAMED])
     named += f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
     seeds = "seed" if len(changed) == 1 else "any one of the seeds"
     if not changed:
@@ -235,10 +297,10 @@ def _pairing_findings(pairing: Pairing) -> list[RobustnessFinding]:
     return [RobustnessFinding("pairing_bought_nothing", False, sentence)]
 
 
-def _neighbour_findings(found: Robustness) -> list[RobustnessFinding]:
+def _neighbour_findings(found: Robustness | WorstCaseRobustness, *, has_interval: bool) -> list[RobustnessFinding]:
     findings = []
     for neighbour in found.neighbours:
-        if not neighbour.testable and found.interval is not None:
+        if not neighbour.testable and has_interval:
             continue  # an open verdict of so few seeds says nothing of a decided one
         whose = f"the {neighbour.side}'s neighbouring proposal"
         size = f"{neighbour.mean:+.3g}, " if neighbour.mean is not None else ""

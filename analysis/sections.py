@@ -56,9 +56,9 @@ class Section:
 class Subject:
     """What a page is about and what it was made from, beside its sections: a study, or curves from a file.
 
-    `origin` is the heading of its last part, which holds `totals`, `tables`, `provenance` and `source`. `datasets` are what explorers
-    draw from that have no numbers of their own. What may differ between two pages on the same numbers stands in `provenance` and in
-    the datasets' `timing` alone.
+    `origin` is the heading of its last part, which holds `totals`, `tables`, `provenance` and `source`. `notices` stand above the answer: what it lacks. `datasets` are
+    what explorers draw from that have no numbers of their own. What may differ between two pages on the same numbers stands in `provenance` and in the datasets'
+    `timing` alone.
     """
 
     name: str
@@ -75,3 +75,4 @@ class Subject:
     footnote: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
     datasets: tuple[Dataset, ...] = ()
+    notices: tuple[str, ...] = ()

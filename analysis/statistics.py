@@ -169,6 +169,20 @@ def pair_correlation(first: Sequence[float] | Vector, second: Sequence[float] | 
     return float(np.corrcoef(left, right)[0, 1])
 
 
+def skewness(numbers: Sequence[float] | Vector) -> float | None:
+    """The sample skewness G1, unbiased for normal numbers (Joanes and Gill 1998); None below 3 numbers or where all are equal."""
+    array = _checked(numbers)
+    if array.size < 3 or np.ptp(array) <= 1e-12 * np.abs(array).max():
+        return None
+    return float(stats.skew(array, bias=False))
+
+
+def is_strongly_skewed(numbers: Sequence[float] | Vector) -> bool:
+    """Whether |G1| is above 1, and above two of the standard errors that it has for normal numbers: of few numbers only the most lopsided are told apart."""
+    found, n = skewness(numbers), len(numbers)
+    return found is not None and abs(found) > max(1.0, 2 * math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3))))
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """Holm's adjusted p of each, in the order given (Holm 1979); a single one is its own, which spares statsmodels' call of the garbage collector."""
     return [float(p) for p in multipletests(list(ps), method="holm")[1]] if len(ps) > 1 else [float(p) for p in ps]

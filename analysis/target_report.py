@@ -109,10 +109,10 @@ def figure(findings: TargetFindings) -> Figure:
     shown = [time for time in findings.times if time.clock == "samples"]
     rows = [(time.target, time.cell, int(samples), rounded(1 - left)) for time in shown for samples, left in zip([0.0, *time.event_times], [1.0, *time.survival], strict=True)]
     frame = pd.DataFrame(rows, columns=["target_nats", "cell", "samples", "share_reached"])
-    num_seeds = findings.study.confirm.num_reporting_seeds
+    counts = sorted({len(time.times) for time in shown})
     caption = (
-        f"The share of n = {num_seeds} reporting seeds whose {metric_title(findings.metric)} has been at or above the target, one less Kaplan-Meier's survival; seeds that "
-        "diverged never arrive. Further left is faster."
+        f"The share of n = {' or '.join(map(str, counts))} reporting seeds whose {metric_title(findings.metric)} has been at or above the target, one less Kaplan-Meier's "
+        "survival; seeds that diverged never arrive, and missing ones are not counted. Further left is faster."
     )
     drawn = figures.to_figure("time_to_target", "Time to target", caption, frame, partial(_draw, findings, shown))
     return replace(drawn, explorer=targets_explorer(drawn.name, findings.study, findings.cells, findings.times, metric_title(findings.metric)))

@@ -84,8 +84,16 @@ def budget_of(cells: tuple[CellCurves, ...], clock: Clock) -> float:
     return max(longest)
 
 
+def unmeasured_seeds(cell: CellCurves) -> tuple[int, ...]:
+    """The seeds that have a point without its seconds, diverged ones aside: by the clock they would seem never to have reached what they reached there."""
+    sound = np.asarray([outcome != "diverged" for outcome in cell.outcomes])
+    seconds = cell.seconds if cell.seconds is not None else np.full_like(cell.curves, math.nan)
+    lacking = (np.isfinite(cell.curves) & ~np.isfinite(seconds)).any(axis=1) & sound
+    return tuple(seed for seed, lacks in zip(cell.seeds, lacking, strict=True) if lacks)
+
+
 def target_times(cell: CellCurves, target: float, clock: Clock, budget: float) -> tuple[TargetTime, ...]:
-    """Each seed's time to `target`, censored at `budget` at the latest."""
+    """Each seed's time to `target`, censored at `budget` at the latest; by seconds only where no seed is of `unmeasured_seeds`."""
     if clock == "seconds" and cell.seconds is None:
         raise ValueError(f"the cell {cell.cell!r} has no seconds; give the column seconds, or ask for the times in samples")
     return tuple(_target_time(cell, row, target, clock, budget) for row in range(len(cell.seeds)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,11 @@ from matplotlib.figure import Figure as Canvas
 from analysis import comparison_figures, figures
 from analysis.cell_findings import CellFinding, cell_findings, levels_title
 from analysis.cell_styles import cell_styles
-from analysis.claims import Comparison, compare, metric_title
+from analysis.claims import metric_title
 from analysis.comparison_explorers import optimizer_of
-from analysis.equivalence import Margin, equivalence_margin
 from analysis.evidence_explorers import budget_explorer
 from analysis.explorer import MOST_NATS_BELOW_BEST
-from analysis.factor_report import declared_claims, numeric
-from analysis.paired_estimate import interval_pair
+from analysis.factor_report import declared_claims, numeric, row_of
 from analysis.results import StudyResults
 from analysis.sections import Figure, Section, Table
 from analysis.statistics import rounded
@@ -31,37 +30,21 @@ from study.spec import ARM, Study
 
 @dataclass(frozen=True)
 class TuningFindings:
-    """`budgets`: of each searched cell. `repeats`: each declared claim under every repeat of the search that was made, the study's own, 0, among them."""
+    """`budgets`: of each searched cell. `claims`: the rows of the declared claims that have `repeats`, the study's own search, 0, among them."""
 
     study: Study
     cells: tuple[CellFinding, ...]
     budgets: tuple[tuple[CellFinding, TuningBudget], ...]
-    repeats: tuple[tuple[Comparison, int], ...]
+    claims: tuple[Mapping[str, Any], ...]
     num_missing_repeats: int
 
 
 def compute(results: StudyResults) -> TuningFindings:
-    """What the study's searches say about tuning."""
-    return tuning_findings(results, cell_findings(results), declared_claims(results), equivalence_margin(results))
-
-
-def tuning_findings(results: StudyResults, cells: Sequence[CellFinding], declared: Sequence[Comparison], margin: Margin) -> TuningFindings:
-    """The findings, the claims of each repeat by its own winners on the same reporting seeds."""
-    budgets = [(cell, tuning_budget([proposal.objective for proposal in cell.proposals])) for cell in cells if cell.proposals and cell.space]
-    searched = {cell.cell.label for cell in cells if cell.space}
-    declared = [comparison for comparison in declared if any(label in searched for pair in comparison.cells for label in pair)]
-    repeats = [(comparison, 0) for comparison in declared] if len(results.repeats) else []
-    for repeat in sorted({int(number) for number in results.repeats["repeat"]}) if len(results.repeats) else []:
-        own = cell_findings(_repeat(results, repeat))
-        repeats += [(compare(results.study, own, comparison.claim, comparison.kind, margin), repeat) for comparison in declared]
-    return TuningFindings(results.study, tuple(cells), tuple(budgets), tuple(repeats), len(results.missing_repeats))
-
-
-def _repeat(results: StudyResults, repeat: int) -> StudyResults:
-    """The study as one repeat of its search made it; of the repeats no curve is read."""
-    trainings, missing = ((frame[frame["repeat"] == repeat] if len(frame) else frame) for frame in (results.repeats, results.missing_repeats))
-    absent = missing if "cell" in missing else results.missing.iloc[:0]
-    return replace(results, trainings=trainings.reset_index(drop=True), missing=absent, curves=results.curves.iloc[:0])
+    """What the study's searches say about tuning: expected best against budget, and the claims of each repeat by its own winners on the same reporting seeds."""
+    cells = cell_findings(results)
+    budgets = tuple((cell, tuning_budget([proposal.objective for proposal in cell.proposals])) for cell in cells if cell.proposals and cell.space)
+    rows = tuple(row_of(results, comparison) for comparison in declared_claims(results))
+    return TuningFindings(results.study, cells, budgets, tuple(row for row in rows if row["repeats"]), len(results.missing_repeats))
 
 
 def section(findings: TuningFindings) -> Section:
@@ -107,7 +90,7 @@ def _tables(findings: TuningFindings) -> tuple[Table, ...]:
         "proposal is the worst outcome there is; a mean that may have to count one is left out. `running_best` is what was seen in the order of proposing."
     )
     budgets = Table("tuning_budget", "Expected best against tuning budget", caption, _budget_frame(findings))
-    if not findings.repeats:
+    if not findings.claims:
         return (budgets,)
     words = "Each declared claim as each repeat of the search would have it, by its own winners on the same reporting seeds; repeat 0 is the study's own."
     return budgets, Table("study_variance", "The search repeated", words, _repeats_frame(findings))
@@ -132,10 +115,11 @@ def _budget_frame(findings: TuningFindings) -> pd.DataFrame:
 
 def _repeats_frame(findings: TuningFindings) -> pd.DataFrame:
     rows = [
-        {"comparison": comparison.title, "repeat": repeat, "verdict": comparison.verdict, "estimate_nats": rounded(comparison.estimate.mean) if comparison.estimate else None}
-        | dict(zip(("low_nats", "high_nats"), interval_pair(comparison.estimate.interval if comparison.estimate else None) or [None, None], strict=True))
-        | {"n": len(comparison.seeds), "missing": comparison.num_missing}
-        for comparison, repeat in sorted(findings.repeats, key=lambda pair: (pair[0].claim.name, pair[1]))
+        {"comparison": row["title"], "repeat": one["repeat"], "verdict": one["verdict"], "estimate_nats": one["estimate_nats"]}
+        | dict(zip(("low_nats", "high_nats"), one["interval_nats"] or [None, None], strict=True))
+        | {"n": one["n"], "missing": one["num_missing"]}
+        for row in sorted(findings.claims, key=lambda row: str(row["name"]))
+        for one in row["repeats"]
     ]
     return numeric(pd.DataFrame(rows))
 
@@ -144,15 +128,15 @@ def _repeats_sentence(findings: TuningFindings) -> str:
     """How far the claims move when the whole search is made again, beside how far their intervals reach."""
     if findings.study.search is None:
         return "The search was not repeated, as there is none."
-    if not findings.repeats:
+    if not findings.claims:
         return "The search was made once, so that its own part in the study's variance is not known: intervals are over reporting seeds, given the winners that this search found."
-    said = [_repeated(name, [found for found, _ in findings.repeats if found.claim.name == name]) for name in dict.fromkeys(found.claim.name for found, _ in findings.repeats)]
-    return " ".join(said)
+    return " ".join(_repeated(str(row["name"]), row["repeats"]) for row in findings.claims)
 
 
-def _repeated(name: str, made: Sequence[Comparison]) -> str:
-    means = [found.estimate.mean for found in made if found.estimate]
-    verdicts = sorted({found.verdict for found in made})
+def _repeated(name: str, made: Sequence[Mapping[str, Any]]) -> str:
+    """What a claim's row says of its repeats."""
+    means = [one["estimate_nats"] for one in made if one["estimate_nats"] is not None]
+    verdicts = sorted({one["verdict"] for one in made})
     agree = f"is {verdicts[0]} in each" if len(verdicts) == 1 else f"is {' or '.join(verdicts)}"
     if len(means) < 2:
         return f"{name}: {agree} of {len(made)} searches; fewer than two of them have an estimate."

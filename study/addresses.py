@@ -110,8 +110,10 @@ def ray_address_fault(address: str) -> str | None:
         return f"{text}: it {odd}"
     if address.startswith(("http://", "https://")):
         return f"{text}. An address that begins with http:// is that of the job server, which `study submit --address` (make submit) takes"
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or (address.count(":") > 1 and not host.endswith("]") and "ray://" not in address):
+    if address.lower().startswith("ray://"):
+        return f"{text}. ray:// is for Ray's client, which has no way back for a study's results. From a machine that is no node: make submit ADDRESS=http://HOST:8265"
+    host, colon, port = address.rpartition(":")
+    if not colon or (address.count(":") > 1 and not host.endswith("]")):
         return f"{text}{_with_a_port(address)}"
     if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= _HIGHEST_PORT:
         return f"{text}: its port is {port!r}; allowed are 1 to {_HIGHEST_PORT}"

@@ -19,6 +19,7 @@ from study.credentials import without_credentials
 from study.doctor import Finding, Request
 from study.doctor_machine import CLOCK_SKEW_SECONDS
 from study.reachable import LaunchError, health_address, require_reachable
+from study.room import Resources
 from study.tracking_store import database_path
 
 _WHOLE_CHECK_BYTES = 2**29
@@ -31,15 +32,17 @@ def ray(request: Request) -> Iterator[Finding]:
     try:
         if request.address:
             require_reachable(request.address)
-        from study.launch import Resources, cluster  # takes seconds
+        from study.launch import cluster  # takes seconds
 
         began = time.monotonic()
-        with cluster(Resources(request.address or None, num_cpus=None if request.address else 0)) as num_workers:
+        with cluster(Resources(request.address or None, num_cpus=None if request.address else 0)) as room:
             seconds = time.monotonic() - began
+            if request.address:
+                room.require(lambda message: None, seconds=0)
     except LaunchError as error:
         yield Finding("problem", str(error), "" if request.address else "Look at what Ray wrote below the temporary folder (ray-*/r/session_latest/logs).")
         return
-    yield Finding("ok", f"the cluster at {request.address} has room for {num_workers} trainings at once" if request.address else f"starts on this machine in {seconds:.1f} s")
+    yield Finding("ok", f"the cluster at {request.address} has room for {room.num_workers} trainings at once" if request.address else f"starts on this machine in {seconds:.1f} s")
 
 
 def mlflow(request: Request) -> Iterator[Finding]:

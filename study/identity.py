@@ -53,11 +53,11 @@ def training_identity(configuration: TrainingConfiguration, seeds: Seeds, data_s
     """The identity of one training on this installation."""
     plugins = sorted({name for name in (configuration.dataset, configuration.model, configuration.optimizer) if is_plugin(name)})
     sources = [plugin_source(name) for name in plugins]
-    return Identity(configuration.to_flat(), asdict(seeds), data_sha256, device, _libraries(), code_digest(tuple(sources)))
+    return Identity(configuration.to_flat(), asdict(seeds), data_sha256, device, libraries(), code_digest(tuple(sources)))
 
 
 @cache
-def _libraries() -> dict[str, str]:
+def libraries() -> dict[str, str]:
     """The libraries that compute and draw, by version: torch's kernels and numpy's random streams."""
     return {"torch": str(torch.__version__), "numpy": str(np.__version__)}
 

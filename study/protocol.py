@@ -9,7 +9,7 @@ from typing import Any
 
 from study.cells import Cell, Phase, noise_floor_cells, search_space, training_configuration
 from study.search import CellSearch, Proposal
-from study.search_edges import Edge, beyond, encoded, extended, limits_of, touched_edges
+from study.search_edges import Edge, beyond, encoded, extended_at, limits_of, touched_edges
 from study.seeding import sampler_seed, training_seeds
 from study.spec import Distribution, Range, Search, Study
 from vae.configuration import TrainingConfiguration
@@ -140,7 +140,7 @@ def _extensions(study: Study, cell: Cell, space: Mapping[str, Distribution], ask
     winner = dict(ranked[0].hyperparameters)
     edges = touched_edges(space, [dict(proposal.hyperparameters) for proposal in asked.proposals], winner)
     configuration = training_configuration(study, cell, "search", winner)
-    found = [(edge, extended(edge.searched, edge.side, limits_of(configuration, edge.hyperparameter))) for edge in edges if edge.searched is not None]
+    found = [(edge, extended_at(edge, limits_of(configuration, edge.hyperparameter))) for edge in edges]
     return [(edge, extension) for edge, extension in found if extension is not None and _is_legal(study, cell, winner, edge, extension)]
 
 

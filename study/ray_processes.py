@@ -55,9 +55,14 @@ def _nothing(*arguments: Any, **options: Any) -> None:
     """Starts nothing."""
 
 
+_OF_SPACE = ("OutOfDiskError", "ObjectStoreFullError")
+"""Ray's errors that speak of a disk or of shared memory that is full; its others of something that went away."""
+
+
 def how_ray_ended(error: Exception, scratch: Path) -> str:
-    """In words, what ended Tune's loop: a Ray that went away, or a disk that took no more."""
-    said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
-    if isinstance(error, (ConnectionError, TimeoutError)):
+    """In words, what ended Tune's loop: a Ray that went away, or a disk that took no more. `error` is one of the system's, or of Ray's."""
+    said = (getattr(error, "strerror", None) or str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
+    of_space = type(error).__name__ in _OF_SPACE or (isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)))
+    if not of_space:
         return f"Ray went away ({said}). Everything that finished is kept; the same command continues when it is there."
     return f"Ray could not write in {scratch}, or in its own temporary folder: {said}. Make room, then run the same command again."

@@ -56,7 +56,7 @@ def require_reachable(address: str, seconds: float = 5.0) -> None:
         raise LaunchError(fault)
     if address in ("auto", "local"):
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), seconds) as connection:
             answer = _SETTINGS if os.environ.get("RAY_USE_TLS") else _greeted(connection)

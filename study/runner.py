@@ -17,6 +17,7 @@ import torch
 from study.cells import study_cells, training_configuration
 from study.checkpoints import remove_superseded, require_place
 from study.configuration_checks import fixed_fields
+from study.dispatcher import Observers
 from study.display import Display
 from study.errors import RequestError as RequestError
 from study.errors import StoppedError as StoppedError
@@ -31,10 +32,12 @@ from study.provenance import execution_facts
 from study.reachable import require_reachable
 from study.record_writer import RecordWriter
 from study.records import Record, Records
+from study.room import Resources
 from study.shared_checkpoints import SharedStorageError, is_uri, scratch_folder
 from study.spec import Study
 from study.study_lock import only_one
 from study.tracking_server import require_sqlite, require_store
+from study.writer_claim import Writer
 from vae.data import Dataset, load_dataset
 from vae.precision import require_precision
 
@@ -157,16 +160,16 @@ def _train(
     log: StudyLog,
 ) -> None:
     """Runs the released trainings on Ray until the execution is idle. MLflow opens while the workers start; no training waits for it."""
-    from study.launch import Observers, Resources, cluster, run
+    from study.launch import cluster_with_room, run
 
     resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device, packing.gpu_share)
 
     with (
-        cluster(resources, _plugins(study)) as num_workers,
+        cluster_with_room(resources, _plugins(study), log.beside(display.say)) as room,
         projected(open_tracker(), execution, log.of_failure, log.public) as projection,
         RecordWriter(records, projection.add, log.of_record) as writer,
     ):
-        log.say("workers_ready", num_workers=num_workers, device=resources.device, address=resources.address)
+        log.say("workers_ready", num_workers=room.num_workers, device=resources.device, address=resources.address)
 
         def started(planned: PlannedTraining, identity: str, trial: str) -> None:
             display.started(planned)
@@ -196,7 +199,7 @@ def _train(
                 study=study.name,
                 folder=options.outputs / "ray",
                 checkpoints=_checkpoint_place(options),
-                num_workers=num_workers,
+                room=room,
                 resources=resources,
                 packing=packing,
                 checkpoint_every_seconds=options.checkpoint_every_seconds,
@@ -218,7 +221,8 @@ def _open_tracker(study: Study, options: Options, records: Records, replayed: Se
     local = options.tracking_uri.startswith("sqlite:")
     artifacts = options.outputs / "artifacts" if local else None
     tracker = Tracker(options.tracking_uri, study, artifacts=artifacts, place=lambda record: records.path(record.identity.hash), report=report)
-    tracker.begin(execution_facts(log.public(options.command)) | {"log": str(log.path.relative_to(options.outputs))})
+    facts = execution_facts(log.public(options.command)) | {"log": str(log.path.relative_to(options.outputs))}
+    tracker.begin(facts, replayed=[planned.place for planned, _ in replayed], writer=Writer.of(options.outputs))
     for planned, record in replayed:
         tracker.add(planned, record)
     return tracker

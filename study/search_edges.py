@@ -24,17 +24,23 @@ EXTENSION_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Edge:
-    """One hyperparameter of a winner that touches an edge of its search: `number` lies in the outer tenth of `searched`, or is the outermost proposal."""
+    """One hyperparameter of a winner that touches an edge of its search: `number` lies in the outer tenth of `searched`, or is the outermost proposal.
+
+    `is_only`: nothing else was proposed, so that it is the outermost on both sides, and neither is known to be the one to go on at.
+    """
 
     hyperparameter: str
     number: float
     side: Side
     searched: Range | None
     is_outermost: bool
+    is_only: bool = False
 
     @property
     def words(self) -> str:
         """As a report says it: `learning_rate 0.0093 lies in the upper tenth of its range 0.0001 to 0.01`."""
+        if self.is_only:
+            return f"{self.hyperparameter} {self.number:.3g} is all that was proposed"
         if self.is_outermost or self.searched is None:
             return f"{self.hyperparameter} {self.number:.3g} is the {'largest' if self.side == 'high' else 'smallest'} that was proposed"
         tenth = "upper" if self.side == "high" else "lower"
@@ -53,6 +59,8 @@ class Limits:
 
 def touched_edges(space: Mapping[str, Distribution], proposals: Sequence[Mapping[str, Any]], winner: Mapping[str, Any]) -> tuple[Edge, ...]:
     """Every hyperparameter of the winner that touches an edge: of its range's outer tenth, or of what was proposed. In the order of their names.
+
+    One of which a single number was proposed touches one, as nothing shows that it does not; a list of one choice has nothing else to propose, and no edge.
 
     `proposals` are the hyperparameters of all proposals, those that diverged among them: a winner with a diverged proposal on either side is bracketed.
     """
@@ -76,7 +84,9 @@ def _edge(name: str, number: float, distribution: Distribution, tried: Sequence[
             return [Edge(name, number, "high" if share > 0.5 else "low", searched, is_outermost=False)]
     elif isinstance(distribution, Choices) and len(distribution.choices) < 2:
         return []
-    if tried[0] < tried[-1] and number in (tried[0], tried[-1]):
+    if tried[0] == tried[-1] == number:
+        return [Edge(name, number, "high", searched, is_outermost=True, is_only=True)]
+    if number in (tried[0], tried[-1]):
         return [Edge(name, number, "high" if number == tried[-1] else "low", searched, is_outermost=True)]
     return []
 
@@ -124,8 +134,20 @@ def extended(searched: Range, side: Side, limits: Limits) -> Range | None:
     return searched.model_copy(update={side: wanted})
 
 
+def extended_at(edge: Edge, limits: Limits) -> Range | None:
+    """Where the search of an edge's hyperparameter goes on: its range extended on that side; its own range where nothing else was proposed of it yet.
+
+    None for a list of choices, and where nothing legal lies beyond.
+    """
+    if edge.searched is None or edge.is_only:
+        return edge.searched
+    return extended(edge.searched, edge.side, limits)
+
+
 def beyond(edge: Edge, extension: Range) -> Range:
-    """The part of an extended range that decides: from the winner outwards."""
+    """The part of an extended range that decides: from the winner outwards; all of it where nothing else was proposed."""
+    if edge.is_only:
+        return extension
     return extension.model_copy(update={"low" if edge.side == "high" else "high": edge.number})
 
 

@@ -20,9 +20,10 @@ from study.cells import study_cells, training_configuration
 from study.credentials import without_credentials
 from study.job_server import Job, JobServer, job_server
 from study.loading import load_study
+from study.plugin_files import PluginFiles, plugin_files
 from study.reachable import LaunchError
 from study.spec import Study
-from vae.plugins import is_plugin, plugin_source
+from vae.plugins import is_plugin
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -31,6 +32,9 @@ _PACKAGES = ("vae", "study", "analysis")
 _NOT_SENT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 _MAX_BYTES = 400 * 2**20
 """Ray keeps a job's folder in the memory of its head and refuses more than 500 MiB."""
+
+_REPORTED_TOO = ("--set", "--outputs", "--tracking-uri")
+"""Options that a job's study and its report have to agree about."""
 
 _ASK_SECONDS = 20.0
 _PATIENCE_SECONDS = 120.0
@@ -76,6 +80,7 @@ def submit(submission: Submission, say: Say, write: Say) -> int:
     Raises StudyFileError, SubmissionError, LaunchError, and KeyboardInterrupt with how to find the job again.
     """
     study = load_study(submission.name, submission.changes)
+    _require_own_options_before_dashes(submission.arguments)
     _require_server_uri(submission.tracking_uri)
     server = job_server(submission.address)
     server.require()
@@ -99,6 +104,15 @@ def _command(verb: str, server: JobServer, job: str, *more: str) -> str:
     return shlex.join(["ray", "job", verb, "--address", server.address, *more, job])
 
 
+def _require_own_options_before_dashes(arguments: tuple[str, ...]) -> None:
+    for given in arguments:
+        if (option := given.partition("=")[0]) in _REPORTED_TOO:
+            raise SubmissionError(
+                f"{option} stands after --, where arguments of the study alone stand; the report of the job is to know of it too. "
+                f"Give it before: python -m study submit NAME {option} ... -- ..."
+            )
+
+
 def _require_server_uri(uri: str | None) -> None:
     if uri and not uri.startswith(("http://", "https://")):
         raise SubmissionError(
@@ -117,27 +131,24 @@ def stage(study: Study, name: str, folder: Path) -> list[str]:
     if Path(name).is_file():
         shutil.copyfile(name, folder / Path(name).name)
     configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
-    for each in sorted({given for one in configurations for given in (one.dataset, one.model, one.optimizer) if is_plugin(given)}):
-        _stage_plugin(each, folder)
+    for files in plugin_files(given for one in configurations for given in (one.dataset, one.model, one.optimizer)):
+        _stage_plugin(files, folder)
     messages = [message for dataset in sorted({one.dataset for one in configurations}) if (message := _stage_images(dataset, folder))]
     num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if num_bytes > _MAX_BYTES:
         raise SubmissionError(
-            f"the study and its images are {num_bytes / 2**20:.0f} MiB; a job takes {_MAX_BYTES // 2**20}. "
+            f"the study, its plug-ins and its images are {num_bytes / 2**20:.0f} MiB; a job takes {_MAX_BYTES // 2**20}. "
             "Put the images in a folder that the cluster's head sees, and name it whole"
         )
     return messages
 
 
-def _stage_plugin(name: str, folder: Path) -> None:
-    """The plug-in's file, at the place from which its module is imported; what is installed is there already."""
-    source = plugin_source(name).resolve()
-    if "site-packages" in source.parts or "dist-packages" in source.parts:
-        return
-    module = Path(*name.partition(":")[0].split("."))
-    place = folder / (module / "__init__.py" if source.name == "__init__.py" else module.with_suffix(".py"))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, place)
+def _stage_plugin(files: PluginFiles, folder: Path) -> None:
+    """The plug-in's file or package, at the place from which it is imported."""
+    if files.path.is_dir():
+        shutil.copytree(files.path, folder / files.file_name, ignore=_NOT_SENT, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(files.path, folder / files.file_name)
 
 
 def _stage_images(dataset: str, folder: Path) -> str | None:

@@ -6,7 +6,8 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ from study.run_seal import SEAL, STUDY_SEAL, seal_of, study_seal
 from study.spec import Study
 from study.tracking_server import require_sqlite
 from study.tracking_store import link, require_database
+from study.writer_claim import BEAT_SECONDS, HeldError, Writer, beat, require_unheld
+from study.writer_claim import TAG as WRITER_TAG
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -100,6 +103,8 @@ class Tracker:
         self._num_failures = 0
         self._num_written = 0
         self._refused: list[str] = []
+        self._writer: Writer | None = None
+        self._last_beat = 0.0
         self._wanted: set[str] = set()
         require_sqlite(uri)
         with _answering(self._uri):
@@ -111,12 +116,26 @@ class Tracker:
         self._thread = threading.Thread(target=self._work, name="mlflow writer", daemon=True)
         self._thread.start()
 
-    def begin(self, execution: Mapping[str, Any]) -> None:
-        """Marks the parent run as running again, and lists this execution (time, machine, versions, commit) on it."""
-        with _answering(self._uri):
-            self._begin(execution)
+    def begin(self, execution: Mapping[str, Any], replayed: Collection[str] = (), writer: Writer | None = None) -> None:
+        """Marks the parent run as running again, and lists this execution (time, machine, versions, commit) on it.
 
-    def _begin(self, execution: Mapping[str, Any]) -> None:
+        Raises TrackingError where another execution than `writer` writes this study at present, after up to 45 s in which it shows whether it lives.
+        `replayed`: the places of trainings that are recorded on disk already, whether or not this store has them: what is declared now was declared after them.
+        """
+        with _answering(self._uri):
+            if writer is not None:
+                self._require_unheld(writer)
+            self._begin(execution, replayed)
+        self._writer = writer
+
+    def _require_unheld(self, writer: Writer) -> None:
+        try:
+            require_unheld(self._client, self.parent_run_id, writer, self._report)
+        except HeldError as error:
+            raise TrackingError(f"MLflow at {self._uri}: {error}") from error
+        self._client.set_tag(self.parent_run_id, WRITER_TAG, writer.tag())
+
+    def _begin(self, execution: Mapping[str, Any], replayed: Collection[str]) -> None:
         parent = self._client.get_run(self.parent_run_id)
         tags = {
             "kind": "study",
@@ -126,7 +145,7 @@ class Tracker:
             STUDY_SEAL: study_seal(self._study.model_dump(mode="json")),
             **{name: str(given) for name, given in execution.items()},
         }
-        declared = recorded_declarations(parent.data.tags.get(TAG), self._study, [key.rpartition("|")[0] for key in self._runs if key])
+        declared = recorded_declarations(parent.data.tags.get(TAG), self._study, {*replayed, *(key.rpartition("|")[0] for key in self._runs if key)})
         if declared is not None:
             tags[TAG] = declared
         self._client.log_batch(self.parent_run_id, tags=[RunTag(name, given) for name, given in tags.items()])
@@ -211,7 +230,7 @@ class Tracker:
         closing_down = False
         while not (closing_down and (not pending or self._num_failures >= _LAST_ATTEMPTS)):
             with suppress(queue.Empty):
-                item = self._queue.get(timeout=_RETRY_SECONDS if pending else None)
+                item = self._queue.get(timeout=_RETRY_SECONDS if pending else BEAT_SECONDS)
                 closing_down = closing_down or item is None
                 pending += [item] if item is not None else []
                 while not self._queue.empty():
@@ -219,6 +238,16 @@ class Tracker:
                     closing_down = closing_down or item is None
                     pending += [item] if item is not None else []
             pending = self._write_pending(pending)
+            self._beat()
+
+    def _beat(self) -> None:
+        """Shows that this execution lives, now and then."""
+        if self._writer is None or self._error is not None or time.monotonic() - self._last_beat < BEAT_SECONDS:
+            return
+        other = beat(self._client, self.parent_run_id, self._writer)
+        self._last_beat = time.monotonic()
+        if other is not None:
+            self._report(f"MLflow at {self._uri}: this study is also being run by {other}; both write the same trainings. Stop one of them")
 
     def _write_pending(self, pending: list[tuple[PlannedTraining, Record]]) -> list[tuple[PlannedTraining, Record]]:
         """Writes in order; what is left where the server is away. A training that a server refuses twice does not hold up those behind it."""
@@ -237,6 +266,7 @@ class Tracker:
                     self._report(f"MLflow does not take results at present ({_first_line(error)}); they are kept and written later")
                 self._error = _first_line(error)
                 return pending
+            self._beat()
             if self._error is not None:
                 self._report("MLflow takes results again")
             self._error = None

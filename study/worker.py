@@ -11,13 +11,14 @@ import socket
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from study.checkpoints import checkpoint_path, is_of_writing, list_members, remove_checkpoint
+from study.identity import libraries
 from study.shared_checkpoints import SharedCheckpoints, is_uri, scratch_folder
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
@@ -47,7 +48,7 @@ class Member:
 class Job:
     """One trial: a configuration, as JSON, under the seeds of its members; where checkpoints go, the device, the share of its memory to use.
 
-    `checkpoints` is a folder, or the URI of storage that all nodes see.
+    `checkpoints` is a folder, or the URI of storage that all nodes see; `libraries` those of the driver, by version, under which the results are recorded.
     """
 
     configuration: str
@@ -56,6 +57,7 @@ class Job:
     device: str = "cpu"
     memory_share: float = 1.0
     checkpoint_every_seconds: float = 30.0
+    libraries: dict[str, str] = field(default_factory=dict)
 
     def encoded(self) -> str:
         """The job as text, as Tune carries it."""
@@ -111,6 +113,9 @@ class Worker:
         if self._trial is None:
             raise RuntimeError("the worker has no job")
         trial = self._trial
+        if fault := _libraries_fault(trial.libraries):
+            self._trial = None
+            return trial.report(failure=fault)
         try:
             return trial.step()
         except Exception:  # noqa: BLE001 - the user's model may raise anything
@@ -158,6 +163,11 @@ class _Trial:
         self._samples = 0
         self._trained: deque[tuple[Member, TrainingResult]] = deque()
         self._messages: list[str] = []
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """What the trial is to be trained with, by version."""
+        return self._job.libraries
 
     def step(self) -> Report:
         """A slice of the training, or of handing over its results. Raises what the user's code raises."""
@@ -290,6 +300,15 @@ def _results_of(running: Training | Pack) -> Sequence[TrainingResult] | None:
 
 def _machine() -> str:
     return socket.gethostname()
+
+
+def _libraries_fault(wanted: Mapping[str, str]) -> str | None:
+    """Why this machine may not train for a driver with other libraries: results are recorded, and found again, under the driver's versions."""
+    differing = [(name, own, wanted[name]) for name, own in libraries().items() if wanted.get(name, own) != own]
+    if not differing:
+        return None
+    said = "; ".join(f"{name} {own}, and the machine that runs the study has {name} {other}" for name, own, other in differing)
+    return f"the node {_machine()} has {said}: results would differ from what is recorded of them. Install the same environment on every node, then run the same command again"
 
 
 def _memory_bytes(job: Job) -> int:

@@ -49,7 +49,7 @@ def load(folder: Path = FOLDER) -> StudyResults:
 
 def claims_bytes(results: StudyResults) -> bytes:
     """The study's claims.json, computed and not drawn: the claims of the optimizer comparison, then those of the depth ablation."""
-    claims = {"optimizer_comparison": optimizer_comparison.compute(results).claims, "hidden_layer_ablation": hidden_layer_ablation.compute(results).factor.claims}
+    claims = {"optimizer_comparison": optimizer_comparison.compute(results).claims, "hidden_layer_ablation": hidden_layer_ablation.compute(results).claims}
     return json_bytes([{"report": name} | row for name, rows in claims.items() for row in rows])
 
 

@@ -77,7 +77,7 @@ def test_studies_that_are_not_shown_to_agree_fail_where_it_is_asked_to(outputs: 
     assert {"field": "seed", "a": "0", "b": "5"} in data["study_file"]
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "<img src=x" not in page
-    assert "0 of A&#39;s and 1 of B&#39;s reporting seeds diverged or failed." in page
+    assert "0 of A&#39;s and 1 of B&#39;s reporting seeds diverged or failed; without pairs it stays inconclusive." in page
 
 
 @pytest.mark.parametrize(("other", "says"), [("others", "the studies have no cell in common"), ("untrained", "B, the study untrained, has no finished reporting training")])

@@ -167,11 +167,59 @@ def test_claims_that_only_one_study_makes_or_that_ask_something_else_are_not_cal
     assert found.overall == "identical"
 
 
-def test_a_seed_that_diverged_in_one_study_leaves_its_cell_open_and_is_named(plain: StudyResults) -> None:
-    found = studies_findings(plain, _with_outcome(_retrained(plain), ADAM, 2, "diverged"))
-    assert (_cell(found).verdict, _cell(found).estimate, _cell(found).largest_gap) == ("inconclusive", None, np.inf)
-    assert found.overall in ("inconclusive", "changed")
-    assert f"{ADAM}: 0 of A's and 1 of B's reporting seeds diverged or failed." in warnings(found)
+def _all_diverged(results: StudyResults, cell: str) -> StudyResults:
+    for seed in range(6):
+        results = _with_outcome(results, cell, seed, "diverged")
+    return results
+
+
+def test_a_cell_that_diverged_in_one_study_alone_is_worse_there(plain: StudyResults) -> None:
+    found = studies_findings(plain, _all_diverged(_retrained(plain), ADAM))
+    cell = _cell(found)
+    assert (cell.verdict, cell.estimate, cell.num_pairs, cell.p) == ("better", None, 6, 2**-5)
+    assert found.overall == "changed"
+    assert answer(found).startswith("Something moved. Of 4 cells: 3 the same to the bit, 1 better in A.")
+    assert f"{ADAM}: 0 of A's and 6 of B's reporting seeds diverged or failed, a divergence counted as the worst outcome there is." in warnings(found)
+    assert _cell(studies_findings(_all_diverged(plain, ADAM), _retrained(plain))).verdict == "worse"
+
+
+def test_one_seed_that_diverged_beside_clearly_worse_ones_leaves_the_verdict_and_its_one_end(plain: StudyResults) -> None:
+    found = studies_findings(plain, _with_outcome(_shifted(_retrained(plain), ADAM, -2.0), ADAM, 2, "diverged"))
+    row = cells_table(found).frame.set_index("cell").loc[ADAM]
+    assert (_cell(found).verdict, row["verdict"], row["low_nats"], row["p"]) == ("better", "better in A", pytest.approx(2.0), 2**-5)
+    assert np.isnan(row["high_nats"])
+    assert np.isnan(row["difference_nats"])
+
+
+def test_a_divergence_never_makes_its_study_look_better(plain: StudyResults) -> None:
+    """Where B is better without it, one that diverged in B leaves the cell open; it makes nothing equivalent either."""
+    better, equal = (studies_findings(plain, _with_outcome(_shifted(_retrained(plain), ADAM, nats), ADAM, 2, "diverged")) for nats in (2.0, 0.0))
+    assert (_cell(better).verdict, _cell(equal).verdict, equal.overall) == ("inconclusive", "inconclusive", "inconclusive")
+    assert (_cell(equal).estimate, _cell(equal).largest_gap) == (None, np.inf)
+    assert any(warning.startswith(f"{ADAM}: 0 of A's and 1 of B's reporting seeds diverged or failed") for warning in warnings(equal))
+
+
+def test_different_seeds_that_diverged_and_code_that_failed_decide_nothing(plain: StudyResults) -> None:
+    crossed = studies_findings(_with_outcome(plain, ADAM, 1, "diverged"), _with_outcome(_retrained(plain), ADAM, 2, "diverged"))
+    failed = studies_findings(plain, _with_outcome(_all_diverged(_retrained(plain), ADAM), ADAM, 0, "failed"))
+    assert (_cell(crossed).verdict, _cell(failed).verdict) == ("inconclusive", "inconclusive")
+    assert (_cell(crossed).worst_case, _cell(failed).worst_case) == (None, None)
+
+
+def test_a_divergence_without_pairs_stays_open_and_says_so(plain: StudyResults) -> None:
+    found = studies_findings(plain, _all_diverged(_retrained(plain, seed=7), ADAM))
+    assert (_cell(found).verdict, _cell(found).worst_case) == ("inconclusive", None)
+    assert f"{ADAM}: 0 of A's and 6 of B's reporting seeds diverged or failed; without pairs it stays inconclusive." in warnings(found)
+
+
+@pytest.mark.parametrize(("field", "ours", "theirs"), [("pixels", "grey", "fixed"), ("binarisation_seed", 0, 3), ("dataset", "mnist", "fashion_mnist")])
+def test_bounds_of_different_data_are_not_compared(plain: StudyResults, field: str, ours: str | int, theirs: str | int) -> None:
+    again = _shifted(_retrained(plain), ADAM, 20.0)
+    first = replace(plain, trainings=plain.trainings.assign(**{field: ours}))
+    found = studies_findings(first, replace(again, trainings=again.trainings.assign(**{field: theirs})))
+    assert {(cell.estimate, cell.worst_case, cell.verdict) for cell in found.cells} == {(None, None, "inconclusive")}
+    assert found.overall == "inconclusive"
+    assert f"{ADAM}: the two studies differ in {field}, and bounds of different data are no measure of the same thing: there is no difference to give." in warnings(found)
 
 
 def test_a_seed_that_diverged_in_both_in_the_same_way_is_no_change(plain: StudyResults) -> None:

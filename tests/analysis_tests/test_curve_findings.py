@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from analysis.claim_rows import claim_row
 from analysis.claims import compare
 from analysis.curve_findings import CurvesFindings, CurvesRequest, curves_findings
 from analysis.curve_table import CurveFileError, CurveTable, read_curves
-from analysis.curves_report import answer, statement, warnings
+from analysis.curves_doubts import times_section
+from analysis.curves_report import answer, warnings
 from analysis.curves_report import claim_row as curve_claim_row
+from analysis.curves_statements import statement
 from analysis.readouts import Readout
 from analysis.results import StudyResults
 from tests.analysis_tests.curve_points import points, spoiled, written
@@ -152,9 +155,47 @@ def test_a_diverged_seed_takes_the_mean_and_counts_as_the_worst() -> None:
     found = _found(spoiled(points(), "adagrad", 2, 300, math.inf))
     pair = found.pairs[0]
     assert (pair.title, pair.estimate, pair.verdict) == ("adam against adagrad", None, "better")
-    assert "a divergence counted as the worst outcome there is: 0 of its trainings and 1 of the baseline's diverged" in statement(pair, found)
+    said = statement(pair, found)
+    assert "(0 of its trainings and 1 of the baseline's diverged, counted as the worst outcome there is, so that there is no mean; p = 0.0312, 6 paired seeds)." in said
+    row = curve_claim_row(pair, found)
+    low, high = row["worst_case_interval"]
+    # Of six pairs the 95 % interval reaches to the extreme differences: the smallest, and the infinite one.
+    assert (row["n"], row["p"], row["holm_p"], row["interval"], high) == (6, 2**-5, 2**-5, None, None)
+    assert low == pytest.approx(min(pair.differences), rel=1e-5)
+    assert f"adam is better than adagrad by at least {low:.2f} in bound at step 400" in statement(pair, found)
     assert [cell.mean is None for cell in found.cells] == [False, True]
     assert any("Diverged: cell 'adagrad', seed 2 from step 300 on." in note for note in warnings(found))
+
+
+def test_pairs_all_of_whose_baselines_diverged_are_pairs() -> None:
+    frame = points()
+    found = _found(frame.assign(value=frame["value"].mask((frame["cell"] == "adagrad") & (frame["step"] >= 200))))
+    row = curve_claim_row(found.pairs[0], found)
+    assert (row["verdict"], row["n"], row["p"], row["worst_case_interval"]) == ("better", 6, 2**-5, [None, None])
+    assert not any("stays inconclusive" in warning for warning in warnings(found))
+    few = _found(frame.assign(value=frame["value"].mask((frame["cell"] == "adagrad") & (frame["step"] >= 200)))[frame["seed"] < 5])
+    assert (few.pairs[0].verdict, few.pairs[0].num_pairs) == ("inconclusive", 5)
+    assert any("takes at least 6 seeds that both cells have; every pair has fewer and stays inconclusive." in warning for warning in warnings(few))
+
+
+def test_the_test_that_counts_divergences_draws_the_same_signs_as_the_verdict() -> None:
+    found = _found(spoiled(points(seeds=range(22), steps=(100, 200), gain=0.03), "adagrad", 4, 200))
+    pair = found.pairs[0]
+    assert pair.worst_case is not None
+    assert (pair.verdict == "better") == (pair.worst_case.interval.low > 0)
+    assert pair.worst_case_robustness is not None
+    assert pair.worst_case_robustness.verdict == pair.verdict
+
+
+def test_trainings_that_are_missing_make_no_other_pair_surer() -> None:
+    """`c` without a seed is as if its comparison said nothing: the others are corrected as they would be with a p of 1 in its place."""
+    frame = points(("a", "b", "c"), seeds=range(7))
+    whole = _found(frame, baseline="a")
+    lost = _found(frame[~((frame["cell"] == "c") & (frame["seed"] == 0))], baseline="a")
+    assert {pair.level: pair.holm_p for pair in whole.pairs} == pytest.approx({"b": 2 * 2**-6, "c": 2 * 2**-6})
+    assert {pair.level: pair.holm_p for pair in lost.pairs} == {"b": pytest.approx(2 * 2**-6), "c": None}
+    ps = [pair.p for pair in lost.pairs if pair.level == "c"]
+    assert ps == [2**-5]
 
 
 MERIT = {"worse": 0, "inconclusive": 1, "equivalent": 1, "better": 2}
@@ -166,6 +207,74 @@ def test_a_diverged_seed_never_improves_the_verdict_of_its_cell(gain: float, mar
     one = spoiled(whole, "adam", 4, 100)
     verdicts = [_found(frame, primary=("adam", "adagrad"), margin=margin).pairs[0].verdict for frame in (whole, one, spoiled(one, "adam", 0, 100))]
     assert [MERIT[verdict] for verdict in verdicts] == sorted((MERIT[verdict] for verdict in verdicts), reverse=True), verdicts
+
+
+def test_seconds_that_one_seed_lacks_are_no_time_of_anybody() -> None:
+    frame = points()
+    lacking = frame.assign(seconds=frame["seconds"].mask((frame["cell"] == "adam") & (frame["seed"] == 3) & (frame["step"] == 400)))
+    found = _found(lacking, targets=(-101.0,))
+    assert {table.clock for table in found.targets} == {"samples"}
+    assert "No time to a target in seconds: points of cell 'adam', seed 3 have none, and would count as never reached." in warnings(found)
+    whole = _found(frame, targets=(-101.0,))
+    assert {table.clock for table in whole.targets} == {"samples", "seconds"}
+    diverged = _found(spoiled(lacking, "adam", 3, 400), targets=(-101.0,))
+    assert {table.clock for table in diverged.targets} == {"samples", "seconds"}
+
+
+def test_all_cells_that_are_there_at_the_same_step_are_the_soonest() -> None:
+    found = _found(points(("a", "b", "c")).assign(value=1.0), targets=(0.5,))
+    assert times_section(found).answer.endswith("soonest by a, b and c alike, after 100 steps on average.")
+    apart = _found(points(("a", "b"), gain=60.0), targets=(-110.0,))
+    assert re.search(r"soonest by b, after [\d,]+ steps on average\.$", times_section(apart).answer)
+
+
+# What speaks for doubting a verdict
+
+
+def _paired(differences: list[float], early: float = 0.0) -> pd.DataFrame:
+    """Two cells that end these differences apart, seed by seed; at the first of two steps they are `early` apart."""
+    rows = [("a", seed, step, "bound", -100.0 + seed / 8) for seed in range(len(differences)) for step in (100, 200)]
+    rows += [("b", seed, step, "bound", -100.0 + seed / 8 + (end if step == 200 else early)) for seed, end in enumerate(differences) for step in (100, 200)]
+    return pd.DataFrame(rows, columns=["cell", "seed", "step", "metric", "value"])
+
+
+def _said(frame: pd.DataFrame, **request: object) -> str:
+    found = _found(frame, primary=("b", "a"), **request)
+    return statement(found.pairs[0], found)
+
+
+def test_a_verdict_that_one_seed_overturns_says_so() -> None:
+    assert "Overturned by one seed: it is better, but no longer without" in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, -0.97]))
+    assert "Overturned by one seed" not in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15]))
+
+
+def test_a_verdict_that_the_sign_test_does_not_confirm_says_so() -> None:
+    assert "The sign test, which counts seeds and not sizes, does not confirm it" in _said(_paired([5.0, 5.1, 4.9, 5.2, 5.05, 4.95, 5.3, 5.15, -0.1, -0.2, -0.15]))
+
+
+def test_a_verdict_that_depends_on_the_readout_or_whose_curves_cross_says_so() -> None:
+    said = _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15], early=-3.0).assign(value=lambda frame: frame["value"].where(frame["step"] == 200, frame["value"] + 10)))
+    assert "The verdict depends on the readout (best: worse, -3.00)." in said
+    assert re.search(r"The mean curves change order at about step 1\d\d; b leads from there on \(8 of 8 seeds agree\)\.", said)
+    assert "readout" not in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15]))
+
+
+def test_a_primary_claim_that_fails_holm_says_that_it_stands_by_its_own_p() -> None:
+    found = _found(points(("a", "b", "c")), primary=("b", "a"))
+    assert found.pairs[0].verdict == "better"
+    expected = "It does not survive Holm's correction over the 3 comparisons (p = 0.0938), though as the primary claim it was declared to stand by its own p."
+    assert expected in statement(found.pairs[0], found)
+
+
+def test_a_verdict_through_a_divergence_says_which_seed_overturns_it() -> None:
+    frame = spoiled(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, -1.02]), "a", 2, 200)
+    assert "Overturned by one seed: it is better, but no longer without" in _said(frame)
+
+
+def test_an_open_comparison_for_want_of_a_seed_says_that_alone() -> None:
+    said = _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, -0.97])[2:])
+    assert said.endswith("so that it stays undecided.")
+    assert "Overturned" not in said
 
 
 def test_a_curve_that_ends_early_leaves_its_comparison_undecided() -> None:

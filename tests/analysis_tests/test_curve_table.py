@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import curve_table
+from analysis.curve_findings import CurvesRequest, curves_findings
 from analysis.curve_table import CurveFileError, curves_of, metric_curves, read_curves
+from analysis.curves_statements import statement
 
 HEADER = "cell,seed,step,metric,value,seconds\n"
 
@@ -92,6 +94,33 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
 
 def test_a_seed_that_is_not_whole_is_named(tmp_path: Path) -> None:
     assert "seed is not a whole number in row 2: '1.5'; allowed: a whole number" in _fault(tmp_path, HEADER + "a,1.5,200,m,-1,5\n")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("a,0,200,m,-1,inf", "seconds is larger than 1e+100 in row 3: 'inf'; allowed: numbers up to that size; leave it empty where nobody measured it"),
+        ("a,0,200,m,-1,1e305", "seconds is larger than 1e+100 in row 3: '1e305'"),
+        ("a,0,200,m,-1e305,5", "value is larger than 1e+100 in row 3: '-1e305'; allowed: numbers up to that size; leave it empty where the training diverged"),
+    ],
+)
+def test_numbers_that_no_statistic_can_hold_are_refused_with_their_row(tmp_path: Path, row: str, says: str) -> None:
+    assert says in _fault(tmp_path, HEADER + f"a,0,100,m,-1,5\n{row}\n")
+
+
+def test_the_largest_numbers_allowed_make_every_statistic(tmp_path: Path) -> None:
+    points = _points(num_seeds=7)
+    points["value"] = 1e100 * np.where(points["cell"] == "adam", 1.0, -1.0) * (1 - points["seed"] / 100)
+    points.assign(seconds=1e100).to_csv(tmp_path / "curves.csv", index=False)
+    found = curves_findings(read_curves(tmp_path / "curves.csv"), CurvesRequest(targets=(0.0,)))
+    assert (found.pairs[0].verdict, found.pairs[0].level) == ("better", "adam")
+    assert "adam is better than adagrad by 1" in statement(found.pairs[0], found)
+
+
+def test_seconds_may_be_empty(tmp_path: Path) -> None:
+    table = read_curves(_write(tmp_path, HEADER + "a,0,100,m,-1,\na,0,200,m,-1,7\n"))
+    assert table.has_seconds
+    assert table.frame["seconds"].isna().tolist() == [True, False]
 
 
 def test_points_that_are_there_twice_are_named_with_their_rows(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from analysis.results import StudyResults, read_study
 from analysis.sections import Section
 from analysis.statements import statement_of
 from study.spec import Study
+from tests.analysis_tests import miniature
 from tests.analysis_tests.synthetic_store import add_study, synthetic_study
 
 CONTROL = {"name": "wider", "levels": {"optimizer": "adam", "num_hidden_layers": 1, "hidden_units": 16}}
@@ -147,10 +149,62 @@ def test_a_repeated_search_gives_every_declared_claim_once_more(tuning: Section)
 
 
 def test_the_prose_of_every_claim_follows_from_its_row(results: StudyResults, rich: StudyResults, depth: Section) -> None:
-    rows = [*depth.claims, *(row for read in (rich, results) for row in optimizer_comparison.compute(read).claims)]
+    rows = [*depth.claims, *(row for read in (rich, results) for row in optimizer_comparison.compute(read).claims), *evidence.compute(by_latents()).own_claims]
     assert {row["kind"] for row in rows} == {"primary", "descriptive", "exploratory"}
+    assert {row["factor"] for row in rows} == {"optimizer", "num_hidden_layers", "cell", "latent_dim"}
     for row in json.loads(json.dumps(rows, allow_nan=False)):
         assert statement_of(row) == row["statement"]
+
+
+def test_the_verdicts_of_a_repeated_search_are_in_the_rows_and_their_sentence_follows(rich: StudyResults, depth: Section, tuning: Section) -> None:
+    row = next(row for row in depth.claims if row["kind"] != "exploratory")
+    assert [(one["repeat"], one["n"]) for one in row["repeats"]] == [(0, 7), (1, 7)]
+    assert row["repeats"][0]["estimate_nats"] == row["estimate_nats"]
+    assert f"{row['name']}: over 2 searches" in tuning.paragraphs[0]
+    assert {len(explored["repeats"]) for explored in depth.claims if explored["kind"] == "exploratory"} == {0}
+
+
+def test_every_step_of_the_isolation_plot_is_a_row(depth: Section) -> None:
+    pairs = [tuple(row["cells"][0]) for row in depth.claims if len(row["cells"]) == 1]
+    assert len(set(map(frozenset, pairs))) == len(pairs)
+    verdicts = {frozenset(pair): row["verdict"] for pair, row in zip(pairs, (row for row in depth.claims if len(row["cells"]) == 1), strict=True)}
+    steps = _frames(depth)["depth_isolation_steps"]
+    assert len(steps) == 3
+    for step in steps.to_dict("records"):
+        assert verdicts[frozenset((step["level"], step["baseline"]))] == step["verdict"]
+
+
+def by_latents() -> StudyResults:
+    """The miniature as if its optimizers had been numbers of latent dimensions, nothing declared."""
+    held = miniature.load()
+    names = {"adagrad": "1", "adam": "2"}
+    plain = held.study.model_dump(mode="json")
+    search = plain["search"] | {"spaces": [{"hyperparameters": {"learning_rate": {"low": 1e-4, "high": 0.1, "log": True}}}]}
+    training = {name: given for name, given in plain["training"].items() if name != "latent_dim"}
+    factors = {"latent_dim": [1, 2], "num_hidden_layers": [1, 2]}
+    changes = {"training": training, "factors": factors, "cells": {}, "search": search, "claims": [], "noise_floor": None, "equivalence_margin_nats": 0.5}
+    labels = {f"num_hidden_layers={depth},optimizer={name}": f"latent_dim={number},num_hidden_layers={depth}" for name, number in names.items() for depth in (1, 2)}
+    trainings, curves = (frame[frame["cell"].isin(labels)].assign(cell=lambda own: own["cell"].map(labels)) for frame in (held.trainings, held.curves))
+    return replace(held, study=Study.model_validate(plain | changes), trainings=trainings, curves=curves)
+
+
+def test_explored_comparisons_of_a_factor_without_a_report_are_rows_of_the_evidence() -> None:
+    results = by_latents()
+    findings = evidence.compute(results)
+    shown = evidence.section(findings)
+    assert {(row["factor"], row["kind"], row["declared"]["when"]) for row in shown.claims} == {("latent_dim", "exploratory", "not declared")}
+    assert [row["cells"] for row in shown.claims] == [[[f"latent_dim=2,num_hidden_layers={depth}", f"latent_dim=1,num_hidden_layers={depth}"]] for depth in (1, 2)]
+    others = {row["name"] for module in (optimizer_comparison, hidden_layer_ablation) for row in module.section(module.compute(results)).claims}
+    assert not others & {row["name"] for row in shown.claims}
+    assert {row["name"] for row in findings.claims} <= others | {row["name"] for row in shown.claims}
+    assert "the first 12" not in " ".join(shown.paragraphs)
+
+
+def test_where_more_was_explored_than_is_looked_at_it_is_said() -> None:
+    findings = replace(evidence.compute(by_latents()), num_explored=30)
+    shown = evidence.section(findings)
+    assert shown.paragraphs[-1] == "Of the 30 explored comparisons the first 12 are looked at here; claims.json has all of them."
+    assert next(table for table in shown.tables if table.name == "robustness").caption.endswith("Of the explored comparisons, the first 12 of 30.")
 
 
 def test_rows_in_another_order_give_the_same_bytes(results: StudyResults, shuffled: StudyResults) -> None:

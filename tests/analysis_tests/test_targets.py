@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,14 @@ def test_seconds_that_nobody_measured_are_refused() -> None:
     for ask in (lambda: targets.budget_of((cell,), "seconds"), lambda: targets.target_times(cell, 0.0, "seconds", 1.0)):
         with pytest.raises(ValueError, match="give the column seconds"):
             ask()
+
+
+def test_seeds_with_a_point_that_has_no_seconds_are_named_and_diverged_ones_are_not() -> None:
+    seconds = np.array([[1.0, 2.0], [1.0, math.nan], [1.0, math.nan], [1.0, math.nan]])
+    curves = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, math.nan], [0.0, math.nan]])
+    cell = CellCurves("cell", (0, 1, 2, 3), ("finished", "finished", "unfinished", "diverged"), np.array([1, 2]), curves, seconds)
+    assert targets.unmeasured_seeds(cell) == (1,)
+    assert targets.unmeasured_seeds(replace(cell, seconds=None)) == (0, 1, 2)
 
 
 def test_paired_times_give_the_exact_sign_flip_test() -> None:

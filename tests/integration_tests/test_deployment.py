@@ -94,6 +94,30 @@ def test_every_service_has_a_health_check_and_waits_for_healthy_ones(compose: di
         assert all(each == {"condition": "service_healthy"} for each in service.get("depends_on", {}).values()), name
 
 
+def test_a_study_of_compose_waits_for_the_workers(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]["study"]["depends_on"]) == {"ray-head", "ray-worker"}
+
+
+def test_what_a_lost_worker_of_compose_was_training_is_on_a_volume_that_the_others_see(root: Path, compose: dict[str, Any]) -> None:
+    head, worker = (compose["services"][name] for name in ("ray-head", "ray-worker"))
+    assert head["environment"]["VAE_STUDY_CHECKPOINTS"] == "file:///checkpoints"
+    assert {"RAY_AUTH_TOKEN", "MLFLOW_TRACKING_URI"} <= set(head["environment"]), "the merged ones are still there"
+    assert all("checkpoints:/checkpoints" in service["volumes"] for service in (head, worker))
+    assert "checkpoints" in compose["volumes"]
+    assert re.search(r"install -d -o study .*/checkpoints", (root / "docker" / "Dockerfile").read_text()), "a new volume belongs to the image's user"
+
+
+def test_compose_builds_from_a_lock_and_a_mirror_that_are_chosen(root: Path, compose: dict[str, Any]) -> None:
+    dockerfile = (root / "docker" / "Dockerfile").read_text()
+    for name, default in (("LOCK", "docker/requirements.lock"), ("PIP_INDEX_URL", ""), ("PIP_EXTRA_INDEX_URL", "")):
+        given = {service["build"]["args"][name] for service in compose["services"].values() if "build" in service}
+        assert given == {f"${{{name}:-{default}}}"}
+        assert re.search(rf"^ARG {name}\b", dockerfile, re.MULTILINE)
+    last = dockerfile.rpartition("\nFROM ")[2]
+    assert "PIP_" not in last, "what may hold a password stays out of the image that is kept"
+    assert re.search(r"^(ENV|ARG) .*(PASSWORD|TOKEN|SECRET)", dockerfile, re.MULTILINE) is None
+
+
 def test_every_image_is_pinned(root: Path, compose: dict[str, Any]) -> None:
     defaults = [_as_compose_reads_it(service["image"], {}) for service in compose["services"].values()]
     images = defaults + [each["image"] for each in _everywhere(_manifests(root)) if isinstance(each.get("image"), str) and each["image"] != "vae-study"]
@@ -162,6 +186,44 @@ def test_the_overlays_name_files_that_are_there_and_paths_that_fit(root: Path) -
     assert {"kustomization.yaml", *base["resources"]} == {file.name for file in (root / "docker" / "kubernetes" / "base").iterdir()}
 
 
+def test_a_study_on_kubernetes_waits_for_mlflow(root: Path) -> None:
+    (job,) = _of_kind(root, "RayJob")
+    (gpu,) = yaml.safe_load((root / "docker" / "kubernetes" / "overlays" / "gpu" / "gpu-study.yaml").read_text())
+    for entrypoint in (job["spec"]["entrypoint"], gpu["value"]):
+        assert re.match(r'bash -c "python /opt/vae-study/docker/healthy\.py http://mlflow:5000/health --within \d+ && python -m study run ', entrypoint)
+
+
+def test_checkpoints_on_kubernetes_go_where_a_secret_or_an_overlay_says(root: Path) -> None:
+    kubernetes = root / "docker" / "kubernetes"
+    (cluster,) = _of_kind(root, "RayCluster")
+    groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
+    groups += [each["value"] for each in yaml.safe_load((kubernetes / "overlays" / "gpu" / "gpu-workers.yaml").read_text())]
+    for group in groups:
+        (container,) = group["template"]["spec"]["containers"]
+        assert container["envFrom"] == [{"secretRef": {"name": "vae-study-checkpoints", "optional": True}}], container["name"]
+    claim = _mapping((kubernetes / "components" / "shared-checkpoints" / "claim.yaml").read_text())
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    patched = {each["path"] for file in kubernetes.rglob("*workers.yaml") for each in yaml.safe_load(file.read_text()) if "/volumes" in each["path"]}
+    assert patched == {f"/spec/{place}/template/spec/volumes{end}" for place, end in (("headGroupSpec", "/-"), ("workerGroupSpecs/0", ""), ("workerGroupSpecs/1", ""))}
+    documented = (root / "docs" / "cluster.md").read_text()
+    assert [word for word in ("secret generic vae-study-checkpoints", "ReadWriteMany", "overlays/cpu-shared-checkpoints") if word not in documented] == []
+
+
+def test_every_node_of_the_overlays_with_shared_checkpoints_mounts_them(root: Path) -> None:
+    for name, num_groups in (("cpu-shared-checkpoints", 2), ("gpu-shared-checkpoints", 3)):
+        overlay = root / "docker" / "kubernetes" / "overlays" / name
+        assert (overlay / "kustomization.yaml").is_file()
+        if not shutil.which("kubectl"):  # the test above knows the paths that are patched
+            continue
+        made = subprocess.run(["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, timeout=60, check=True).stdout
+        (cluster,) = [each for each in yaml.safe_load_all(made) if each["kind"] == "RayCluster"]
+        specs = [each["template"]["spec"] for each in [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]]
+        assert len(specs) == num_groups
+        for spec in specs:
+            assert {"name": "checkpoints", "mountPath": "/checkpoints"} in spec["containers"][0]["volumeMounts"]
+            assert {"name": "checkpoints", "persistentVolumeClaim": {"claimName": "checkpoints"}} in spec["volumes"]
+
+
 def test_the_image_has_the_versions_of_the_lock_and_no_development_tools(root: Path) -> None:
     def pins(path: str) -> dict[tuple[str, str], str]:
         return {(name, marker): version for name, version, marker in re.findall(r"^([a-z0-9.-]+)==(\S+)( ; .*)? \\$", (root / path).read_text(), re.MULTILINE)}
@@ -184,6 +246,8 @@ def test_the_image_runs_as_a_user_and_says_whether_it_is_healthy(root: Path) -> 
     assert re.search(r"^USER study$", last, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK .*healthy\.py", last, re.MULTILINE)
     assert "--require-hashes" in dockerfile
+    assert re.search(r"^COPY \$\{LOCK\} /opt/vae-study/docker/requirements\.lock$", dockerfile, re.MULTILINE), "where study doctor looks for it"
+    assert "COPY --from=packages /opt /opt" in last
     sources = [source for line in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.MULTILINE) for source in line.split()[:-1]]
     admitted = [line.removeprefix("!") for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     for source in (each.replace("${LOCK}", "docker/requirements.lock") for each in sources):
@@ -191,13 +255,20 @@ def test_the_image_runs_as_a_user_and_says_whether_it_is_healthy(root: Path) -> 
         assert any(Path(source).match(pattern) for pattern in admitted), f"{source} is not in the build's context"
 
 
+TOKENS: list[str | None] = []
+"""What the server below was shown, request by request."""
+
+
 @pytest.fixture
 def address() -> Iterator[str]:
-    """A server that answers /well with success and all else with 503."""
+    """A server that answers /well and /api/version with success, /later from the third time on, and all else with 503."""
+    TOKENS.clear()
 
     class Answering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/well" else 503)
+            TOKENS.append(self.headers.get("Authorization"))
+            well = self.path in ("/well", "/api/version") or (self.path == "/later" and len(TOKENS) > 2)
+            self.send_response(200 if well else 503)
             self.end_headers()
 
         def log_message(self, format: str, *arguments: object) -> None:
@@ -223,6 +294,39 @@ def test_health_follows_the_server_and_the_outputs(root: Path, tmp_path: Path, a
     for ill in (_healthy(root, f"{address}/ill"), _healthy(root, "http://127.0.0.1:1/"), _healthy(root, OUTPUTS="/proc"), _healthy(root, OUTPUTS=str(tmp_path / "absent"))):
         assert ill.returncode == 1
         assert len(ill.stderr.splitlines()) == 1, ill.stderr
+
+
+def test_a_server_that_comes_up_in_time_is_waited_for_and_one_that_does_not_is_said(root: Path, address: str) -> None:
+    assert _healthy(root, f"{address}/later", "--within", "30").returncode == 0
+    assert len(TOKENS) == 3
+    late = _healthy(root, f"{address}/ill", "--within", "1")
+    assert late.returncode == 1
+    assert "503" in late.stderr
+    assert "it was asked for 1 s" in late.stderr
+    assert _healthy(root, f"{address}/well", "--within", "soon").stderr.startswith("usage:")
+
+
+def test_rays_token_is_shown_to_rays_job_server_alone(root: Path, address: str) -> None:
+    for path in ("/well", "/api/version"):
+        assert _healthy(root, f"{address}{path}", RAY_AUTH_TOKEN="of-ray").returncode == 0
+    assert TOKENS == [None, "Bearer of-ray"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "words", "given"),
+    [
+        ({"MLFLOW_TRACKING_URI": "sqlite:////home/me/mlflow.db"}, [], None),
+        ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000", "TRACKING_URI": "http://mlflow:5000"}, [], "http://mlflow:5000"),
+        ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000"}, ["TRACKING_URI=http://mlflow:5000"], "http://mlflow:5000"),
+        ({}, ["TRACKING_URI="], None),
+    ],
+)
+def test_make_submit_tells_the_cluster_of_a_tracking_uri_that_was_meant_for_it(root: Path, variables: dict[str, str], words: list[str], given: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TRACKING_URI"} | variables
+    shown = subprocess.run(["make", "--dry-run", "submit", *words], cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    (command,) = [line for line in shown.stdout.splitlines() if " -m study submit " in line]
+    assert ("--tracking-uri" in command) == (given is not None)
+    assert given is None or f"--tracking-uri '{given}'" in command
 
 
 def test_the_slurm_script_is_one_that_bash_reads(root: Path) -> None:

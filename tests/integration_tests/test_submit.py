@@ -142,13 +142,18 @@ def test_what_is_sent_is_the_code_the_study_its_plugins_and_images_alone(workpla
     monkeypatch.chdir(workplace.folder)
     monkeypatch.syspath_prepend(workplace.folder)
     (workplace.folder / "descent_of_mine.py").write_text("from torch.optim import SGD as Descent\n")
+    (workplace.folder / "package_of_mine" / "inner").mkdir(parents=True)
+    for name, text in {"__init__.py": "", "inner/steps.py": "from ..rules import Descent\n", "rules.py": "from torch.optim import SGD as Descent\n"}.items():
+        (workplace.folder / "package_of_mine" / name).write_text(text)
     (workplace.folder / "outputs").mkdir()
     (workplace.folder / "secret.txt").write_text("mine")
-    study = load_study("tiny.yaml", ["factors.optimizer=['descent_of_mine:Descent', adam]"])
+    study = load_study("tiny.yaml", ["factors.optimizer=['descent_of_mine:Descent', 'package_of_mine.inner.steps:Descent', adam]"])
     folder = tmp_path / "sent"
     folder.mkdir()
     assert stage(study, "tiny.yaml", folder) == []
-    assert {path.name for path in folder.iterdir()} == {"vae", "study", "analysis", "tiny.yaml", "data", "descent_of_mine.py"}
+    assert {path.name for path in folder.iterdir()} == {"vae", "study", "analysis", "tiny.yaml", "data", "descent_of_mine.py", "package_of_mine"}
+    package = folder / "package_of_mine"
+    assert {str(path.relative_to(package)) for path in package.rglob("*.py")} == {"__init__.py", "inner/steps.py", "rules.py"}
     assert (folder / "study" / "configs" / "smoke.yaml").is_file()
     assert not [path for path in folder.rglob("*") if path.name == "__pycache__" or path.suffix == ".pyc"]
     assert sorted(path.name for path in (folder / "data").iterdir()) == ["test_images.npy", "train_images.npy"]
@@ -165,6 +170,13 @@ def test_images_named_whole_are_said_to_be_looked_for_on_the_head(workplace: Wor
 def test_a_database_of_this_machine_is_refused_as_a_jobs_tracking_uri() -> None:
     with pytest.raises(SubmissionError, match="sees neither files nor databases"):
         submit(Submission("smoke", "http://127.0.0.1:1", tracking_uri="sqlite:///mlflow.db"), print, print)
+
+
+@pytest.mark.parametrize("argument", ["--tracking-uri=http://mlflow:5000", "--outputs", "--set"])
+def test_an_option_that_the_report_has_to_know_is_refused_after_the_dashes(argument: str) -> None:
+    with pytest.raises(SubmissionError) as refused:
+        submit(Submission("smoke", "http://127.0.0.1:1", arguments=("--num-cpus", "2", argument, "x")), print, print)
+    assert f"study submit NAME {argument.partition('=')[0]} ... -- ..." in str(refused.value)
 
 
 def test_the_command_of_a_job_survives_a_shell(tmp_path: Path) -> None:

@@ -68,6 +68,9 @@ def test_a_killed_process_changes_no_table_and_loses_no_point(number: int, place
     driver = place.start("run", "tiny.yaml", *LONG)
     _kill(place, driver, victim, num_recorded, seconds_after)
     status, num_commands = driver.wait(300), 1
+    if victim in ("raylet", "head") and status != 0:
+        assert (status, "Traceback" in place.printed) == (1, False), place.printed
+        assert "the same command" in place.printed
     while status != 0:
         assert num_commands < MOST_COMMANDS, place.printed
         place.end_processes()  # what a killed driver or head leaves; the same command is given by a person, later

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from ray._private.utils import check_version_info
+from ray.exceptions import RuntimeEnvSetupError
 
 from study.launch import _cannot_be_used
 from study.submit import Submission, SubmissionError, submit
@@ -80,6 +81,14 @@ def test_a_cluster_of_another_version_is_named_with_both_versions_in_one_line() 
         check_version_info({"ray_version": "2.40.0", "python_version": "3.9.1"}, "node 10.0.0.5")
     said = _cannot_be_used("10.0.0.5:6379", refused.value)
     assert "Ray: 2.40.0 Python: 3.9.1" in said
+    assert "\n" not in said
+
+
+def test_a_plugins_package_that_is_too_large_to_be_sent_is_said_as_that() -> None:
+    """Ray's own words for it, as for any folder that it sends; not as a cluster that cannot be reached."""
+    said = _cannot_be_used("10.0.0.5:6379", RuntimeEnvSetupError("Failed to upload module /home/me/mine to the Ray cluster:\nPackage size (601.00MiB) exceeds the maximum"))
+    assert said.startswith("the code cannot be sent to the nodes of 10.0.0.5:6379: ")
+    assert "Package size (601.00MiB) exceeds the maximum. Of a plug-in's package the whole folder is sent" in said
     assert "\n" not in said
 
 

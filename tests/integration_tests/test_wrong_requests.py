@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -99,5 +100,5 @@ def test_a_full_disk_is_said_and_what_was_done_is_kept(workplace: Workplace) -> 
     assert "Traceback" not in done.stdout + done.stderr
     assert "could not be written" in done.stderr, done.stderr
     assert "No space left on device" in done.stderr
-    assert "exit 1, then 0; lost 0 of" in done.stderr, done.stderr
+    assert re.search(r"exit 1, then 0; lost 0 of [1-9]", done.stderr), done.stderr
     assert "tiny is complete: 12 trainings" in done.stdout

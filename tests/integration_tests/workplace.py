@@ -134,6 +134,15 @@ class Workplace:
     def num_records(self) -> int:
         return len(self._complete())
 
+    def most_at_once(self) -> int:
+        """The largest number of recorded trainings that were under way at the same time."""
+        records = self.records().values()
+        largest = under_way = 0
+        for _, change in sorted([*((record.started_ms, 1) for record in records), *((record.finished_ms, -1) for record in records)]):
+            under_way += change
+            largest = max(largest, under_way)
+        return largest
+
     def stamps(self) -> dict[str, tuple[int, int]]:
         """When each record's two files were written, in nanoseconds."""
         return {path.parent.name: (path.stat().st_mtime_ns, (path.parent / "weights.safetensors").stat().st_mtime_ns) for path in self._complete()}

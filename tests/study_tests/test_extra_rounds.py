@@ -114,6 +114,24 @@ def test_a_search_that_never_leaves_its_edge_ends_after_the_declared_rounds(most
     assert touched_edges(space, proposals, winner), "the claim is to be labelled"
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_search_of_one_proposal_is_given_more_in_its_own_space_and_no_longer_than_declared(most: int) -> None:
+    study = study_of({"adagrad": WIDE, "adam": WIDE}, (("adam", "adagrad"),), num_proposals=1, round_size=1, max_extra_rounds=most, extra_proposals=2)
+    trainings = all_trainings(study)
+    counts = extra_counts(study, trainings)
+    assert counts["adagrad"] == counts["adam"]
+    assert 1 <= len(counts["adam"]) <= most
+    first = [decoded(training.space)["learning_rate"] for training in trainings if training.extra_round == 1]
+    assert first == [Range(low=1e-3, high=0.1, log=True)] * 4
+
+
+def test_a_list_of_one_choice_is_never_searched_on() -> None:
+    space = {"hyperparameters": {"learning_rate": {"choices": [0.01]}}}
+    search = searched(sampler="random", num_proposals=1, round_size=1, num_tuning_seeds=1, max_extra_rounds=3, extra_proposals=2, spaces=[space])
+    study = invented_study(search=search, claims=[claim("adam", "adagrad")])
+    assert not any(training.extra_round for training in all_trainings(study))
+
+
 def test_trainings_of_extra_rounds_are_no_more_than_was_said() -> None:
     study = study_of({"adagrad": LOW, "adam": LOW}, (("adam", "adagrad"),), num_tuning_seeds=2, max_extra_rounds=2, num_repeats=2)
     trainings = all_trainings(study)

@@ -84,9 +84,9 @@ def test_it_changes_with_the_versions_of_torch_and_numpy(monkeypatch: pytest.Mon
     for library in (torch, np):
         with monkeypatch.context() as patch:
             patch.setattr(library, "__version__", "0.0.1")
-            identity_module._libraries.cache_clear()
+            identity_module.libraries.cache_clear()
             assert _identity().hash != before
-        identity_module._libraries.cache_clear()
+        identity_module.libraries.cache_clear()
     assert _identity().hash == before
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.search_edges import OUTER_SHARE, Edge, Limits, Side, at_share, beyond, contains, decoded, encoded, extended, hull, limits_of, share_of_range, touched_edges
+from study.search_edges import OUTER_SHARE, Edge, Limits, Side, at_share, beyond, contains, decoded, encoded, extended, extended_at, hull, limits_of, share_of_range, touched_edges
 from study.spec import Choices, Distribution, Range
 from vae.configuration import TrainingConfiguration
 from vae.optimizers import OPTIMIZERS, hyperparameters_of
@@ -35,8 +35,9 @@ BRACKETED: list[float | str | bool] = [1.1e-4, 9e-3]
         (6.4e-3, BRACKETED, ["rate 0.0064 lies in the upper tenth of its range 0.0001 to 0.01"]),
         (2e-3, [2e-4, 1e-3], ["rate 0.002 is the largest that was proposed"]),
         (2e-4, [2e-3, 1e-3], ["rate 0.0002 is the smallest that was proposed"]),
-        (2e-3, [], []),  # one proposal has no neighbours to be outermost of
-        (2e-3, [2e-3], []),
+        (2e-3, [], ["rate 0.002 is all that was proposed"]),  # nothing shows that it is no edge
+        (2e-3, [2e-3], ["rate 0.002 is all that was proposed"]),
+        (9e-3, [], ["rate 0.009 lies in the upper tenth of its range 0.0001 to 0.01"]),
     ],
 )
 def test_an_edge_is_the_outer_tenth_of_the_log_range_or_the_outermost_proposal(winner: float, others: list[float | str | bool], words: list[str]) -> None:
@@ -47,6 +48,19 @@ def test_what_is_no_number_and_what_has_one_choice_has_no_edge() -> None:
     assert edges("tanh", ["relu"], Choices(choices=("tanh", "relu"))) == ()
     assert edges(True, [False], Choices(choices=(True, False))) == ()
     assert edges(0.1, [], Choices(choices=(0.1,))) == ()
+
+
+def test_the_only_choice_that_was_proposed_of_several_is_reported_and_the_only_one_there_is_is_not() -> None:
+    (edge,) = edges(0.1, [], Choices(choices=(0.1, 0.2)))
+    assert edge.words == "rate 0.1 is all that was proposed"
+    assert extended_at(edge, Limits()) is None
+    assert edges(0.1, [0.1], Choices(choices=(0.1,))) == ()
+
+
+def test_a_search_of_one_proposal_goes_on_in_its_own_range() -> None:
+    (edge,) = edges(2e-3, [])
+    assert extended_at(edge, Limits(0, 1e3, False)) == RATE
+    assert beyond(edge, RATE) == RATE
 
 
 def test_a_choice_at_the_end_of_a_list_of_numbers_is_reported_and_cannot_be_gone_beyond() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from study.checkpoints import checkpoint_path, remove_superseded
+from study.identity import libraries
 from study.worker import Job, Member, MemberResult, Report, Worker
 from tests.study_tests.full_disk import no_file_above
 from tests.vae_tests.examples import small_configuration, small_data, small_dataset
@@ -275,3 +277,19 @@ def test_an_error_of_a_disk_in_the_users_own_code_is_a_failure(tmp_path: Path, m
     reports, results = _trained(_worker(), _job(tmp_path, 1, _plugin(tmp_path, READING_MODEL, monkeypatch)))
     assert results == {}
     assert "FileNotFoundError" in reports[-1].failure
+
+
+def test_a_node_with_other_libraries_refuses_with_both_versions_and_its_name(tmp_path: Path) -> None:
+    """The driver's record would say that its own libraries had trained it."""
+    job = _job(tmp_path, 1)
+    worker = _worker()
+    worker.take(replace(job, libraries=libraries() | {"torch": "1.0.0"}))
+    report = worker.step()
+    assert (report.done, report.results) == (True, ())
+    assert report.failure == report.failure.splitlines()[-1], "a study's last message is its failure's last line"
+    for part in (socket.gethostname(), f"torch {libraries()['torch']}", "torch 1.0.0"):
+        assert part in report.failure
+    assert "numpy" not in report.failure
+    reports, results = _trained(worker, replace(job, libraries=libraries()))
+    assert not reports[-1].failure
+    assert len(results) == 1, "the worker lives on, and the same libraries train"

@@ -49,6 +49,8 @@ WRONG_RAYS = {
     "'auto'": "quotes",
     "Auto": "is not HOST:PORT",
     "http://127.0.0.1:8265": "the job server",
+    "ray://127.0.0.1:10001": "make submit ADDRESS=http://HOST:8265",
+    "RAY://head": "make submit ADDRESS=http://HOST:8265",
     " ": "is blank",
 }
 """Addresses of running Ray clusters."""

@@ -1,0 +1,43 @@
+"""Whether a cluster's head still answers while a study runs: Ray itself waits a minute for it, then ends the process without a word for a person. Knows no Ray."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+SECONDS_BETWEEN_LOOKS = 5.0
+_SECONDS_TO_ANSWER = 5.0
+
+
+@contextmanager
+def watched(address: str, say: Callable[[str], None], seconds: float = SECONDS_BETWEEN_LOOKS) -> Iterator[None]:
+    """Meanwhile `say`, on a thread of its own, tells when nothing takes connections at `address`, HOST:PORT, any more, and when something does again."""
+    over = threading.Event()
+    thread = threading.Thread(target=_watch, args=(address, say, seconds, over), daemon=True, name="head-watch")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _watch(address: str, say: Callable[[str], None], seconds: float, over: threading.Event) -> None:
+    there = True
+    while not over.wait(seconds):
+        answers = _answers(address)
+        if over.is_set() or answers == there:
+            continue
+        there = answers
+        kept = "Everything that finished is kept; if it stays away for a minute, this ends, and the same command continues when it is back"
+        say(f"the Ray cluster at {address} {'answers again' if there else f'no longer answers. {kept}'}")
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+    except (OSError, ValueError):
+        return False
+    return True
