@@ -19,6 +19,9 @@ from analysis.statistics import rounded
 
 PARAMETERS_PER_UNIT = 100_000
 
+SAME_SIZE = 0.01
+"""Parameters or seconds that differ by less than this part of the baseline's are as many: a gain for each of those would be a large number that says nothing."""
+
 
 @dataclass(frozen=True)
 class DepthGain:
@@ -34,16 +37,18 @@ class DepthGain:
 
     @property
     def gain_per_parameters(self) -> float | None:
-        """Nats for every further `PARAMETERS_PER_UNIT` parameters; None without a gain or without further parameters."""
+        """Nats for every further `PARAMETERS_PER_UNIT` parameters; None without a gain, and between models of the same size."""
         if self.gain_nats is None or self.num_parameters is None or self.baseline_num_parameters is None:
             return None
         further = self.num_parameters - self.baseline_num_parameters
-        return self.gain_nats / further * PARAMETERS_PER_UNIT if further else None
+        return self.gain_nats / further * PARAMETERS_PER_UNIT if abs(further) > SAME_SIZE * self.baseline_num_parameters else None
 
     @property
     def gain_per_second(self) -> float | None:
-        """Nats for every second that a training takes longer; None without a gain, and where it takes no longer."""
-        return self.gain_nats / self.further_seconds if self.gain_nats is not None and self.further_seconds and self.further_seconds > 0 else None
+        """Nats for every second that a training takes longer; None without a gain, and where it takes no longer, or as long."""
+        if self.gain_nats is None or self.further_seconds is None or self.seconds_ratio is None or self.seconds_ratio <= 1 + SAME_SIZE:
+            return None
+        return self.gain_nats / self.further_seconds
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def _cost_table(findings: AblationFindings) -> Table:
     columns = ["comparison", "verdict", "gain_nats", "parameters", "baseline_parameters", "gain_nats_per_100k_parameters"]
     rows = [(gain.title, gain.verdict, rounded(gain.gain_nats), gain.num_parameters, gain.baseline_num_parameters, rounded(gain.gain_per_parameters)) for gain in findings.gains]
     frame = factor_report.numeric(pd.DataFrame(rows, columns=columns))
-    return Table("depth_gain_and_cost", "Gain and cost", "What a comparison gains in nats, and the parameters it takes.", frame)
+    return Table("depth_gain_and_cost", "Gain and cost", "What a comparison gains in nats, and the parameters it takes; no gain for each of them between models of the same size (within 1 %).", frame)
 
 
 def _timing_table(findings: AblationFindings) -> Table:

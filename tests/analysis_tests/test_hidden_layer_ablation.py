@@ -38,6 +38,10 @@ def test_seconds_stand_in_timing_tables_alone(section: Section) -> None:
 
 def test_no_gain_per_parameter_where_no_parameter_was_added() -> None:
     assert DepthGain("same size", "equivalent", 0.1, 1_000, 1_000, None).gain_per_parameters is None
+    assert DepthGain("nearly the same size", "better", 3.0, 1_316_824, 1_316_234, None).gain_per_parameters is None
+    assert DepthGain("nearly the same time", "better", 3.0, 2_000, 1_000, 1.005, 0.5).gain_per_second is None
+    assert DepthGain("twice the size", "better", 3.0, 200_000, 100_000, 2.0, 6.0).gain_per_parameters == 3.0
+    assert DepthGain("twice the time", "better", 3.0, 200_000, 100_000, 2.0, 6.0).gain_per_second == 0.5
     assert DepthGain("lost", "inconclusive", None, 2_000, 1_000, None).gain_per_parameters is None
 
 
