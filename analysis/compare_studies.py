@@ -16,6 +16,7 @@ from analysis.cell_findings import CellFinding, cell_findings
 from analysis.claim_rows import claim_row
 from analysis.claims import SAYS_WHAT_DATA_ARE, declared_comparisons
 from analysis.completeness import records
+from analysis.declarations import withdrawn_claims
 from analysis.equivalence import equivalence_margin
 from analysis.readouts import decide, worst_case_difference, worst_case_test
 from analysis.results import StudyResults
@@ -357,7 +358,7 @@ def claim_changes(a: StudyResults, b: StudyResults, cells_a: Sequence[CellFindin
     """Every declared claim of either study, by name: A's in its order, then those that B alone makes."""
     sides = []
     for results, cells in ((a, cells_a), (b, cells_b)):
-        compared = declared_comparisons(results.study, cells, equivalence_margin(results))
+        compared = declared_comparisons(results.study, cells, equivalence_margin(results), len(withdrawn_claims(results)))
         sides.append({comparison.claim.name: claim_row(comparison, results.study) for comparison in compared})
     names = dict.fromkeys([*sides[0], *sides[1]])
     return tuple(ClaimChange(name, sides[0].get(name), sides[1].get(name), _same_question(sides[0].get(name), sides[1].get(name))) for name in names)

@@ -145,7 +145,12 @@ def _cost_table(findings: AblationFindings) -> Table:
     columns = ["comparison", "verdict", "gain_nats", "parameters", "baseline_parameters", "gain_nats_per_100k_parameters"]
     rows = [(gain.title, gain.verdict, rounded(gain.gain_nats), gain.num_parameters, gain.baseline_num_parameters, rounded(gain.gain_per_parameters)) for gain in findings.gains]
     frame = factor_report.numeric(pd.DataFrame(rows, columns=columns))
-    return Table("depth_gain_and_cost", "Gain and cost", "What a comparison gains in nats, and the parameters it takes; no gain for each of them between models of the same size (within 1 %).", frame)
+    return Table(
+        "depth_gain_and_cost",
+        "Gain and cost",
+        "What a comparison gains in nats, and the parameters it takes; no gain for each of them between models of the same size (within 1 %).",
+        frame,
+    )
 
 
 def _timing_table(findings: AblationFindings) -> Table:

@@ -21,7 +21,7 @@ from analysis.factor_report import numeric
 from analysis.paired_estimate import interval_pair
 from analysis.sections import Figure, Table
 from analysis.statistics import rounded
-from analysis.targets import Clock, TargetFinding, TimeComparison, budget_of, compare_times, target_finding
+from analysis.targets import Clock, TargetFinding, TimeComparison, budget_of, compare_times, target_finding, unmeasured_seeds
 from study.spec import Study
 
 
@@ -42,7 +42,7 @@ def target_findings(study: Study, metric: str | None, cells: Sequence[CellFindin
     sound = tuple(curve for curve in curves.values() if curve.num("finished"))
     if not study.targets or metric is None or not sound:
         return None
-    clocks: tuple[Clock, ...] = ("samples", "seconds") if all(curve.seconds is not None for curve in curves.values()) else ("samples",)
+    clocks: tuple[Clock, ...] = ("samples", "seconds") if all(curve.seconds is not None and not unmeasured_seeds(curve) for curve in curves.values()) else ("samples",)
     budgets = {clock: budget_of(sound, clock) for clock in clocks}
     by_key = {
         (label, target, clock): target_finding(curve, target, clock, budgets[clock], study.confidence)
