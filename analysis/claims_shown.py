@@ -18,6 +18,10 @@ TABLE_FIELDS = ("name", "kind", "verdict", "estimate_nats", "low_nats", "high_na
 LEADING_FIELDS = ("name", "kind", "statement", "verdict")
 
 
+MOST_BESIDE_THE_PRIMARY = 8
+"""Claims that stand in the answer; the table of all claims has every one."""
+
+
 @dataclass(frozen=True)
 class ShownClaim:
     """One claim with all that it rests on: `fields` are names for reading and texts, `tables` what its row holds several of."""
@@ -74,6 +78,20 @@ def claim_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("pairs of seeds", shown_cell(claim.get("n")).text),
     ]
     return tuple((name, text) for name, text in facts if text)
+
+
+def also_declared(sections: Sequence[Section]) -> tuple[tuple[str, str], ...]:
+    """The declared claims beside the primary one, as title and what became of each, for the answer of a question that has several parts."""
+    declared = [claim for claim in _claims(sections) if claim.get("kind") == "descriptive"]
+    return tuple((str(claim.get("title") or claim.get("name")), _outcome(claim)) for claim in declared[:MOST_BESIDE_THE_PRIMARY])
+
+
+def _outcome(claim: Mapping[str, Any]) -> str:
+    facts = dict(claim_facts(claim))
+    interval = next((text for name, text in facts.items() if name.endswith("interval") and text != "none"), "")
+    difference = facts.get("difference", "")
+    measured = f"{difference} ({interval})" if difference and interval else difference or interval
+    return ", ".join(part for part in (str(claim.get("verdict", "")), measured) if part)
 
 
 def _interval_text(claim: Mapping[str, Any], interval: Sequence[float] | None) -> str:

@@ -15,7 +15,7 @@ import yaml
 from markupsafe import Markup
 
 from analysis import explorer
-from analysis.claims_shown import ShownClaim, claim_facts, claims_table, shown_claims
+from analysis.claims_shown import ShownClaim, also_declared, claim_facts, claims_table, shown_claims
 from analysis.curve_dataset import study_curves
 from analysis.declarations import withdrawn_claims, withdrawn_sentence
 from analysis.figures import PNG_DOTS_PER_INCH
@@ -74,6 +74,7 @@ class Page:
     verdict: str
     answer: str
     facts: tuple[tuple[str, str], ...]
+    also: tuple[tuple[str, str], ...]
     figure: ShownFigure | None
     warnings: tuple[str, ...]
     sections: tuple[ShownSection, ...]
@@ -115,6 +116,7 @@ def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path
         verdict=str(claim.get("verdict", "")),
         answer=str(claim.get("statement", leading.answer)),
         facts=claim_facts(claim),
+        also=() if only else also_declared(sections),
         figure=shown_figure(leading.figures[0], datasets) if leading.figures and not only else None,
         warnings=tuple(dict.fromkeys([*subject.warnings, *(warning for section in sections for warning in section.warnings)])),
         sections=tuple(_shown_section(section, datasets, without_first=section is leading and not only) for section in sections),
