@@ -70,6 +70,7 @@ def test_a_field_that_the_model_does_not_have_is_named(typed_in: Callable[[str],
     assert "did you mean skip?" in said
 
 
+@pytest.mark.slow
 def test_the_study_of_the_document_runs_and_its_code_is_part_of_each_identity(folder: Path) -> None:
     done = _run("python -m study run my_study.yaml", folder)
     assert done.returncode == 0, done.stdout + done.stderr
