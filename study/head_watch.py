@@ -1,4 +1,4 @@
-"""Whether a cluster's head still answers while a study runs: Ray itself waits a minute for it, then ends the process without a word for a person. Knows no Ray."""
+"""Whether Ray still answers while a study runs: it waits up to a minute for a head or a node that is gone, then ends the process without a word for a person. Knows no Ray."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ _SECONDS_TO_ANSWER = 5.0
 
 
 @contextmanager
-def watched(address: str, say: Callable[[str], None], seconds: float = SECONDS_BETWEEN_LOOKS) -> Iterator[None]:
-    """Meanwhile `say`, on a thread of its own, tells when nothing takes connections at `address`, HOST:PORT, any more, and when something does again."""
+def watched(address: str, say: Callable[[str], None], seconds: float = SECONDS_BETWEEN_LOOKS, what: str = "") -> Iterator[None]:
+    """Meanwhile `say`, on a thread of its own, tells when nothing takes connections at `address`, HOST:PORT, any more, and when something does again.
+
+    `what` is there, in words; else a Ray cluster.
+    """
     over = threading.Event()
-    thread = threading.Thread(target=_watch, args=(address, say, seconds, over), daemon=True, name="head-watch")
+    thread = threading.Thread(target=_watch, args=(address, say, seconds, what or f"the Ray cluster at {address}", over), daemon=True, name="head-watch")
     thread.start()
     try:
         yield
@@ -23,15 +26,15 @@ def watched(address: str, say: Callable[[str], None], seconds: float = SECONDS_B
         over.set()
 
 
-def _watch(address: str, say: Callable[[str], None], seconds: float, over: threading.Event) -> None:
+def _watch(address: str, say: Callable[[str], None], seconds: float, what: str, over: threading.Event) -> None:
     there = True
     while not over.wait(seconds):
         answers = _answers(address)
         if over.is_set() or answers == there:
             continue
         there = answers
-        kept = "Everything that finished is kept; if it stays away for a minute, this ends, and the same command continues when it is back"
-        say(f"the Ray cluster at {address} {'answers again' if there else f'no longer answers. {kept}'}")
+        kept = "Everything that finished is kept; if it stays away, this ends within a minute or so, and the same command continues"
+        say(f"{what} {'answers again' if there else f'no longer answers. {kept}'}")
 
 
 def _answers(address: str) -> bool:

@@ -159,12 +159,20 @@ def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[Roo
 def cluster_with_room(resources: Resources, plugins: tuple[str, ...], say: Callable[[str], None]) -> Iterator[Room]:
     """The same, once there is room for a training; where that takes a while, or a cluster goes away later, `say` says so. Raises LaunchError."""
     with cluster(resources, plugins) as room:
+        context = ray.get_runtime_context()
         if not resources.address:
-            yield room
+            with watched(context.gcs_address, say, what="Ray's head process"), watched(_own_raylet(), say, what="Ray's node process"):
+                yield room
             return
         room.require(say)
-        with watched(ray.get_runtime_context().gcs_address, say):
+        with watched(context.gcs_address, say):
             yield room
+
+
+def _own_raylet() -> str:
+    """HOST:PORT of the node process that this driver is connected to."""
+    own = next(node for node in ray.nodes() if node["NodeID"] == ray.get_runtime_context().get_node_id())
+    return f"{own['NodeManagerAddress']}:{own['NodeManagerPort']}"
 
 
 def _room(resources: Resources) -> Room:

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from analysis.results import StudyResults, read_study
+from tests.analysis_tests.in_browser import browser as browser
+from tests.analysis_tests.in_browser import index as index
+from tests.analysis_tests.in_browser import opened as opened
 from tests.analysis_tests.synthetic_store import add_study, build_store, synthetic_study
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from typer.testing import CliRunner
 
 from analysis.__main__ import app
@@ -16,19 +15,11 @@ from analysis.compare_report import write_studies_page
 from analysis.compare_studies import studies_findings
 from analysis.results import StudyResults
 from tests.analysis_tests.curve_points import points, spoiled, written
-from tests.analysis_tests.test_page_in_browser import ARGUMENTS, CHROMIUM, DESKTOP, PHONE, explored
+from tests.analysis_tests.in_browser import DESKTOP, PHONE, explored
 
 pytestmark = pytest.mark.system
 
 HOSTILE = "a.cell [of] 'a' long \"name\", </script><!-- with details of its kind"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module", params=["curves in nats", "a loss", "two studies"])

@@ -13,7 +13,7 @@ from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, wait_unt
 
 pytestmark = pytest.mark.slow
 
-LONG = ("--set", "training.budget_samples=200000", "--set", "search.budget_samples=200000", "--set", "search.round_size=2")
+LONG = ("--set", "training.budget_samples=800000", "--set", "search.budget_samples=800000", "--set", "search.round_size=2")
 """Trainings of some seconds, so that the cluster changes in their middle."""
 
 
