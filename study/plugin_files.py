@@ -8,7 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from study.cells import study_cells, training_configuration
+from study.spec import Study
 from vae.plugins import is_plugin, plugin_source
+
+
+def code_of(study: Study) -> tuple[str, ...]:
+    """Every module:attribute that the study's cells train with, each once, in the order of their names."""
+    configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
+    return tuple(sorted({name for each in configurations for name in (each.dataset, each.model, each.optimizer) if is_plugin(name)}))
 
 
 @dataclass(frozen=True)

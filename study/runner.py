@@ -26,6 +26,7 @@ from study.execution import Execution, num_trainings
 from study.identity import Identity, training_identity
 from study.logs import StudyLog, study_log
 from study.packing import AUTO, Packing, PackingError, packing_notes, packing_of
+from study.plugin_files import code_of
 from study.projection import projected
 from study.protocol import PlannedTraining
 from study.provenance import execution_facts
@@ -165,7 +166,7 @@ def _train(
     resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device, packing.gpu_share)
 
     with (
-        cluster_with_room(resources, _plugins(study), log.beside(display.say)) as room,
+        cluster_with_room(resources, code_of(study), log.beside(display.say)) as room,
         projected(open_tracker(), execution, log.of_failure, log.public) as projection,
         RecordWriter(records, projection.add, log.of_record) as writer,
     ):
@@ -302,9 +303,3 @@ def _checkpoint_place(options: Options) -> str:
     if options.checkpoints and not is_uri(options.checkpoints):
         return str(Path(options.checkpoints).absolute())
     return options.checkpoints or str(scratch_folder() if options.address else (options.outputs / "checkpoints").absolute())
-
-
-def _plugins(study: Study) -> tuple[str, ...]:
-    """The names in dataset, model and optimizer of every cell: those that are module:attribute go to a cluster's nodes."""
-    configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
-    return tuple(dict.fromkeys(name for each in configurations for name in (each.dataset, each.model, each.optimizer)))

@@ -20,7 +20,7 @@ from study.cells import study_cells, training_configuration
 from study.credentials import without_credentials
 from study.job_server import Job, JobServer, job_server
 from study.loading import load_study
-from study.plugin_files import PluginFiles, plugin_files
+from study.plugin_files import PluginFiles, code_of, plugin_files
 from study.reachable import LaunchError
 from study.spec import Study
 from vae.plugins import is_plugin
@@ -66,12 +66,10 @@ class Submission:
         changes = [part for change in self.changes for part in ("--set", change)]
         run = ["python", "-m", "study", "run", name, *changes, *where, *self.arguments]
         outputs = shlex.quote(self.outputs) if self.outputs else '"${OUTPUTS:-$HOME/vae-study-outputs}"'
-        report = ["python", "-m", "analysis", "all", "--study", _reported_name(self.name, self.changes), *where]
+        study = load_study(self.name, self.changes)
+        allowed = [part for code in code_of(study) for part in ("--allow-code", code)]
+        report = ["python", "-m", "analysis", "all", "--study", study.name, *where, *allowed]
         return f"export OUTPUTS={outputs}; {shlex.join(run)} && {shlex.join(report)}"
-
-
-def _reported_name(name: str, changes: tuple[str, ...]) -> str:
-    return load_study(name, changes).name
 
 
 def submit(submission: Submission, say: Say, write: Say) -> int:
@@ -131,7 +129,7 @@ def stage(study: Study, name: str, folder: Path) -> list[str]:
     if Path(name).is_file():
         shutil.copyfile(name, folder / Path(name).name)
     configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
-    for files in plugin_files(given for one in configurations for given in (one.dataset, one.model, one.optimizer)):
+    for files in plugin_files(code_of(study)):
         _stage_plugin(files, folder)
     messages = [message for dataset in sorted({one.dataset for one in configurations}) if (message := _stage_images(dataset, folder))]
     num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

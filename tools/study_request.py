@@ -1,4 +1,5 @@
-"""What else a study's command line says to whoever runs it: three lines, the study's name, its folder of outputs, and its tracking URI.
+"""What else a study's command line says to whoever runs it: the study's name, its folder of outputs, its tracking URI,
+and then the code of the user's own that it names (module:attribute), each on a line.
 
 A job that runs a study and then its report has to give the report the same place and name, however they were said: as options of `python -m study run`,
 by variables, or by `--set name=...`. The arguments are read as that command reads them, so that what it would refuse is refused here, with exit status 2 and
@@ -18,6 +19,7 @@ import typer
 
 from study.cli import run
 from study.loading import StudyFileError, load_study
+from study.plugin_files import code_of
 
 app = typer.Typer(add_completion=False)
 
@@ -25,14 +27,14 @@ app = typer.Typer(add_completion=False)
 @app.command()
 @wraps(run)
 def study_request(**given: Any) -> None:
-    """The arguments of `study run`, of which three matter here."""
+    """The arguments of `study run`, of which some matter here."""
     try:
-        name = load_study(given["name"], given["set_"] or []).name
+        study = load_study(given["name"], given["set_"] or [])
     except StudyFileError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     uri = given["tracking_uri"] or ""
-    print(name, given["outputs"], uri if uri != os.environ.get("MLFLOW_TRACKING_URI") else "", sep="\n")
+    print(study.name, given["outputs"], uri if uri != os.environ.get("MLFLOW_TRACKING_URI") else "", *code_of(study), sep="\n")
 
 
 if __name__ == "__main__":

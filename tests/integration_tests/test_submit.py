@@ -193,6 +193,15 @@ def test_the_command_of_a_job_survives_a_shell(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"python"}
 
 
+def test_the_report_of_a_job_may_import_the_code_that_its_submitter_named(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace.folder)
+    monkeypatch.syspath_prepend(workplace.folder)
+    (workplace.folder / "own_descent.py").write_text("from torch.optim import SGD as Descent\n")
+    changes = ("factors.optimizer=['own_descent:Descent', adam]",)
+    entrypoint = Submission("tiny.yaml", "http://127.0.0.1:1", changes, tracking_uri="http://mlflow:5000").entrypoint()
+    assert entrypoint.endswith("-m analysis all --study tiny --tracking-uri http://mlflow:5000 --allow-code own_descent:Descent")
+
+
 @pytest.fixture(scope="module")
 def head(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Workplace]]:
     """A head with job server and token, as docs/cluster.md starts it; its address, and what it was started with."""
