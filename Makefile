@@ -51,8 +51,7 @@ setup: environment ## make .venv from requirements.lock, where it is missing or 
 	@echo '.venv is up to date. make study runs a study; make help lists the rest.'
 
 study: environment ## run STUDY (or continue it), then write its report
-	@$(RUN) -m study run $(call quoted,$(STUDY)) $(WHERE) $(MACHINE) $(ARGS)
-	@$(RUN) -m analysis all --study $(call quoted,$(STUDY)) $(WHERE)
+	@$(RUN) -m study run $(call quoted,$(STUDY)) $(WHERE) $(MACHINE) --report $(ARGS)
 
 submit: environment ## run STUDY and its report as a job of the Ray cluster at ADDRESS=http://HOST:8265
 	@$(RUN) -m study submit $(call quoted,$(STUDY)) $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(URI_OF_JOB) $(ARGS) -- $(MACHINE_OF_JOB)

@@ -44,7 +44,9 @@ def claims_table(sections: Sequence[Section]) -> Table | None:
     caption = (
         "Difference of the first named from the second, positive where the first is better, with its interval and the p of the same test; where trainings diverged "
         "and count as the worst outcome there is, no difference, and an interval that may have one end; "
-        "Holm's p is over the declared claims. All of it, as data: claims.json."
+        "Holm's p is over the declared claims. "
+        + ("Beside a published number, the estimate is the mean over seeds. " if any("published_nats" in claim for claim in _claims(sections)) else "")
+        + "All of it, as data: claims.json."
     )
     return Table(TABLE, "Every claim", caption, frame, for_pasting=True)
 
@@ -69,6 +71,8 @@ def _entries(held: Sequence[Any]) -> pd.DataFrame:
 
 def claim_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The numbers that a verdict rests on, as name and text; what its row does not have is left out."""
+    if "published_nats" in claim:
+        return _published_facts(claim)
     confidence, unit = claim.get("confidence"), str(claim.get("unit", "nats"))
     estimate, interval = (claim.get("estimate"), claim.get("interval")) if "unit" in claim else (claim.get("estimate_nats"), claim.get("interval_nats"))
     facts = [
@@ -80,6 +84,12 @@ def claim_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in facts if text)
 
 
+def _published_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    mean = [("mean", _minus(f"{claim['estimate_nats']:.2f} nats"))] if claim["estimate_nats"] is not None else []
+    published, tolerance = (_minus(f"{claim[name]:g} nats") for name in ("published_nats", "tolerance_nats"))
+    return (*mean, ("published", published), ("tolerance", tolerance), ("seeds", shown_cell(claim["n"]).text))
+
+
 def also_declared(sections: Sequence[Section]) -> tuple[tuple[str, str], ...]:
     """The declared claims beside the primary one, as title and what became of each, for the answer of a question that has several parts."""
     declared = [claim for claim in _claims(sections) if claim.get("kind") == "descriptive"]
@@ -89,7 +99,7 @@ def also_declared(sections: Sequence[Section]) -> tuple[tuple[str, str], ...]:
 def _outcome(claim: Mapping[str, Any]) -> str:
     facts = dict(claim_facts(claim))
     interval = next((text for name, text in facts.items() if name.endswith("interval") and text != "none"), "")
-    difference = facts.get("difference", "")
+    difference = facts.get("difference", facts.get("mean", ""))
     measured = f"{difference} ({interval})" if difference and interval else difference or interval
     return ", ".join(part for part in (str(claim.get("verdict", "")), measured) if part)
 
@@ -117,7 +127,11 @@ def _row(claim: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _signed(number: float | None, unit: str = "", decimals: int = 2) -> str:
-    return "" if number is None or not math.isfinite(number) else f"{number:+.{decimals}f}".replace("-", "−") + unit
+    return "" if number is None or not math.isfinite(number) else _minus(f"{number:+.{decimals}f}{unit}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def _fields(held: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -110,6 +110,16 @@ class CurvePair:
         return self.estimate.p if self.estimate else self.worst_case.p if self.worst_case else None
 
     @property
+    def skewness(self) -> float | None:
+        """G1 of the paired differences; None where there is no estimate."""
+        return statistics.skewness(self.paired.level - self.paired.baseline) if self.estimate else None
+
+    @property
+    def is_strongly_skewed(self) -> bool:
+        """Whether the differences are so lopsided that the interval is too narrow."""
+        return bool(self.estimate) and statistics.is_strongly_skewed(self.paired.level - self.paired.baseline)
+
+    @property
     def title(self) -> str:
         """`adam against adagrad`."""
         return f"{self.level} against {self.baseline}"

@@ -176,6 +176,8 @@ def claim_row(pair: CurvePair, findings: CurvesFindings) -> dict[str, Any]:
         "bca_interval": interval_pair(estimate.bca if estimate else None),
         "equivalence_margin": request.margin or None,
         "correlation": rounded(estimate.correlation) if estimate else None,
+        "skewness": rounded(pair.skewness),
+        "strongly_skewed": pair.is_strongly_skewed,
         "num_diverged_level": pair.paired.num_lost_level,
         "num_diverged_baseline": pair.paired.num_lost_baseline,
         "num_missing": pair.paired.num_missing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from analysis.curve_findings import CurvePair, CurvesFindings
-from analysis.paired_estimate import Wording, size_reservation, verdict_sentence
+from analysis.paired_estimate import Wording, size_reservation, skewness_reservation, verdict_sentence
 from analysis.robustness import RobustnessFinding, robustness_findings, worst_case_findings
 from analysis.statements import SAID_OF_ROBUSTNESS
 from analysis.statistics import SignFlip
@@ -79,7 +79,7 @@ def _reservations(pair: CurvePair, findings: CurvesFindings) -> list[str]:
     if pair.paired.num_missing:
         return [f"{pair.paired.num_missing} of their trainings are missing, unfinished or under a seed that the other has not, so that it stays undecided."]
     said = [finding.sentence for finding in doubts(pair, findings.request.confidence) if finding.speaks_against and finding.label in SAID_OF_ROBUSTNESS]
-    return [*_against_a_decision(pair, findings), *said, *_readouts(pair, findings), *_crossovers(pair)]
+    return [*_against_a_decision(pair, findings), *said, *_skewed(pair, findings), *_readouts(pair, findings), *_crossovers(pair)]
 
 
 def doubts(pair: CurvePair, confidence: float) -> tuple[RobustnessFinding, ...]:
@@ -100,6 +100,12 @@ def _against_a_decision(pair: CurvePair, findings: CurvesFindings) -> list[str]:
         alone = ", though as the primary claim it was declared to stand by its own p" if pair.kind == "primary" else ""
         said.append(f"It does not survive Holm's correction over the {len(findings.pairs)} comparisons (p = {pair.holm_p:.3g}){alone}.")
     return said
+
+
+def _skewed(pair: CurvePair, findings: CurvesFindings) -> list[str]:
+    if not pair.is_strongly_skewed or pair.skewness is None or not (pair.estimate and pair.estimate.interval):
+        return []
+    return [skewness_reservation(pair.skewness, findings.request.confidence)]
 
 
 def _readouts(pair: CurvePair, findings: CurvesFindings) -> list[str]:

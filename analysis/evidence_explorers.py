@@ -13,12 +13,12 @@ from analysis.comparison_explorers import cell_groups, optimizer_of
 from analysis.curve_dataset import AFTER_SAMPLES, SECONDS_DECIMALS, as_numbers
 from analysis.explorer import MOST_NATS_BELOW_BEST, Dataset, Explorer, Group, Measured, View
 from analysis.explorer_charts import SHAPES, Horizontal, LineWords, lines_specification
-from analysis.explorer_place_charts import ranks_specification, variants_specification
+from analysis.explorer_place_charts import published_specification, ranks_specification, variants_specification
 from analysis.page_text import heading, rounded
 from analysis.rankings import Profile, RankFinding
 from analysis.targets import Clock, TargetFinding
 from analysis.tuning_budget import TuningBudget
-from study.spec import Study
+from study.spec import Published, Study
 
 VARIANT_MARKERS = "Dos^v<>P"
 NATS_DECIMALS, SHARE_DECIMALS = 3, 4
@@ -136,6 +136,24 @@ def _profile_line(one: Profile) -> Line:
     kept = sorted({0, *changes.tolist(), *(changes + 1).tolist(), one.thresholds.size - 1})
     share, low, high = ({"share": as_numbers(array[kept], SHARE_DECIMALS)} for array in held)
     return _line(one.entrant, "share of seeds", [round(float(number), NATS_DECIMALS) for number in one.thresholds[kept]], share, low, high)
+
+
+# A published number
+
+
+def published_explorer(name: str, study: Study, published: Published, cells: Sequence[CellFinding], metric: str) -> Explorer:
+    """The number of every seed around the published one."""
+    groups = cell_groups(study, cells)
+    rows: list[dict[str, Any]] = []
+    for place, cell in enumerate(cells):
+        rows.append({"mark": "name", "cell": cell.cell.label, "title": cell.title, "height": round(place - 0.38, 3)})
+        for nth, (seed, nats) in enumerate(sorted(cell.finals.items())):
+            height = place - 0.15 + 0.5 * nth / max(1, len(cell.finals) - 1)
+            said = f"seed {seed}: {nats:.2f} nats, {nats - published.nats:+.2f} from the published number"
+            drawn = {"cell": cell.cell.label, "title": cell.title, "number": statistics.rounded(nats), "height": round(height, 3)}
+            rows.append(drawn | {"series": place, "said": said.replace("-", "\u2212")})
+    specification = published_specification(name, groups, published.nats, published.tolerance_nats, f"{metric} (nats)")
+    return Explorer(name, (View("seeds", "seeds", specification),), groups, "cell", "Cells", name, Dataset(name, {"rows": rows}), notes={"heading": "to the right is better"})
 
 
 # Times to targets

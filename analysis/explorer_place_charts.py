@@ -75,8 +75,25 @@ def ranks_specification(name: str, num_entrants: int) -> dict[str, Any]:
     return finished(layers, name, 20 + 46 * num_entrants, {})
 
 
-def _horizontal(title: str) -> alt.X:
-    return alt.X("number", type="quantitative", title=title, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6, labelFlush=False, labelOverlap=True))
+def published_specification(name: str, groups: Sequence[Group], published: float, tolerance: float, title: str) -> dict[str, Any]:
+    """The number of every seed below the name of its cell, around the published one and what it tolerates."""
+    horizontal = _horizontal(title, alt.Scale(zero=False, nice=False, padding=24))
+    base = alt.Chart(alt.NamedData("rows")).transform_filter("isValid(datum.number)").encode(horizontal, _heights(len(groups)))
+    tint = colour(groups)
+    once = alt.Chart(alt.InlineData(values=[{"low": published - tolerance, "high": published + tolerance, "published": published}]))
+    layers = (
+        once.mark_rect(color="currentColor", opacity=0.1).encode(x=alt.X("low", type="quantitative", title=title), x2=alt.X2("high")).properties(name="tolerance"),
+        once.mark_rule(color="currentColor").encode(x=alt.X("published", type="quantitative", title=title)).properties(name="published"),
+        _names(len(groups)),
+        base.mark_point(filled=True, size=80, opacity=1).encode(color=tint).properties(name="seeds"),
+        hovered(base, {"title": "{}.title", "seed": "{}.said"}),
+        ring(base, tint),
+    )
+    return finished(layers, name, 20 + 92 * len(groups), {})
+
+
+def _horizontal(title: str, scale: alt.Scale | None = None) -> alt.X:
+    return alt.X("number", type="quantitative", title=title, scale=scale or alt.Scale(zero=True), axis=alt.Axis(tickCount=6, labelFlush=False, labelOverlap=True))
 
 
 def _heights(num_places: int) -> alt.Y:

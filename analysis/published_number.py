@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,8 @@ from matplotlib.figure import Figure as Canvas
 from analysis import figures
 from analysis.cell_findings import CellFinding, cell_findings
 from analysis.claims import metric_title
+from analysis.evidence_explorers import published_explorer
+from analysis.explorer import Explorer
 from analysis.results import StudyResults
 from analysis.sections import Section, Table
 from analysis.statistics import rounded
@@ -66,10 +68,16 @@ def section(findings: Findings) -> Section:
         title="Published number",
         answer=" ".join(_statement(one, findings) for one in findings.reproductions),
         paragraphs=(f"The published number: {published.source}.",),
-        figures=(figure,),
+        figures=(replace(figure, explorer=_explorer(figure.name, findings)),),
         tables=(Table("published_number_seeds", "Every seed", "The compared bound of each reporting seed at the end of the budget.", frame),),
         claims=tuple(_claim(one, findings, position) for position, one in enumerate(findings.reproductions)),
     )
+
+
+def _explorer(name: str, findings: Findings) -> Explorer | None:
+    """None where no seed has a number."""
+    cells = [one.cell for one in findings.reproductions if one.cell.finals]
+    return published_explorer(name, findings.study, findings.published, cells, metric_title(findings.study.metric)) if cells else None
 
 
 def _statement(one: Reproduction, findings: Findings) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from analysis.cell_findings import levels_title
-from analysis.paired_estimate import Estimate, Wording, capital, size_reservation, verdict_sentence
+from analysis.paired_estimate import Estimate, Wording, capital, size_reservation, skewness_reservation, verdict_sentence
 from analysis.statistics import Interval, Verdict
 
 Row = Mapping[str, Any]
@@ -192,10 +192,7 @@ def _against_a_decision(row: Row) -> list[str]:
 def _skewed(row: Row) -> list[str]:
     if not row["strongly_skewed"] or row["interval_nats"] is None:
         return []
-    return [
-        f"Its paired differences are strongly skewed (skewness {row['skewness']:+.2g}): of such differences an interval of {100 * row['confidence']:g} % holds the true mean "
-        "less often than it says, one of 95 % in simulation in 90 to 93 %."
-    ]
+    return [skewness_reservation(row["skewness"], row["confidence"])]
 
 
 def _readouts(row: Row) -> list[str]:

@@ -76,10 +76,12 @@ def run(
     gpu_share: GpuShare = "auto",
     checkpoints: Checkpoints = "",
     code_changed: Annotated[str | None, typer.Option(metavar="retrain|keep", help="What to do with trainings made by other code.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Write the study's report when it is complete.")] = False,
 ) -> None:
     """Run a study, or what is missing of it."""
     with _exit_statuses():
         study = load_study(name, set_ or [])
+        from study.report_command import become_report
         from study.runner import Options, RequestError, run_study
 
         if code_changed not in (None, "retrain", "keep"):
@@ -90,7 +92,12 @@ def run(
         execution = run_study(study, options, lambda message: print(message, flush=True))
         for cell in execution.unconfirmed:
             print(f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller learning rates to get one.")
-        print(f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded before. Tracked at {without_credentials(options.tracking_uri)}")
+        print(
+            f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded before. Tracked at {without_credentials(options.tracking_uri)}",
+            flush=True,
+        )
+        if report:
+            become_report(study, outputs, tracking_uri)
 
 
 @app.command()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from study.private_folder import ForeignFolderError, make_private
 from study.reachable import LaunchError
 
 SPARE = ("start_api_server", "start_monitor", "start_log_monitor")
@@ -24,11 +24,9 @@ def own_temporary_folder() -> Path:
     own = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
     elsewhere = "name another folder for temporary files: export TMPDIR=/short/path"
     try:
-        own.mkdir(mode=stat.S_IRWXU, exist_ok=True)
-        facts = own.lstat()
-        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
-            raise LaunchError(f"{own}, where Ray would put its sockets, belongs to another user or is no folder; {elsewhere}")
-        own.chmod(stat.S_IRWXU)
+        make_private(own)
+    except ForeignFolderError as error:
+        raise LaunchError(f"{own}, where Ray would put its sockets, {error.strerror}; {elsewhere}") from error
     except OSError as error:
         raise LaunchError(f"the folder {own} for Ray's sockets cannot be made: {error.strerror}; make room, or {elsewhere}") from error
     return own / "r"

@@ -27,6 +27,7 @@ from study.identity import Identity, training_identity
 from study.logs import StudyLog, study_log
 from study.packing import AUTO, Packing, PackingError, packing_notes, packing_of
 from study.plugin_files import code_of
+from study.private_folder import scratch_folder
 from study.projection import projected
 from study.protocol import PlannedTraining
 from study.provenance import execution_facts
@@ -34,7 +35,7 @@ from study.reachable import require_reachable
 from study.record_writer import RecordWriter
 from study.records import Record, Records
 from study.room import Resources
-from study.shared_checkpoints import SharedStorageError, is_uri, scratch_folder
+from study.shared_checkpoints import SharedStorageError, is_uri
 from study.spec import Study
 from study.study_lock import only_one
 from study.tracking_server import require_sqlite, require_store
@@ -247,7 +248,7 @@ def _require_finished(execution: Execution, log: StudyLog) -> None:
 
 def _remove_superseded(options: Options, records: Records) -> None:
     """Removes the checkpoints of recorded trainings wherever the driver sees some."""
-    for place in dict.fromkeys((str(options.outputs / "checkpoints"), _checkpoint_place(options))):
+    for place in dict.fromkeys((str(options.outputs / "checkpoints"), _checkpoint_place(options) or str(scratch_folder()))):
         remove_superseded(place, lambda identity: records.path(identity).is_dir())
 
 
@@ -299,7 +300,7 @@ def _prompt_threads() -> Iterator[None]:
 
 
 def _checkpoint_place(options: Options) -> str:
-    """Where workers checkpoint: where the options say, else in the outputs folder here, in each node's own temporary folder on a cluster."""
+    """Where workers checkpoint: where the options say, else in the outputs folder here; on a cluster nowhere that is said: each node has a scratch folder."""
     if options.checkpoints and not is_uri(options.checkpoints):
         return str(Path(options.checkpoints).absolute())
-    return options.checkpoints or str(scratch_folder() if options.address else (options.outputs / "checkpoints").absolute())
+    return options.checkpoints or ("" if options.address else str((options.outputs / "checkpoints").absolute()))

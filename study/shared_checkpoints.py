@@ -8,7 +8,6 @@ import importlib.util
 import os
 import queue
 import re
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -45,11 +44,6 @@ class SharedStorageError(Exception):
 def is_uri(place: str) -> bool:
     """Whether `place` is a URI, and not a folder."""
     return "://" in place or "::" in place
-
-
-def scratch_folder() -> Path:
-    """Where a node keeps its own checkpoints: below its temporary folder, a folder for each user."""
-    return Path(tempfile.gettempdir()) / f"vae-study-{os.getuid()}" / "checkpoints"
 
 
 class _Errands:

@@ -33,8 +33,8 @@ _NOT_SENT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 _MAX_BYTES = 400 * 2**20
 """Ray keeps a job's folder in the memory of its head and refuses more than 500 MiB."""
 
-_REPORTED_TOO = ("--set", "--outputs", "--tracking-uri")
-"""Options that a job's study and its report have to agree about."""
+_LOOKED_AT_HERE = ("--set", "--outputs", "--tracking-uri")
+"""Options that say what is sent, and what is checked before it is."""
 
 _ASK_SECONDS = 20.0
 _PATIENCE_SECONDS = 120.0
@@ -64,12 +64,9 @@ class Submission:
         name = Path(self.name).name
         where = ["--tracking-uri", self.tracking_uri] if self.tracking_uri else []
         changes = [part for change in self.changes for part in ("--set", change)]
-        run = ["python", "-m", "study", "run", name, *changes, *where, *self.arguments]
+        run = ["python", "-m", "study", "run", name, *changes, *where, *self.arguments, "--report"]
         outputs = shlex.quote(self.outputs) if self.outputs else '"${OUTPUTS:-$HOME/vae-study-outputs}"'
-        study = load_study(self.name, self.changes)
-        allowed = [part for code in code_of(study) for part in ("--allow-code", code)]
-        report = ["python", "-m", "analysis", "all", "--study", study.name, *where, *allowed]
-        return f"export OUTPUTS={outputs}; {shlex.join(run)} && {shlex.join(report)}"
+        return f"export OUTPUTS={outputs}; exec {shlex.join(run)}"
 
 
 def submit(submission: Submission, say: Say, write: Say) -> int:
@@ -104,9 +101,9 @@ def _command(verb: str, server: JobServer, job: str, *more: str) -> str:
 
 def _require_own_options_before_dashes(arguments: tuple[str, ...]) -> None:
     for given in arguments:
-        if (option := given.partition("=")[0]) in _REPORTED_TOO:
+        if (option := given.partition("=")[0]) in _LOOKED_AT_HERE:
             raise SubmissionError(
-                f"{option} stands after --, where arguments of the study alone stand; the report of the job is to know of it too. "
+                f"{option} stands after --, where that stands which the cluster alone has to know; it is looked at here too. "
                 f"Give it before: python -m study submit NAME {option} ... -- ..."
             )
 

@@ -19,7 +19,8 @@ import torch
 
 from study.checkpoints import checkpoint_path, is_of_writing, list_members, remove_checkpoint
 from study.identity import libraries
-from study.shared_checkpoints import SharedCheckpoints, is_uri, scratch_folder
+from study.private_folder import scratch_folder
+from study.shared_checkpoints import SharedCheckpoints, is_uri
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
 from vae.data import Dataset
@@ -48,7 +49,8 @@ class Member:
 class Job:
     """One trial: a configuration, as JSON, under the seeds of its members; where checkpoints go, the device, the share of its memory to use.
 
-    `checkpoints` is a folder, or the URI of storage that all nodes see; `libraries` those of the driver, by version, under which the results are recorded.
+    `checkpoints` is a folder, the URI of storage that all nodes see, or nothing for each node's own scratch folder; `libraries` are the driver's, by version,
+    under which the results are recorded.
     """
 
     configuration: str
@@ -252,7 +254,7 @@ class _Trial:
 
     def _checkpoint(self) -> Path:
         """That of the part that was begun last."""
-        folder = scratch_folder() if self._shared else Path(self._job.checkpoints)
+        folder = scratch_folder() if self._shared or not self._job.checkpoints else Path(self._job.checkpoints)
         return checkpoint_path(folder, [member.identity for member in self._part])
 
     def _size_of_parts(self, configuration: TrainingConfiguration, data: PreparedData) -> int:

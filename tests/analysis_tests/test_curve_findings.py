@@ -252,6 +252,15 @@ def test_a_verdict_that_the_sign_test_does_not_confirm_says_so() -> None:
     assert "The sign test, which counts seeds and not sizes, does not confirm it" in _said(_paired([5.0, 5.1, 4.9, 5.2, 5.05, 4.95, 5.3, 5.15, -0.1, -0.2, -0.15]))
 
 
+def test_strongly_skewed_differences_are_said_to_have_a_shorter_interval_than_they_should() -> None:
+    frame = _paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15, 9.0])
+    assert "Its paired differences are strongly skewed (skewness +3)" in _said(frame)
+    found = _found(frame, primary=("b", "a"))
+    row = curve_claim_row(found.pairs[0], found)
+    assert (row["strongly_skewed"], row["skewness"]) == (True, pytest.approx(stats.skew([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15, 9.0], bias=False), rel=1e-5))
+    assert "skewed" not in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15]))
+
+
 def test_a_verdict_that_depends_on_the_readout_or_whose_curves_cross_says_so() -> None:
     said = _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15], early=-3.0).assign(value=lambda frame: frame["value"].where(frame["step"] == 200, frame["value"] + 10)))
     assert "The verdict depends on the readout (best: worse, -3.00)." in said

@@ -242,14 +242,13 @@ def test_help_is_the_default_and_lists_every_target(ready: Checkout) -> None:
     assert {target for target in targets if not re.search(rf"^  {target} +\S", text, re.MULTILINE)} == set()
 
 
-def test_study_is_the_run_and_then_the_report(ready: Checkout) -> None:
+def test_study_is_the_run_with_its_report(ready: Checkout) -> None:
     ready.make("setup")
     shown = ready.make("-n", "study", "STUDY=my study.yaml", "OUTPUTS=/big disk", "TRACKING_URI=http://127.0.0.1:5000", "ADDRESS=auto", "NUM_CPUS=4", "NUM_GPUS=0").stdout
     commands = [line.split() for line in shown.splitlines() if line.startswith(".venv/bin/python -m")]
     place = "--outputs '/big disk' --tracking-uri 'http://127.0.0.1:5000'"
     assert [" ".join(command) for command in commands] == [
-        f".venv/bin/python -m study run 'my study.yaml' {place} --address 'auto' --num-cpus '4' --num-gpus '0'",
-        f".venv/bin/python -m analysis all --study 'my study.yaml' {place}",
+        f".venv/bin/python -m study run 'my study.yaml' {place} --address 'auto' --num-cpus '4' --num-gpus '0' --report",
     ]
 
 
@@ -259,7 +258,7 @@ def test_what_is_given_to_make_reaches_a_command_as_one_word_whatever_it_holds(r
     names = ("STUDY", "OUTPUTS", "TRACKING_URI", "ADDRESS", "NUM_CPUS", "NUM_GPUS", "PACK_SIZE", "CHECKPOINTS", "A", "B", "FILE")
     given_to_all = [f"{name}={given}" for name in names]
     before = set(ready.folder.iterdir())
-    for target, num_given in (("study", 11), ("submit", 7), ("report", 3), ("compare", 4), ("curves", 2), ("plan", 3), ("status", 2), ("doctor", 3)):
+    for target, num_given in (("study", 8), ("submit", 7), ("report", 3), ("compare", 4), ("curves", 2), ("plan", 3), ("status", 2), ("doctor", 3)):
         made = ready.make(target, echoing, *given_to_all)
         assert (made.returncode, made.stdout.count(f"<{given}>")) == (0, num_given), f"{target}: {made.stdout}{made.stderr}"
     assert set(ready.folder.iterdir()) == before

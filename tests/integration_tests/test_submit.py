@@ -173,7 +173,7 @@ def test_a_database_of_this_machine_is_refused_as_a_jobs_tracking_uri() -> None:
 
 
 @pytest.mark.parametrize("argument", ["--tracking-uri=http://mlflow:5000", "--outputs", "--set"])
-def test_an_option_that_the_report_has_to_know_is_refused_after_the_dashes(argument: str) -> None:
+def test_an_option_that_is_looked_at_here_is_refused_after_the_dashes(argument: str) -> None:
     with pytest.raises(SubmissionError) as refused:
         submit(Submission("smoke", "http://127.0.0.1:1", arguments=("--num-cpus", "2", argument, "x")), print, print)
     assert f"study submit NAME {argument.partition('=')[0]} ... -- ..." in str(refused.value)
@@ -187,19 +187,9 @@ def test_the_command_of_a_job_survives_a_shell(tmp_path: Path) -> None:
     (tmp_path / "python").chmod(0o755)
     done = subprocess.run(entrypoint, shell=True, cwd=tmp_path, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
-    run = ["-m", "study", "run", "smoke", "--set", changes[0], "--tracking-uri", "http://mlflow:5000", "--num-cpus", "2"]
-    report = ["-m", "analysis", "all", "--study", "smoke", "--tracking-uri", "http://mlflow:5000"]
-    assert lines == ["/out puts/$HOME", *run, "/out puts/$HOME", *report]
+    run = ["-m", "study", "run", "smoke", "--set", changes[0], "--tracking-uri", "http://mlflow:5000", "--num-cpus", "2", "--report"]
+    assert lines == ["/out puts/$HOME", *run]
     assert {path.name for path in tmp_path.iterdir()} == {"python"}
-
-
-def test_the_report_of_a_job_may_import_the_code_that_its_submitter_named(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(workplace.folder)
-    monkeypatch.syspath_prepend(workplace.folder)
-    (workplace.folder / "own_descent.py").write_text("from torch.optim import SGD as Descent\n")
-    changes = ("factors.optimizer=['own_descent:Descent', adam]",)
-    entrypoint = Submission("tiny.yaml", "http://127.0.0.1:1", changes, tracking_uri="http://mlflow:5000").entrypoint()
-    assert entrypoint.endswith("-m analysis all --study tiny --tracking-uri http://mlflow:5000 --allow-code own_descent:Descent")
 
 
 @pytest.fixture(scope="module")
