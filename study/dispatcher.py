@@ -22,7 +22,7 @@ class Observers:
     """Who is told what happens; each is called on the driver's own thread and must be quick."""
 
     on_start: Callable[[PlannedTraining, str, str], None] = lambda planned, identity, trial: None
-    on_progress: Callable[[PlannedTraining, int], None] = lambda planned, samples: None
+    on_progress: Callable[[PlannedTraining, int, int], None] = lambda planned, samples, resumed_samples: None
     on_record: Callable[[Record, bytes], None] = lambda record, weights: None
     on_complete: Callable[[PlannedTraining], None] = lambda planned: None
     on_failure: Callable[[PlannedTraining, str, str], None] = lambda planned, identity, message: None
@@ -89,7 +89,7 @@ class Dispatcher:
             else:
                 self.samples[trial_id] = report.samples
                 for _, planned in self.running[trial_id].values():
-                    self.observers.on_progress(planned, report.samples)
+                    self.observers.on_progress(planned, report.samples, report.resumed_samples)
 
     def _keep(self, trial_id: str, finished: MemberResult, machine: str) -> None:
         member = self.running[trial_id].pop(finished.identity, None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console
@@ -20,6 +22,24 @@ _PLAIN_EVERY_SECONDS = 15.0
 _LIVE_EVERY_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class _UnderWay:
+    """A training that runs, as far as `samples`; this execution took it up at `resumed_samples`."""
+
+    planned: PlannedTraining
+    samples: int = 0
+    resumed_samples: int = 0
+
+    @property
+    def whole(self) -> float:
+        """What the training costs from its beginning to its end."""
+        return work(self.planned.configuration)
+
+    def share(self, samples: int) -> float:
+        """What so many of its samples cost."""
+        return self.whole * samples / self.planned.configuration.budget_samples
+
+
 class Display:
     """Phase, trainings done, the best bound so far and the time left; told by the study's observers, on one thread."""
 
@@ -28,7 +48,7 @@ class Display:
         self._totals = dict(totals)
         self._done = dict.fromkeys(totals, 0)
         self._extra: set[str] = set()
-        self._running: dict[str, tuple[PlannedTraining, int]] = {}
+        self._running: dict[str, _UnderWay] = {}
         self._work_done = 0.0
         self._began = time.monotonic()
         self._last = 0.0
@@ -75,7 +95,7 @@ class Display:
     def started(self, planned: PlannedTraining) -> None:
         """A training started."""
         self._expect(planned)
-        self._running[planned.place] = (planned, 0)
+        self._running[planned.place] = _UnderWay(planned)
 
     def _expect(self, planned: PlannedTraining) -> None:
         """Trainings of extra rounds come to the total when they are first heard of: nobody knows before whether there is one."""
@@ -83,14 +103,14 @@ class Display:
             self._extra.add(planned.place)
             self._totals[planned.phase] += 1
 
-    def progressed(self, planned: PlannedTraining, samples: int) -> None:
-        """A training reported how far it is."""
-        self._running[planned.place] = (planned, samples)
+    def progressed(self, planned: PlannedTraining, samples: int, resumed_samples: int) -> None:
+        """A training reported how far it is, and where this execution took it up."""
+        self._running[planned.place] = _UnderWay(planned, samples, resumed_samples)
 
     def trained(self, planned: PlannedTraining) -> None:
         """A training of this execution ended: what the time left is estimated from."""
-        self._work_done += work(planned.configuration)
-        self._running.pop(planned.place, None)
+        ended = self._running.pop(planned.place, _UnderWay(planned))
+        self._work_done += ended.whole - ended.share(ended.resumed_samples)
 
     def tick(self) -> None:
         """Shows the present state, if it is time to."""
@@ -100,7 +120,7 @@ class Display:
             return
         self._last = now
         if self._live:
-            self._live.update(Text(self._line()), refresh=True)
+            self._live.update(Text("\n".join(textwrap.wrap(self._line(), self._console.width))), refresh=True)
         else:
             self._console.print(self._line(), markup=False)
 
@@ -115,9 +135,9 @@ class Display:
     def _time_left(self) -> str | None:
         """From the work done so far in this execution; None before anything ended and once all is done."""
         remaining = sum(self._totals.values()) - sum(self._done.values())
-        under_way = sum(work(planned.configuration) * samples / planned.configuration.budget_samples for planned, samples in self._running.values())
-        done = self._work_done + under_way
-        if not remaining or not done or not self._running:
+        running = self._running.values()
+        done = self._work_done + sum(each.share(each.samples - each.resumed_samples) for each in running)
+        if not remaining or not done or not running:
             return None
-        each = max(work(planned.configuration) for planned, _ in self._running.values())
-        return duration((remaining * each - under_way) * (time.monotonic() - self._began) / done)
+        to_do = remaining * max(each.whole for each in running) - sum(each.share(each.samples) for each in running)
+        return duration(to_do * (time.monotonic() - self._began) / done)

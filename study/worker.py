@@ -84,7 +84,7 @@ class MemberResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Where a trial is after a slice of it. One that is `handing_over` has results to be fetched, and is not to be stopped."""
+    """Where a trial is after a slice of it, and from where it was `resumed`. One that is `handing_over` has results to be fetched, and is not to be stopped."""
 
     samples: int
     machine: str
@@ -93,6 +93,7 @@ class Report:
     results: tuple[MemberResult, ...] = ()
     messages: tuple[str, ...] = ()
     failure: str = ""
+    resumed_samples: int = 0
 
 
 class Worker:
@@ -162,7 +163,7 @@ class _Trial:
         self._part: tuple[Member, ...] = ()
         self._running: Training | Pack | None = None
         self._progress: Iterator[Progress] = iter(())
-        self._samples = 0
+        self._samples = self._resumed_samples = 0
         self._trained: deque[tuple[Member, TrainingResult]] = deque()
         self._messages: list[str] = []
 
@@ -203,12 +204,13 @@ class _Trial:
         if failure and len(self._part) > 1:
             failure += f" (with {len(self._part)} seeds trained at once; --pack-size 1 trains one at a time)"
         done = bool(failure) or not (self._running or self._trained or self._to_train)
-        return Report(self._samples, _machine(), done, bool(self._trained), tuple(results), messages, failure)
+        return Report(self._samples, _machine(), done, bool(self._trained), tuple(results), messages, failure, self._resumed_samples)
 
     def _train(self) -> Report:
         """A slice of the part that runs; the last one begins to hand over its results."""
         if self._running is None:
             self._running = self._begin()
+            self._resumed_samples = self._running.samples
             self._progress = self._running.run(PAUSE_SECONDS)
         self._samples = next(self._progress).samples
         if self._shared:

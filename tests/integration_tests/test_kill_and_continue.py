@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from study.records import Record
 from tests.integration_tests.conftest import FinishedRun
 from tests.integration_tests.store import Store
+from tests.integration_tests.terminal import Terminal
 from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, digest_alone, wait_until
 
 # Two short trainings are searched; then the two that are confirmed take long enough to be stopped in their middle.
@@ -72,6 +75,24 @@ def test_a_study_stopped_by_ctrl_c_is_checkpointed_leaves_nothing_running_and_co
     Store(workplace.tracking_uri).assert_every_point_is_there_once(records)
     resumed = records[checkpoints[0].stem]
     assert digest_alone(resumed, workplace.folder) == workplace.digest(resumed)
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_reaches_all_that_make_started_and_each_ends_as_it_should(workplace: Workplace, root: Path) -> None:
+    """The terminal tells make, the driver and whatever Ray has in their process group; what a process tells itself, the test above covers."""
+    long = shlex.join([*TWO_LONG_TRAININGS, "--set", "training.budget_samples=80000000", "--set", f"training.dataset={workplace.folder / 'data'}"])
+    words = ["make", "-C", str(root), "study", f"STUDY={workplace.folder / 'tiny.yaml'}", f"OUTPUTS={workplace.outputs}", f"ARGS={long}"]
+    checkpoints = workplace.outputs / "checkpoints"
+    with Terminal(words, workplace.environment) as terminal:
+        terminal.read_until(lambda: workplace.num_records() == 2 and any(checkpoints.glob("*.safetensors")), "a long training has a checkpoint")
+        terminal.type(b"\x03")
+        terminal.read_until(terminal.has_ended, "make has ended", 60)
+    assert "what was under way is checkpointed. The same command continues." in terminal.shown
+    assert "Traceback" not in terminal.shown
+    assert "Report:" not in terminal.shown
+    assert terminal.status not in (0, None)
+    assert len(list(checkpoints.glob("*.safetensors"))) == min(2, os.cpu_count() or 1)
+    wait_until(lambda: not workplace.processes(), "no process is left", 90, 0.5)
 
 
 def _assert_a_second_execution_is_told(workplace: Workplace) -> None:

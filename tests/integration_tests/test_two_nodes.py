@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from study.records import Record
 from tests.integration_tests.conftest import FinishedRun
 from tests.integration_tests.ray_nodes import RayNodes, ray_nodes
 from tests.integration_tests.store import Server, Store
-from tests.integration_tests.workplace import NUM_TRAININGS, PATIENCE_SECONDS, Workplace
+from tests.integration_tests.workplace import NUM_TRAININGS, PATIENCE_SECONDS, Workplace, digest_alone, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -101,9 +102,35 @@ def _bits(records: dict[str, Record]) -> dict[str, str]:
     return {name: record.weights_sha256 for name, record in records.items()}
 
 
-def test_a_cluster_that_asks_for_a_token_is_named_within_half_a_minute(workplace: Workplace, cluster: RayNodes) -> None:
+def test_ctrl_c_checkpoints_what_the_nodes_train_and_the_same_command_continues(workplace: Workplace, cluster: RayNodes, token: dict[str, str], server: Server) -> None:
+    place, seen_by_all = workplace.with_environment(**token), workplace.folder / "checkpoints"
+    long = ("--set", "factors.optimizer=[adam]", "--set", "search.num_proposals=1", "--set", "search.budget_samples=1000", "--set", "search.num_evaluations=1")
+    command = ("run", "tiny.yaml", *long, "--set", "training.budget_samples=800000", "--address", cluster.address, "--tracking-uri", server.uri, "--checkpoints", str(seen_by_all))
+    driver = place.start(*command)
+    wait_until(lambda: place.num_records() >= 2 or driver.poll() is not None, "the search is recorded")
+    time.sleep(2)
+    assert place.num_records() == 2, f"the trainings to be stopped were too short for this machine: {place.printed}"
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(60) == 130, place.printed
+    assert "stopped; everything finished is kept and what was under way is checkpointed. The same command continues." in place.printed
+    assert "Traceback" not in place.printed
+    checkpoints = list(seen_by_all.glob("*.safetensors"))
+    assert checkpoints
+    wait_until(lambda: not place.processes(), "no process of the driver's is left", 60, 0.5)
+
+    continued = place.run(*command)
+    assert continued.returncode == 0, continued.stderr
+    assert "2 of 4 trainings are recorded already" in continued.stdout
+    records = place.records()
+    Store(server.uri).assert_every_point_is_there_once(records)
+    resumed = records[checkpoints[0].stem]
+    assert digest_alone(resumed, place.folder) == place.digest(resumed)
+
+
+@pytest.mark.parametrize("shown", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}], ids=["none", "wrong"])
+def test_a_cluster_that_asks_for_its_token_is_named_within_half_a_minute(workplace: Workplace, cluster: RayNodes, shown: dict[str, str]) -> None:
     began = time.monotonic()
-    refused = workplace.with_environment(RAY_AUTH_MODE="disabled").run("run", "tiny.yaml", "--address", cluster.address)
+    refused = workplace.with_environment(**shown).run("run", "tiny.yaml", "--address", cluster.address)
     assert time.monotonic() - began < 30
     assert refused.returncode == 1
     assert f"Ray cannot be reached at {cluster.address}" in refused.stderr

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from study.display import Display
+from study.estimate import duration
 from study.execution import num_trainings
 from study.protocol import PlannedTraining
 from study.records import Record
@@ -33,7 +34,7 @@ def _displayed(trainings: list[PlannedTraining], train: Callable[[PlannedTrainin
     with display:
         for training in trainings:
             display.started(training)
-            display.progressed(training, 500)
+            display.progressed(training, 500, 0)
             display.trained(training)
             display.done(training, train(training))
     return stream.getvalue()
@@ -102,7 +103,38 @@ def test_the_time_left_is_said_while_something_runs() -> None:
     stream = io.StringIO()
     display = Display(STUDY, num_trainings(STUDY), stream)
     display.started(TRAININGS[0])
-    display.progressed(TRAININGS[0], 500)
+    display.progressed(TRAININGS[0], 500, 0)
     display.tick()
     assert "left" in stream.getvalue()
     assert "left" not in _displayed(TRAININGS)
+
+
+def test_what_an_earlier_execution_trained_is_no_sign_of_this_ones_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the training was there; the other half of it, which took ten seconds, is all that tells how long the rest will take."""
+    budget = TRAININGS[0].configuration.budget_samples
+    monkeypatch.setattr("study.display.time.monotonic", lambda: 0.0)
+    fresh, resumed = (Display(STUDY, num_trainings(STUDY), io.StringIO()) for _ in range(2))
+    monkeypatch.setattr("study.display.time.monotonic", lambda: 10.0)
+    for display, from_samples in ((fresh, 0), (resumed, budget // 2)):
+        display.started(TRAININGS[0])
+        display.progressed(TRAININGS[0], budget, from_samples)
+    assert (fresh._time_left(), resumed._time_left()) == (duration(150), duration(300))  # 15 of 16 trainings are left, of 10 s each, or of 20 s
+    for display in (fresh, resumed):
+        display.trained(TRAININGS[0])
+        display.done(TRAININGS[0], invented_record(TRAININGS[0]))
+        display.started(TRAININGS[1])
+    assert (fresh._time_left(), resumed._time_left()) == (duration(150), duration(300))
+
+
+def test_a_narrow_terminal_shows_all_of_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    with Display(STUDY, num_trainings(STUDY), stream) as display:
+        display.started(TRAININGS[0])
+        display.progressed(TRAININGS[0], 500, 0)
+        display.tick()
+        assert "left" in stream.getvalue()
+    lines = stream.getvalue().split("\n")
+    assert any("search 0/12" in line and "left" not in line for line in lines)
