@@ -74,7 +74,7 @@ class _Source:
     def set(self, override: str) -> None:
         """Sets one `field=value`; notes a fault where that has no meaning."""
         name, equals, text = override.partition("=")
-        place = f"--set {override}"
+        place = "--set " + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in override)
         try:
             if not equals or not name.strip():
                 raise ValueError("a change has the form field=value, such as training.budget_samples=1000")

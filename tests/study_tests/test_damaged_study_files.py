@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from study.loading import StudyFileError, load_study, shipped_studies
@@ -124,6 +124,7 @@ VALUES = st.one_of(st.sampled_from([*PIECES, "[]", "{}", "[adam]", "adamm", "a:b
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=FIELDS, written=VALUES)
+@example(field="seed", written="\n\n")
 def test_any_change_is_made_or_refused_in_words(field: str, written: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(TEXTS[NAMES.index("default")], encoding="utf-8")
