@@ -260,9 +260,13 @@ def gpu(request: Request) -> Iterator[Finding]:
         return
     for number in range(torch.cuda.device_count()):
         name = torch.cuda.get_device_name(number)
-        free, total = torch.cuda.mem_get_info(number)
-        with torch.device("cuda", number):
-            works = bool((torch.ones(64, 64) @ torch.ones(64, 64) == 64).all())
+        try:
+            free, total = torch.cuda.mem_get_info(number)
+            with torch.device("cuda", number):
+                works = bool((torch.ones(64, 64) @ torch.ones(64, 64) == 64).all())
+        except RuntimeError as error:  # one that is full has no room for a context; the others are looked at all the same
+            yield Finding("warning", f"{number}: {name}: {str(error).splitlines()[0]}", "nvidia-smi says what holds it; leave it out with CUDA_VISIBLE_DEVICES.")
+            continue
         text = f"{number}: {name}, {free / GIB:.0f} of {total / GIB:.0f} GiB free, driver {driver or 'unknown'}, CUDA {torch.version.cuda}"
         if works and free > total / 10:
             yield Finding("ok", text)

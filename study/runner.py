@@ -255,6 +255,10 @@ def _remove_superseded(options: Options, records: Records) -> None:
 def _require_device(options: Options) -> None:
     if options.device == "cuda" and not torch.cuda.is_available() and not options.address:
         raise RequestError(f"--num-gpus {options.num_gpus}: torch {torch.__version__} sees no GPU on this machine; leave it out to train on the CPU")
+    if options.num_gpus and not options.address and options.num_gpus > torch.cuda.device_count():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        shown = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
+        raise RequestError(f"--num-gpus {options.num_gpus}: torch sees {torch.cuda.device_count()} on this machine{shown}")
     cores = os.cpu_count() or 1
     if options.num_cpus is not None and not options.address and options.num_cpus > cores:
         raise RequestError(f"--num-cpus {options.num_cpus}: this machine has {cores}; more trainings at once than cores would only slow each other")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from ray import tune
 
+from study.device_faults import DeviceLostError
 from study.worker import Job, Worker
 from vae.data import Dataset
 
@@ -32,7 +34,10 @@ class StudyTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Where the trial is after PAUSE_SECONDS or at its next evaluation."""
-        report = self._worker.step()
+        try:
+            report = self._worker.step()
+        except DeviceLostError:
+            os._exit(1)  # not raised: Ray would take the process for sound, and give it the next trial
         return {"samples": report.samples, "done": report.done, REPORT: report}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from study.checkpoints import checkpoint_path, is_of_writing, list_members, remove_checkpoint
+from study.device_faults import DeviceLostError, is_of_device
 from study.identity import libraries
 from study.private_folder import scratch_folder
 from study.shared_checkpoints import SharedCheckpoints, is_uri
@@ -105,6 +106,7 @@ class Worker:
         self._trial: _Trial | None = None
         self._superseded: list[Path] = []
         self._shared: dict[str, SharedCheckpoints] = {}
+        self._device_fault = ""
 
     def take(self, job: Job) -> None:
         """Takes the next job; what the last one left unfinished is in its checkpoint."""
@@ -112,7 +114,12 @@ class Worker:
         self._trial = _Trial(job, self._data, self._superseded, self._shared_checkpoints(job))
 
     def step(self) -> Report:
-        """Trains for PAUSE_SECONDS or to the next evaluation. What the user's own code raises is reported, and the worker lives on."""
+        """Trains for PAUSE_SECONDS or to the next evaluation. What the user's own code raises is reported, and the worker lives on.
+
+        A GPU that fails is reported too; after that every step raises DeviceLostError, so that another process goes on with the job.
+        """
+        if self._device_fault:
+            raise DeviceLostError(self._device_fault)
         if self._trial is None:
             raise RuntimeError("the worker has no job")
         trial = self._trial
@@ -121,8 +128,11 @@ class Worker:
             return trial.report(failure=fault)
         try:
             return trial.step()
-        except Exception:  # noqa: BLE001 - the user's model may raise anything
+        except Exception as error:  # noqa: BLE001 - the user's model may raise anything
             self._trial = None
+            if is_of_device(error):
+                self._device_fault = f"the GPU of a worker on {_machine()} failed ({str(error).splitlines()[0]}); the worker is started anew"
+                return trial.report(message=self._device_fault)
             return trial.report(failure=traceback.format_exc().rstrip())
 
     def stop(self) -> None:
@@ -198,9 +208,10 @@ class _Trial:
             if self._shared:
                 self._shared.finish(self._checkpoint())
 
-    def report(self, results: Sequence[MemberResult] = (), failure: str = "") -> Report:
+    def report(self, results: Sequence[MemberResult] = (), failure: str = "", message: str = "") -> Report:
         """Where the trial is."""
-        messages, self._messages = (*self._messages, *(self._shared.problems() if self._shared else ())), []
+        said = [message] if message else []
+        messages, self._messages = (*self._messages, *said, *(self._shared.problems() if self._shared else ())), []
         if failure and len(self._part) > 1:
             failure += f" (with {len(self._part)} seeds trained at once; --pack-size 1 trains one at a time)"
         done = bool(failure) or not (self._running or self._trained or self._to_train)

@@ -29,6 +29,7 @@ from vae.minibatches import scale_pixels
 from vae.model import VAE, Decoder, LatentVariableModel
 from vae.partial_estimates import PartialEstimates
 from vae.pixel_sums import PixelSums
+from vae.precision import products_in
 from vae.randomness import derive, generator
 
 Report = Callable[[int, int], None]
@@ -174,6 +175,11 @@ def _become_one_of_many() -> None:
 
 @torch.no_grad()
 def _sample(request: _Sampling, group: slice) -> LogLikelihood:
+    with products_in("float32", request.device):
+        return _sample_in_float32(request, group)
+
+
+def _sample_in_float32(request: _Sampling, group: slice) -> LogLikelihood:
     x = scale_pixels(request.images[group]).to(request.device)
     streams = _streams(request, group)
     mean, log_variance = request.model.encode(x)
@@ -251,7 +257,8 @@ def annealed_importance_sampling(
         x = scale_pixels(images[start : start + images_at_once]).to(device)
         random = generator(derive(seed, "annealed"), start)
         sums = WeightSums(len(x))
-        sums.add(_anneal(model, x, num_chains, inverse_temperatures(num_steps, schedule), num_leapfrog_steps, random))
+        with products_in("float32", device):
+            sums.add(_anneal(model, x, num_chains, inverse_temperatures(num_steps, schedule), num_leapfrog_steps, random))
         estimates.append(sums.estimate())
         _tell(report, start + len(x), len(images))
     return _joined(estimates)
@@ -296,21 +303,29 @@ def posterior_density_estimator(
     for start in range(0, len(images), images_at_once):
         x = scale_pixels(images[start : start + images_at_once]).to(device)
         random = generator(derive(seed, "posterior density"), start)
-        chains = _encoder_samples(model, x, num_samples, random)
-        _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=True)
-        fitted = _fit_gaussian(chains.z)
-        _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=False)
-        with torch.no_grad():
-            log_fitted: Tensor = fitted.log_prob(chains.z.double())
-            sums = WeightSums(len(x))
-            sums.add(log_fitted - _log_joint(model, x, 1.0)(chains.z))
-        inverse = sums.estimate()
+        with products_in("float32", device):
+            inverse = _inverse_by_posterior_density(model, x, num_samples, num_transitions, num_leapfrog_steps, random)
         estimates.append(inverse._replace(log_likelihood=-inverse.log_likelihood))
         _tell(report, start + len(x), len(images))
     return _joined(estimates)
 
 
 @torch.no_grad()
+def _inverse_by_posterior_density(
+    model: LatentVariableModel, x: Tensor, num_samples: int, num_transitions: int, num_leapfrog_steps: int, random: np.random.Generator
+) -> LogLikelihood:
+    """The estimate of -log p(x), image by image."""
+    chains = _encoder_samples(model, x, num_samples, random)
+    _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=True)
+    fitted = _fit_gaussian(chains.z)
+    _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=False)
+    with torch.no_grad():
+        log_fitted: Tensor = fitted.log_prob(chains.z.double())
+        sums = WeightSums(len(x))
+        sums.add(log_fitted - _log_joint(model, x, 1.0)(chains.z))
+    return sums.estimate()
+
+
 def _encoder_samples(model: LatentVariableModel, x: Tensor, num_samples: int, random: np.random.Generator) -> Chains:
     mean, log_variance = model.encode(x)
     noise = torch.from_numpy(random.standard_normal((num_samples, *mean.shape), dtype=np.float32)).to(mean)

@@ -116,7 +116,7 @@ def build_model(name: str, standard: dict[str, Any], further: dict[str, Any], se
     kind = model_class(name)
     accepted = {field: given for field, given in standard.items() if field in inspect.signature(kind).parameters}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed those of GPUs too, which are not restored
         model: nn.Module = kind(**accepted, **further)
     if not isinstance(model, LatentVariableModel):
         raise ValueError(f"{name!r} sets no attribute latent_dim; a model needs it, so that latents of the right size can be drawn")

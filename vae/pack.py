@@ -101,7 +101,8 @@ class Pack:
             with self._arithmetic():
                 if self.num_evaluated < len(points) and not self._all_diverged():
                     target = points[self.num_evaluated]
-                    self._train_until(target, pause_every_seconds)
+                    with products_in(self.configuration.precision, self.device):
+                        self._train_until(target, pause_every_seconds)
                     if self.samples == target:
                         self._evaluate()
                 if self.num_evaluated == len(points) or self._all_diverged():
@@ -125,8 +126,7 @@ class Pack:
 
     def _train_step(self) -> None:
         """One minibatch of every member; on a GPU it is begun, not waited for."""
-        with products_in(self.configuration.precision, self.device):
-            self._take_step(next(self._inputs), learning_rate_at(self.configuration, self.step, self.num_steps))
+        self._take_step(next(self._inputs), learning_rate_at(self.configuration, self.step, self.num_steps))
         self.step += 1
 
     def _all_diverged(self) -> bool:
@@ -188,6 +188,7 @@ class Pack:
     def _arithmetic(self) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(reproducible_arithmetic())
+            stack.enter_context(products_in("float32", self.device))
             if self.device.type == "cuda":
                 stack.enter_context(torch.cuda.device(self.device))
             yield
@@ -221,8 +222,7 @@ class Pack:
             return
         try:
             saved = load_checkpoint(self.checkpoint)
-        except CheckpointError:
-            self.checkpoint.unlink(missing_ok=True)
+        except CheckpointError:  # perhaps for a moment only: the next one replaces it
             return
         if saved.facts.get("pack") != self._fingerprint():
             return

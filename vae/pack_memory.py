@@ -33,7 +33,13 @@ _NUMBERS_OF_AN_UPDATE = 3
 """Temporary copies of all weights that an optimizer without a fused kernel makes at most, list by list."""
 _GRADIENTS_OF_ACTIVATIONS = 4
 """Tensors as large as the largest activation that live at once while gradients pass through it."""
-_SAID_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_SAID_OF_MEMORY = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
+)
 
 
 @dataclass(frozen=True)

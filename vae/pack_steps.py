@@ -90,7 +90,6 @@ class GraphedSteps:
 
     def __init__(self, step: PackStep, report: Callable[[str], None]) -> None:
         self._step = step
-        self._eager = EagerSteps(step)
         self._report = report
         self._learning_rate = torch.zeros((), device=step.num_taken.device)
         self._inputs: StepInputs | None = None
@@ -101,29 +100,33 @@ class GraphedSteps:
     def __call__(self, inputs: StepInputs, learning_rate: float) -> None:
         if self._graph is None and self._num_taken == _STEPS_BEFORE_RECORDING and not self._failed:
             self._record(inputs)
+        self._learning_rate.fill_(learning_rate)
         if self._graph is not None and self._inputs is not None:
-            self._learning_rate.fill_(learning_rate)
             for place, given in zip(self._inputs, inputs, strict=True):
                 place.copy_(given)
             self._graph.replay()
         elif self._failed:
-            self._eager(inputs, learning_rate)
+            self._eagerly(inputs)
         else:
-            self._step_on_a_side_stream(inputs, learning_rate)
+            self._step_on_a_side_stream(inputs)
         self._num_taken += 1
 
-    def _step_on_a_side_stream(self, inputs: StepInputs, learning_rate: float) -> None:
+    def _eagerly(self, inputs: StepInputs) -> None:
+        """With the learning rate where a recording has it: from a number of Python's an optimizer may round otherwise."""
+        for group in self._step.optimizer.param_groups:
+            group["lr"] = self._learning_rate
+        self._step(inputs)
+
+    def _step_on_a_side_stream(self, inputs: StepInputs) -> None:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            self._eager(inputs, learning_rate)
+            self._eagerly(inputs)
         torch.cuda.current_stream().wait_stream(side)
 
     def _record(self, inputs: StepInputs) -> None:
         """Records a step without running it."""
         places = StepInputs(*(part.clone() for part in inputs))
-        for group in self._step.optimizer.param_groups:
-            group["lr"] = self._learning_rate
         self._step.optimizer.zero_grad()
         graph = torch.cuda.CUDAGraph()
         try:
@@ -160,7 +163,12 @@ def keep_state_on_device(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _is_recordable(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether nothing of an update is decided or counted in Python: optimizers with `capturable`, and two fused ones without it."""
+    """Whether nothing of an update is decided or counted in Python: optimizers with `capturable`, and two fused ones without it.
+
+    RAdam has `capturable`, but then computes in float32 what cancels there for a beta2 near 1, and rectifies where it should not.
+    """
+    if isinstance(optimizer, torch.optim.RAdam):
+        return False
     fused = isinstance(optimizer, (torch.optim.SGD, torch.optim.Adagrad))
     return all("capturable" in group or (fused and group["fused"]) for group in optimizer.param_groups)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -49,17 +49,49 @@ def multiplying_in(precision: Precision, model: LatentVariableModel) -> LatentVa
 
 
 @contextmanager
-def products_in(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Float32 matrix products on a GPU are those of `precision`, tf32 or full float32, and restored after; nothing elsewhere."""
-    if device.type != "cuda":
+def products_in(precision: Precision, device: str | torch.device) -> Iterator[None]:
+    """Float32 matrix products and convolutions on a GPU are those of `precision`, tf32 or full float32, and convolutions the same every time; restored after.
+
+    What a process has otherwise may be less: cuDNN's convolutions are tf32 where nobody asked for them, and a user's code may have asked for anything. Nothing elsewhere.
+    """
+    if torch.device(device).type != "cuda":
         yield
         return
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    products, convolutions, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn
+    with (
+        _restored(products, torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+        _restored(convolutions, lambda: cudnn.allow_tf32, partial(setattr, cudnn, "allow_tf32")),
+        _restored_attributes(cudnn, "deterministic", "benchmark"),
+    ):
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        cudnn.allow_tf32 = precision == "tf32"
+        cudnn.deterministic, cudnn.benchmark = True, False
+        yield
+
+
+@contextmanager
+def _restored(place: Any, read: Callable[[], Any], write: Callable[[Any], None]) -> Iterator[None]:
+    """A setting that torch has in an older form, which `read` and `write` know, and a newer one at `place`. Where the newer was used, the older cannot be read."""
+    newer, older = place.fp32_precision, None
+    with suppress(RuntimeError):
+        older = read()
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        if older is not None:
+            write(older)
+        if place.fp32_precision != newer:
+            place.fp32_precision = newer
+
+
+@contextmanager
+def _restored_attributes(holder: Any, *names: str) -> Iterator[None]:
+    before = {name: getattr(holder, name) for name in names}
+    try:
+        yield
+    finally:
+        for name, setting in before.items():
+            setattr(holder, name, setting)
 
 
 class _BFloat16Products:

@@ -169,10 +169,11 @@ class Training:
         points = self.configuration.evaluation_points()
         while self.result is None:
             evaluation = None
-            with reproducible_arithmetic():
+            with reproducible_arithmetic(), products_in("float32", self.device):
                 if len(self.evaluations) < len(points):
                     target = points[len(self.evaluations)]
-                    self._train_until(target, pause_every_seconds)
+                    with products_in(self.configuration.precision, self.device):
+                        self._train_until(target, pause_every_seconds)
                     evaluation = self._evaluate() if self.samples == target and self.diverged_at_samples is None else None
                 if self.diverged_at_samples is not None or len(self.evaluations) == len(points):
                     self.result = self._finish()
@@ -196,8 +197,7 @@ class Training:
     def _train_step(self) -> float:
         """One minibatch; returns its loss, the mean of the negative lower bound in nats per example."""
         x, noise = self.minibatches.at(self.step)
-        with products_in(self.configuration.precision, self.device):
-            loss = self.loss_gradient(x.to(self.device), noise.to(self.device))
+        loss = self.loss_gradient(x.to(self.device), noise.to(self.device))
         if self.configuration.weight_prior:  # the gradient of -log N(theta; 0, I) / N_train on the mean loss
             learned = [parameter for parameter in self.parameters if parameter.grad is not None]
             torch._foreach_add_([cast(Tensor, parameter.grad) for parameter in learned], learned, alpha=1 / len(self.data.train))
@@ -264,8 +264,7 @@ class Training:
             return
         try:
             saved = load_checkpoint(self.checkpoint)
-        except CheckpointError:
-            self.checkpoint.unlink(missing_ok=True)
+        except CheckpointError:  # perhaps for a moment only: the next one replaces it
             return
         if saved.facts.get("training") != self._fingerprint():
             return

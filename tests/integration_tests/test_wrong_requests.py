@@ -43,6 +43,17 @@ def test_gpus_that_are_not_there_areassert_refused(workplace: Workplace) -> None
     assert_refused(hidden.run("run", "tiny.yaml", "--num-gpus", "1"), 2, "--num-gpus 1", "no GPU")
 
 
+@pytest.mark.parametrize(("visible", "said"), [(None, "torch sees 2 on this machine"), ("3,5", "torch sees 2 on this machine (CUDA_VISIBLE_DEVICES=3,5)")])
+def test_more_gpus_than_there_are_areassert_refused(workplace: Workplace, monkeypatch: pytest.MonkeyPatch, visible: str | None, said: str) -> None:
+    """Ray believes any number of GPUs, and gives workers some that are not there."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    machine = workplace.with_environment(CUDA_VISIBLE_DEVICES=visible) if visible else workplace
+    refused = machine.ask("run", "tiny.yaml", "--num-gpus", "3")
+    assert_refused(refused, 2, "--num-gpus 3", said)
+    assert not workplace.outputs.exists()
+
+
 def test_an_arithmetic_that_the_device_does_not_have_is_refused_before_anything_starts(workplace: Workplace) -> None:
     assert_refused(workplace.ask("run", "tiny.yaml", "--set", "training.precision=tf32"), 2, "precision is tf32", "the device is cpu", "use precision: float32")
 

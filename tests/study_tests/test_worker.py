@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from study.checkpoints import checkpoint_path, remove_superseded
+from study.device_faults import DeviceLostError, is_of_device
 from study.identity import libraries
 from study.worker import Job, Member, MemberResult, Report, Worker
 from tests.study_tests.full_disk import no_file_above
 from tests.vae_tests.examples import small_configuration, small_data, small_dataset
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
+from vae.pack import Pack
 from vae.pack_memory import memory_of_pack, num_images_on_device
 from vae.randomness import Seeds
-from vae.training import train
+from vae.training import Training, train
 
 BOUND_TOLERANCE_NATS = 1e-3
 """As tests/vae_tests/test_pack.py has it, and why."""
@@ -232,6 +235,39 @@ def test_a_model_that_raises_fails_the_job_and_the_worker_lives_on(tmp_path: Pat
     assert reports[-1].done
     job = _job(tmp_path, 2)
     _assert_as_alone(job, _trained(worker, job)[1], pack_size=2)
+
+
+@pytest.mark.parametrize("num_members", [1, 2])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with"), torch.AcceleratorError("ecc", 214), RuntimeError("No CUDA GPUs are available")]
+)
+def test_a_gpu_that_fails_is_said_and_the_worker_takes_no_further_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, num_members: int) -> None:
+    """Its process cannot compute anything more: another one is to go on, and neither this training nor the next one is failed by it."""
+    worker = _worker()
+    worker.take(_job(tmp_path, num_members))
+    for kind in (Training, Pack):
+        monkeypatch.setattr(kind, "_train_until", _raising(error))
+    report = worker.step()
+    assert (report.done, report.failure) == (False, "")
+    assert str(error).splitlines()[0] in report.messages[0]
+    assert report.messages[0].endswith("the worker is started anew")
+    with pytest.raises(DeviceLostError):
+        worker.step()
+    worker.take(_job(tmp_path, num_members))
+    with pytest.raises(DeviceLostError):
+        worker.step()
+
+
+def _raising(error: Exception) -> Callable[..., None]:
+    def raise_it(*arguments: object) -> None:
+        raise error
+
+    return raise_it
+
+
+def test_memory_that_ran_out_and_the_users_own_errors_are_no_fault_of_a_gpu() -> None:
+    for error in (torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: out of memory"), RuntimeError("shapes [3] and [4]"), ValueError("CUDA error")):
+        assert not is_of_device(error)
 
 
 @pytest.mark.parametrize("num_members", [1, 2])

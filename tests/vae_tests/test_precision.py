@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -83,6 +86,46 @@ def test_the_arithmetic_of_a_gpus_products_is_set_for_the_step_and_restored_even
             assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def _arithmetic() -> tuple[object, ...]:
+    """All of a process's settings that say how a GPU multiplies; after them the older forms, where newer ones do not contradict them."""
+    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    found: list[object] = [cuda.matmul.fp32_precision, cudnn.conv.fp32_precision, cudnn.deterministic, cudnn.benchmark]
+    for read in (torch.get_float32_matmul_precision, lambda: cudnn.allow_tf32):
+        with contextlib.suppress(RuntimeError):
+            found.append(read())
+    return tuple(found)
+
+
+def _by_newer_settings() -> None:
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+
+
+def _by_older_settings() -> None:
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+
+
+@pytest.mark.parametrize("set_by_user", [_by_newer_settings, _by_older_settings])
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_whatever_a_users_code_set_a_gpu_multiplies_as_the_study_says_and_the_user_finds_it_again(precision: Any, set_by_user: Callable[[], None]) -> None:
+    """In a process of its own, so that no other test has its settings."""
+    program = (
+        "import sys, torch; from tests.vae_tests import test_precision as own; from vae.precision import products_in\n"
+        f"own.{set_by_user.__name__}()\n"
+        "before = own._arithmetic()\n"
+        f"with products_in({precision!r}, torch.device('cuda')):\n"
+        "    with products_in('float32', 'cuda'):\n"
+        "        inner = own._arithmetic()\n"
+        "    outer = own._arithmetic()\n"
+        "print(inner[1] != 'tf32', inner[2:], outer[2:], own._arithmetic()[: len(before)] == before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    setting, allowed = ("high", True) if precision == "tf32" else ("highest", False)
+    assert done.stdout.strip() == f"True {(True, False, 'highest', False)} {(True, False, setting, allowed)} True"
 
 
 @pytest.mark.parametrize("of_loss", [WrittenOut, Autograd])
