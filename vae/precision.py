@@ -57,10 +57,10 @@ def products_in(precision: Precision, device: str | torch.device) -> Iterator[No
     if torch.device(device).type != "cuda":
         yield
         return
-    products, convolutions, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn
+    cudnn: Any = torch.backends.cudnn
     with (
-        _restored(products, torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-        _restored(convolutions, lambda: cudnn.allow_tf32, partial(setattr, cudnn, "allow_tf32")),
+        _restored(torch.backends.cuda.matmul, torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+        _restored(cudnn.conv, lambda: cudnn.allow_tf32, partial(setattr, cudnn, "allow_tf32")),
         _restored_attributes(cudnn, "deterministic", "benchmark"),
     ):
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")

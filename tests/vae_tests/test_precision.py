@@ -26,6 +26,8 @@ from vae.training import Training, model_from_weights, train
 MODELS = ["vae", "tests.vae_tests.test_gradient:OwnVAE"]
 """The gradient written out, and autograd."""
 
+_CUDNN: Any = torch.backends.cudnn
+
 in_bfloat16 = pytest.mark.usefixtures("bfloat16_is_had")
 
 
@@ -90,7 +92,7 @@ def test_the_arithmetic_of_a_gpus_products_is_set_for_the_step_and_restored_even
 
 def _arithmetic() -> tuple[object, ...]:
     """All of a process's settings that say how a GPU multiplies; after them the older forms, where newer ones do not contradict them."""
-    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    cuda, cudnn = torch.backends.cuda, _CUDNN
     found: list[object] = [cuda.matmul.fp32_precision, cudnn.conv.fp32_precision, cudnn.deterministic, cudnn.benchmark]
     for read in (torch.get_float32_matmul_precision, lambda: cudnn.allow_tf32):
         with contextlib.suppress(RuntimeError):
@@ -100,7 +102,7 @@ def _arithmetic() -> tuple[object, ...]:
 
 def _by_newer_settings() -> None:
     torch.backends.cuda.matmul.fp32_precision = "tf32"
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    _CUDNN.conv.fp32_precision = "ieee"
 
 
 def _by_older_settings() -> None:
