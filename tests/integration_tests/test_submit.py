@@ -193,9 +193,10 @@ def test_the_command_of_a_job_survives_a_shell(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def head(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Workplace]]:
-    """A head with job server and token, as docs/cluster.md starts it; its address, and what it was started with."""
+def head(code: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Workplace]]:
+    """A head with job server and token, as docs/cluster.md starts it; its address, and what it was started with. The code has all that is sent."""
     pytest.importorskip("grpc", reason="the extra `cluster` is not installed")
+    shutil.copytree(root / "analysis", code / "analysis", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     folder = tmp_path_factory.mktemp("head")
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -226,9 +227,8 @@ def _answers(server: JobServer) -> bool:
 
 
 @pytest.mark.slow
-def test_a_job_runs_study_and_report_and_ends_with_the_studys_status(workplace: Workplace, head: tuple[str, Workplace], root: Path) -> None:
+def test_a_job_runs_study_and_report_and_ends_with_the_studys_status(workplace: Workplace, head: tuple[str, Workplace]) -> None:
     address, place = head
-    shutil.copytree(root / "analysis", place.code / "analysis", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     token = {name: place.extra[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     mine = workplace.with_environment(**token)
     done = mine.run("submit", "tiny.yaml", "--address", address, seconds=400)
