@@ -84,7 +84,7 @@ def _database(path: Path) -> Iterator[Finding]:
         return
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=3, isolation_level=None)) as connection:
-            damage = "ok" if path.stat().st_size > _WHOLE_CHECK_BYTES else str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            damage = "ok" if path.stat().st_size > _WHOLE_CHECK_BYTES else str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
             if damage == "ok":
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("ROLLBACK")

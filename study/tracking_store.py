@@ -53,7 +53,7 @@ def prepare_sqlite(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=10)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        said = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])  # 2 ms for a megabyte
+        said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])  # 2 ms for a megabyte
     if said != "ok":
         raise sqlite3.DatabaseError(f"it is damaged ({said}); move it away with its -wal and -shm, and the records fill a new one")
     if not event.contains(Engine, "connect", _without_waiting):

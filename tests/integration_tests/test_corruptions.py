@@ -6,6 +6,7 @@ Each test draws its mutations from a seed, which stands in the message of one th
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -293,6 +294,21 @@ def test_no_damage_of_the_mlflow_database_file_silently_changes_a_result(store: 
         folder.mkdir()
         verdict, what = _judge(store, whole, folder, change)
         assert verdict in ("the same", "missing trainings", "an error"), (verdict, seed, index, what)
+
+
+@pytest.mark.slow
+def test_no_damaged_mention_of_a_run_silently_changes_a_result(store: Path, whole: StudyResults, tmp_path: Path) -> None:
+    """Its id stands in tables and in their indexes: an index that has lost one entry hides all that comes after it, the run's seal perhaps among it."""
+    run = str(whole.trainings.loc[whole.trainings["space"] != "", "run_id"].iloc[0]).encode()  # one that has something to lose
+    content = (store / "mlflow.db").read_bytes()
+    places = [found.start() for found in re.finditer(re.escape(run), content)]
+    assert len(places) > 50
+    for place in places:
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        later = bytes([content[place + 3] + 1])  # the entries of an index stay in order
+        (folder / "mlflow.db").write_bytes(content[: place + 3] + later + content[place + 4 :])
+        assert _verdict(folder, whole) in ("the same", "missing trainings", "an error"), place
 
 
 @FEW_AND_MANY_IN_MLFLOW
