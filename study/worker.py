@@ -130,8 +130,9 @@ class Worker:
             return trial.step()
         except Exception as error:  # noqa: BLE001 - the user's model may raise anything
             self._trial = None
-            if is_of_device(error):
-                self._device_fault = f"the GPU of a worker on {_machine()} failed ({str(error).splitlines()[0]}); the worker is started anew"
+            if trial.device == "cuda" and is_of_device(error):
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                self._device_fault = f"the GPU of a worker on {_machine()} failed ({str(error).splitlines()[0]}, in {place.filename}:{place.lineno}); the worker is started anew"
                 return trial.report(message=self._device_fault)
             return trial.report(failure=traceback.format_exc().rstrip())
 
@@ -181,6 +182,11 @@ class _Trial:
     def libraries(self) -> dict[str, str]:
         """What the trial is to be trained with, by version."""
         return self._job.libraries
+
+    @property
+    def device(self) -> str:
+        """What the trial is to be trained on."""
+        return self._job.device
 
     def step(self) -> Report:
         """A slice of the training, or of handing over its results. Raises what the user's code raises."""

@@ -175,19 +175,15 @@ def _become_one_of_many() -> None:
 
 @torch.no_grad()
 def _sample(request: _Sampling, group: slice) -> LogLikelihood:
-    with products_in("float32", request.device):
-        return _sample_in_float32(request, group)
-
-
-def _sample_in_float32(request: _Sampling, group: slice) -> LogLikelihood:
     x = scale_pixels(request.images[group]).to(request.device)
     streams = _streams(request, group)
-    mean, log_variance = request.model.encode(x)
     sums = WeightSums(len(x))
-    for done in range(0, request.num_samples, request.samples_at_once):
-        shape = (min(request.samples_at_once, request.num_samples - done), request.model.latent_dim)
-        noise = np.stack([stream.standard_normal(shape, dtype=np.float32) for stream in streams], 1)
-        sums.add(log_importance_weights(request.model, x, mean, log_variance, torch.from_numpy(noise).to(request.device)))
+    with products_in("float32", request.device):
+        mean, log_variance = request.model.encode(x)
+        for done in range(0, request.num_samples, request.samples_at_once):
+            shape = (min(request.samples_at_once, request.num_samples - done), request.model.latent_dim)
+            noise = np.stack([stream.standard_normal(shape, dtype=np.float32) for stream in streams], 1)
+            sums.add(log_importance_weights(request.model, x, mean, log_variance, torch.from_numpy(noise).to(request.device)))
     return sums.estimate()
 
 
@@ -304,28 +300,21 @@ def posterior_density_estimator(
         x = scale_pixels(images[start : start + images_at_once]).to(device)
         random = generator(derive(seed, "posterior density"), start)
         with products_in("float32", device):
-            inverse = _inverse_by_posterior_density(model, x, num_samples, num_transitions, num_leapfrog_steps, random)
+            chains = _encoder_samples(model, x, num_samples, random)
+            _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=True)
+            fitted = _fit_gaussian(chains.z)
+            _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=False)
+            with torch.no_grad():
+                log_fitted: Tensor = fitted.log_prob(chains.z.double())
+                sums = WeightSums(len(x))
+                sums.add(log_fitted - _log_joint(model, x, 1.0)(chains.z))
+        inverse = sums.estimate()
         estimates.append(inverse._replace(log_likelihood=-inverse.log_likelihood))
         _tell(report, start + len(x), len(images))
     return _joined(estimates)
 
 
 @torch.no_grad()
-def _inverse_by_posterior_density(
-    model: LatentVariableModel, x: Tensor, num_samples: int, num_transitions: int, num_leapfrog_steps: int, random: np.random.Generator
-) -> LogLikelihood:
-    """The estimate of -log p(x), image by image."""
-    chains = _encoder_samples(model, x, num_samples, random)
-    _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=True)
-    fitted = _fit_gaussian(chains.z)
-    _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=False)
-    with torch.no_grad():
-        log_fitted: Tensor = fitted.log_prob(chains.z.double())
-        sums = WeightSums(len(x))
-        sums.add(log_fitted - _log_joint(model, x, 1.0)(chains.z))
-    return sums.estimate()
-
-
 def _encoder_samples(model: LatentVariableModel, x: Tensor, num_samples: int, random: np.random.Generator) -> Chains:
     mean, log_variance = model.encode(x)
     noise = torch.from_numpy(random.standard_normal((num_samples, *mean.shape), dtype=np.float32)).to(mean)

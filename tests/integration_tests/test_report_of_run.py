@@ -19,7 +19,7 @@ def test_a_study_that_was_renamed_on_the_command_line_gets_its_report(continued:
     assert (continued.outputs / "reports" / "mine" / "index.html").is_file()
 
 
-def test_a_study_that_did_not_come_to_its_end_gets_none(workplace: Workplace, root: Path) -> None:
+def test_a_request_that_is_refused_gets_no_report(workplace: Workplace, root: Path) -> None:
     refused = workplace.with_environment(PYTHONPATH=str(root)).ask("run", "tiny.yaml", "--num-cpus", "1000", "--report")
     assert refused.returncode == 2
     assert not workplace.outputs.exists()

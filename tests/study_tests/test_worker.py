@@ -21,7 +21,6 @@ from tests.study_tests.full_disk import no_file_above
 from tests.vae_tests.examples import small_configuration, small_data, small_dataset
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
-from vae.pack import Pack
 from vae.pack_memory import memory_of_pack, num_images_on_device
 from vae.randomness import Seeds
 from vae.training import Training, train
@@ -243,19 +242,29 @@ def test_a_model_that_raises_fails_the_job_and_the_worker_lives_on(tmp_path: Pat
 )
 def test_a_gpu_that_fails_is_said_and_the_worker_takes_no_further_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, num_members: int) -> None:
     """Its process cannot compute anything more: another one is to go on, and neither this training nor the next one is failed by it."""
-    worker = _worker()
-    worker.take(_job(tmp_path, num_members))
-    for kind in (Training, Pack):
-        monkeypatch.setattr(kind, "_train_until", _raising(error))
+    worker, job = _worker(), replace(_job(tmp_path, num_members), device="cuda")
+    monkeypatch.setattr("study.worker._Trial.step", _raising(error))
+    worker.take(job)
     report = worker.step()
     assert (report.done, report.failure) == (False, "")
     assert str(error).splitlines()[0] in report.messages[0]
+    assert f"{__file__}:" in report.messages[0], "where it was raised"
     assert report.messages[0].endswith("the worker is started anew")
     with pytest.raises(DeviceLostError):
         worker.step()
-    worker.take(_job(tmp_path, num_members))
+    worker.take(job)
     with pytest.raises(DeviceLostError):
         worker.step()
+
+
+def test_a_model_that_asks_for_a_gpu_in_a_study_without_one_fails_with_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = _worker()
+    monkeypatch.setattr(Training, "_train_until", _raising(RuntimeError("No CUDA GPUs are available")))
+    worker.take(_job(tmp_path, 1))
+    report = worker.step()
+    assert report.done
+    assert report.failure.startswith("Traceback")
+    assert "No CUDA GPUs are available" in report.failure
 
 
 def _raising(error: Exception) -> Callable[..., None]:
