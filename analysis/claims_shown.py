@@ -102,9 +102,10 @@ def _outcome(claim: Mapping[str, Any]) -> str:
     difference = facts.get("difference", facts.get("mean", ""))
     measured = f"{difference} ({interval})" if difference and interval else difference or interval
     said = ", ".join(part for part in (str(claim.get("verdict", "")), measured) if part)
-    holm_p, confidence = claim.get("holm_p"), claim.get("confidence")
-    decided = claim.get("verdict") in ("better", "worse") and holm_p is not None and confidence is not None
-    return f"{said}; not by Holm's correction (p = {holm_p:.3g})" if decided and holm_p > 1 - confidence else said
+    holm_p = claim.get("holm_p")
+    if claim.get("verdict") not in ("better", "worse") or holm_p is None or holm_p <= 1 - claim["confidence"]:
+        return said
+    return f"{said}; not by Holm's correction (p = {holm_p:.3g})"
 
 
 def _interval_text(claim: Mapping[str, Any], interval: Sequence[float] | None) -> str:
