@@ -25,7 +25,7 @@ from vae.idx import DataError
 from vae.minibatches import prepare, scale_pixels
 from vae.model import LatentVariableModel
 from vae.randomness import derive, generator
-from vae.training import model_from_weights
+from vae.training import model_from_weights, reproducible_arithmetic
 
 Floats = NDArray[np.float32]
 
@@ -113,7 +113,8 @@ def compute(results: StudyResults, load: Callable[[str], Dataset]) -> Findings:
         if _shape(dataset) != shape:
             absent.append(f"{title}: its images are {_shape(dataset)}, not {shape}, so it cannot be shown beside the others.")
             continue
-        models.append(_show(results.study.seed, title, training, weights, configuration, prepare(dataset, configuration).test, indices))
+        with reproducible_arithmetic():
+            models.append(_show(results.study.seed, title, training, weights, configuration, prepare(dataset, configuration).test, indices))
     return Findings(shape, indices, _pairs(len(indices)), tuple(models), tuple(absent))
 
 

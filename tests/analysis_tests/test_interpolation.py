@@ -12,6 +12,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from analysis import image_grid, interpolation
@@ -134,6 +135,26 @@ def test_findings_are_the_same_bytes_twice(findings: Findings, results: StudyRes
         return [table.frame.to_csv() for table in made.tables] + [text for figure in made.figures for text in (figure.svg, figure.frame.to_csv())]
 
     assert frames(interpolation.compute(results, load)) == frames(findings)
+
+
+def test_one_thread_computes_so_that_the_numbers_are_those_of_any_machine(results: StudyResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models as large as are studied would differ in the last digits between one core and two; the smoke study's report is compared so by test_smoke_killed."""
+    threads: list[int] = []
+
+    def encode(model: LatentVariableModel, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        threads.append(torch.get_num_threads())
+        return original(model, x)
+
+    original = latent.encode
+    monkeypatch.setattr(latent, "encode", encode)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        interpolation.compute(results, load)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(threads) == {1}
 
 
 def test_models_of_different_latent_sizes_share_the_first_latents(results: StudyResults, findings: Findings) -> None:
