@@ -57,6 +57,11 @@ class Network:
         """The same command, given on `node`."""
         return ["ip", "netns", "exec", self._name(node), *command]
 
+    def on_named(self, node: int, name: str, command: Sequence[str]) -> list[str]:
+        """The same command, given on `node` where `hostname` says `name`, and with this machine's /sys."""
+        named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name, *command]
+        return ["nsenter", f"--net=/run/netns/{self._name(node)}", *named]
+
     def processes(self, node: int) -> list[int]:
         """All that runs on `node`."""
         listed = subprocess.run(["ip", "netns", "pids", self._name(node)], capture_output=True, text=True, check=True).stdout

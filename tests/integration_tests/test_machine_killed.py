@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration_tests.reports import report_of
+from tests.integration_tests.reports import differing, report_of
 from tests.integration_tests.store import Server, Store
 from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, wait_until, write_workplace
 
@@ -58,7 +58,7 @@ def test_a_machine_that_loses_its_power_twice_loses_no_result_and_no_point(workp
     assert len(records) == NUM_TRAININGS
     Store(server.uri).assert_every_point_is_there_once(records)
     report = report_of(workplace, server.uri)
-    assert [name for name in sorted(report | undisturbed) if report.get(name) != undisturbed.get(name)] == []
+    assert differing(report, undisturbed) == []
 
 
 def _fail_power(workplace: Workplace, server: Server) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.integration_tests.slurm import write_checkout
 from tests.integration_tests.store import Server, Store
-from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, cleaned_up, copy_code, wait_until, write_workplace
+from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, cleaned_up, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -23,10 +22,18 @@ START_SECONDS = 240
 
 SRUN = """\
 #!/usr/bin/env bash
-# Runs the command here, or fails as a sick node does.
+# Runs the command here, as a task of its own, or fails as a sick node does. Told to end, it kills the task.
 for option in "$@"; do [ "$option" != "--nodelist=${SICK_NODE:-}" ] || { echo "srun: error: $SICK_NODE does not answer" >&2; exit 1; }; done
 while [[ $1 == --* ]]; do shift; done
-exec "$@"
+setsid "$@" & task=$!
+echo "$task" >>"$TASKS"
+trap 'kill -KILL -- "-$task"' TERM
+wait "$task"
+"""
+SCANCEL = """\
+#!/usr/bin/env bash
+# A signal to the tasks of a job.
+while read -r task; do kill -"${2#--signal=}" -- "-$task" 2>/dev/null || true; done <"$TASKS"
 """
 SCONTROL = """\
 #!/usr/bin/env bash
@@ -59,7 +66,7 @@ class Allocation:
         path = f"{self.checkout.folder / 'slurm'}:{os.environ['PATH']}"
         kept = {name: given for name, given in self.checkout.environment.items() if name != "PYTHONPATH"}
         with (self.checkout.folder / "printed").open("w") as printed:
-            given = kept | slurm | {"PATH": path, "REQUEUED": str(self.requeued)} | environment
+            given = kept | slurm | {"PATH": path, "REQUEUED": str(self.requeued), "TASKS": str(self.checkout.folder / "tasks")} | environment
             return subprocess.Popen(["bash", str(self.script), *arguments], cwd="/", env=given, stdout=printed, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
@@ -67,13 +74,9 @@ class Allocation:
 def allocation(root: Path, tmp_path: Path) -> Iterator[Allocation]:
     """A checkout with an environment, the tiny study in it."""
     folder = tmp_path / "checkout"
-    place = write_workplace(folder, folder)
-    copy_code(root, folder)
-    for package in ("analysis", "tools"):
-        shutil.copytree(root / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / ".venv").symlink_to(sys.prefix)
+    place = write_checkout(root, folder)
     (folder / "slurm").mkdir()
-    for name, text in (("srun", SRUN), ("scontrol", SCONTROL), ("hostname", HOSTNAME)):
+    for name, text in (("srun", SRUN), ("scancel", SCANCEL), ("scontrol", SCONTROL), ("hostname", HOSTNAME)):
         (folder / "slurm" / name).write_text(text)
         (folder / "slurm" / name).chmod(0o755)
     for checkout in cleaned_up(place):
@@ -98,14 +101,16 @@ def test_two_nodes_train_and_the_report_follows_every_option_that_moves_the_resu
     _assert_nothing_is_left(allocation, job)
 
 
-def test_a_term_in_the_middle_checkpoints_and_asks_for_the_queue_again(allocation: Allocation) -> None:
+@pytest.mark.parametrize(("number", "requeued"), [(signal.SIGUSR1, True), (signal.SIGTERM, False)], ids=["its time is nearly up", "somebody ends it"])
+def test_a_signal_in_the_middle_checkpoints_and_only_time_asks_for_the_queue_again(allocation: Allocation, number: signal.Signals, requeued: bool) -> None:
     job = allocation.start("tiny.yaml", "--set", "training.budget_samples=40000000", "--set", "training.num_evaluations=400")
     wait_until(lambda: list(allocation.checkout.outputs.glob("checkpoints/*")) != [] or job.poll() is not None, "a checkpoint is written", START_SECONDS, 0.2)
-    job.send_signal(signal.SIGTERM)
+    job.send_signal(number)
     assert job.wait(timeout=110) == 130, allocation.checkout.printed
     assert "what was under way is checkpointed. The same command continues" in allocation.checkout.printed
     assert list(allocation.checkout.outputs.glob("checkpoints/*")), "what the next execution goes on from"
-    assert allocation.requeued.read_text().split() == [str(os.getpid())]
+    assert allocation.requeued.exists() == requeued
+    assert not requeued or allocation.requeued.read_text().split() == [str(os.getpid())]
     assert "Report:" not in allocation.checkout.printed
     _assert_nothing_is_left(allocation, job)
 
@@ -130,7 +135,7 @@ def test_wrong_arguments_end_the_job_before_ray_is_started(allocation: Allocatio
 
 def _assert_nothing_is_left(allocation: Allocation, job: subprocess.Popen[str]) -> None:
     """No folder of Ray's and, but for two agents that end a minute after their raylet, no process."""
-    assert not Path(f"/tmp/ray-{os.getpid()}").exists()
+    assert not Path(f"/tmp/ray-job-{os.getpid()}").exists()
     assert job.poll() is not None
     left = [Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode() for process in allocation.checkout.processes()]
     assert [command for command in left if "raylet" in command.split()[0] or "gcs_server" in command] == []

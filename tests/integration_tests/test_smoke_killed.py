@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.integration_tests.reports import differing, report_of
 from tests.integration_tests.store import Store
 from tests.integration_tests.workplace import Workplace
 
@@ -19,12 +18,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, mnist_cache: Path, root: Path) -> Workplace:
-    """The whole of `smoke` and its report, in one piece."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, mnist_cache: Path, root: Path) -> dict[str, bytes]:
+    """The report of `smoke`, run in one piece."""
     place = _place(tmp_path_factory.mktemp("undisturbed"), mnist_cache, root)
     assert place.run("run", "smoke").returncode == 0
-    _report(place, num_threads=1)
-    return place
+    return report_of(place.with_environment(OMP_NUM_THREADS="1"), study="smoke")
 
 
 def _place(folder: Path, mnist_cache: Path, root: Path) -> Workplace:
@@ -32,21 +30,7 @@ def _place(folder: Path, mnist_cache: Path, root: Path) -> Workplace:
     return Workplace(folder, root)
 
 
-def _report(place: Workplace, num_threads: int) -> None:
-    command = [sys.executable, "-m", "analysis", "all", "--study", "smoke"]
-    environment = place.with_environment(OMP_NUM_THREADS=str(num_threads)).environment
-    done = subprocess.run(command, cwd=place.folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def _content(place: Workplace) -> dict[str, bytes]:
-    """Claims and every table that is not about time, by name."""
-    report = place.outputs / "reports" / "smoke"
-    tables = {path.name: path.read_bytes() for path in (report / "tables").glob("*.csv") if not path.name.startswith("timing_")}
-    return tables | {"claims.json": (report / "claims.json").read_bytes()}
-
-
-def test_smoke_killed_in_its_middle_ends_with_the_same_report(undisturbed: Workplace, tmp_path: Path, mnist_cache: Path, root: Path) -> None:
+def test_smoke_killed_in_its_middle_ends_with_the_same_report(undisturbed: dict[str, bytes], tmp_path: Path, mnist_cache: Path, root: Path) -> None:
     place = _place(tmp_path, mnist_cache, root)
     driver = place.start("run", "smoke")
     while place.num_records() < 9 and driver.poll() is None:
@@ -60,8 +44,7 @@ def test_smoke_killed_in_its_middle_ends_with_the_same_report(undisturbed: Workp
     continued = place.run("run", "smoke")
     assert continued.returncode == 0, continued.stderr
     assert {name: stamp for name, stamp in place.stamps().items() if name in before} == before
-    _report(place, num_threads=2)
-    ours, theirs = _content(place), _content(undisturbed)
-    assert len(ours) > 15
-    assert [name for name in sorted(ours | theirs) if ours.get(name) != theirs.get(name)] == []
+    report = report_of(place.with_environment(OMP_NUM_THREADS="2"), study="smoke")
+    assert len(report) > 15
+    assert differing(report, undisturbed) == []
     Store(place.tracking_uri, "smoke").assert_every_point_is_there_once(place.records())

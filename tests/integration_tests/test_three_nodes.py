@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration_tests.network import Network, mlflow_on_postgres, namespaces_are_allowed, postgres_programs
-from tests.integration_tests.reports import report_of
+from tests.integration_tests.reports import differing, report_of, report_undisturbed
 from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, wait_until, write_workplace
 
 pytestmark = [
@@ -100,10 +100,7 @@ def _nodes(network: Network, folder: Path, environment: dict[str, str]) -> Itera
 @pytest.fixture(scope="module")
 def undisturbed(code: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The study's report on one machine, with nothing in its way."""
-    place = write_workplace(tmp_path_factory.mktemp("undisturbed"), code)
-    done = place.run("run", "tiny.yaml", *LONG, seconds=900)
-    assert done.returncode == 0, done.stderr
-    return report_of(place)
+    return report_undisturbed(code, tmp_path_factory.mktemp("undisturbed"), *LONG)
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def _assert_nothing_is_lost(site: Site, undisturbed: dict[str, bytes]) -> None:
     assert len(site.place.records()) == NUM_TRAININGS
     site.assert_every_point_is_there_once()
     report = site.report()
-    assert [name for name in sorted(report | undisturbed) if report.get(name) != undisturbed.get(name)] == []
+    assert differing(report, undisturbed) == []
     assert not list(site.shared.glob("*.safetensors")), "copies of finished trainings are removed"
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration_tests.reports import report_of
+from tests.integration_tests.reports import differing, report_of, report_undisturbed
 from tests.integration_tests.store import Store
 from tests.integration_tests.workplace import NUM_TRAININGS, Workplace, cleaned_up, write_workplace
 
@@ -46,10 +46,7 @@ class Kill:
 @pytest.fixture(scope="module")
 def undisturbed(code: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The report of the same study in one piece."""
-    place = write_workplace(tmp_path_factory.mktemp("undisturbed"), code)
-    done = place.run("run", "tiny.yaml", *LONG)
-    assert done.returncode == 0, done.stderr
-    return report_of(place)
+    return report_undisturbed(code, tmp_path_factory.mktemp("undisturbed"), *LONG)
 
 
 @pytest.fixture
@@ -81,7 +78,7 @@ def test_a_killed_process_changes_no_table_and_loses_no_point(number: int, place
     assert len(records) == NUM_TRAININGS
     Store(place.tracking_uri).assert_every_point_is_there_once(records)
     report = report_of(place)
-    assert [name for name in sorted(report | undisturbed) if report.get(name) != undisturbed.get(name)] == []
+    assert differing(report, undisturbed) == []
     _keep(Kill(number, victim, num_recorded, round(seconds_after, 1), num_commands, round(seconds, 1)))
 
 

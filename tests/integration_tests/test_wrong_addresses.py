@@ -144,6 +144,7 @@ def _certificate(folder: Path) -> Path:
     return file
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # what MLFLOW_TRACKING_INSECURE_TLS asks for
 def test_plain_http_where_tls_is_spoken_and_a_certificate_of_nobodys_are_said(workplace: Workplace, tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file := _certificate(tmp_path))
