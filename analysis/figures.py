@@ -79,7 +79,15 @@ _STYLE = {
 def report_style(name: str) -> Iterator[None]:
     """The style of all reports, for as long as a figure is drawn; `name` seeds the ids of its SVG."""
     style: Any = sns.axes_style("ticks") | _STYLE | {"svg.hashsalt": name}
-    with mpl.rc_context(style):
+    with matplotlib_defaults(), mpl.rc_context(style):
+        yield
+
+
+@contextmanager
+def matplotlib_defaults() -> Iterator[None]:
+    """What matplotlib comes with, whatever a matplotlibrc of the user's says: reports of the same trainings are the same bytes everywhere."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
         yield
 
 

@@ -15,6 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
+from analysis.figures import matplotlib_defaults
+
 Bytes = NDArray[np.uint8]
 
 GAP = 2
@@ -88,6 +90,11 @@ def _outlines(block: Block, top: float, scale: float) -> str:
 
 def to_png(title: str, blocks: Sequence[Block]) -> bytes:
     """The same picture on white, 200 pixels to the inch, with the title above it."""
+    with matplotlib_defaults():
+        return _png(title, blocks)
+
+
+def _png(title: str, blocks: Sequence[Block]) -> bytes:
     widest = max(grid_bytes(block.images).shape[1] for block in blocks)
     heights = [grid_bytes(block.images).shape[0] / widest for block in blocks]
     inches, label = 7.0, 0.28

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +28,10 @@ def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
 def drawn() -> tuple[str, bytes]:
     def draw() -> Canvas:
         canvas = Canvas(figsize=(2, 1.5))
-        canvas.subplots().plot([0, 1], [0, 1])
+        axes = canvas.subplots()
+        axes.plot([0, 1], [0, 1], marker="o", label="measured")
+        axes.set_title("A line")
+        axes.legend()
         return canvas
 
     figure = to_figure("line", "A line", "", pd.DataFrame(), draw)
@@ -52,3 +57,20 @@ def test_png_has_the_stated_resolution_and_no_date(make: Callable[[], tuple[str,
 @pytest.mark.parametrize("make", [drawn, pictured])
 def test_a_second_drawing_has_the_same_bytes(make: Callable[[], tuple[str, bytes]]) -> None:
     assert make() == make()
+
+
+@pytest.mark.parametrize("make", [drawn, pictured])
+def test_a_matplotlibrc_of_the_users_changes_no_byte(make: Callable[[], tuple[str, bytes]]) -> None:
+    expected = make()
+    of_the_user: Any = {
+        "font.weight": "bold",
+        "font.family": "serif",
+        "lines.markersize": 22,
+        "axes.titlepad": 30,
+        "xtick.major.size": 30,
+        "legend.loc": "center",
+        "savefig.bbox": "tight",
+    }
+    with mpl.rc_context(of_the_user):
+        assert make() == expected
+        assert mpl.rcParams["lines.markersize"] == 22, "the user's own figures are as they were"
