@@ -30,6 +30,9 @@ class Observers:
     on_message: Callable[[str], None] = lambda message: None
 
 
+STOPPING = "stopping: what is under way is checkpointed, which takes some seconds; asked again, this ends at once, and the last half minute is trained again"
+
+
 @dataclass
 class Dispatcher:
     """The execution, the trainings that run, and whether to stop: what Tune's searcher, callback and stopper share. Each job is `job` with its own configuration and members."""
@@ -111,6 +114,8 @@ class Dispatcher:
     def tick(self) -> None:
         """A turn of Tune's loop."""
         with self._keeping_errors():
+            if self.stopping:
+                self._say((STOPPING,))
             self.observers.on_tick()
 
     def lost(self, trial_id: str) -> None:

@@ -88,6 +88,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_that_make_started_and_each_ends_as_it_
         terminal.type(b"\x03")
         terminal.read_until(terminal.has_ended, "make has ended", 60)
     assert "what was under way is checkpointed. The same command continues." in terminal.shown
+    assert terminal.shown.count("stopping: what is under way is checkpointed") == 1
     assert "Traceback" not in terminal.shown
     assert "Report:" not in terminal.shown
     assert terminal.status not in (0, None)

@@ -110,6 +110,19 @@ def test_a_pack_whose_worker_dies_half_way_through_handing_over_trains_the_rest_
     assert sorted(told.records) == sorted(record.identity.hash for _, record in execute(STUDY, Disk()).drain())
 
 
+def test_a_stop_is_said_once_and_what_a_second_one_does() -> None:
+    told = Told()
+    run = _run(told)
+    run.tick()
+    assert told.messages == []
+    run.stop()
+    run.tick()
+    run.tick()
+    (message,) = told.messages
+    assert "checkpointed" in message
+    assert "asked again, this ends at once" in message
+
+
 def test_a_worker_that_dies_while_the_study_stops_is_said_to_be_continued_by_the_command() -> None:
     told = Told()
     run = _run(told)
