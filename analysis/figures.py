@@ -85,7 +85,7 @@ def report_style(name: str) -> Iterator[None]:
 
 @contextmanager
 def matplotlib_defaults() -> Iterator[None]:
-    """What matplotlib comes with, whatever a matplotlibrc of the user's says: reports of the same trainings are the same bytes everywhere."""
+    """What matplotlib comes with, whatever a matplotlibrc of the user's says, so that it changes no byte of a report."""
     with mpl.rc_context():
         mpl.rcdefaults()
         yield

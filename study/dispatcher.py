@@ -30,7 +30,7 @@ class Observers:
     on_message: Callable[[str], None] = lambda message: None
 
 
-STOPPING = "stopping: what is under way is checkpointed, which takes some seconds; asked again, this ends at once, and the last half minute is trained again"
+STOPPING = "stopping: what is under way is checkpointed, which takes some seconds; asked again, this ends at once, and up to half a minute is trained again"
 
 
 @dataclass

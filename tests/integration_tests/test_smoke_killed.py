@@ -1,4 +1,4 @@
-"""The study `smoke` on real MNIST, killed in its middle and continued: the same report, byte for byte, on any number of threads."""
+"""The study `smoke` on real MNIST, killed in its middle and continued: the same report, byte for byte, made on one thread and on two."""
 
 from __future__ import annotations
 
