@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from analysis.commands import AllowedCode, RequestError, default_tracking_uri, stop, study_name
-from analysis.compare_command import compare
-from analysis.curves_command import curves
+from analysis.cli.compare import compare
+from analysis.cli.curves import curves
+from analysis.cli.options import AllowedCode, RequestError, default_tracking_uri, stop, study_name
 from vae.nearest import unknown_name_message
 
 if TYPE_CHECKING:
-    from analysis.results import StudyResults
-    from analysis.sections import Section
+    from analysis.document.sections import Section
+    from analysis.results.reader import StudyResults
 
 
 class ReportByDefault(TyperGroup):
@@ -43,38 +43,38 @@ MakeSection = Callable[["StudyResults", Path], "Section"]
 
 
 def _optimizer_comparison(results: StudyResults, _: Path) -> Section:
-    from analysis.optimizer_comparison import compute, section
+    from analysis.reports.optimizer_comparison import compute, section
 
     return section(compute(results))
 
 
 def _hidden_layer_ablation(results: StudyResults, _: Path) -> Section:
-    from analysis.hidden_layer_ablation import compute, section
+    from analysis.reports.hidden_layer_ablation import compute, section
 
     return section(compute(results))
 
 
 def _evidence(results: StudyResults, _: Path) -> Section:
-    from analysis.evidence import compute, section
+    from analysis.reports.evidence import compute, section
 
     return section(compute(results))
 
 
 def _tuning(results: StudyResults, _: Path) -> Section:
-    from analysis.tuning_report import compute, section
+    from analysis.reports.tuning import compute, section
 
     return section(compute(results))
 
 
 def _interpolation(results: StudyResults, cache: Path) -> Section:
-    from analysis.interpolation import compute, section
-    from vae.data import load_dataset
+    from analysis.reports.interpolation import compute, section
+    from vae.data.dataset import load_dataset
 
     return section(compute(results, lambda name: load_dataset(name, cache)))
 
 
 def _published_number(results: StudyResults, _: Path) -> Section:
-    from analysis import published_number
+    from analysis.reports import published_number
 
     return published_number.section(published_number.compute(results))
 
@@ -96,9 +96,9 @@ def make_report(report: str, study: str, tracking_uri: str, outputs: Path, cache
     """Reads the study, given by name or file, writes the report, attaches it to the study's parent run, and returns the page's path."""
     if report not in ("all", *REPORTS):
         raise RequestError(unknown_name_message(report, ("all", *REPORTS), "a report"))
-    from analysis.own_code import code_of_file
-    from analysis.report import build_report, build_single_report
-    from analysis.results import attach_report, read_study
+    from analysis.page.folder import build_report, build_single_report
+    from analysis.results.own_code import code_of_file
+    from analysis.results.reader import attach_report, read_study
 
     gc.set_threshold(*_SELDOM_COLLECTED)
     results = read_study(study_name(study), tracking_uri, code_of_file(study) | frozenset(allowed_code))
@@ -125,7 +125,7 @@ def report(
 
     A REPORT by itself is written as REPORT.html beside the whole study's page, which stays as it is.
     """
-    from analysis.results import ResultsError
+    from analysis.results.reader import ResultsError
 
     try:
         page = make_report(name, study, tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data", allow_code)

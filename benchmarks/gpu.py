@@ -14,9 +14,9 @@ from benchmarks.rows import Row, Settings, at_least, not_measured, over
 from benchmarks.workload import configuration, prepared
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import PreparedData
-from vae.model import num_parameters
-from vae.pack import Pack
-from vae.precision import Precision
+from vae.model.network import num_parameters
+from vae.model.precision import Precision
+from vae.pack.pack import Pack
 from vae.randomness import Seeds
 from vae.training import Training
 

@@ -15,9 +15,9 @@ from benchmarks import pythae
 from benchmarks.matrix_products import seconds_of
 from benchmarks.rows import Row, Settings, UnavailableError, at_least, not_measured, over
 from benchmarks.workload import HIDDEN_UNITS, LATENT_DIM, mnist, training
-from vae.data import binarise
-from vae.likelihood import LogLikelihood, estimate_log_likelihood
-from vae.model import LatentVariableModel
+from vae.data.dataset import binarise
+from vae.likelihood.estimators import LogLikelihood, estimate_log_likelihood
+from vae.model.network import LatentVariableModel
 from vae.randomness import generator
 from vae.training import reproducible_arithmetic
 

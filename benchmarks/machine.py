@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from vae.precision import cpu_has_bfloat16
+from vae.model.precision import cpu_has_bfloat16
 
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "optuna", "numpy", "pandas")
 _BUSY_LOAD = 0.5

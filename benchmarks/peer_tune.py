@@ -12,7 +12,7 @@ from benchmarks.peers import tune_program
 from benchmarks.processes import Timed, run_study, timed_command
 from benchmarks.rows import Row, Settings, at_least, not_measured, over, rows_of
 from benchmarks.workload import NUM_TRAIN_IMAGES, mnist, write_study, write_torchvision_folder
-from vae.precision import cpu_has_bfloat16
+from vae.model.precision import cpu_has_bfloat16
 
 NAME = "peer_tune"
 _TARGETS = {"float32": at_least(3), "bfloat16": at_least(4.5)}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.records import Record, decode_record
+from study.records.records import Record, decode_record
 
 ROOT = Path(__file__).resolve().parent.parent
 

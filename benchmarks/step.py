@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.matrix_products import layers_of, seconds_of, step_flop, step_products, warm_seconds
 from benchmarks.rows import Row, Settings, at_least, not_measured, over
 from benchmarks.workload import BATCH_SIZE, configuration, training
-from vae.precision import cpu_has_bfloat16
+from vae.model.precision import cpu_has_bfloat16
 from vae.training import Training, reproducible_arithmetic
 
 NAME = "step"

@@ -14,8 +14,8 @@ import yaml
 from numpy.typing import NDArray
 
 from vae.configuration import TrainingConfiguration
-from vae.data import Dataset, load_dataset
-from vae.idx import encode_idx
+from vae.data.dataset import Dataset, load_dataset
+from vae.data.idx import encode_idx
 from vae.minibatches import PreparedData, prepare
 from vae.randomness import Seeds
 from vae.training import Training

@@ -1,1 +1,4 @@
-"""Many seeded trainings: study files, search, launch on Ray, records on disk, tracking in MLflow."""
+"""Many seeded trainings of one study file: searched, confirmed, recorded and tracked.
+
+It may know `vae`; it knows nothing of the reports that `analysis` makes.
+"""

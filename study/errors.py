@@ -1,4 +1,4 @@
-"""What ends an execution of a study with a message for its user; `study/cli.py` gives each its exit status."""
+"""What ends an execution of a study with a message for its user; `study/cli/app.py` gives each its exit status."""
 
 from __future__ import annotations
 

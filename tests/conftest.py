@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from vae.data import Dataset
+    from vae.data.dataset import Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,6 +43,6 @@ def mnist_cache() -> Path:
 @pytest.fixture(scope="session")
 def mnist(mnist_cache: Path) -> Dataset:
     """Real MNIST: 60,000 training and 10,000 test images."""
-    from vae.data import load_dataset
+    from vae.data.dataset import load_dataset
 
     return load_dataset("mnist", mnist_cache)

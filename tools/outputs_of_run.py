@@ -13,8 +13,8 @@ from typing import Any
 
 import typer
 
-from study.cli import run
-from study.loading import StudyFileError, load_study
+from study.cli.app import run
+from study.spec.loading import StudyFileError, load_study
 
 app = typer.Typer(add_completion=False)
 

@@ -1,1 +1,4 @@
-"""The VAE of Auto-Encoding Variational Bayes: model, lower bound, optimizers and training, on torch and numpy alone."""
+"""One training of the VAE of *Auto-Encoding Variational Bayes*, its mathematics and its data, on torch, numpy, pydantic and safetensors.
+
+It knows nothing of studies and reports: any program can use it as a library.
+"""

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import yaml
 from pydantic import ValidationError
 
-from vae import likelihood_command
+from vae.cli import likelihood as likelihood_command
 from vae.configuration import TrainingConfiguration
 from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, hyperparameters_of
@@ -119,7 +119,7 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
     import torch
 
     from vae.checkpoint import encode_weights, write_atomically
-    from vae.data import DataError, load_dataset
+    from vae.data.dataset import DataError, load_dataset
     from vae.minibatches import prepare
     from vae.randomness import Seeds
     from vae.training import Training

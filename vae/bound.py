@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vae.densities import bernoulli_log_likelihood, gaussian_kl_from_standard
-from vae.model import LatentVariableModel
+from vae.model.network import LatentVariableModel
 
 
 class BoundTerms(NamedTuple):

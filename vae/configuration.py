@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vae.model import model_argument_names
+from vae.model.network import model_argument_names
+from vae.model.precision import Precision
 from vae.nearest import unknown_name_message
 from vae.optimizers import check_hyperparameters, hyperparameters_of, specification
-from vae.precision import Precision
 
 Pixels = Literal["grey", "dynamic", "fixed"]
 Activation = Literal["tanh", "relu", "softplus", "elu", "gelu", "silu"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vae.bound import combine_log_weights, log_importance_weights, lower_bound
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import scale_pixels
-from vae.model import LatentVariableModel
+from vae.model.network import LatentVariableModel
 from vae.randomness import derive, generator, standard_normal
 
 _IMAGES_PER_STREAM = 1_000

@@ -9,11 +9,11 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from vae.activations import ACTIVATIONS
 from vae.bound import lower_bound
 from vae.densities import bernoulli_log_likelihood_and_mean, gaussian_kl_from_standard
-from vae.model import VAE, LatentVariableModel
-from vae.precision import Precision, multiplying_in
+from vae.model.activations import ACTIVATIONS
+from vae.model.network import VAE, LatentVariableModel
+from vae.model.precision import Precision, multiplying_in
 
 _ALIGNMENT = 16
 """float32 numbers in a cache line: where a layer's weights start in the block."""
@@ -55,7 +55,7 @@ class Autograd:
 
 
 class WrittenOut:
-    """The same loss and gradient of vae.model.VAE, by hand.
+    """The same loss and gradient of vae.model.network.VAE, by hand.
 
     All weights lie in one block of memory and all gradients in another, of which the model's parameters and their `grad` become
     parts: gradients are written where the optimizer reads them, and mean and log variance are one product.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae.model import LatentVariableModel
+from vae.model.network import LatentVariableModel
 from vae.randomness import standard_normal
 
 ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov 2016, section 5.2

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vae.configuration import TrainingConfiguration
-from vae.data import Dataset, binarise, constant_pixel_bound, mean_image
+from vae.data.dataset import Dataset, binarise, constant_pixel_bound, mean_image
 from vae.randomness import Seeds, derive, generator, standard_normal
 
 Images = NDArray[np.uint8]

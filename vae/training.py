@@ -20,9 +20,9 @@ from vae.evaluation import evaluate_importance_weighted_bound, evaluate_lower_bo
 from vae.gradient import loss_gradient
 from vae.initialisation import initialise, output_bias
 from vae.minibatches import Minibatches, PreparedData
-from vae.model import VAE, LatentVariableModel, build_model, num_parameters
+from vae.model.network import VAE, LatentVariableModel, build_model, num_parameters
+from vae.model.precision import products_in, require_precision
 from vae.optimizers import build_optimizer, specification
-from vae.precision import products_in, require_precision
 from vae.randomness import Seeds, derive
 
 Outcome = Literal["finished", "diverged", "failed_to_learn"]

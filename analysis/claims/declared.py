@@ -1,0 +1,134 @@
+"""When each claim was declared: before anything ran, after trainings were recorded, changed since, not at all; and the claims that were declared and are no more."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.claims.comparison import Comparison
+from analysis.results.reader import StudyResults
+from study.protocol.declarations import DIGEST, TAG, Declaration, claim_words, declarations_in
+from study.spec.schema import Claim
+
+NOT_RECORDED = "When this claim was declared is not recorded: its trainings are older than the record of declarations, or there is none."
+
+
+@dataclass(frozen=True)
+class WithdrawnClaim:
+    """A claim that the study file once declared and does not any more, taken out when so many trainings were recorded. `words`: what it compared."""
+
+    name: str
+    words: str
+    num_trainings: int
+    num_confirm: int
+
+
+def withdrawn_claims(results: StudyResults) -> tuple[WithdrawnClaim, ...]:
+    """The claims that were taken out of the study file when trainings were there, in the order of their names."""
+    return withdrawn_in(declarations_in(results.provenance.get(TAG)), results.study.claims)
+
+
+def withdrawn_in(history: Sequence[Declaration], claims: Sequence[Claim]) -> tuple[WithdrawnClaim, ...]:
+    """As `withdrawn_claims`, from the history of declarations, oldest first, and the claims that are left.
+
+    One that was taken out before anything ran is none, nor is one that goes on under another name.
+    """
+    left, same = {claim.name for claim in claims}, {_compared(claim_words(claim)) for claim in claims}
+    last = {name: place for place, entry in enumerate(history) for name in entry.claims if name not in left}
+    found = []
+    for name, place in sorted(last.items()):
+        words, after = history[place].claims[name], history[min(place + 1, len(history) - 1)]
+        if after.num_trainings and _compared(words) not in same:
+            found.append(WithdrawnClaim(name, words, after.num_trainings, after.num_confirm))
+    return tuple(found)
+
+
+def _compared(words: str) -> str:
+    return words.removesuffix(", primary")
+
+
+def withdrawn_sentence(withdrawn: Sequence[WithdrawnClaim]) -> str:
+    """What the top of a report says of claims that were taken out of the study file; empty where there is none."""
+    if not withdrawn:
+        return ""
+    listed = "; ".join(f"{one.name} ({one.words}; when {_trainings(one.num_trainings, one.num_confirm)} were recorded)" for one in withdrawn)
+    what = "A claim was" if len(withdrawn) == 1 else f"{len(withdrawn)} claims were"
+    return f"{what} taken out of the study file after trainings were recorded, and take part in Holm's correction with p = 1: {listed}."
+
+
+def claim_declaration(results: StudyResults, comparison: Comparison) -> dict[str, Any]:
+    """The field `declared` of a claim's row: `when`, and a `sentence` with the numbers of trainings then recorded where that was not before anything ran."""
+    if comparison.kind == "exploratory":
+        return {"when": "not declared"}
+    return declaration_in(declarations_in(results.provenance.get(TAG)), comparison.claim.name)
+
+
+def declaration_in(history: Sequence[Declaration], name: str) -> dict[str, Any]:
+    """As `claim_declaration`, from the history of declarations, oldest first; `not recorded` where the claim is in none."""
+    known = [entry for entry in history if name in entry.claims]
+    if not known:
+        return {"when": "not recorded", "sentence": NOT_RECORDED}
+    first = known[0]
+    if first.num_trainings:
+        return _first_seen_late(first, is_oldest=first is history[0])
+    changes = [(later, fields) for earlier, later in itertools.pairwise(known) if later.num_trainings and (fields := _changed(earlier, later, name))]
+    if not changes:
+        return {"when": "before any training"}
+    last = changes[-1][0]
+    words = "; ".join(dict.fromkeys(words for _, fields in changes for words in fields.values()))
+    names = sorted({field for _, fields in changes for field in fields})
+    sentence = f"What this claim rests on was changed when {_count(last)} were recorded already: {words}."
+    return {"when": "changed after trainings were recorded", "changed": names, "sentence": sentence} | _numbers(last)
+
+
+def _first_seen_late(first: Declaration, is_oldest: bool) -> dict[str, Any]:
+    """A claim whose first record is younger than trainings: added to a study that has a history, or of a history that begins so late."""
+    if not is_oldest:
+        return {"when": "after trainings were recorded", "sentence": f"This claim was declared when {_count(first)} were recorded already."} | _numbers(first)
+    sentence = f"Nothing shows that this claim was declared before its trainings: when it was first recorded, {_count(first)} were there already."
+    return {"when": "first recorded after trainings", "sentence": sentence} | _numbers(first)
+
+
+def _changed(earlier: Declaration, later: Declaration, name: str) -> Mapping[str, str]:
+    """In words, what of a claim and of all claims' grounds is not as it was, by field; a field that was not kept at first is not known to have changed."""
+    kept = sorted(set(earlier.shared) & set(later.shared))
+    pairs = {"claim": (earlier.claims[name], later.claims[name])} | {field: (earlier.shared[field], later.shared[field]) for field in kept}
+    return {field: _difference(field.replace("_", " "), before, after) for field, (before, after) in pairs.items() if before != after}
+
+
+def _difference(field: str, before: str, after: str) -> str:
+    """From what to what; of a mapping the entries that differ, of a text too long to be kept only that it changed."""
+    if DIGEST in (before[: len(DIGEST)], after[: len(DIGEST)]):
+        return f"the {field}"
+    was, became = _mapping(before), _mapping(after)
+    if was is None or became is None:
+        return f"{field} from {before} to {after}"
+    names = [name for name in sorted({*was, *became}) if was.get(name) != became.get(name)]
+    return f"{field}: " + ", ".join(f"{name} from {_entry(was, name)} to {_entry(became, name)}" for name in names)
+
+
+def _mapping(text: str) -> dict[str, Any] | None:
+    try:
+        held = json.loads(text)
+    except ValueError:
+        return None
+    return held if isinstance(held, dict) else None
+
+
+def _entry(held: Mapping[str, Any], name: str) -> str:
+    return json.dumps(held[name]) if name in held else "what it is by default"
+
+
+def _count(entry: Declaration) -> str:
+    return _trainings(entry.num_trainings, entry.num_confirm)
+
+
+def _trainings(number: int, num_confirm: int) -> str:
+    return f"{number} training{'' if number == 1 else 's'} ({num_confirm} of them on reporting seeds)"
+
+
+def _numbers(entry: Declaration) -> dict[str, int]:
+    return {"num_trainings": entry.num_trainings, "num_confirm_trainings": entry.num_confirm}

@@ -1,0 +1,82 @@
+"""`python -m analysis compare A B`: two studies side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analysis.cli.options import (
+    AllowedCode,
+    RequestError,
+    check_margin,
+    check_page_folder,
+    default_tracking_uri,
+    stop,
+    study_name,
+)
+
+if TYPE_CHECKING:
+    from analysis.results.reader import StudyResults
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A study's name, or its file.", show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", help="The study that it is set beside.", show_default=False)],
+    outputs_a: Annotated[Path | None, typer.Option("--outputs-a", help="The folder of outputs that holds A, where it is another.")] = None,
+    outputs_b: Annotated[Path | None, typer.Option("--outputs-b", help="The folder of outputs that holds B, where it is another.")] = None,
+    tracking_uri_a: Annotated[str, typer.Option("--tracking-uri-a", help="The MLflow server that holds A, where it is another.")] = "",
+    tracking_uri_b: Annotated[str, typer.Option("--tracking-uri-b", help="The MLflow server that holds B, where it is another.")] = "",
+    tracking_uri: Annotated[str, typer.Option("--tracking-uri", help="The MLflow server of both; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db.")] = "",
+    outputs: Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs; the page goes to reports/compare-A-B in it.")] = Path("outputs"),
+    margin: Annotated[float | None, typer.Option("--margin", help="Nats that do not matter; by default the smaller margin of the two studies.")] = None,
+    fail_on_change: Annotated[
+        bool, typer.Option("--fail-on-change", help="End with status 1 unless every cell is the same or equivalent, and no claim's verdict differs.")
+    ] = False,
+    allow_code: AllowedCode = [],  # noqa: B006 - typer's own way, read and never changed
+) -> None:
+    """Set two studies side by side: did a change of code, machine or study file move anything?"""
+    from analysis.results.reader import ResultsError
+    from analysis.side_by_side.findings import studies_findings
+    from analysis.side_by_side.report import answer, write_studies_page
+
+    try:
+        if margin is not None:
+            check_margin(margin)
+        shared = tracking_uri or default_tracking_uri(outputs)
+        results_a = _read("A", a, tracking_uri_a or _uri_in(outputs_a) or shared, allow_code)
+        results_b = _read("B", b, tracking_uri_b or _uri_in(outputs_b) or shared, allow_code)
+        folder = outputs / "reports" / f"compare-{results_a.study.name}-{results_b.study.name}"
+        check_page_folder(folder)
+        findings = studies_findings(results_a, results_b, margin)
+        page = write_studies_page(findings, folder)
+    except RequestError as error:
+        stop(str(error), 2)
+    except ResultsError as error:
+        stop(str(error), error.exit_status)
+    except OSError as error:
+        stop(f"the page cannot be written: {error.strerror or error} ({error.filename or outputs}). An older page is untouched; free space or give another --outputs.", 1)
+    except KeyboardInterrupt:
+        stop("stopped. An older page is untouched; the same command makes it again.", 130)
+    typer.echo(answer(findings))
+    typer.echo(f"Page: {page}")
+    if fail_on_change and findings.overall not in ("identical", "equivalent"):
+        raise typer.Exit(1)
+
+
+def _uri_in(outputs: Path | None) -> str:
+    return f"sqlite:///{outputs / 'mlflow.db'}" if outputs else ""
+
+
+def _read(which: str, given: str, uri: str, allowed_code: Sequence[str]) -> StudyResults:
+    """One of the two studies; a fault's message begins with which."""
+    from analysis.results.own_code import code_of_file
+    from analysis.results.reader import ResultsError, read_study
+
+    try:
+        return read_study(study_name(given, which), uri, code_of_file(given) | frozenset(allowed_code))
+    except ResultsError as error:
+        error.args = (f"{which}: {error}",)
+        raise

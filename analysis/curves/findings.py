@@ -1,0 +1,352 @@
+"""What curves from a file say: every cell, every pair of cells that is compared, times to targets, ranks. No study, no drawing here.
+
+Inside, higher is better everywhere: a metric that is better when lower is negated on the way in and turned back where a number is shown.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from analysis.curves.table import CurveFileError, CurveTable, metric_curves
+from analysis.statistics import intervals as statistics
+from analysis.statistics.intervals import Band, Interval, SignFlip, Vector, Verdict
+from analysis.statistics.pairs import Estimate, paired_estimate
+from analysis.statistics.rankings import RankFinding, rank_finding
+from analysis.statistics.readouts import (
+    CellCurves,
+    Crossover,
+    PairedReadout,
+    Readout,
+    ReadoutVerdict,
+    paired_readout,
+    rank_crossovers,
+    readout_verdicts,
+    seed_readouts,
+    worst_case_difference,
+    worst_case_test,
+)
+from analysis.statistics.robustness import DECIDED, Robustness, WorstCaseRobustness, robustness, worst_case_robustness
+from analysis.statistics.targets import (
+    Clock,
+    TargetFinding,
+    TimeComparison,
+    budget_of,
+    compare_times,
+    target_finding,
+    unmeasured_seeds,
+)
+from vae.nearest import unknown_name_message
+
+MOST_CELLS_IN_ALL_PAIRS = 8
+MOST_LAST_POINTS = 5
+FINAL, BEST = Readout("final"), Readout("best")
+
+PairKind = Literal["primary", "exploratory"]
+Design = Literal["baseline", "all pairs", "best against the others"]
+
+
+@dataclass(frozen=True)
+class CurvesRequest:
+    """What a person asks of a file of curves. `margin` 0: no difference is small enough to be called equivalent."""
+
+    metric: str = ""
+    baseline: str = ""
+    primary: tuple[str, str] | None = None
+    readout: Readout = FINAL
+    margin: float = 0.0
+    confidence: float = 0.95
+    targets: tuple[float, ...] = ()
+    higher_is_better: bool = True
+    unit: str = ""
+
+    @property
+    def sign(self) -> float:
+        """What a number is multiplied by so that higher is better."""
+        return 1.0 if self.higher_is_better else -1.0
+
+
+@dataclass(frozen=True)
+class CurveCell:
+    """One cell: `finals` by seed, and its mean with a t interval where no seed diverged; all as they were measured, not negated."""
+
+    curves: CellCurves
+    finals: Mapping[int, float]
+    mean: float | None
+    interval: Interval | None
+    steps: Vector
+    band: Band | None
+    seconds: Vector | None
+
+    @property
+    def name(self) -> str:
+        """The cell as the file names it."""
+        return self.curves.cell
+
+
+@dataclass(frozen=True)
+class CurvePair:
+    """Level less baseline, positive where the level is better. `estimate` is None where a training diverged or no seed is in both.
+
+    `verdict` counts a diverged training as the worst outcome there is, and `worst_case` is the test that does; it is inconclusive where a training is missing.
+    `num_pairs`: the seeds that ended in both, diverged or not.
+    """
+
+    level: str
+    baseline: str
+    kind: PairKind
+    paired: PairedReadout
+    estimate: Estimate | None
+    verdict: Verdict
+    by_readout: tuple[ReadoutVerdict, ...]
+    robustness: Robustness | None
+    crossovers: tuple[Crossover, ...]
+    num_pairs: int
+    worst_case: SignFlip | None = None
+    worst_case_robustness: WorstCaseRobustness | None = None
+    holm_p: float | None = None
+
+    @property
+    def p(self) -> float | None:
+        """The p of the test that the verdict rests on; None where there is none."""
+        return self.estimate.p if self.estimate else self.worst_case.p if self.worst_case else None
+
+    @property
+    def skewness(self) -> float | None:
+        """G1 of the paired differences; None where there is no estimate."""
+        return statistics.skewness(self.paired.level - self.paired.baseline) if self.estimate else None
+
+    @property
+    def is_strongly_skewed(self) -> bool:
+        """Whether the differences are so lopsided that the interval is too narrow."""
+        return bool(self.estimate) and statistics.is_strongly_skewed(self.paired.level - self.paired.baseline)
+
+    @property
+    def title(self) -> str:
+        """`adam against adagrad`."""
+        return f"{self.level} against {self.baseline}"
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that both have a readout of."""
+        return self.paired.seeds
+
+    @property
+    def num_lost(self) -> int:
+        """Trainings of either side that diverged."""
+        return self.paired.num_lost_level + self.paired.num_lost_baseline
+
+    @property
+    def differences(self) -> Vector:
+        """Level less baseline by seed, [pairs]; positive where the level is better."""
+        return self.paired.level - self.paired.baseline
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """Times of every cell to one target on one clock, and of each pair; `target` as it was given."""
+
+    target: float
+    clock: Clock
+    cells: tuple[TargetFinding, ...]
+    pairs: tuple[tuple[str, str, TimeComparison], ...]
+
+
+@dataclass(frozen=True)
+class CurvesFindings:
+    """All that is said about the curves; `cells` best first, those without a mean last; `pairs` the leading one first."""
+
+    request: CurvesRequest
+    metric: str
+    horizon: int
+    num_points: int
+    cells: tuple[CurveCell, ...]
+    design: Design
+    pairs: tuple[CurvePair, ...]
+    targets: tuple[TargetTable, ...]
+    target_is_chosen: bool
+    ranks: RankFinding | None
+    has_seconds: bool
+    notes: tuple[str, ...]
+
+
+def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings:
+    """The findings; a CurveFileError where the file cannot answer what is asked, with what it could."""
+    metric = _metric(table, request)
+    oriented = replace(table, frame=table.frame.assign(value=request.sign * table.frame["value"]))
+    found = metric_curves(oriented, metric)
+    _check(found.cells, request)
+    cells = tuple(sorted((_curve_cell(curves, request) for curves in found.cells), key=lambda cell: _order(cell, request)))
+    design, asked = _asked(cells, request)
+    by_name = {cell.name: cell.curves for cell in cells}
+    whole = _with_holm([_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in asked])
+    targets = request.targets or _target_that_all_reach(cells, request)
+    return CurvesFindings(
+        request=request,
+        metric=metric,
+        horizon=cells[0].curves.horizon,
+        num_points=cells[0].curves.steps.size,
+        cells=cells,
+        design=design,
+        pairs=whole,
+        targets=_target_tables(cells, whole, targets, request),
+        target_is_chosen=not request.targets,
+        ranks=_ranks(cells, request) if len(cells) > 1 else None,
+        has_seconds=all(cell.curves.seconds is not None for cell in cells),
+        notes=tuple(dict.fromkeys([*table.notes, *found.notes, *(_seconds_notes(found.cells) if table.has_seconds and targets else ())])),
+    )
+
+
+def _with_holm(pairs: Sequence[CurvePair]) -> tuple[CurvePair, ...]:
+    """The pairs with Holm's adjusted p over all of them; one without a p, or of which trainings are missing, takes part with 1: none that is lost makes another surer."""
+    own = [None if pair.paired.num_missing else pair.p for pair in pairs]
+    adjusted = statistics.holm([1.0 if p is None else p for p in own])
+    return tuple(replace(pair, holm_p=None if p is None else holm_p) for pair, p, holm_p in zip(pairs, own, adjusted, strict=True))
+
+
+def _metric(table: CurveTable, request: CurvesRequest) -> str:
+    if request.metric:
+        return request.metric
+    if len(table.metrics) > 1:
+        raise CurveFileError(f"the file holds {len(table.metrics)} metrics; name the one that is compared with --metric. Allowed: {', '.join(table.metrics)}.")
+    return table.metrics[0]
+
+
+def _check(cells: Sequence[CellCurves], request: CurvesRequest) -> None:
+    """That the cells asked for are there, and enough points for the readout."""
+    names = [cell.cell for cell in cells]
+    asked = [("--baseline", request.baseline)] if request.baseline else []
+    asked += [("--primary", name) for name in request.primary or ()]
+    for option, name in asked:
+        if name not in names:
+            raise CurveFileError(f"{option}: {unknown_name_message(name, names, 'a cell of these curves')}")
+    if request.primary and request.primary[0] == request.primary[1]:
+        raise CurveFileError(f"--primary names {request.primary[0]!r} twice; allowed: two different cells, the level and the baseline")
+    num_points = cells[0].steps.size
+    if request.readout.num_points > num_points:
+        raise CurveFileError(f"the readout '{request.readout.title}' takes {request.readout.num_points} points; the cells share {num_points}. Allowed: at most {num_points}.")
+
+
+def _order(cell: CurveCell, request: CurvesRequest) -> tuple[float, str]:
+    return (-request.sign * cell.mean if cell.mean is not None else math.inf, cell.name)
+
+
+def _curve_cell(curves: CellCurves, request: CurvesRequest) -> CurveCell:
+    finals = {seed: request.sign * number for seed, number in seed_readouts(curves, request.readout).items()}
+    whole = bool(finals) and not curves.num("diverged")
+    ran = np.asarray([outcome != "unfinished" for outcome in curves.outcomes])
+    held = request.sign * curves.curves[ran]
+    shared = np.isfinite(held).all(axis=0) if ran.any() else np.zeros(curves.steps.size, dtype=bool)
+    seconds = curves.seconds[ran][:, shared].mean(axis=0) if curves.seconds is not None and shared.any() else None
+    return CurveCell(
+        curves=curves,
+        finals=finals,
+        mean=float(np.mean(list(finals.values()))) if whole else None,
+        interval=statistics.t_interval(list(finals.values()), request.confidence) if whole else None,
+        steps=curves.steps[shared].astype(np.float64),
+        band=statistics.mean_band(held[:, shared], request.confidence) if shared.any() else None,
+        seconds=seconds,
+    )
+
+
+def _asked(cells: Sequence[CurveCell], request: CurvesRequest) -> tuple[Design, list[tuple[str, str, PairKind]]]:
+    """Which pairs are compared, (level, baseline, kind), the primary one first, then by rank."""
+    names = [cell.name for cell in cells]
+    design: Design
+    if request.baseline:
+        design, chosen = "baseline", [(name, request.baseline) for name in names if name != request.baseline]
+    elif len(names) <= MOST_CELLS_IN_ALL_PAIRS:
+        design, chosen = "all pairs", list(itertools.combinations(names, 2))
+    else:
+        design, chosen = "best against the others", [(names[0], name) for name in names[1:]]
+    rest: list[tuple[str, str, PairKind]] = [(level, baseline, "exploratory") for level, baseline in chosen if {level, baseline} != set(request.primary or ())]
+    return design, ([(*request.primary, "primary"), *rest] if request.primary else rest)
+
+
+def readouts_of(num_points: int, readout: Readout) -> tuple[Readout, ...]:
+    """The readouts that verdicts are given under: the one asked for first, then the others."""
+    last = Readout("mean_of_last", max(2, min(MOST_LAST_POINTS, num_points // 4)))
+    kinds = (FINAL, BEST, last) if num_points > 2 else (FINAL, BEST)
+    return (readout, *(other for other in kinds if other.kind != readout.kind))
+
+
+def _pair(level: CellCurves, baseline: CellCurves, kind: PairKind, request: CurvesRequest) -> CurvePair:
+    """Everything about one pair. Every statistic draws from a generator of the same seed, so that equal tests give equal numbers."""
+    seed = [zlib.crc32(level.cell.encode()), zlib.crc32(baseline.cell.encode())]
+    paired = paired_readout(level, baseline, request.readout)
+    lost = paired.num_lost_level + paired.num_lost_baseline
+    estimate = paired_estimate(paired.level, paired.baseline, request.confidence, np.random.default_rng(seed)) if paired.seeds and not lost else None
+    ended = [_ended(side, request.readout) for side in (level, baseline)]
+    common = sorted(set(ended[0]) & set(ended[1]))
+    is_counted = bool(lost) and not paired.num_missing
+    differences = [worst_case_difference(ended[0][one], ended[1][one]) for one in common] if is_counted else []
+    worst_case = worst_case_test(differences, request.confidence, np.random.default_rng(seed))
+    by_readout = readout_verdicts(level, baseline, readouts_of(level.steps.size, request.readout), request.confidence, request.margin, np.random.default_rng(seed))
+    sides = [dict(zip(paired.seeds, map(float, side), strict=True)) for side in (paired.level, paired.baseline)]
+    return CurvePair(
+        level=level.cell,
+        baseline=baseline.cell,
+        kind=kind,
+        paired=paired,
+        estimate=estimate,
+        verdict=by_readout[0].worst_case,
+        by_readout=by_readout,
+        robustness=robustness(sides[0], sides[1], request.confidence, request.margin, np.random.default_rng(seed)) if estimate and not paired.num_missing else None,
+        crossovers=rank_crossovers(level, baseline),
+        num_pairs=len(common),
+        worst_case=worst_case,
+        worst_case_robustness=worst_case_robustness(ended[0], ended[1], request.confidence, request.margin, np.random.default_rng(seed), DECIDED) if worst_case else None,
+    )
+
+
+def _ended(cell: CellCurves, readout: Readout) -> dict[int, float | None]:
+    """The readout of each seed that ended, None where it diverged."""
+    return dict.fromkeys((seed for seed, outcome in zip(cell.seeds, cell.outcomes, strict=True) if outcome == "diverged"), None) | seed_readouts(cell, readout)
+
+
+def _target_that_all_reach(cells: Iterable[CurveCell], request: CurvesRequest) -> tuple[float, ...]:
+    """The mean that the worst cell ends at, where nobody named a target; nothing where no cell has a mean."""
+    means = [cell.mean for cell in cells if cell.mean is not None]
+    return (request.sign * min(request.sign * mean for mean in means),) if means else ()
+
+
+def _target_tables(cells: Sequence[CurveCell], pairs: Sequence[CurvePair], targets: Sequence[float], request: CurvesRequest) -> tuple[TargetTable, ...]:
+    curves = tuple(cell.curves for cell in cells)
+    if curves[0].steps.size < 2:
+        return ()
+    is_timed = all(cell.seconds is not None and not unmeasured_seeds(cell) for cell in curves)
+    clocks: tuple[Clock, ...] = ("samples", "seconds") if is_timed else ("samples",)
+    return tuple(_target_table(curves, pairs, target, clock, request) for target in targets for clock in clocks)
+
+
+def _seconds_notes(cells: Sequence[CellCurves]) -> list[str]:
+    """Why no time is given in seconds, though the file has some."""
+    lacking = [f"cell {cell.cell!r}, seed {', '.join(map(str, seeds))}" for cell in cells if (seeds := unmeasured_seeds(cell))]
+    if not lacking:
+        return []
+    return [f"No time to a target in seconds: points of {'; '.join(lacking)} have none, and would count as never reached."]
+
+
+def _target_table(cells: tuple[CellCurves, ...], pairs: Sequence[CurvePair], target: float, clock: Clock, request: CurvesRequest) -> TargetTable:
+    budget = budget_of(cells, clock)
+    found = {cell.cell: target_finding(cell, request.sign * target, clock, budget, request.confidence) for cell in cells}
+    compared = [
+        (pair.level, pair.baseline, compare_times(found[pair.level], found[pair.baseline], request.confidence, np.random.default_rng(zlib.crc32(pair.title.encode()))))
+        for pair in pairs
+    ]
+    return TargetTable(target, clock, tuple(found.values()), tuple(compared))
+
+
+def _ranks(cells: Sequence[CurveCell], request: CurvesRequest) -> RankFinding:
+    """Ranks within seeds; a diverged seed is last, an unfinished one leaves its seed out."""
+    scores: dict[str, dict[int, float]] = {}
+    for cell in cells:
+        lost = {seed: -math.inf for seed, outcome in zip(cell.curves.seeds, cell.curves.outcomes, strict=True) if outcome == "diverged"}
+        scores[cell.name] = {seed: request.sign * number for seed, number in cell.finals.items()} | lost
+    return rank_finding(scores, request.confidence)

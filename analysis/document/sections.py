@@ -1,0 +1,78 @@
+"""What a report is made of: typed findings turned into sections of text, figures, tables and claims. No drawing here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from analysis.document.explorer import Dataset, Explorer
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One drawn figure: an SVG for the page, a PNG for elsewhere, the numbers it shows, and where it has one, the form that a person explores."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    png: bytes
+    frame: pd.DataFrame
+    explorer: Explorer | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its frame is what `tables/NAME.csv` holds; a name that begins with timing_ may hold seconds and dates.
+
+    One that is `for_pasting` is written as Markdown and LaTeX too.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    for_pasting: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """One report: the answer first, then what is needed to doubt it. `claims` are rows of claims.json."""
+
+    name: str
+    title: str
+    answer: str
+    warnings: tuple[str, ...] = ()
+    paragraphs: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    claims: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a page is about and what it was made from, beside its sections: a study, or curves from a file.
+
+    `origin` is the heading of its last part, which holds `totals`, `tables`, `provenance` and `source`. `notices` stand above the answer: what it lacks. `datasets` are
+    what explorers draw from that have no numbers of their own. What may differ between two pages on the same numbers stands in `provenance` and in the datasets'
+    `timing` alone.
+    """
+
+    name: str
+    eyebrow: str
+    question: str
+    description: str
+    warnings: tuple[str, ...]
+    origin: str
+    totals: str
+    tables: tuple[Table, ...]
+    provenance_title: str
+    source_title: str
+    source: str
+    footnote: str
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    datasets: tuple[Dataset, ...] = ()
+    notices: tuple[str, ...] = ()

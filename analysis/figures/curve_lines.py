@@ -1,0 +1,166 @@
+"""Learning curves as a page's explorer is given them: every cell's mean with its band, and every seed, thinned by a stated rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.document.explorer import CURVES, MOST_NATS_BELOW_BEST, Dataset, Measured
+from analysis.results.reader import StudyResults
+from analysis.statistics.intervals import Vector, mean_band
+from vae.nearest import unknown_name_message
+
+MOST_NUMBERS = 80_000
+SECONDS_DECIMALS = 3
+COLUMNS = ("cell", "seed", "metric", "along", "seconds", "number")
+AFTER_SAMPLES = ("after ", " training samples")
+_PARTS = ("validation", "test", "train")
+_TERMS = ("lower_bound", "reconstruction", "kl")
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One curve of a cell: of a seed, or (seed None) the mean over `num_seeds`, in every metric, at the points `along`; None where nothing was recorded."""
+
+    cell: str
+    seed: int | None
+    num_seeds: int
+    along: list[int]
+    seconds: list[float | None]
+    values: dict[str, list[float | None]]
+    low: dict[str, list[float | None]]
+    high: dict[str, list[float | None]]
+
+
+def study_curves(results: StudyResults) -> Dataset:
+    """The dataset of a study's reporting seeds, those of each cell's winner."""
+    confirm = results.trainings[(results.trainings["phase"] == "confirm") & (results.trainings["rank"].fillna(0) == 0)]
+    rows = results.curves[results.curves["identity"].isin(confirm["identity"])]
+    rows = rows.rename(columns={"samples": "along", "nats": "number"})[list(COLUMNS)]
+    measured = [bound_measured(str(metric)) for metric in rows["metric"].unique()]
+    return curve_dataset(rows, measured, results.study.confidence, {str(cell): int(number) for cell, number in confirm.groupby("cell").size().items()})
+
+
+def bound_measured(metric: str) -> Measured:
+    """How a metric of a study is shown, in nats; a KL divergence is neither better when higher nor when lower."""
+    title = metric.replace("/", " ").replace("_", " ").replace(" kl", " KL divergence")
+    return Measured(metric, title, "nats", "", 3) if metric.endswith("/kl") else Measured(metric, title, "nats", "higher", 3, MOST_NATS_BELOW_BEST)
+
+
+def curve_dataset(
+    rows: pd.DataFrame, measured: Sequence[Measured], confidence: float, num_seeds: Mapping[str, int] | None = None, words: tuple[str, str] = AFTER_SAMPLES
+) -> Dataset:
+    """Curves from `rows` with the columns `COLUMNS`, in any order: a mean over all seeds of a cell, up to where the first has no finite value.
+
+    `measured` says how each metric is shown; `num_seeds` by cell how many there are, also of those without any point, by default as many as `rows`
+    holds; `words` what is said before and after the place of a point. Where the seeds' curves come to more than `MOST_NUMBERS` numbers, every k-th
+    of a seed's points is kept, and its last; the same for the means. Raises ValueError where a column is missing.
+    """
+    for name in COLUMNS:
+        if name not in rows.columns:
+            raise ValueError(unknown_name_message(name, list(rows.columns), "a column of the curves"))
+    shown = {one.key: one for one in measured}
+    finite = rows[np.isfinite(rows["number"].to_numpy(dtype=np.float64)) & rows["metric"].isin(list(shown))]
+    drawn = {key: shown[key] for key in _drawn_metrics(finite)}
+    wide, seconds = _wide(finite[finite["metric"].isin(list(drawn))])
+    expected = num_seeds or {str(cell): int(number) for cell, number in rows.groupby("cell")["seed"].nunique().items()}
+    decimals = {key: one.decimals for key, one in drawn.items()}
+    seeds = [_seed_line(str(cell), int(str(seed)), wide.iloc[where], seconds[where], decimals) for (cell, seed), where in _places(wide, ["cell", "seed"])]
+    means = [_mean_line(str(cell), wide.iloc[where], seconds[where], confidence, expected[str(cell)], decimals) for (cell,), where in _places(wide, ["cell"])]
+    seed_stride, mean_stride = _stride(seeds), _stride(means)
+    lines = [*(_thinned(line, mean_stride) for line in means), *(_thinned(line, seed_stride) for line in seeds)]
+    note = _note(mean_stride, seed_stride, max(decimals.values(), default=0))
+    content = {"metrics": [one.as_json() for one in drawn.values()], "words": list(words), "note": note, "lines": [_as_json(line) for line in lines]}
+    timing = [line.seconds for line in lines]
+    recorded = any(entry is not None for line in timing for entry in line)
+    return Dataset(CURVES, content, {"seconds": timing} if recorded else None)
+
+
+def _note(mean_stride: int, seed_stride: int, decimals: int) -> str:
+    """What a reader must know of these numbers: how they were rounded, and the rule by which points were left out."""
+    said = [f"every {_ordinal(stride)} point of {what}" for stride, what in ((mean_stride, "a mean"), (seed_stride, "a seed")) if stride > 1]
+    thinned = f" To keep the page small, {' and '.join(said)} is drawn here, counted back from the last." if said else ""
+    return f"Numbers of the drawing that can be explored are rounded to {10**-decimals:g}.{thinned}"
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _drawn_metrics(rows: pd.DataFrame) -> list[str]:
+    """Metrics that have a curve, two points or more, the usual ones first; where none has, all of them."""
+    points = rows.groupby("metric")["along"].nunique()
+    names = [str(metric) for metric in points.index if points[metric] > 1] or [str(metric) for metric in points.index]
+    usual = [f"{part}/{term}" for term in _TERMS for part in _PARTS]
+    return sorted(names, key=lambda name: (usual.index(name) if name in usual else len(usual), name))
+
+
+def _wide(rows: pd.DataFrame) -> tuple[pd.DataFrame, Vector]:
+    """A row per cell, seed and place, sorted, with a column per metric, NaN where it was not recorded; and the seconds [rows]."""
+    key = ["cell", "seed", "along"]
+    wide = rows.set_index([*key, "metric"])["number"].unstack("metric").sort_index()
+    seconds = rows.sort_values([*key, "metric"], kind="stable").drop_duplicates(key).set_index(key)["seconds"]
+    return wide, seconds.reindex(wide.index).to_numpy(dtype=np.float64)
+
+
+def _places(wide: pd.DataFrame, levels: list[str]) -> Iterator[tuple[tuple[Any, ...], slice]]:
+    """The runs of rows that agree in these levels of the sorted index."""
+    keys = wide.index.to_frame(index=False)[levels]
+    if keys.empty:
+        return
+    starts = np.flatnonzero((keys != keys.shift()).any(axis="columns").to_numpy())
+    for start, end in zip(starts, [*starts[1:], len(keys)], strict=True):
+        yield tuple(keys.iloc[start]), slice(int(start), int(end))
+
+
+def _seed_line(cell: str, seed: int, rows: pd.DataFrame, seconds: Vector, decimals: Mapping[str, int]) -> _Line:
+    values = {str(metric): as_numbers(rows[metric].to_numpy(), decimals[str(metric)]) for metric in rows.columns if rows[metric].notna().any()}
+    return _Line(cell, seed, 1, _along(rows), as_numbers(seconds, SECONDS_DECIMALS), values, {}, {})
+
+
+def _mean_line(cell: str, rows: pd.DataFrame, seconds: Vector, confidence: float, num_seeds: int, decimals: Mapping[str, int]) -> _Line:
+    along = np.unique(rows.index.get_level_values("along"))
+    mean_seconds = pd.Series(seconds, rows.index).groupby("along").mean().reindex(along).to_numpy(dtype=np.float64)
+    values, low, high = {}, {}, {}
+    for metric in rows.columns:
+        table = rows[metric].dropna().droplevel("cell").unstack("along")
+        whole = table.dropna(axis="columns") if len(table) == num_seeds else table.iloc[:, :0]
+        if not whole.shape[1]:
+            continue
+        band = mean_band(whole.to_numpy(dtype=np.float64), confidence)
+        parts = (pd.Series(part, whole.columns).reindex(along).to_numpy() for part in (band.mean, band.low, band.high))
+        values[metric], low[metric], high[metric] = (as_numbers(part, decimals[str(metric)]) for part in parts)
+    return _Line(cell, None, num_seeds, [int(entry) for entry in along], as_numbers(mean_seconds, SECONDS_DECIMALS), values, low, high)
+
+
+def _along(rows: pd.DataFrame) -> list[int]:
+    return [int(entry) for entry in rows.index.get_level_values("along")]
+
+
+def as_numbers(array: np.ndarray[Any, Any], decimals: int) -> list[float | None]:
+    """The array as JSON holds it: rounded, None for what is not finite."""
+    return [round(float(entry), decimals) + 0.0 if math.isfinite(entry) else None for entry in array]
+
+
+def _stride(lines: Sequence[_Line]) -> int:
+    """Of how many points one is kept, so that all lines together have about `MOST_NUMBERS` numbers at most."""
+    total = sum(len(line.along) * sum(map(len, (line.values, line.low, line.high))) for line in lines)
+    return max(1, -(-total // MOST_NUMBERS))
+
+
+def _thinned(line: _Line, stride: int) -> _Line:
+    """Every `stride`-th point counted back from the last, which stays."""
+    kept = slice((len(line.along) - 1) % stride, None, stride)
+    thin = [{metric: numbers[kept] for metric, numbers in held.items()} for held in (line.values, line.low, line.high)]
+    return _Line(line.cell, line.seed, line.num_seeds, line.along[kept], line.seconds[kept], *thin)
+
+
+def _as_json(line: _Line) -> dict[str, Any]:
+    whole = {"cell": line.cell, "seed": line.seed, "n": line.num_seeds, "along": line.along, "values": line.values}
+    return whole | ({"low": line.low, "high": line.high} if line.seed is None else {})

@@ -1,0 +1,293 @@
+"""What is known of each cell: its search, its winner, its outcomes, its bounds and its learning curve. No drawing here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings.readings import Reading, curve_metric, curve_numbers, phase_curves, readings, seed_numbers
+from analysis.results.completeness import LOST, records
+from analysis.results.reader import StudyResults
+from analysis.statistics.intervals import Band, Interval, mean_band, t_interval
+from analysis.statistics.readouts import CellCurves
+from study.protocol.edges import decoded, hull, touched_edges
+from study.spec.cells import WHOLE_CELL, Cell, level_text, search_space, study_cells
+from study.spec.schema import ARM, NOISE_FLOOR, Choices, Distribution, Level
+
+OUTCOMES = ("finished", "failed_to_learn", "diverged", "failed")
+IMPORTANCE = "test/importance_weighted_bound"
+
+
+@dataclass(frozen=True)
+class ProposalFinding:
+    """One proposal of a cell's search: its objective in nats is the mean over the tuning seeds, NaN where any was lost; `by_seed` has those that were not."""
+
+    number: int
+    hyperparameters: Mapping[str, Any]
+    objective: float
+    num_seeds: int
+    num_lost: int
+    by_seed: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CurveFinding:
+    """A cell's learning curve over its reporting seeds, up to where the first of them was lost: nobody is dropped from a mean."""
+
+    metric: str
+    samples: np.ndarray[Any, np.dtype[np.int64]]
+    band: Band
+    num_seeds: int
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """The neighbouring proposal under the reporting seeds: its declared reading by seed, NaN where it diverged."""
+
+    proposal: int
+    numbers: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class CellFinding:
+    """One cell. `space`: what was searched, extra rounds and all. `finals`: the declared reading of the compared metric by reporting seed, for those that have one.
+
+    `others`: every other reading. `mean` and `interval` only where no reporting seed was lost. `curves`: the winner's learning curves seed by seed. `codes`: the versions
+    of the code, as far as they are known, that trained the reporting seeds.
+    """
+
+    cell: Cell
+    space: Mapping[str, Distribution]
+    proposals: tuple[ProposalFinding, ...]
+    winner: int | None
+    edges: tuple[str, ...]
+    outcomes: Mapping[str, int]
+    search_outcomes: Mapping[str, int]
+    num_missing: int
+    finals: Mapping[int, float]
+    diverged_seeds: frozenset[int]
+    mean: float | None
+    interval: Interval | None
+    importance_weighted: float | None
+    curve: CurveFinding | None
+    num_parameters: int | None
+    horizon_samples: int | None
+    others: Mapping[Reading, Mapping[int, float]] = field(default_factory=dict)
+    curves: CellCurves | None = None
+    runner_up: RunnerUp | None = None
+    num_extra_rounds: int = 0
+    codes: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        """The cell as figures and sentences call it."""
+        return self.cell.name or levels_title(dict(self.cell.levels)) or "the only cell"
+
+    @property
+    def num_lost(self) -> int:
+        """Reporting seeds that diverged or failed: they have no bound."""
+        return sum(self.outcomes[outcome] for outcome in OUTCOMES if outcome in LOST)
+
+    @property
+    def num_trained(self) -> int:
+        """Reporting seeds that were trained, however they ended."""
+        return sum(self.outcomes.values())
+
+    @property
+    def num_failed(self) -> int:
+        """Reporting seeds whose code raised: no outcome of the training, so that they count as missing."""
+        return self.outcomes["failed"]
+
+    @property
+    def winning_proposal(self) -> ProposalFinding | None:
+        """The proposal that the confirm phase trained as the winner."""
+        return next((proposal for proposal in self.proposals if proposal.number == self.winner), None)
+
+
+def level_title(factor: str, level: Level) -> str:
+    """A level as a person says it: `adam`, `2 hidden layers`, `20 latent dimensions`."""
+    text = level_text(level)
+    if factor == WHOLE_CELL:
+        return _cell_title(text)
+    if factor in ("optimizer", "activation", "dataset"):
+        return text
+    if factor == "num_hidden_layers":
+        return f"{text} hidden layer" + ("" if text == "1" else "s")
+    if factor == "latent_dim":
+        return f"{text} latent dimension" + ("" if text == "1" else "s")
+    return f"arm {text.replace('_', ' ')}" if factor == ARM else f"{factor.replace('_', ' ')} {text}"
+
+
+def _cell_title(name: str) -> str:
+    """A cell as a claim names it: its name, or for its label its levels in words."""
+    pairs = [part.partition("=") for part in name.split(",")]
+    return levels_title({factor: level for factor, _, level in pairs}) if all(equals for _, equals, _ in pairs) else name
+
+
+def levels_title(levels: Mapping[str, Level]) -> str:
+    """Several levels, the optimizer first: `adam, 2 hidden layers`."""
+    names = sorted(levels, key=lambda name: (name != "optimizer", name))
+    return ", ".join(level_title(name, levels[name]) for name in names)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """What is read of all cells at once: the numbers of each reading, the curves, the runners-up."""
+
+    by_reading: Mapping[Reading, Mapping[str, Mapping[int, float]]]
+    curves: Mapping[str, CellCurves]
+    runners_up: Mapping[str, Mapping[int, float]]
+
+
+@lru_cache(maxsize=2)
+def cell_findings(results: StudyResults) -> tuple[CellFinding, ...]:
+    """A finding for every cell of the study, in the study file's order, also where nothing of it was trained."""
+    asked, metric = readings(results), curve_metric(results)
+    curves = phase_curves(results, metric) if metric else {}
+    numbers = {
+        reading: curve_numbers(curves, reading.readout) if reading.metric == metric and reading.readout.kind != "final" else seed_numbers(results, reading) for reading in asked
+    }
+    read = _Numbers(numbers, curves, seed_numbers(results, asked[0], rank=1))
+    return tuple(_cell_finding(results, cell, read) for cell in study_cells(results.study))
+
+
+def _cell_finding(results: StudyResults, cell: Cell, read: _Numbers) -> CellFinding:
+    rows = results.trainings[results.trainings["cell"] == cell.label]
+    confirm = rows[(rows["phase"] == "confirm") & (rows["rank"].fillna(0) == 0)]
+    search = rows[rows["phase"] == "search"]
+    space = _searched_space(search_space(results.study, cell), search)
+    proposals = _proposals(results, search, space)
+    winner = next((int(number) for number in confirm["proposal"] if not pd.isna(number)), None)
+    declared, *others = [(reading, held.get(cell.label, {})) for reading, held in read.by_reading.items()]
+    finals = declared[1]
+    complete = bool(finals) and len(finals) == len(confirm)
+    bounds = _by_seed(confirm, IMPORTANCE)
+    return CellFinding(
+        cell=cell,
+        space=space,
+        proposals=proposals,
+        winner=winner,
+        edges=_edges(space, proposals, winner),
+        outcomes=_outcomes(confirm),
+        search_outcomes=_outcomes(search),
+        num_missing=int(((results.missing["cell"] == cell.label) & (results.missing["phase"] != NOISE_FLOOR)).sum()),
+        finals=finals,
+        diverged_seeds=frozenset(int(seed) for seed in confirm.loc[confirm["outcome"] == "diverged", "seed"]),
+        mean=float(np.mean(list(finals.values()))) if complete else None,
+        interval=t_interval(list(finals.values()), results.study.confidence) if complete else None,
+        importance_weighted=float(np.mean(list(bounds.values()))) if bounds and len(bounds) == len(confirm) else None,
+        curve=_curve(results, confirm),
+        num_parameters=_whole(confirm if len(confirm) else search, "num_parameters"),
+        horizon_samples=_horizon(results, confirm),
+        others=dict(others),
+        curves=read.curves.get(cell.label),
+        runner_up=_runner_up(rows[(rows["phase"] == "confirm") & (rows["rank"].fillna(0) == 1)], read.runners_up.get(cell.label, {})),
+        num_extra_rounds=int(search["extra_round"].max()) if "extra_round" in search and len(search) else 0,
+        codes=code_versions(confirm),
+    )
+
+
+def code_versions(trainings: pd.DataFrame) -> frozenset[str]:
+    """The digests of the code that made these trainings, where a training has one."""
+    return frozenset(map(str, trainings["code_sha256"].dropna())) - {""} if "code_sha256" in trainings else frozenset()
+
+
+def _runner_up(rows: pd.DataFrame, numbers: Mapping[int, float]) -> RunnerUp | None:
+    proposal = next((int(number) for number in rows["proposal"] if not pd.isna(number)), None)
+    if proposal is None:
+        return None
+    lost = {int(seed): math.nan for seed in rows.loc[rows["outcome"] == "diverged", "seed"]}
+    return RunnerUp(proposal, dict(numbers) | lost)
+
+
+def _outcomes(rows: pd.DataFrame) -> dict[str, int]:
+    return {outcome: int((rows["outcome"] == outcome).sum()) for outcome in OUTCOMES}
+
+
+def _by_seed(rows: pd.DataFrame, metric: str) -> dict[int, float]:
+    """The metric by seed, where it is a finite number."""
+    if metric not in rows:
+        return {}
+    pairs = zip(rows["seed"], rows[metric], strict=True)
+    return {int(seed): float(nats) for seed, nats in pairs if not pd.isna(nats) and math.isfinite(nats)}
+
+
+def _whole(rows: pd.DataFrame, name: str) -> int | None:
+    held = rows[name].dropna() if name in rows else pd.Series(dtype=float)
+    return int(held.iloc[0]) if len(held) else None
+
+
+def _horizon(results: StudyResults, confirm: pd.DataFrame) -> int | None:
+    points = results.curves[results.curves["identity"].isin(confirm["identity"]) & (results.curves["metric"] == results.study.metric)]
+    return int(points["samples"].max()) if len(points) else _whole(confirm, "budget_samples")
+
+
+def _proposals(results: StudyResults, search: pd.DataFrame, space: Mapping[str, Distribution]) -> tuple[ProposalFinding, ...]:
+    metric = results.study.search.objective if results.study.search else ""
+    found = []
+    for number, rows in search.groupby("proposal", sort=True):
+        held = rows[[name for name in space if name in rows]].dropna(how="all")
+        if space and held.empty:  # its code failed before anything of it was recorded
+            continue
+        first = records(held.head(1))[0] if len(held) else {}
+        objectives = _by_seed(rows, metric)
+        complete = len(objectives) == len(rows)
+        found.append(
+            ProposalFinding(
+                number=int(str(number)),
+                hyperparameters={name: first.get(name) for name in sorted(space)},
+                objective=float(np.mean(list(objectives.values()))) if complete else math.nan,
+                num_seeds=len(rows),
+                num_lost=int(rows["outcome"].isin(LOST).sum()),
+                by_seed=objectives,
+            )
+        )
+    return tuple(found)
+
+
+def _searched_space(declared: Mapping[str, Distribution], search: pd.DataFrame) -> dict[str, Distribution]:
+    """The space as extra rounds have widened it: it holds every space that the cell's proposals were drawn from."""
+    widened = dict(declared)
+    for text in sorted({str(given) for given in search["space"] if given}) if "space" in search else ():
+        widened = hull(widened, decoded(text))
+    return widened
+
+
+def _edges(space: Mapping[str, Distribution], proposals: tuple[ProposalFinding, ...], winner: int | None) -> tuple[str, ...]:
+    """In words, every hyperparameter of the winner that touches an edge: of the space, or of what was proposed."""
+    best = next((proposal for proposal in proposals if proposal.number == winner), None)
+    if best is None:
+        return ()
+    return tuple(edge.words for edge in touched_edges(space, [proposal.hyperparameters for proposal in proposals], best.hyperparameters))
+
+
+def _curve(results: StudyResults, confirm: pd.DataFrame) -> CurveFinding | None:
+    points = results.curves[results.curves["identity"].isin(confirm["identity"])]
+    for metric in ("validation/lower_bound", "train/lower_bound"):
+        own = points[points["metric"] == metric]
+        if own.empty:
+            continue
+        table = own.assign(nats=own["nats"].where(np.isfinite(own["nats"]))).pivot(index="identity", columns="samples", values="nats")
+        table = table.reindex(confirm["identity"]).dropna(axis="columns")
+        if table.shape[1] == 0:
+            return None
+        return CurveFinding(metric, table.columns.to_numpy(dtype=np.int64), mean_band(table.to_numpy(dtype=np.float64), results.study.confidence), len(table))
+    return None
+
+
+def space_text(space: Mapping[str, Distribution]) -> str:
+    """A search space in words: `learning_rate 0.001 to 0.1 (log)`."""
+    return "; ".join(f"{name} {_distribution_text(distribution)}" for name, distribution in sorted(space.items())) or "nothing is searched"
+
+
+def _distribution_text(distribution: Distribution) -> str:
+    if isinstance(distribution, Choices):
+        return "one of " + ", ".join(level_text(choice) for choice in distribution.choices)
+    kinds = [kind for kind, holds in (("log", distribution.log), ("whole numbers", distribution.integer)) if holds]
+    return f"{distribution.low:g} to {distribution.high:g}" + (f" ({', '.join(kinds)})" if kinds else "")

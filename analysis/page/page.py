@@ -1,0 +1,264 @@
+"""The page of a report: what it shows, prepared as text, then a template. Self-contained: nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup
+
+from analysis.claims.declared import withdrawn_claims, withdrawn_sentence
+from analysis.document import explorer
+from analysis.document.sections import Section, Subject, Table
+from analysis.document.text import heading
+from analysis.figures.curve_lines import study_curves
+from analysis.figures.style import PNG_DOTS_PER_INCH
+from analysis.page.claims import ShownClaim, also_declared, claim_facts, claims_table, shown_claims
+from analysis.page.shown import ShownFigure, ShownTable, is_timing, shown_figure, shown_table
+from analysis.results.reader import StudyResults
+from study.spec.schema import Choices, Distribution, Study
+
+OUTCOMES = ("finished", "diverged", "failed_to_learn", "failed")
+LONG_LIST = 8
+
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1a5694"/>'
+    '<path d="M6 23C11 23 12 9 16 9s5 14 10 14" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round"/></svg>'
+)
+
+
+@dataclass(frozen=True)
+class ListedClaim:
+    """A claim as the page folds it: its fields, and tables of what it has several of."""
+
+    claim: ShownClaim
+    tables: tuple[ShownTable, ...]
+
+
+@dataclass(frozen=True)
+class ShownSection:
+    """A report as the page folds it."""
+
+    name: str
+    title: str
+    answer: str
+    paragraphs: tuple[str, ...]
+    figures: tuple[ShownFigure, ...]
+    tables: tuple[ShownTable, ...]
+
+
+@dataclass(frozen=True)
+class ShownDataset:
+    """Numbers of explored figures, and in a block of their own their seconds."""
+
+    name: str
+    text: Markup
+    seconds: Markup
+    timing: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template is given."""
+
+    subject: Subject
+    only: str
+    heading: str
+    verdict: str
+    answer: str
+    facts: tuple[tuple[str, str], ...]
+    also: tuple[tuple[str, str], ...]
+    figure: ShownFigure | None
+    warnings: tuple[str, ...]
+    sections: tuple[ShownSection, ...]
+    claims: tuple[ListedClaim, ...]
+    claims_table: ShownTable | None
+    tables: tuple[ShownTable, ...]
+    provenance: tuple[tuple[str, str], ...]
+    dots_per_inch: int
+    css: Markup
+    datasets: tuple[ShownDataset, ...]
+    scripts: tuple[Markup, ...]
+    icon: str
+
+
+def render(results: StudyResults, sections: Sequence[Section], only: str = "") -> str:
+    """A study's page as HTML. `only` names the one report that it is of; empty for the whole study's."""
+    return render_page(study_subject(results), sections, only)
+
+
+def render_page(subject: Subject, sections: Sequence[Section], only: str = "") -> str:
+    """The page about `subject` as HTML, led by the primary claim or the first section.
+
+    Whatever may differ between two reports on the same trainings (seconds, dates, machines, run ids) stands between the
+    comments `begin timing` and `end timing`.
+    """
+    folder = Path(__file__).parent / "templates"
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("page.html").render(page=_page(subject, sections, only, folder)).strip() + "\n"
+
+
+def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path) -> Page:
+    leading, claim = primary_claim(sections)
+    datasets = explorer.shown_datasets([figure.explorer for section in sections for figure in section.figures if figure.explorer], subject.datasets)
+    table = None if only else claims_table(sections)
+    return Page(
+        subject=subject,
+        only=only,
+        heading=leading.title if only else "The answer",
+        verdict=str(claim.get("verdict", "")),
+        answer=str(claim.get("statement", leading.answer)),
+        facts=claim_facts(claim),
+        also=() if only else also_declared(sections),
+        figure=shown_figure(leading.figures[0], datasets) if leading.figures and not only else None,
+        warnings=tuple(dict.fromkeys([*subject.warnings, *(warning for section in sections for warning in section.warnings)])),
+        sections=tuple(_shown_section(section, datasets, without_first=section is leading and not only) for section in sections),
+        claims=() if only else tuple(ListedClaim(claim, tuple(shown_table(own, embed=False) for own in claim.tables)) for claim in shown_claims(sections)),
+        claims_table=shown_table(table) if table else None,
+        tables=tuple(shown_table(table, embed=False) for table in subject.tables),
+        provenance=tuple(_flat(subject.provenance)),
+        dots_per_inch=PNG_DOTS_PER_INCH,
+        css=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        datasets=tuple(map(_shown_dataset, datasets.values())),
+        scripts=tuple(_scripts(folder, has_explorers=bool(datasets))),
+        icon="data:image/svg+xml," + quote(_ICON),
+    )
+
+
+def _shown_dataset(dataset: explorer.Dataset) -> ShownDataset:
+    seconds = Markup("") if dataset.timing is None else explorer.as_script_text(dataset.timing)
+    return ShownDataset(dataset.name, explorer.as_script_text(dataset.content), seconds, is_timing(dataset.name))
+
+
+def _scripts(folder: Path, has_explorers: bool) -> Iterator[Markup]:
+    yield Markup((folder / "page.js").read_text(encoding="utf-8"))
+    if has_explorers:
+        yield explorer.vega_bundle()
+        yield Markup((folder / "explorer.js").read_text(encoding="utf-8"))
+
+
+def primary_claim(sections: Sequence[Section]) -> tuple[Section, Mapping[str, Any]]:
+    """The section that holds the primary claim, and the claim; where none is declared, the first section and no claim."""
+    for section in sections:
+        for claim in section.claims:
+            if claim.get("kind") == "primary":
+                return section, claim
+    return sections[0], {}
+
+
+# What was run
+
+
+def study_subject(results: StudyResults) -> Subject:
+    """What a study's page says beside its reports."""
+    study = results.study
+    tables = [
+        Table("outcomes", "Outcomes by cell", "How every training ended.", outcome_counts(results)),
+        *([Table("missing", "Missing trainings", "Asked for by the study and not found.", results.missing)] if len(results.missing) else []),
+        Table("search_space", "Search space", "What was tuned in which cells.", search_space(study)),
+    ]
+    return Subject(
+        name=study.name,
+        eyebrow=f"Study {study.name}",
+        question=study.question,
+        description=study.description,
+        warnings=tuple(completeness_warnings(results)),
+        origin="What was run",
+        totals=totals(results),
+        tables=tuple(tables),
+        provenance_title="Code, versions and machine",
+        provenance={name: held for name, held in results.provenance.items() if name != "study"},
+        source_title="The study file, with its defaults filled in",
+        source=yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        footnote="Bounds are in nats per example; higher is better.",
+        datasets=(study_curves(results),),
+        notices=tuple(notices(results)),
+    )
+
+
+def notices(results: StudyResults) -> Iterator[str]:
+    """What stands at the very top, before any verdict: that trainings are missing, and that claims were taken out after trainings were there."""
+    num_missing, num_failed = len(results.missing) + len(results.missing_repeats), int((results.trainings["outcome"] == "failed").sum())
+    of = len(results.trainings) + len(results.repeats) + num_missing
+    said = [f"{number} of {of} trainings that the study asks for {words}" for number, words in ((num_missing, "are missing"), (num_failed, "failed")) if number]
+    if said:
+        yield f"This study is incomplete: {' and '.join(said)}. Verdicts that need them are open."
+    if withdrawn := withdrawn_sentence(withdrawn_claims(results)):
+        yield withdrawn
+
+
+def completeness_warnings(results: StudyResults) -> Iterator[str]:
+    """Sentences on trainings that are missing or did not finish."""
+    num_missing, num_found = len(results.missing), len(results.trainings)
+    if num_missing:
+        yield f"{num_missing} of {num_missing + num_found} trainings that the study asks for are missing; run the study again to train them."
+    for outcome, words in (("diverged", "diverged"), ("failed_to_learn", "failed to learn"), ("failed", "failed")):
+        for phase in ("search", "confirm"):
+            number = int(((results.trainings["outcome"] == outcome) & (results.trainings["phase"] == phase)).sum())
+            if number:
+                of = int((results.trainings["phase"] == phase).sum())
+                yield f"{number} of {of} trainings {words} in the {phase} phase."
+
+
+def totals(results: StudyResults) -> str:
+    """One sentence: how many trainings there are and how they ended."""
+    counts = [f"{int((results.trainings['outcome'] == outcome).sum())} {outcome.replace('_', ' ')}" for outcome in OUTCOMES]
+    return f"{len(results.trainings)} trainings: {', '.join(counts)}, {len(results.missing)} missing."
+
+
+def outcome_counts(results: StudyResults) -> pd.DataFrame:
+    """Trainings by phase, cell and outcome."""
+    found = results.trainings
+    rows = [
+        {"phase": phase, "cell": cell} | {outcome: int((part["outcome"] == outcome).sum()) for outcome in OUTCOMES}
+        for (phase, cell), part in found.groupby(["phase", "cell"], sort=True)
+    ]
+    return pd.DataFrame(rows, columns=["phase", "cell", *OUTCOMES])
+
+
+def search_space(study: Study) -> pd.DataFrame:
+    """The declared search space: in which cells, which hyperparameter, over what."""
+    rows = [
+        {"cells": ", ".join(f"{factor}={level}" for factor, level in space.when.items()) or "all", "hyperparameter": name, "searched": _in_words(distribution)}
+        for space in (study.search.spaces if study.search else ())
+        for name, distribution in space.hyperparameters.items()
+    ]
+    return pd.DataFrame(rows, columns=["cells", "hyperparameter", "searched"])
+
+
+def _in_words(distribution: Distribution) -> str:
+    if isinstance(distribution, Choices):
+        return "one of " + ", ".join(str(choice) for choice in distribution.choices)
+    kind = "whole numbers " if distribution.integer else ""
+    return f"{kind}{distribution.low:g} to {distribution.high:g}{', log scale' if distribution.log else ''}"
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for name, held in tree.items():
+        label = above + heading(str(name))
+        if isinstance(held, Mapping):
+            yield from _flat(held, f"{label} / ")
+        elif not (isinstance(held, (list, tuple)) and len(held) > LONG_LIST):
+            yield label, held if isinstance(held, str) else json.dumps(held, default=str)
+
+
+# How figures and tables are shown
+
+
+def _shown_section(section: Section, datasets: Collection[str], without_first: bool) -> ShownSection:
+    figures = section.figures[1:] if without_first else section.figures
+    return ShownSection(
+        section.name,
+        section.title,
+        section.answer,
+        section.paragraphs,
+        tuple(shown_figure(figure, datasets) for figure in figures),
+        tuple(shown_table(table) for table in section.tables),
+    )

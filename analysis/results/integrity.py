@@ -1,0 +1,116 @@
+"""Whether MLflow still holds what a study wrote: rows, the study itself and weights against the hashes that were written with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.results.errors import ResultsError
+from study.tracking.seal import SEAL, STUDY_SEAL, seal_of_arrays, study_seal
+
+Run = Any
+"""One of MLflow's, which only analysis/results/reader.py knows."""
+
+_AGAIN = "was changed after the study wrote it. Delete that run in MLflow and run the study again: nothing is trained anew, the run is written from its record."
+
+
+def _changed(what: str) -> Exception:
+    """The error that says to a person what is not as it was written."""
+    return ResultsError(what)
+
+
+def require_sound(database: Path) -> None:
+    """Raises ResultsError where a SQLite file is damaged: MLflow would ask it again and again, for minutes, or miss what a damaged index leaves out, seals among it."""
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.OperationalError:
+        return  # locked, or on a disk that cannot be written: MLflow says what it makes of that
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+    if said != "ok":
+        raise _changed(f"the MLflow database {database} is damaged ({said}). Move it away with its -wal and -shm, then run the study again: its records fill a new one.")
+
+
+def require_unchanged(runs: Sequence[Run], points: pd.DataFrame) -> pd.DataFrame:
+    """`points` (run_id, metric, samples, timestamp, nats) of finished runs, which with their parameters and tags are what was written.
+
+    A run from before there were seals is taken as it is; one that is being written is not looked at. Raises ResultsError.
+    """
+    sealed = {run.info.run_id: run for run in runs if SEAL in run.data.tags and run.info.status == "FINISHED"}
+    seen = set()
+    for run_id, names, samples, nats in _by_run(points[points["run_id"].isin(list(sealed))]):
+        _require_sealed(sealed[run_id], names, samples, nats)
+        seen.add(run_id)
+    for run_id in sealed.keys() - seen:
+        _require_sealed(sealed[run_id], [], np.zeros(0, np.int64), np.zeros(0))
+    return points
+
+
+def _by_run(points: pd.DataFrame) -> Iterator[tuple[str, list[str], NDArray[np.int64], NDArray[np.float64]]]:
+    """Each run's points in order of name and samples, the last written of those that share both."""
+    metrics, runs = sorted(points["metric"].unique()), list(points["run_id"].unique())
+    numbered = pd.DataFrame(
+        {
+            "run": points["run_id"].map({run: number for number, run in enumerate(runs)}).astype("int64"),
+            "metric": points["metric"].map({metric: number for number, metric in enumerate(metrics)}).astype("int64"),
+            "samples": points["samples"].astype("int64"),
+            "timestamp": points["timestamp"].astype("int64"),
+            "nats": points["nats"].astype("float64"),
+        }
+    )
+    ordered = numbered.sort_values(["run", "metric", "samples", "timestamp"], kind="stable").drop_duplicates(["run", "metric", "samples"], keep="last")
+    run, samples, nats = (ordered[name].to_numpy() for name in ("run", "samples", "nats"))
+    names = np.array(metrics, dtype=object)[ordered["metric"].to_numpy()] if metrics else np.zeros(0, dtype=object)
+    starts = np.searchsorted(run, np.arange(len(runs) + 1))
+    for number, run_id in enumerate(runs):
+        part = slice(starts[number], starts[number + 1])
+        yield run_id, names[part].tolist(), samples[part], nats[part]
+
+
+def _require_sealed(run: Run, names: list[str], samples: NDArray[np.int64], nats: NDArray[np.float64]) -> None:
+    tags = run.data.tags
+    if seal_of_arrays(run.info.start_time, run.data.params, tags, names, samples, nats) != tags[SEAL]:
+        raise _changed(f"the run {run.info.run_id} ({run.info.run_name}) {_AGAIN}")
+    latest = dict(zip(names, nats, strict=True))  # in the order of samples, so that the last one stays
+    for name in latest.keys() | run.data.metrics.keys():
+        if not _same(float(run.data.metrics.get(name, np.nan)), float(latest.get(name, np.nan))):
+            raise _changed(f"the last {name} of the run {run.info.run_id} ({run.info.run_name}) {_AGAIN}")
+
+
+def _same(one: float, other: float) -> bool:
+    """Equal, where databases hold infinities as the largest numbers they have."""
+    return one == other or (np.isnan(one) and np.isnan(other)) or (np.isinf(other) and abs(one) > 1.79e308)
+
+
+def require_same_study(tags: Mapping[str, str], text: str) -> str:
+    """The study's JSON as given. Raises ResultsError where it is not the one that its parent run was written with."""
+    if STUDY_SEAL not in tags:
+        return text
+    try:
+        held: Any = json.loads(text)
+    except ValueError:
+        held = None
+    if not isinstance(held, dict) or study_seal(held) != tags[STUDY_SEAL]:
+        raise _changed("the artifact study/study.json was changed after the study wrote it. Run the study again: nothing is trained anew, and it writes the file.")
+    return text
+
+
+def require_same_weights(tags: Mapping[str, str], path: Path) -> Path:
+    """The path, where the file's bytes are those that the training left. Raises ResultsError, OSError."""
+    wanted = tags.get("weights_sha256")
+    with path.open("rb") as file:
+        if wanted and hashlib.file_digest(file, "sha256").hexdigest() != wanted:
+            raise _changed(
+                f"the weights of the run {tags.get('mlflow.runName', path.name)} were changed after the study wrote them. Run the study again, which sets its own in their place."
+            )
+    return path

@@ -1,0 +1,66 @@
+"""Code that results name, `module:attribute`: it runs on this machine only where its user named it too.
+
+Whoever can write to an MLflow server can write any name into a study or into the header of its weights; what is in a database of one's own is one's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError, safe_open
+
+from analysis.results.errors import ForeignCodeError
+from study.addresses.credentials import without_credentials
+from study.spec.schema import Study
+from vae.plugins import is_plugin
+
+_WORDS = frozenset({"name", "question", "description", "title"})
+"""Fields for people, of studies, cells and claims, which are never imported."""
+
+
+def code_named(content: object) -> frozenset[str]:
+    """Every module:attribute in a document, such as a study file."""
+    return frozenset(_code_named(content))
+
+
+def _code_named(content: object) -> Iterator[str]:
+    if isinstance(content, str) and is_plugin(content):
+        yield content
+    elif isinstance(content, dict):
+        for key, held in content.items():
+            if key not in _WORDS:
+                yield from _code_named(held)
+    elif isinstance(content, (list, tuple)):
+        for held in content:
+            yield from _code_named(held)
+
+
+def code_of_file(given: str) -> frozenset[str]:
+    """What the study file of that path names; nothing where `given` is a study's name."""
+    if not given.endswith((".yaml", ".yml")):
+        return frozenset()
+    return code_named(yaml.safe_load(Path(given).read_text(encoding="utf-8")))
+
+
+def require_own_code(study: Study, tracking_uri: str, own: frozenset[str]) -> None:
+    """Raises ForeignCodeError where a study names what its reader did not; a SQLite file is on the reader's own disk."""
+    foreign = () if tracking_uri.startswith("sqlite:") else sorted(code_named(study.model_dump(mode="json")) - own)
+    if foreign:
+        raise ForeignCodeError(
+            f"the study {study.name} in MLflow at {without_credentials(tracking_uri)} names code, {foreign[0]}, which a report of it would import here. "
+            f"Whoever may write to that server may name any: give the study file that names it too (--study FILE.yaml), or --allow-code {foreign[0]}"
+        )
+
+
+def code_beside(weights: Path, study: Study) -> tuple[str, ...]:
+    """What the header of weights names and their study does not; nothing of a file that is not readable as weights, which is refused elsewhere."""
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            configuration: Any = json.loads((file.metadata() or {}).get("configuration", "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return ()
+    return tuple(sorted(code_named(configuration) - code_named(study.model_dump(mode="json"))))

@@ -1,0 +1,395 @@
+"""The one reader of MLflow: a study's trainings as typed frames, the same whatever order the runs were written in."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import os
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from analysis.results.completeness import PLACE, is_current, missing_trainings, records
+from analysis.results.errors import ResultsError as ResultsError
+from analysis.results.errors import UnknownStudyError as UnknownStudyError
+from analysis.results.integrity import require_same_study, require_same_weights, require_sound, require_unchanged
+from analysis.results.own_code import code_beside, require_own_code
+from analysis.results.training_table import stacked, table_of_repeat
+from study.addresses.credentials import without_credentials
+from study.spec.schema import Study
+from vae.nearest import unknown_name_message
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment, Run
+    from mlflow.tracking import MlflowClient
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 20.0
+RUNS_PER_QUERY = 500
+CURVE_COLUMNS = ["identity", *PLACE, "samples", "seconds", "metric", "nats"]
+# SQLite and its kin hold infinities as the largest numbers they have.
+STORED_INFINITY = 1.79e308
+UNMEASURED = frozenset({"diverged", "failed"})
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResults:
+    """One study as MLflow holds it; equal to itself alone, so that what follows from it is computed once and shared by all reports.
+
+    `trainings`: a row per training, by phase, cell, proposal, rank and seed: its tags, parameters and final metrics (NaN for
+    what diverged or failed). `curves`: long, bounds in nats by samples. `missing`: what the study asks for and is not there. `repeats` and `missing_repeats`: the same
+    of the repeats of the search, with the column `repeat` from 1; of the other frames they hold only the cells that are not searched. `num_of_earlier_files`:
+    runs that only an earlier version of the study file asked for.
+    """
+
+    study: Study
+    parent_run_id: str
+    trainings: pd.DataFrame
+    curves: pd.DataFrame
+    missing: pd.DataFrame
+    provenance: dict[str, Any]
+    tracking_uri: str = field(default="", repr=False)
+    repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
+    missing_repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
+    num_of_earlier_files: int = 0
+
+    def weights(self, identity: str) -> Path:
+        """The file of that training's weights, downloaded where the artifacts are not on this machine."""
+        rows = self.trainings[self.trainings["identity"] == identity]
+        if rows.empty:
+            raise ResultsError(f"the study {self.study.name} has no training with identity {identity}")
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client, run_id = _client(self.tracking_uri), str(rows["run_id"].iloc[0])
+            weights = require_same_weights(client.get_run(run_id).data.tags, _artifact(client, run_id, "weights.safetensors"))
+        except (MlflowException, OSError) as error:
+            raise ResultsError(f"the weights of training {identity} cannot be read from MLflow: {_first_line(error)}") from error
+        if foreign := code_beside(weights, self.study):
+            raise ResultsError(f"the weights of training {identity} name code that the study does not, {foreign[0]}; it is not run")
+        return weights
+
+
+def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = frozenset()) -> StudyResults:
+    """Everything MLflow holds of one study. Raises ResultsError where it holds none or does not answer.
+
+    `own_code`: what may be imported on behalf of a study from a server, as module:attribute; ForeignCodeError for anything else.
+    """
+    client, experiment = _experiment(study_name, tracking_uri)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        parent = _parent(client, experiment)
+        study = _study(client, parent)
+        require_own_code(study, tracking_uri, own_code)
+        runs = [run for run in _nested_runs(client, experiment, parent) if run.data.tags.get("kind") == "training"]
+        points = require_unchanged(runs, _points(client, runs))
+    except MlflowException as error:
+        raise ResultsError(f"MLflow at {_public(tracking_uri)} stopped answering while the study {study_name} was read: {_first_line(error)}") from error
+    rows = pd.DataFrame([_row(run, study) for run in runs])
+    current = rows[[is_current(study, row) for row in records(rows)]] if len(rows) else rows
+    trainings = table_of_repeat(study, current, 0)
+    curves = _curves(trainings, points)
+    trainings = _with_final_metrics(trainings, curves)
+    kept = curves.loc[curves["metric"].str.contains("/"), CURVE_COLUMNS].reset_index(drop=True)
+    provenance = _provenance(study, parent, trainings, len(runs) - len(trainings), tracking_uri)
+    repeats = {repeat: table_of_repeat(study, current, repeat) for repeat in range(1, study.search.num_repeats if study.search else 1)}
+    repeated = [_with_final_metrics(found, _curves(found, points)).assign(repeat=repeat) for repeat, found in repeats.items()]
+    absent = [missing_trainings(study, found, repeat).assign(repeat=repeat) for repeat, found in repeats.items()]
+    missing = missing_trainings(study, trainings)
+    return StudyResults(study, parent.info.run_id, trainings, kept, missing, provenance, tracking_uri, stacked(repeated), stacked(absent), len(rows) - len(current))
+
+
+def attach_report(results: StudyResults, folder: Path) -> None:
+    """Attaches the files of a report to the study's parent run, under `report/`. Raises ResultsError where MLflow does not take them."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _client(results.tracking_uri).log_artifacts(results.parent_run_id, str(folder), "report")
+    except (MlflowException, OSError) as error:
+        raise ResultsError(f"the report is at {folder}, but MLflow at {_public(results.tracking_uri)} did not take it: {_first_line(error)}") from error
+
+
+def _client(tracking_uri: str) -> MlflowClient:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
+def _first_line(error: BaseException) -> str:
+    return without_credentials((str(error).strip().splitlines() or [type(error).__name__])[0])[:300]
+
+
+def _public(uri: str) -> str:
+    """The address without a user's name and password."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
+
+
+def _check_reachable(tracking_uri: str) -> None:
+    """Raises ResultsError at once where there is nothing to read: reading must not create a database, nor wait for minutes."""
+    if tracking_uri.startswith("sqlite:///"):
+        database = Path(tracking_uri.removeprefix("sqlite:///").partition("?")[0])
+        if not database.is_file():
+            raise UnknownStudyError(f"there is no MLflow database at {database}. Run the study first (make study), or give --tracking-uri or --outputs.")
+        require_sound(database)
+    if tracking_uri.startswith(("http://", "https://")):
+        try:
+            urllib.request.urlopen(f"{tracking_uri.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
+        except urllib.error.HTTPError:
+            return  # It answers; whether it admits us shows when it is asked for the study.
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise ResultsError(f"the MLflow server at {_public(tracking_uri)} does not answer ({reason}). Start it, or give another --tracking-uri.") from error
+
+
+def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> T:
+    """What `ask` returns; ResultsError when it raises or takes longer: database drivers have no common timeout."""
+    answers: list[T] = []
+    faults: list[Exception] = []
+
+    def work() -> None:
+        try:
+            answers.append(ask())
+        except Exception as error:  # noqa: BLE001 - each database driver has its own; the message is passed on
+            faults.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if answers:
+        return answers[0]
+    said = _first_line(faults[0]) if faults else f"no answer within {seconds:g} s"
+    raise ResultsError(f"MLflow at {_public(tracking_uri)} cannot be read: {said}. Check --tracking-uri.") from (faults[0] if faults else None)
+
+
+def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
+    _check_reachable(tracking_uri)
+
+    def ask() -> tuple[MlflowClient, Experiment | None, list[str]]:
+        client = _client(tracking_uri)
+        found = client.get_experiment_by_name(name)
+        return client, found, [] if found else [experiment.name for experiment in client.search_experiments()]
+
+    client, experiment, others = _within_seconds(ANSWER_SECONDS, ask, tracking_uri)
+    if experiment is None:
+        known = [other for other in others if other != "Default"]
+        raise UnknownStudyError(unknown_name_message(name, known, f"a study that MLflow at {_public(tracking_uri)} holds"))
+    if experiment.lifecycle_stage != "active":
+        raise ResultsError(f"the study {name} was deleted in MLflow at {_public(tracking_uri)}; restore the experiment there, or run the study again.")
+    return client, experiment
+
+
+def _search(client: MlflowClient, experiment: Experiment, condition: str) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment.experiment_id], condition, max_results=1_000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _parent(client: MlflowClient, experiment: Experiment) -> Run:
+    parents = sorted(_search(client, experiment, "tags.kind = 'study'"), key=lambda run: (run.info.start_time, run.info.run_id))
+    if not parents:
+        raise ResultsError(f"the MLflow experiment {experiment.name} has no run tagged kind=study: it was not written by a study. Run the study first.")
+    return parents[0]
+
+
+def _nested_runs(client: MlflowClient, experiment: Experiment, parent: Run) -> list[Run]:
+    runs = _search(client, experiment, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    return sorted(runs, key=lambda run: str(run.info.run_id))
+
+
+def _study(client: MlflowClient, parent: Run) -> Study:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        text = require_same_study(parent.data.tags, _artifact(client, parent.info.run_id, "study/study.json").read_text(encoding="utf-8", errors="replace"))
+        return Study.model_validate_json(text)
+    except (MlflowException, OSError) as error:
+        raise ResultsError(f"the study's parent run {parent.info.run_id} has no artifact study/study.json that can be read: {_first_line(error)}") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        raise ResultsError(f"study/study.json of run {parent.info.run_id} is not a study of this version: {place}: {fault['msg']}") from error
+
+
+@cache
+def _copies() -> tempfile.TemporaryDirectory[str]:
+    """Where artifacts are copied to, until the program ends; MLflow would make a folder for each and leave it there."""
+    return tempfile.TemporaryDirectory(prefix="vae-study-artifacts-")
+
+
+def _artifact(client: MlflowClient, run_id: str, name: str) -> Path:
+    """A copy of that artifact, which is there as long as the program."""
+    folder = Path(_copies().name) / run_id
+    folder.mkdir(exist_ok=True)
+    return Path(client.download_artifacts(run_id, name, str(folder)))
+
+
+def _points(client: MlflowClient, runs: Sequence[Run]) -> pd.DataFrame:
+    """Every metric point with its run: in one sweep where the store is a database, else run by run, eight at a time."""
+    store = getattr(getattr(client, "_tracking_client", None), "store", None)
+    rows = _points_of_database(store, runs) if hasattr(store, "ManagedSessionMaker") else _points_of_server(client, runs)
+    names = ("run_id", "metric", "samples", "timestamp", "nats", "is_nan")
+    columns = zip(*rows, strict=True)  # pandas would ask each of the rows what it is
+    points = pd.DataFrame(dict(zip(names, columns, strict=False)), columns=list(names))
+    nats = points["nats"].to_numpy(dtype=np.float64, na_value=np.nan)
+    infinite = np.where(np.abs(nats) >= STORED_INFINITY, np.copysign(np.inf, nats), nats)
+    return points.assign(nats=np.where(points["is_nan"].to_numpy(dtype=bool), np.nan, infinite)).drop(columns="is_nan")
+
+
+def _points_of_database(store: Any, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
+    """The columns of the table's rows as they are: MLflow's own bulk call makes two objects of each, in ten times the time; a query of the class costs twice this."""
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from sqlalchemy import select
+
+    held = SqlMetric.__table__.c
+    columns = select(held.run_uuid, held.key, held.step, held.timestamp, held.value, held.is_nan)
+    with store.ManagedSessionMaker() as session:
+        for start in range(0, len(runs), RUNS_PER_QUERY):
+            chosen = [run.info.run_id for run in runs[start : start + RUNS_PER_QUERY]]
+            yield from session.connection().execute(columns.where(held.run_uuid.in_(chosen))).all()
+
+
+def _points_of_server(client: MlflowClient, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
+    wanted = [(run.info.run_id, key) for run in runs for key in run.data.metrics]
+    with ThreadPoolExecutor(8) as pool:
+        for (run_id, key), points in zip(wanted, pool.map(lambda pair: client.get_metric_history(*pair), wanted), strict=True):
+            yield from ((run_id, key, point.step, point.timestamp, point.value, math.isnan(point.value)) for point in points)
+
+
+def typed(text: str) -> Any:
+    """An MLflow parameter as what it was before it became text: a number, a truth, None, a list, or text."""
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for parse in (int, float):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    if text[:1] in "[({":
+        try:
+            return tuple(parsed) if isinstance(parsed := ast.literal_eval(text), list) else parsed
+        except (ValueError, SyntaxError):
+            return text
+    return text
+
+
+def _whole(tags: Mapping[str, str], name: str) -> int | None:
+    text = tags.get(name, "none")
+    return None if text in ("none", "") else int(text)
+
+
+def _row(run: Run, study: Study) -> dict[str, Any]:
+    tags = run.data.tags
+    objective = study.search.objective if study.search else ""
+    return {
+        "identity": tags.get("identity", run.info.run_id),
+        "run_id": run.info.run_id,
+        "phase": tags.get("phase", ""),
+        "cell": tags.get("cell", ""),
+        "proposal": _whole(tags, "proposal"),
+        "rank": _whole(tags, "rank"),
+        "seed": _whole(tags, "seed"),
+        "outcome": tags.get("outcome", "failed"),
+        "trial": tags.get("trial", ""),
+        "reused_from": tags.get("reused_from", ""),
+        "superseded": tags.get("superseded", "") == "true",
+        "code_kept": tags.get("code_kept", "").lower() == "true",
+        "code_sha256": tags.get("code_sha256", ""),
+        "machine": tags.get("machine", ""),
+        "extra_round": _whole(tags, "extra_round") or 0,
+        "space": tags.get("space", ""),
+        "repeat": _whole(tags, "repeat") or 0,
+        "start_time": run.info.start_time,
+        "objective": run.data.metrics.get(objective, math.nan),
+    } | {name: typed(text) for name, text in sorted(run.data.params.items())}
+
+
+def _curves(trainings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Every metric point, once per training, metric and samples, in the order of `trainings`; `seconds` beside each point.
+
+    Text is compared once per training and metric, not once per point: rows and metrics are numbered, and sorted as numbers.
+    """
+    row_of = {run_id: row for row, run_id in enumerate(trainings["run_id"])}
+    metrics = sorted(points["metric"].unique())
+    numbered = pd.DataFrame(
+        {
+            "row": points["run_id"].map(row_of),
+            "number": points["metric"].map({metric: number for number, metric in enumerate(metrics)}),
+            "samples": points["samples"].astype("int64"),
+            "timestamp": points["timestamp"].astype("int64"),
+            "nats": points["nats"],
+        }
+    )
+    numbered = numbered.dropna(subset=["row"]).astype({"row": "int64", "number": "int64"})
+    numbered = numbered.sort_values(["row", "number", "samples", "timestamp", "nats"], kind="stable").drop_duplicates(["row", "number", "samples"], keep="last")
+    seconds = numbered[numbered["number"] == (metrics.index("seconds") if "seconds" in metrics else -1)].rename(columns={"nats": "seconds"})
+    joined = numbered.merge(seconds[["row", "samples", "seconds"]], on=["row", "samples"], how="left")
+    places = trainings[["identity", *PLACE]].take(joined["row"].to_numpy()).reset_index(drop=True)
+    metric = pd.Series(metrics, dtype=points["metric"].dtype).take(joined["number"].to_numpy()).reset_index(drop=True)
+    return pd.concat([places, joined[["samples", "seconds"]], metric.rename("metric"), joined[["nats", "row"]]], axis=1)
+
+
+def _with_final_metrics(trainings: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """A column per metric with its last point; what diverged or failed has none, save its seconds and where it stopped."""
+    last = curves.groupby(["row", "metric"], sort=True)["nats"].last().unstack("metric").reindex(range(len(trainings)))
+    stopped = trainings["outcome"].isin(UNMEASURED).to_numpy(dtype=bool)
+    final = last[[metric for metric in last.columns if "/" in str(metric)]].copy()
+    final.loc[stopped] = math.nan
+    extra = {"training_seconds": last.get("training_seconds", last.get("seconds"))}
+    extra["training_seconds"] = extra["training_seconds"] if extra["training_seconds"] is not None else pd.Series(math.nan, index=last.index)
+    if "diverged_at_samples" in last:
+        extra["diverged_at_samples"] = last["diverged_at_samples"]
+    kept = trainings.drop(columns=[name for name in (*final.columns, *extra) if name in trainings])
+    return pd.concat([kept, pd.DataFrame(extra), final], axis=1)
+
+
+def _date(milliseconds: float | None) -> str | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _from_tag(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _provenance(study: Study, parent: Run, trainings: pd.DataFrame, num_ignored: int, tracking_uri: str) -> dict[str, Any]:
+    """Where the results came from: for provenance.json, not for anything that must be the same bytes twice."""
+    tags = {name: _from_tag(text) for name, text in sorted(parent.data.tags.items()) if not name.startswith("mlflow.") and name != "kind"}
+    return tags | {
+        "study": study.name,
+        "tracking_uri": _public(tracking_uri),
+        "experiment_id": parent.info.experiment_id,
+        "parent_run_id": parent.info.run_id,
+        "started": _date(parent.info.start_time),
+        "ended": _date(parent.info.end_time),
+        "num_trainings": len(trainings),
+        "num_runs_of_earlier_study_files": num_ignored,
+        "num_reused": int((trainings["reused_from"] != "").sum()),
+        "num_code_kept": int(trainings["code_kept"].sum()),
+        "training_run_ids": list(map(str, trainings["run_id"])),
+    }

@@ -1,0 +1,4 @@
+"""The command line `python -m study`: run, plan, status, list, submit, doctor.
+
+It may know all of `study`; nothing else imports it.
+"""

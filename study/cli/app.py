@@ -1,0 +1,184 @@
+"""The command line of studies: parse, call, print."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from study.addresses.credentials import without_credentials
+from study.spec.loading import StudyFileError, load_study, shipped_studies
+from study.spec.schema import Study
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Seeded, searched and tracked studies of the VAE.")
+
+Name = Annotated[str, typer.Argument(help="A shipped study's name, or the path of a study file.", metavar="NAME")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the study file; may be repeated.")]
+Outputs = Annotated[Path, typer.Option(envvar="OUTPUTS", help="Where everything is written.")]
+TrackingUri = Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="An MLflow tracking server; by default SQLite in the outputs folder.")]
+Address = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="A running Ray cluster, HOST:PORT or auto; by default Ray is started here.")]
+NumCpus = Annotated[int | None, typer.Option(min=1, help="Cores to use; by default all. One training uses one.")]
+NumGpus = Annotated[int | None, typer.Option(min=0, help="GPUs to use; by default none.")]
+PackSize = Annotated[str, typer.Option(metavar="auto|N", help="Seeds of a configuration trained at once; auto: one on a CPU, all that fit on a GPU.")]
+Checkpoints = Annotated[
+    str,
+    typer.Option(
+        envvar="VAE_STUDY_CHECKPOINTS", metavar="FOLDER|URI", help="Where checkpoints go: a folder or an fsspec URI (s3://...) that all nodes see; by default each node's own disk."
+    ),
+]
+GpuShare = Annotated[str, typer.Option(metavar="auto|FRACTION", help="What a pack takes of a GPU, 0.5 for two on each; auto: all of it, less where packs are small.")]
+
+
+@contextmanager
+def _exit_statuses() -> Iterator[None]:
+    """Turns the errors that a person can act on into one message and an exit status: 1 failed, 2 wrong request, 130 stopped."""
+    from study.records.records import RecordsError
+    from study.run.runner import RequestError, StoppedError, StudyError
+    from vae.data.dataset import DataError
+
+    try:
+        yield
+    except (StudyFileError, RequestError) as error:
+        _end(error, 2)
+    except (StudyError, RecordsError, DataError) as error:
+        _end(error, 1)
+    except (StoppedError, KeyboardInterrupt) as error:
+        _end(error if str(error) else "stopped; the same command continues", 130)
+    except Exception as error:
+        if type(error).__name__ not in ("TrackingError", "LaunchError"):
+            raise
+        _end(error, 1)
+
+
+def _end(message: object, status: int) -> None:
+    print(f"error: {message}" if status != 130 else str(message), file=sys.stderr)
+    raise SystemExit(status)
+
+
+@app.command()
+def run(
+    name: Name,
+    set_: Set = None,
+    tracking_uri: TrackingUri = None,
+    address: Address = None,
+    outputs: Outputs = Path("outputs"),
+    num_cpus: NumCpus = None,
+    num_gpus: NumGpus = None,
+    pack_size: PackSize = "auto",
+    gpu_share: GpuShare = "auto",
+    checkpoints: Checkpoints = "",
+    code_changed: Annotated[str | None, typer.Option(metavar="retrain|keep", help="What to do with trainings made by other code.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Write the study's report when it is complete.")] = False,
+) -> None:
+    """Run a study, or what is missing of it."""
+    with _exit_statuses():
+        study = load_study(name, set_ or [])
+        from study.cli.report_command import become_report
+        from study.run.runner import Options, RequestError, run_study
+
+        if code_changed not in (None, "retrain", "keep"):
+            raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
+        command = shlex.join(["python", "-m", "study", *sys.argv[1:]])
+        where = (outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus)
+        options = Options(*where, code_changed, command=command, pack_size=pack_size, gpu_share=gpu_share, checkpoints=checkpoints)  # type: ignore[arg-type]
+        execution = run_study(study, options, lambda message: print(message, flush=True))
+        for cell in execution.unconfirmed:
+            print(f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller learning rates to get one.")
+        print(
+            f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded before. Tracked at {without_credentials(options.tracking_uri)}",
+            flush=True,
+        )
+        if report:
+            become_report(study, outputs, tracking_uri)
+
+
+@app.command()
+def plan(name: Name, set_: Set = None, outputs: Outputs = Path("outputs"), num_cpus: NumCpus = None) -> None:
+    """Show what would run: cells, trainings, an estimate of the time."""
+    from study.cli.overview import print_plan
+
+    with _exit_statuses():
+        print_plan(load_study(name, set_ or []), outputs, num_cpus or os.cpu_count() or 1, _console())
+
+
+@app.command()
+def status(name: Name, set_: Set = None, outputs: Outputs = Path("outputs")) -> None:
+    """Show what is recorded of a study, cell by cell."""
+    from study.cli.overview import print_status
+
+    with _exit_statuses():
+        print_status(load_study(name, set_ or []), outputs, _console())
+
+
+@app.command()
+def submit(
+    name: Name,
+    address: Annotated[str, typer.Option(envvar="RAY_API_SERVER_ADDRESS", help="The cluster's job server, http://HOST:8265.")] = "",
+    set_: Set = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="An MLflow server as the cluster sees it; by default what the cluster's head is set up with.")] = None,
+    outputs: Annotated[str | None, typer.Option(help="A folder on the cluster's head; by default its OUTPUTS, else vae-study-outputs in the home there.")] = None,
+    follow: Annotated[bool, typer.Option("--follow/--no-wait", help="Follow the log to the end, or return when the job is sent.")] = True,
+    arguments: Annotated[list[str] | None, typer.Argument(help="After --: arguments of `study run` on the cluster.", metavar="[-- ARGUMENTS]")] = None,
+) -> None:
+    """Run a study, and its report, as a job of a Ray cluster that this machine is no node of."""
+    with _exit_statuses():
+        from study.cluster.job_server import AddressError
+        from study.cluster.submit import Submission, SubmissionError, submit
+        from study.run.runner import RequestError
+
+        submission = Submission(name, address, tuple(set_ or ()), tuple(arguments or ()), tracking_uri, outputs, follow)
+        try:
+            status = submit(submission, lambda message: print(message, flush=True), lambda text: print(text, end="", flush=True))
+        except (AddressError, SubmissionError) as error:
+            raise RequestError(str(error)) from error
+    raise SystemExit(status)
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+def doctor(context: typer.Context) -> None:
+    """Check whether this machine can run a study, and say what to do where it cannot."""
+    from study.doctor import examine as checks
+
+    raise SystemExit(checks.main(context.args))
+
+
+@app.command("list")
+def list_() -> None:
+    """List the studies that come with the project."""
+    table = Table("study", "question", box=None)
+    for name, path in shipped_studies():
+        table.add_row(name, _question(path))
+    _console().print(table)
+
+
+def _question(path: Path) -> str:
+    study: Study = load_study(str(path))
+    return " ".join(study.question.split())
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+def _tracking_uri(given: str | None, outputs: Path) -> str:
+    """The address given, or that of the database in the outputs folder. Raises RequestError for one that no store can have."""
+    from study.addresses.addresses import tracking_uri_fault
+    from study.run.runner import RequestError
+
+    fault = tracking_uri_fault(given) if given else None
+    if fault is not None:
+        raise RequestError(f"{fault} (--tracking-uri, or the variable MLFLOW_TRACKING_URI)")
+    return given or f"sqlite:///{(outputs / 'mlflow.db').absolute()}"
+
+
+def main(entry: Callable[[], None] = app) -> None:
+    """The program."""
+    entry()

@@ -1,0 +1,101 @@
+"""What a study would run and what of it is done, as tables on the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from study.execution.estimate import count_parameters, duration, seconds_per_work, work
+from study.execution.execution import Execution, max_extra_trainings, num_trainings, num_trainings_of_cell
+from study.protocol.cell_protocol import PlannedTraining
+from study.records.records import Record, Records
+from study.run.lock import is_running
+from study.run.runner import Options, load_datasets, replay
+from study.spec.cells import Cell, Phase, search_space, study_cells, training_configuration
+from study.spec.schema import Distribution, Range, Study
+
+
+def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) -> None:
+    """Cells, trainings and an estimate of the time: from this machine's own records where there are any."""
+    execution = _replayed(study, outputs)
+    done = execution.drain() if execution else []
+    phases = _phases(study)
+    table = Table("cell", "parameters", "searched", *map(_phase_title, phases), box=None, title=f"{study.name}: {' '.join(study.question.split())}", title_justify="left")
+    for cell in study_cells(study):
+        space = ", ".join(f"{name} {_shown(distribution)}" for name, distribution in search_space(study, cell).items())
+        parameters = count_parameters(training_configuration(study, cell, "confirm", {}))
+        table.add_row(cell.name or cell.label, f"{parameters:,}", space or "nothing", *(str(num_trainings_of_cell(study, cell, phase)) for phase in phases))
+    console.print(table)
+    rate = seconds_per_work([record for _, record in done])
+    whole = sum(work(training_configuration(study, cell, phase, {})) * num_trainings_of_cell(study, cell, phase) for cell in study_cells(study) for phase in phases)
+    left = 0.0 if execution and execution.finished else max(0.0, whole - sum(work(planned.configuration) for planned, _ in done if not planned.extra_round))
+    source = "this machine's records of it" if done else "what one core of a Zen 4 was seen to do"
+    totals = [f"{count} {_phase_title(phase)}" for phase, count in num_trainings(study).items()]
+    console.print(f"{', '.join(totals[:-1])} and {totals[-1]} trainings, {len(done)} of them recorded already.")
+    console.print(f"About {duration(left * rate / num_workers)} on {num_workers} cores, of {duration(whole * rate / num_workers)} in all (from {source}).")
+    for note in _notes(study):
+        console.print(note)
+
+
+def _phases(study: Study) -> tuple[Phase, ...]:
+    return ("search", "confirm", "noise_floor") if study.noise_floor else ("search", "confirm")
+
+
+def _phase_title(phase: str) -> str:
+    return phase.replace("_", " ")
+
+
+def _notes(study: Study) -> list[str]:
+    """What the protocol may do or leave undone beside the trainings that are counted."""
+    search, notes = study.search, []
+    if search and (most := max_extra_trainings(study)):
+        rounds = "one extra round" if search.max_extra_rounds == 1 else f"{search.max_extra_rounds} extra rounds"
+        notes.append(
+            f"Up to {most} search trainings more: {rounds} of {search.num_extra_proposals} proposals in all cells of a comparison where the winner of one touches an edge."
+        )
+    if search and search.num_repeats > 1:
+        notes.append(f"The search is made {search.num_repeats} times, which is counted; claims rest on the first.")
+    return notes
+
+
+def print_status(study: Study, outputs: Path, console: Console) -> None:
+    """What is recorded of the study, by cell and phase, with the outcomes that were not `finished`."""
+    execution = _replayed(study, outputs)
+    done = execution.drain() if execution else []
+    table = Table("cell", *map(_phase_title, _phases(study)), "best bound (nats)", "outcomes", box=None)
+    for cell in study_cells(study):
+        table.add_row(*_status_row(study, cell, [(planned, record) for planned, record in done if planned.cell == cell]))
+    console.print(table)
+    state = "running now" if is_running(outputs, study.name) else "complete" if execution and execution.finished else "not running; `run` continues it"
+    num_asked = sum(num_trainings(study).values()) + (execution.num_extra if execution else 0)
+    console.print(f"{study.name}: {len(done)} of {num_asked} trainings recorded; {state}.")
+
+
+def _status_row(study: Study, cell: Cell, done: list[tuple[PlannedTraining, Record]]) -> list[str]:
+    counts = [_counts(study, cell, phase, [planned for planned, _ in done if planned.phase == phase]) for phase in _phases(study)]
+    bounds = [record.final_metrics.get("validation/lower_bound", record.final_metrics.get("train/lower_bound")) for _, record in done]
+    finite = [bound for bound in bounds if bound is not None]
+    outcomes = Counter(record.outcome for _, record in done)
+    return [cell.name or cell.label, *counts, f"{max(finite):.2f}" if finite else "", ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))]
+
+
+def _counts(study: Study, cell: Cell, phase: Phase, done: list[PlannedTraining]) -> str:
+    num_extra = sum(planned.extra_round > 0 for planned in done)
+    return f"{len(done) - num_extra}/{num_trainings_of_cell(study, cell, phase)}" + (f" +{num_extra} extra" if num_extra else "")
+
+
+def _replayed(study: Study, outputs: Path) -> Execution | None:
+    """The study as far as it is recorded; None, and no download, where there are no records at all."""
+    if not (outputs / "trainings").is_dir():
+        return None
+    datasets = load_datasets(study, outputs / "data", print)
+    return replay(study, datasets, Records(outputs / "trainings"), Options(outputs, "", code_changed="keep"))
+
+
+def _shown(distribution: Distribution) -> str:
+    if isinstance(distribution, Range):
+        return f"{distribution.low:g}..{distribution.high:g}{' (log)' if distribution.log else ''}"
+    return "{" + ", ".join(map(str, distribution.choices)) + "}"

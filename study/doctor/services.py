@@ -1,0 +1,123 @@
+"""What `study doctor` asks Ray and MLflow, by the ways in which a study uses them; nothing is created."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import shlex
+import sqlite3
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from study.addresses.addresses import tracking_uri_fault
+from study.addresses.credentials import without_credentials
+from study.addresses.reachable import LaunchError, health_address, require_reachable
+from study.doctor.examine import Finding, Request
+from study.doctor.machine import CLOCK_SKEW_SECONDS
+from study.execution.capacity import Resources
+from study.tracking.store import database_path
+
+_WHOLE_CHECK_BYTES = 2**29
+"""A larger database is not read through: that would take longer than a check may."""
+
+
+def ray(request: Request) -> Iterator[Finding]:
+    """Whether Ray starts here, or lets this program in at its address."""
+    os.environ.pop("RAY_ADDRESS", None)  # what was asked about is in the request
+    try:
+        if request.address:
+            require_reachable(request.address)
+        from study.cluster.launch import cluster  # takes seconds
+
+        began = time.monotonic()
+        with cluster(Resources(request.address or None, num_cpus=None if request.address else 0)) as room:
+            seconds = time.monotonic() - began
+            if request.address:
+                room.require(lambda message: None, seconds=0)
+    except LaunchError as error:
+        yield Finding("problem", str(error), "" if request.address else "Look at what Ray wrote below the temporary folder (ray-*/r/session_latest/logs).")
+        return
+    yield Finding("ok", f"the cluster at {request.address} has room for {room.num_workers} trainings at once" if request.address else f"starts on this machine in {seconds:.1f} s")
+
+
+def mlflow(request: Request) -> Iterator[Finding]:
+    """Whether the store opens and takes runs: a database, or a server that knows this user."""
+    uri = request.tracking_uri or f"sqlite:///{(Path(request.outputs) / 'mlflow.db').absolute()}"
+    fault = tracking_uri_fault(uri)
+    if fault is not None:
+        yield Finding("problem", fault, "Mend --tracking-uri or the variable MLFLOW_TRACKING_URI, or unset it to use the database in the outputs folder.")
+        return
+    database = database_path(uri)
+    found = list(_database(database) if database is not None else _server(uri))
+    yield from found
+    if any(finding.status == "problem" for finding in found) or (database is not None and not _has_content(database)):
+        return
+    from study.tracking.tracker import TrackingError, num_experiments
+
+    try:
+        number = num_experiments(uri)
+    except TrackingError as error:
+        yield Finding("problem", str(error))
+        return
+    yield Finding("ok", f"{without_credentials(uri)} opens and holds {number} experiments")
+
+
+def _has_content(database: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return database.is_file() and database.stat().st_size > 0
+    return False
+
+
+def _database(path: Path) -> Iterator[Finding]:
+    """Whether a SQLite file is whole and can be written. One that is not there yet is made by the first study."""
+    elsewhere = "Name another folder (OUTPUTS=, --outputs), or have this one given to this user."
+    if path.exists() and not path.is_file():
+        yield Finding("problem", f"{path} is not a file", elsewhere)
+        return
+    if not _has_content(path):
+        yield Finding("ok", f"{path} is not there yet; the first study makes it")
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=3, isolation_level=None)) as connection:
+            damage = "ok" if path.stat().st_size > _WHOLE_CHECK_BYTES else str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            if damage == "ok":
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            yield Finding("warning", f"{path} is being written by another process for 3 s already", "Wait for it; if nothing runs, end what holds it (fuser -v on the file).")
+        else:
+            yield Finding("problem", f"{path} cannot be written: {error}", elsewhere)
+        return
+    except (sqlite3.DatabaseError, OSError) as error:
+        damage = str(error)
+    if damage != "ok":
+        move = shlex.join(["mv", str(path), f"{path}.damaged"])
+        advice = f"Move it away ({move}) with its -wal and -shm, then run the studies again: nothing is trained again, the records fill a new one."
+        yield Finding("problem", f"{path} is damaged: {damage}", advice)
+
+
+def _server(uri: str) -> Iterator[Finding]:
+    """Whether a server answers at all, and its clock; what it says to this user is asked through MLflow itself."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    if bool(os.environ.get("MLFLOW_TRACKING_USERNAME")) != bool(os.environ.get("MLFLOW_TRACKING_PASSWORD")):
+        yield Finding("warning", "of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD only one is set", "Set both, or neither.")
+    try:
+        with urllib.request.urlopen(health_address(uri), timeout=5) as answer:
+            said = answer.headers.get("Date")
+    except urllib.error.HTTPError as error:
+        said = error.headers.get("Date")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        advice = "Start it, or mend --tracking-uri or MLFLOW_TRACKING_URI. A server that speaks plain http wants http://, not https://."
+        yield Finding("problem", f"nothing that can be used answers at {without_credentials(uri)}: {getattr(error, 'reason', error)}", advice)
+        return
+    with contextlib.suppress(TypeError, ValueError):
+        ahead = parsedate_to_datetime(said).timestamp() - time.time()
+        if abs(ahead) > CLOCK_SKEW_SECONDS:
+            yield Finding("warning", f"the clock of the server is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's", "Have both set right.")

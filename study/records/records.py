@@ -1,0 +1,212 @@
+"""Finished trainings on disk, one folder each, named by their identity: a folder that is there is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from study.records.identity import Identity
+from vae.checkpoint import write_atomically
+
+Outcome = Literal["finished", "diverged", "failed_to_learn"]
+
+_TRAINING = "training.json"
+WEIGHTS = "weights.safetensors"
+LOG = "log.jsonl"
+
+_SEAL = re.compile(rb'\A\{\n "sha256": "([0-9a-f]{64})",')
+"""What the file of a record begins with."""
+
+
+class EvaluationRecord(BaseModel):
+    """One point of the curve, as vae.training.Evaluation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int
+    seconds: float
+    timestamp_ms: int
+    metrics: dict[str, float]
+
+
+class Record(BaseModel):
+    """What a finished training leaves on disk; it alone decides that the training is complete.
+
+    `pack_size` is how many seeds were trained at once, which changes a result by rounding alone. `code_kept` is not part of it: set
+    on a record that stands in for one of newer code, as its user asked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    identity: Identity
+    outcome: Outcome
+    evaluations: tuple[EvaluationRecord, ...]
+    num_parameters: int
+    seconds: float
+    started_ms: int
+    finished_ms: int
+    diverged_at_samples: int | None
+    trial: str
+    study: str
+    machine: str
+    weights_sha256: str
+    pack_size: int = 1
+    code_kept: bool = Field(False, exclude=True)
+
+    @property
+    def final_metrics(self) -> dict[str, float]:
+        """The metrics at the end of the budget; empty where the training diverged."""
+        return dict(self.evaluations[-1].metrics) if self.outcome != "diverged" and self.evaluations else {}
+
+
+class RecordsError(Exception):
+    """The records cannot be written; the message says why and how to go on."""
+
+
+class Records:
+    """The folder of finished trainings, shared by all studies under one outputs folder."""
+
+    def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
+        self._folder = folder
+        self._report = report
+        self._places_by_content: dict[str, list[Path]] | None = None
+        self.unwritten: dict[str, Record] = {}
+        """By hash: what study/records/writer.py was given and has not written yet. `get` answers with it too."""
+
+    def path(self, identity_hash: str) -> Path:
+        """Where the training of that identity lies, or would."""
+        return self._folder / identity_hash
+
+    def get(self, identity: Identity) -> Record | None:
+        """The record of that training, its weights checked against their hash; None where it is not complete.
+
+        A damaged one is set aside under another name, with a line that says so. Raises RecordsError for one that the disk does not give out now: it may be whole.
+        """
+        return self.unwritten.get(identity.hash) or self._read(self.path(identity.hash))
+
+    def write(self, record: Record, weights: bytes, log: bytes = b"") -> None:
+        """Adds a record, and the training's log where there is one. Raises RecordsError when the disk refuses.
+
+        It is written beside its place, flushed, renamed, and its name is flushed too: what is passed on from here, to MLflow, is there after a power cut.
+        """
+        place = self.path(record.identity.hash)
+        beside = self._folder / f".{record.identity.hash}.{os.getpid()}"
+        try:
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(parents=True)
+            write_atomically(beside / WEIGHTS, weights)
+            write_atomically(beside / _TRAINING, encode_record(record))
+            if log:
+                (beside / LOG).write_bytes(log)  # not flushed: nothing is decided by it
+            flush_folder(beside)
+            beside.rename(place)
+            flush_folder(self._folder)
+        except OSError as error:
+            shutil.rmtree(beside, ignore_errors=True)
+            if not place.exists():
+                raise RecordsError(
+                    f"a finished training could not be written to {place}: {error.strerror}. Make room or give another --outputs, then run the same command again."
+                ) from error
+
+    def same_but_for_code(self, identity: Identity) -> Record | None:
+        """An intact record that differs from `identity` in the code's digest alone, the newest where there are several."""
+        if self._places_by_content is None:
+            self._places_by_content = self._index()
+        if not self._places_by_content:
+            return None
+        others = [place for place in self._places_by_content.get(identity.hash_without_code, ()) if place.name != identity.hash]
+        found = [record for record in map(self._read, others) if record is not None]
+        return max(found, key=lambda record: record.finished_ms, default=None)
+
+    def _index(self) -> dict[str, list[Path]]:
+        places: defaultdict[str, list[Path]] = defaultdict(list)
+        for place in sorted(self._folder.glob("*")):
+            with contextlib.suppress(OSError, ValueError):
+                record = decode_record((place / _TRAINING).read_bytes())
+                places[record.identity.hash_without_code].append(place)
+        return places
+
+    def _read(self, place: Path) -> Record | None:
+        if not place.is_dir() or not place.name.isalnum():
+            return None
+        try:
+            record = decode_record((place / _TRAINING).read_bytes())
+            intact = record.identity.hash == place.name and file_sha256(place / WEIGHTS) == record.weights_sha256
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+            intact = False
+        except OSError as error:
+            raise RecordsError(
+                f"{place} cannot be read: {error.strerror}. If that passes (a network disk that is away, too many open files), run the same command again; "
+                "if its files are damaged, remove it, and it is trained again."
+            ) from error
+        if intact:
+            return record
+        self._set_aside(place)
+        return None
+
+    def _set_aside(self, place: Path) -> None:
+        aside = next(name for number in itertools.count(1) if not (name := place.with_name(f"{place.name}.damaged.{number}")).exists())
+        try:
+            place.rename(aside)
+        except OSError as error:
+            raise RecordsError(f"{place} is damaged and cannot be set aside: {error.strerror}. Remove it, then run the same command again.") from error
+        self._report(f"{place} is damaged; it was set aside as {aside.name} and will be trained again")
+
+
+def encode_record(record: Record) -> bytes:
+    """The file of a record: JSON that begins with the sha256 of all the rest of it."""
+    content = record.model_dump_json(indent=1).encode()
+    return b'{\n "sha256": "' + bytes_sha256(content).encode() + b'",' + content[1:]
+
+
+def decode_record(file: bytes) -> Record:
+    """The record that a file holds, every bit of it checked; one from before files began with a hash is read as it stands.
+
+    Raises ValueError (pydantic's ValidationError among them) for a file that is damaged or no record.
+    """
+    seal = _SEAL.match(file)
+    if seal is None:
+        return Record.model_validate_json(file)
+    content = b"{" + file[seal.end() :]
+    if bytes_sha256(content) != seal[1].decode():
+        raise ValueError("the record does not have the hash that was written with it")
+    return Record.model_validate_json(content)
+
+
+def flush_folder(folder: Path) -> None:
+    """Has the names in a folder on the disk, as fsync has a file's content; some file systems of networks know no such thing. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bytes_sha256(content: bytes) -> str:
+    """sha256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def record_of(identity: Identity, facts: dict[str, Any], weights: bytes, trial: str, study: str, machine: str) -> Record:
+    """The record of what a worker returned: `facts` are a vae.training.TrainingResult without its weights, and the pack's size."""
+    return Record(identity=identity, weights_sha256=bytes_sha256(weights), trial=trial, study=study, machine=machine, **facts)

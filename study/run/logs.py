@@ -1,0 +1,168 @@
+"""What happened in a study, as JSON lines: one file for each execution, and a training's own lines beside its record.
+
+A line has `time` (UTC), `level` (info, warning, error), `event` and `study`; of a training also `identity`, `phase`, `cell`, `proposal`,
+`rank`, `seed`, `extra_round` and `repeat` where it is of one, and `trial` where it is known; then the event's own fields. No line holds a password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from study.addresses.credentials import environment_secrets, secrets_of_address, without_credentials
+from study.protocol.cell_protocol import PlannedTraining
+from study.records.records import Record
+
+Level = Literal["info", "warning", "error"]
+
+NUM_KEPT = 20
+"""Files kept of a study; the oldest makes way."""
+
+
+class StudyLog:
+    """The log of one execution of a study, written from several threads.
+
+    A log that cannot be written costs a message, never the study. Each line is handed to the system at once, so that a kill loses none.
+    """
+
+    def __init__(self, folder: Path, study: str, report: Callable[[str], None], tracking_uri: str = "") -> None:
+        self._study = study
+        self._report = report
+        self._secrets = tuple(dict.fromkeys((*secrets_of_address(tracking_uri), *environment_secrets())))
+        self._lock = threading.Lock()
+        self._started: dict[str, tuple[dict[str, Any], str]] = {}
+        self._failed: dict[str, str] = {}
+        self._file: TextIO | None = None
+        self.path = folder / study / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.jsonl"
+        """Where it lies; the file is not there when it could not be written."""
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for old in sorted(self.path.parent.glob("*.jsonl"))[: -NUM_KEPT + 1]:
+                old.unlink(missing_ok=True)
+            self._file = self.path.open("a", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._file = None
+        self._report(f"the log {self.path} cannot be written ({error.strerror}); the study goes on without it")
+
+    def public(self, text: str) -> str:
+        """`text` without the passwords that this execution knows of, and without what UTF-8 cannot say: a path may hold any bytes."""
+        return without_credentials(text, self._secrets).encode(errors="backslashreplace").decode()
+
+    def close(self) -> None:
+        """Ends the file; what is said afterwards is lost."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+            self._file = None
+
+    def say(self, event: str, level: Level = "info", **fields: Any) -> None:
+        """Adds a line about the study as a whole."""
+        self._write(self._line(event, level, {}, fields))
+
+    def message(self, text: str) -> None:
+        """Adds what a person is told on the terminal."""
+        self.say("message", text=text)
+
+    def beside(self, report: Callable[[str], None]) -> Callable[[str], None]:
+        """A `report` that adds to the log what it is given, too; neither says a password."""
+
+        def both(text: str) -> None:
+            report(self.public(text))
+            self.message(text)
+
+        return both
+
+    def training_started(self, planned: PlannedTraining, identity: str, trial: str) -> None:
+        """Adds that a training was handed to a worker."""
+        about = _about(planned, identity) | {"trial": trial}
+        line = self._line("training_started", "info", about, {"title": planned.title, "budget_samples": planned.configuration.budget_samples})
+        self._started[identity] = (about, line)
+        self._write(line)
+
+    def training_failed(self, planned: PlannedTraining, identity: str, message: str) -> None:
+        """Adds that a training's code raised, with the whole traceback."""
+        about, begun = self._started.pop(identity, (_about(planned, identity), ""))
+        line = self._line("training_failed", "error", about, {"error": message.strip().splitlines()[-1] if message.strip() else "", "traceback": message})
+        self._failed[planned.place] = begun + line
+        self._write(line)
+
+    def of_failure(self, planned: PlannedTraining) -> str:
+        """The lines of a training that failed in this execution; empty where there are none."""
+        return self._failed.get(planned.place, "")
+
+    def of_record(self, record: Record) -> bytes:
+        """The lines of a training that has ended, its curve among them; the study's own log gets the last of them."""
+        identity = record.identity.hash
+        about, begun = self._started.pop(identity, ({"identity": identity, "trial": record.trial}, ""))
+        curve = (self._line("evaluation", "info", about, {"samples": point.samples, **point.metrics}, point.timestamp_ms) for point in record.evaluations)
+        ended = self._line("training_ended", "warning" if record.outcome != "finished" else "info", about, _ending(record), record.finished_ms)
+        self._write(ended)
+        return "".join((begun, *curve, ended)).encode(errors="backslashreplace")
+
+    def _line(self, event: str, level: Level, about: dict[str, Any], fields: Mapping[str, Any], time_ms: float | None = None) -> str:
+        when = datetime.fromtimestamp((time.time_ns() // 1_000_000 if time_ms is None else time_ms) / 1000, UTC)
+        head = {"time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "level": level, "event": event, "study": self._study}
+        return json.dumps(head | about | {name: self._plain(given) for name, given in fields.items()}, ensure_ascii=False) + "\n"
+
+    def _plain(self, given: Any) -> Any:
+        """A value as JSON has it: no credentials, no number that JSON lacks."""
+        if isinstance(given, float):
+            return given if math.isfinite(given) else str(given)
+        if given is None or isinstance(given, (bool, int)):
+            return given
+        if isinstance(given, Mapping):
+            return {str(name): self._plain(each) for name, each in given.items()}
+        return self.public(str(given))
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            if self._file is None:
+                return
+            try:
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    self._file.close()
+                self._give_up(error)
+
+
+def _about(planned: PlannedTraining, identity: str) -> dict[str, Any]:
+    places = {"proposal": planned.proposal, "rank": planned.rank, "seed": planned.replicate}
+    places |= {name: number for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat)) if number}
+    return {"identity": identity, "phase": planned.phase, "cell": planned.cell.label} | places
+
+
+def _ending(record: Record) -> dict[str, Any]:
+    facts = {"outcome": record.outcome, "seconds": record.seconds, "machine": record.machine, "pack_size": record.pack_size}
+    return facts | ({} if record.diverged_at_samples is None else {"diverged_at_samples": record.diverged_at_samples}) | {"metrics": record.final_metrics}
+
+
+@contextlib.contextmanager
+def study_log(folder: Path, study: str, report: Callable[[str], None], tracking_uri: str = "", **facts: Any) -> Iterator[StudyLog]:
+    """The log of an execution, from its beginning, with `facts`, to its end, with what ended it."""
+    log = StudyLog(folder, study, report, tracking_uri)
+    log.say("execution_started", process=os.getpid(), tracking_uri=tracking_uri, **facts)
+    try:
+        yield log
+    except BaseException as error:
+        log.say("execution_ended", "error", ended_by=type(error).__name__, error=str(error))
+        raise
+    else:
+        log.say("execution_ended", ended_by="completion")
+    finally:
+        log.close()

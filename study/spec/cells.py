@@ -1,0 +1,159 @@
+"""From factors to cells, and from a cell to its search space and its trainings' configurations."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from study.spec.schema import ARM, Claim, Distribution, Level, Search, Study, same_level
+from vae.configuration import TrainingConfiguration
+
+Phase = Literal["search", "confirm", "noise_floor"]
+WHOLE_CELL = "cell"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of factor levels; `name` only where the study file gave it one."""
+
+    levels: tuple[tuple[str, Level], ...]
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The cell as text, `latent_dim=20,optimizer=adam`, sorted by name; `all` where the study has no factor."""
+        return ",".join(f"{factor}={level_text(level)}" for factor, level in sorted(self.levels)) or "all"
+
+    def matches(self, levels: Mapping[str, Level]) -> bool:
+        """Whether the cell has every one of these levels; 1 and true are different levels, 1 and 1.0 are not."""
+        own = dict(self.levels)
+        return all(factor in own and same_level(own[factor], level) for factor, level in levels.items())
+
+    @property
+    def fields(self) -> dict[str, Level]:
+        """The levels that are fields of its trainings: all but its arm, which only says how it is tuned."""
+        return {name: level for name, level in self.levels if name != ARM}
+
+    def without(self, factor: str) -> Cell:
+        """The cell less one factor: what two cells that differ in that factor alone have in common."""
+        return Cell(tuple(sorted((name, level) for name, level in self.levels if name != factor)))
+
+
+def level_text(level: Level) -> str:
+    """A level as labels and tables show it: `true`, `20`, `0.001`; different numbers never look alike."""
+    if isinstance(level, bool):
+        return str(level).lower()
+    if isinstance(level, float):
+        return f"{level:g}" if float(f"{level:g}") == level else repr(level)
+    return str(level)
+
+
+def study_cells(study: Study) -> tuple[Cell, ...]:
+    """The grid of factors in the study file's order, less what it excludes, then the cells it adds."""
+    kept = [cell for cell in grid_cells(study) if not any(cell.matches(excluded) for excluded in study.cells.exclude)]
+    added = [Cell(tuple(named.levels.items()), named.name) for named in study.cells.add]
+    return (*kept, *added)
+
+
+def grid_cells(study: Study) -> tuple[Cell, ...]:
+    """Every combination of the factors' levels, the last factor changing fastest; one cell without levels where there are neither factors nor named cells."""
+    if not study.factors and study.cells.add:
+        return ()
+    names = list(study.factors)
+    return tuple(Cell(tuple(zip(names, levels, strict=True))) for levels in itertools.product(*study.factors.values()))
+
+
+def num_grid_cells(study: Study) -> int:
+    """How many cells the grid of factors has, without making them."""
+    return math.prod(len(levels) for levels in study.factors.values())
+
+
+def claim_pairs(study: Study, claim: Claim) -> tuple[tuple[Cell, Cell], ...]:
+    """The pairs of cells that a claim compares, (level, baseline): equal in everything but the claim's factor, and as its `at` says.
+
+    A claim about `cell` compares the two cells that it names, by their names or labels, whatever they differ in. A named cell that sets a field
+    which is no factor is a control: it takes part only where `at` names that field.
+    """
+    if claim.factor == WHOLE_CELL:
+        named = [named_cell(study, name) for name in (claim.level, claim.baseline)]
+        return ((named[0], named[1]),) if named[0] is not None and named[1] is not None else ()
+    cells = [cell for cell in study_cells(study) if cell.matches(claim.at) and not _is_other_control(study, cell, claim)]
+    ours = [cell for cell in cells if cell.matches({claim.factor: claim.level})]
+    baselines = {cell.without(claim.factor).label: cell for cell in cells if cell.matches({claim.factor: claim.baseline})}
+    pairs = [(cell, baselines.get(cell.without(claim.factor).label)) for cell in ours]
+    return tuple((cell, baseline) for cell, baseline in pairs if baseline is not None)
+
+
+def _is_other_control(study: Study, cell: Cell, claim: Claim) -> bool:
+    """Whether a cell sets a field that is no factor of the grid, and that the claim says nothing of."""
+    return bool(study.factors) and any(name not in study.factors and name != claim.factor and name not in claim.at for name, _ in cell.levels)
+
+
+def named_cell(study: Study, name: Level) -> Cell | None:
+    """The cell of that name or label; None where there is none."""
+    return next((cell for cell in study_cells(study) if name in (cell.name, cell.label)), None)
+
+
+def noise_floor_cells(study: Study) -> tuple[Cell, ...]:
+    """The cells that `noise_floor.at` may mean: one in a study that can run. The one with exactly those levels goes before those that have more."""
+    if study.noise_floor is None:
+        return ()
+    at = study.noise_floor.at
+    if isinstance(at, str):
+        found = named_cell(study, at)
+        return (found,) if found else ()
+    matching = tuple(cell for cell in study_cells(study) if cell.matches(at))
+    exact = tuple(cell for cell in matching if len(cell.levels) == len(at))
+    return exact or matching
+
+
+def comparisons(study: Study) -> dict[str, str]:
+    """Which searched cells are compared with which, by label: cells of one comparison have the same name here, the label of their first cell.
+
+    Two cells are of one comparison where a claim has them as a pair, or a chain of claims does: an extra round for one of them is one for all, so
+    that no claim compares cells that were searched more and less. A cell that no claim compares is not in it.
+    """
+    labels = {cell.label for cell in study_cells(study) if search_space(study, cell)}
+    groups: dict[str, set[str]] = {}
+    for claim in study.claims:
+        compared = {cell.label for pair in claim_pairs(study, claim) for cell in pair} & labels
+        together = compared.union(*(groups[label] for label in compared if label in groups))
+        groups |= dict.fromkeys(together, together)
+    order = [cell.label for cell in study_cells(study)]
+    return {label: min(together, key=order.index) for label, together in groups.items()}
+
+
+def search_space(study: Study, cell: Cell) -> dict[str, Distribution]:
+    """The nuisance hyperparameters of a cell, by name; a later space overrides an earlier one. Empty for a cell that is not searched."""
+    space: dict[str, Distribution] = {}
+    for part in study.search.spaces if study.search else ():
+        if cell.matches(part.when):
+            space |= part.hyperparameters
+    return space
+
+
+def training_configuration(study: Study, cell: Cell, phase: Phase, nuisance: Mapping[str, Any]) -> TrainingConfiguration:
+    """The configuration of one training: the study's fixed fields, the cell's levels, one proposal, what the phase measures.
+
+    The search phase never sees the test set; the others read it once, at the end.
+    """
+    fields = study.training | cell.fields | dict(nuisance)
+    if phase != "search" or study.search is None:
+        return TrainingConfiguration.from_flat({"test_at_end": True} | fields)
+    return TrainingConfiguration.from_flat(_searched(fields, study.search))
+
+
+def _searched(fields: Mapping[str, Any], search: Search) -> dict[str, Any]:
+    """The fields of a proposal's training: the search's own budget and evaluations, and nothing read from the test set."""
+    changed = dict(fields) | {"test_at_end": False, "test_curve": False}
+    if search.num_evaluations is not None:
+        changed["num_evaluations"] = search.num_evaluations
+    if search.budget_samples is not None:
+        changed["budget_samples"] = search.budget_samples
+        first = changed.get("first_evaluation_samples")
+        if isinstance(first, (int, float)) and first > search.budget_samples:
+            changed["first_evaluation_samples"] = None
+    return changed

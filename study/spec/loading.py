@@ -1,0 +1,240 @@
+"""A study file, by name or path, with changes -> a Study that can run, or every fault as text."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from study.spec.cells import grid_cells, num_grid_cells, study_cells
+from study.spec.checks import MAX_CELLS, study_faults
+from study.spec.faults import Fault, dotted, study_shape_faults
+from study.spec.faults import Path as FieldPath
+from study.spec.schema import Confirm, Search, Study
+from study.spec.yaml_text import Document, YamlError, read_value, read_yaml
+from vae.configuration import TrainingConfiguration
+from vae.nearest import unknown_name_message
+from vae.optimizers import OPTIMIZERS
+
+_CONFIGS = Path(__file__).parents[1] / "configs"
+_MAX_BYTES = 1_000_000
+
+
+class StudyFileError(ValueError):
+    """A study file, or a change to it, that cannot be used; the message has one line for each fault."""
+
+
+def shipped_studies() -> tuple[tuple[str, Path], ...]:
+    """The studies that come with the project: name and file, sorted by name."""
+    return tuple(sorted((path.stem, path) for path in _CONFIGS.glob("*.yaml")))
+
+
+def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:
+    """The study of that name, or in that file, with every `field=value` of `overrides` set.
+
+    A field is a dotted path (`search.num_proposals`, `factors.optimizer`, `claims.0.primary`); a field of the training
+    may stand alone (`budget_samples`). Values are YAML. Raises StudyFileError.
+    """
+    path = _study_path(name_or_path)
+    source = _Source(_shown_path(path))
+    source.read(_text(path))
+    if not overrides:
+        return source.study()
+    written = source.study_as_written()
+    for override in overrides:
+        source.set(override)
+    if source.faults:
+        raise StudyFileError("\n".join(source.faults))
+    return source.study(written)
+
+
+@dataclass
+class _Source:
+    """A study file's content while it is read and changed, and where each of its fields was said."""
+
+    file: str
+    content: dict[str, Any] = field(default_factory=dict)
+    places: dict[FieldPath, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def read(self, text: str) -> None:
+        """Takes in the file's text; raises StudyFileError when it is not a YAML mapping."""
+        try:
+            document = read_yaml(text)
+        except YamlError as fault:
+            place = self.file if fault.line is None else f"{self.file}:{fault.line}"
+            raise StudyFileError(f"{place}: {fault.text}") from None
+        self.content = _mapping(self.file, document)
+        self.places = {path: f"{self.file}:{line}" for path, line in document.lines.items()}
+
+    def set(self, override: str) -> None:
+        """Sets one `field=value`; notes a fault where that has no meaning."""
+        name, equals, text = override.partition("=")
+        place = "--set " + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in override)
+        try:
+            if not equals or not name.strip():
+                raise ValueError("a change has the form field=value, such as training.budget_samples=1000")
+            path = _field_path(name.strip(), self.content)
+            _put(self.content, path, read_value(text))
+        except ValueError as error:
+            self.faults.append(f"{place}: {error}")
+            return
+        self.places = {known: said for known, said in self.places.items() if known[: len(path)] != path} | {path: place}
+
+    def study(self, written: Study | None = None) -> Study:
+        """The study that the content makes, checked as a whole; `written` is what the file said before it was changed."""
+        try:
+            study = Study.model_validate(self.content)
+        except ValidationError as error:
+            raise self._error(study_shape_faults(error)) from None
+        if written is not None and num_grid_cells(study) <= MAX_CELLS:
+            study = _without_what_lost_its_cells(study, written)
+        faults = study_faults(study)
+        if faults:
+            raise self._error(faults if written is None else [self._with_remedy(fault) for fault in faults])
+        return study
+
+    def study_as_written(self) -> Study | None:
+        """The unchanged study, or None where it cannot run as it stands."""
+        try:
+            return self.study()
+        except StudyFileError:
+            return None
+
+    def _with_remedy(self, fault: Fault) -> Fault:
+        """A fault of a claim that the file states rightly, and that a change took the cells from, with what to do."""
+        if fault.path[:1] != ("claims",) or self._place(fault.path).startswith("--set"):
+            return fault
+        return Fault(fault.path, f"{fault.text} A change took this from the claim; add --set 'claims=[]' to make none.")
+
+    def _error(self, faults: Sequence[Fault]) -> StudyFileError:
+        return StudyFileError("\n".join(f"{self._place(fault.path)}: {fault}" for fault in faults))
+
+    def _place(self, path: FieldPath) -> str:
+        """The line or the change that said what is at a path, or what it lies in; the file alone where nothing did."""
+        return next((self.places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.places), self.file)
+
+
+def _study_path(name_or_path: str) -> Path:
+    """The file of a shipped study, or the path itself; raises StudyFileError when neither exists."""
+    shipped = dict(shipped_studies())
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    path = Path(name_or_path).expanduser() if name_or_path[:2] == "~/" else Path(name_or_path)
+    try:
+        if name_or_path and (path.is_file() or (path.exists() and not path.is_dir())):
+            return path
+        is_folder = path.is_dir() and bool(name_or_path)
+    except (OSError, ValueError):
+        is_folder = False
+    if is_folder and _looks_like_a_path(name_or_path):
+        raise StudyFileError(f"{name_or_path}: is a folder; name a study file in it, or one of the studies: {', '.join(shipped)}")
+    if _looks_like_a_path(name_or_path):
+        raise StudyFileError(f"{name_or_path}: there is no such file{_neighbour(path)}")
+    raise StudyFileError(f"{unknown_name_message(name_or_path, shipped, 'a study')} Or the path of a study file, such as ./mine.yaml.")
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return "/" in name or "\\" in name or name.endswith((".yaml", ".yml")) or name in (".", "..")
+
+
+def _neighbour(path: Path) -> str:
+    """The file with the nearest name in the same folder, as the end of a sentence."""
+    try:
+        names = {other.stem: other.name for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml")}
+    except (OSError, ValueError):
+        return f", nor the folder {path.parent}"
+    near = difflib.get_close_matches(path.stem, names, n=1, cutoff=0.5)
+    return f"; did you mean {path.parent / names[near[0]]}?" if near else ""
+
+
+def _shown_path(path: Path) -> str:
+    """A path from the working directory where it lies below it."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+
+
+def _text(path: Path) -> str:
+    """What the file holds; raises StudyFileError when it cannot be read as UTF-8 text."""
+    try:
+        if not path.is_file():
+            raise StudyFileError(f"{path}: is not a file that can be read; a study file is YAML text")
+        if path.stat().st_size > _MAX_BYTES:
+            raise StudyFileError(f"{path}: is {path.stat().st_size:,} bytes; a study file has at most {_MAX_BYTES:,}. Is it the right file?")
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise StudyFileError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise StudyFileError(f"{path}:{line}: is not UTF-8 text (byte {error.object[error.start]:#x}); save it as UTF-8, or is it the right file?") from None
+
+
+def _mapping(file: str, document: Document) -> dict[str, Any]:
+    content = document.content
+    if content is None:
+        raise StudyFileError(f"{file}: is empty; a study file says at least name, question and confirm")
+    if not isinstance(content, dict):
+        kind = "a list" if isinstance(content, list) else "a single value"
+        raise StudyFileError(f"{file}: is {kind}; a study file is a mapping, such as name: mine")
+    return content
+
+
+def _field_path(name: str, content: Mapping[str, Any]) -> FieldPath:
+    """The path that the left side of `field=value` names; raises ValueError that names the nearest legal one."""
+    steps = tuple(int(step) if step.isdecimal() else step for step in name.split("."))
+    if steps[0] in Study.model_fields:
+        return steps
+    factors = content.get("factors")
+    if isinstance(factors, dict) and name in factors:
+        raise ValueError(f"{name!r} is a factor of this study; say which levels it has with factors.{name}=[...]")
+    if name in _training_names():
+        return ("training", name)
+    legal = [*Study.model_fields, *_training_names(), *(f"search.{own}" for own in Search.model_fields), *(f"confirm.{own}" for own in Confirm.model_fields)]
+    near = [full for full in legal if full.endswith(f".{name}")] or difflib.get_close_matches(name, legal, n=1, cutoff=0.5)
+    nearest = f"; did you mean {near[0]}?" if near else "."
+    allowed = f"{', '.join(Study.model_fields)}, what lies in them after a dot, and the fields of training by their own names"
+    raise ValueError(f"{name!r} is not a field of a study{nearest} Allowed: {allowed}.")
+
+
+def _training_names() -> tuple[str, ...]:
+    """Every field that training may have with one of the optimizers known by name."""
+    own = {name: None for specification in OPTIMIZERS.values() for name in specification.hyperparameters}
+    return (*TrainingConfiguration.model_fields, *own)
+
+
+def _put(content: dict[str, Any], path: FieldPath, given: object) -> None:
+    """Sets the value at a path, making mappings on the way; raises ValueError where a path leads through something else."""
+    place: Any = content
+    for depth, step in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(place, list):
+            if not isinstance(step, int) or step >= len(place):
+                raise ValueError(f"{dotted(path[:depth])} is a list of {len(place)}; after it comes a position from 0 to {len(place) - 1}, not {step!r}")
+        elif isinstance(place, dict):
+            step = str(step)
+            if not last and place.get(step) is None:
+                place[step] = {}
+        else:
+            raise ValueError(f"{dotted(path[:depth])} holds no fields, so {dotted(path)} cannot be set")
+        if last:
+            place[step] = given
+        else:
+            place = place[step]
+
+
+def _without_what_lost_its_cells(study: Study, written: Study) -> Study:
+    """The changed study less those spaces and exclusions of the file whose last cell the change took away.
+
+    `factors.optimizer=[adam]` alone thus makes a smaller study: the space for adagrad, which was right in the file, goes with it.
+    """
+    cells, grid = study_cells(study), grid_cells(study)
+    exclude = tuple(part for part in study.cells.exclude if part not in written.cells.exclude or any(cell.matches(part) for cell in grid))
+    changed: dict[str, Any] = {"cells": study.cells.model_copy(update={"exclude": exclude})}
+    if study.search is not None and written.search is not None:
+        spaces = tuple(part for part in study.search.spaces if part not in written.search.spaces or any(cell.matches(part.when) for cell in cells))
+        changed["search"] = study.search.model_copy(update={"spaces": spaces})
+    return study.model_copy(update=changed)

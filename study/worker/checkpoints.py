@@ -1,0 +1,80 @@
+"""Where a training that is under way is checkpointed: by its identity; a pack by the identities of all its members."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from study.addresses.addresses import checkpoints_fault, shown_place
+from study.worker.shared_checkpoints import SharedCheckpoints, SharedStorageError, is_uri, require_usable
+from vae.checkpoint import write_atomically
+
+
+def checkpoint_path(folder: Path, identities: Sequence[str]) -> Path:
+    """The checkpoint of trainings that run together: other members, or another order of them, are another pack."""
+    if len(identities) == 1:
+        return folder / f"{identities[0]}.safetensors"
+    return folder / f"pack-{hashlib.sha256(_lines(identities)).hexdigest()}.safetensors"
+
+
+def list_members(checkpoint: Path, identities: Sequence[str]) -> None:
+    """Writes beside a pack's checkpoint whose it is: one identity a line."""
+    if len(identities) > 1:
+        write_atomically(_list(checkpoint), _lines(identities))
+
+
+def remove_checkpoint(checkpoint: Path) -> None:
+    """Removes a checkpoint and what stands beside it; what cannot be removed stays: nothing reads it again."""
+    for path in (checkpoint, _list(checkpoint)):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def is_of_writing(error: BaseException) -> bool:
+    """Whether the disk refused a checkpoint; else the error is one of the training's own code."""
+    return isinstance(error, OSError) and any(frame.f_code is write_atomically.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def remove_superseded(place: str, is_recorded: Callable[[str], bool]) -> None:
+    """Removes from a folder or a URI the checkpoints of trainings that are recorded, which nothing reads again: a killed worker leaves them behind.
+
+    Those of packs as well, where a member is recorded: that member is in no pack again, so the others start in another one.
+    """
+    if is_uri(place):
+        SharedCheckpoints(place).remove_superseded(is_recorded)
+        return
+    for checkpoint in {found.with_suffix(".safetensors") for kind in ("*.safetensors", "*.members") for found in Path(place).glob(kind)}:
+        if is_recorded(checkpoint.stem) or any(map(is_recorded, _members(checkpoint))):
+            remove_checkpoint(checkpoint)
+
+
+def require_place(place: str) -> None:
+    """Raises SharedStorageError for a folder or URI that cannot be written; nothing for none."""
+    if place and (fault := checkpoints_fault(place)) is not None:
+        raise SharedStorageError(f"--checkpoints {shown_place(place)}: {fault}")
+    if is_uri(place):
+        require_usable(place)
+    elif place:
+        try:
+            write_atomically(probe := Path(place) / f"probe.{os.getpid()}", b"")
+            probe.unlink()
+        except OSError as error:
+            raise SharedStorageError(f"--checkpoints {place}: the folder cannot be written ({error.strerror}); give one that every node can write, or a URI") from error
+
+
+def _members(checkpoint: Path) -> list[str]:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return _list(checkpoint).read_text().split()
+    return []
+
+
+def _list(checkpoint: Path) -> Path:
+    return checkpoint.with_suffix(".members")
+
+
+def _lines(identities: Sequence[str]) -> bytes:
+    return "".join(f"{identity}\n" for identity in identities).encode()

@@ -1,0 +1,341 @@
+"""What a worker does with one trial after another: trains a configuration under one seed or several, a few seconds at a time. Knows no Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import math
+import os
+import socket
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from study.records.identity import libraries
+from study.worker.checkpoints import checkpoint_path, is_of_writing, list_members, remove_checkpoint
+from study.worker.device_faults import DeviceLostError, is_of_device
+from study.worker.scratch import scratch_folder
+from study.worker.shared_checkpoints import SharedCheckpoints, is_uri
+from vae.checkpoint import encode_weights
+from vae.configuration import TrainingConfiguration
+from vae.data.dataset import Dataset
+from vae.minibatches import PreparedData, prepare
+from vae.pack.memory import device_memory, is_out_of_memory, members_that_fit, num_images_on_device
+from vae.pack.pack import Pack, PackError
+from vae.randomness import Seeds
+from vae.training import Progress, Training, TrainingResult
+
+PAUSE_SECONDS = 2.0
+"""A worker reports where it is at least this often; between two reports it cannot be stopped."""
+
+BYTES_PER_REPORT = 2**28
+"""Weights that are handed over in one report, at least one member's: those of a large pack would be gigabytes in one piece."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the seeds that a trial trains: its training's identity, as a hash, and its seeds."""
+
+    identity: str
+    seeds: Seeds
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial: a configuration, as JSON, under the seeds of its members; where checkpoints go, the device, the share of its memory to use.
+
+    `checkpoints` is a folder, the URI of storage that all nodes see, or nothing for each node's own scratch folder; `libraries` are the driver's, by version,
+    under which the results are recorded.
+    """
+
+    configuration: str
+    members: tuple[Member, ...]
+    checkpoints: str
+    device: str = "cpu"
+    memory_share: float = 1.0
+    checkpoint_every_seconds: float = 30.0
+    libraries: dict[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> str:
+        """The job as text, as Tune carries it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decoded(cls, text: str) -> Job:
+        """The job that `encoded` gave that text."""
+        facts = json.loads(text)
+        members = tuple(Member(each["identity"], Seeds(**each["seeds"])) for each in facts["members"])
+        return cls(**facts | {"members": members})
+
+
+@dataclass(frozen=True)
+class MemberResult:
+    """What a finished training hands over: the facts of its record, and its weights as the bytes of a safetensors file."""
+
+    identity: str
+    facts: dict[str, Any]
+    weights: bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a trial is after a slice of it, and from where it was `resumed`. One that is `handing_over` has results to be fetched, and is not to be stopped."""
+
+    samples: int
+    machine: str
+    done: bool = False
+    handing_over: bool = False
+    results: tuple[MemberResult, ...] = ()
+    messages: tuple[str, ...] = ()
+    failure: str = ""
+    resumed_samples: int = 0
+
+
+class Worker:
+    """Trains one job after another, in slices."""
+
+    def __init__(self, datasets: Mapping[str, Dataset]) -> None:
+        self._datasets = datasets
+        self._prepared: dict[tuple[Any, ...], PreparedData] = {}
+        self._trial: _Trial | None = None
+        self._superseded: list[Path] = []
+        self._shared: dict[str, SharedCheckpoints] = {}
+        self._device_fault = ""
+
+    def take(self, job: Job) -> None:
+        """Takes the next job; what the last one left unfinished is in its checkpoint."""
+        self.stop()
+        self._trial = _Trial(job, self._data, self._superseded, self._shared_checkpoints(job))
+
+    def step(self) -> Report:
+        """Trains for PAUSE_SECONDS or to the next evaluation. What the user's own code raises is reported, and the worker lives on.
+
+        A GPU that fails is reported too; after that every step raises DeviceLostError, so that another process goes on with the job.
+        """
+        if self._device_fault:
+            raise DeviceLostError(self._device_fault)
+        if self._trial is None:
+            raise RuntimeError("the worker has no job")
+        trial = self._trial
+        if fault := _libraries_fault(trial.libraries):
+            self._trial = None
+            return trial.report(failure=fault)
+        try:
+            return trial.step()
+        except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+            self._trial = None
+            if trial.device == "cuda" and is_of_device(error):
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                self._device_fault = f"the GPU of a worker on {_machine()} failed ({str(error).splitlines()[0]}, in {place.filename}:{place.lineno}); the worker is started anew"
+                return trial.report(message=self._device_fault)
+            return trial.report(failure=traceback.format_exc().rstrip())
+
+    def stop(self) -> None:
+        """Saves what is unfinished, so that the same command continues from here."""
+        if self._trial is not None:
+            self._trial.save()
+        self._trial = None
+        for checkpoint in self._superseded:
+            remove_checkpoint(checkpoint)
+            for shared in self._shared.values():
+                shared.remove(checkpoint)
+        self._superseded.clear()
+        for shared in self._shared.values():
+            shared.finish()
+
+    def _shared_checkpoints(self, job: Job) -> SharedCheckpoints | None:
+        if is_uri(job.checkpoints) and job.checkpoints not in self._shared:
+            self._shared[job.checkpoints] = SharedCheckpoints(job.checkpoints)
+        return self._shared.get(job.checkpoints)
+
+    def _data(self, configuration: TrainingConfiguration) -> PreparedData:
+        key = (configuration.dataset, configuration.train_on_all, configuration.pixels, configuration.binarisation_seed)
+        if key not in self._prepared:
+            self._prepared = {key: prepare(self._datasets[configuration.dataset], configuration)}
+        return self._prepared[key]
+
+
+class _Trial:
+    """One job: one seed as a vae.training.Training, several as a vae.pack.pack.Pack, or as parts that fit, one after the other, where memory is short."""
+
+    def __init__(self, job: Job, prepared: Callable[[TrainingConfiguration], PreparedData], superseded: list[Path], shared: SharedCheckpoints | None = None) -> None:
+        self._job = job
+        self._shared = shared
+        self._prepared = prepared
+        self._superseded = superseded  # checkpoints to be removed with the next job, when the driver has the records
+        self._to_train = deque(job.members)
+        self._part_size: int | None = None
+        self._part: tuple[Member, ...] = ()
+        self._running: Training | Pack | None = None
+        self._progress: Iterator[Progress] = iter(())
+        self._samples = self._resumed_samples = 0
+        self._trained: deque[tuple[Member, TrainingResult]] = deque()
+        self._messages: list[str] = []
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """What the trial is to be trained with, by version."""
+        return self._job.libraries
+
+    @property
+    def device(self) -> str:
+        """What the trial is to be trained on."""
+        return self._job.device
+
+    def step(self) -> Report:
+        """A slice of the training, or of handing over its results. Raises what the user's code raises."""
+        if self._trained:
+            return self._hand_over()
+        try:
+            return self._train()
+        except OSError as error:
+            if not is_of_writing(error):
+                raise
+            return self._go_on_without_checkpoint(error)
+        except PackError as error:
+            size, reason = 1, str(error)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or len(self._part) <= 1:
+                raise
+            size, reason = math.ceil(len(self._part) / 2), f"{_machine()} ran out of memory with {len(self._part)} seeds at once"
+        return self._divide(size, reason)  # here, where no traceback holds what the pack took
+
+    def save(self) -> None:
+        """Checkpoints what is under way."""
+        if self._running is not None:
+            with contextlib.suppress(OSError):
+                self._running.save()
+            if self._shared:
+                self._shared.finish(self._checkpoint())
+
+    def report(self, results: Sequence[MemberResult] = (), failure: str = "", message: str = "") -> Report:
+        """Where the trial is."""
+        said = [message] if message else []
+        messages, self._messages = (*self._messages, *said, *(self._shared.problems() if self._shared else ())), []
+        if failure and len(self._part) > 1:
+            failure += f" (with {len(self._part)} seeds trained at once; --pack-size 1 trains one at a time)"
+        done = bool(failure) or not (self._running or self._trained or self._to_train)
+        return Report(self._samples, _machine(), done, bool(self._trained), tuple(results), messages, failure, self._resumed_samples)
+
+    def _train(self) -> Report:
+        """A slice of the part that runs; the last one begins to hand over its results."""
+        if self._running is None:
+            self._running = self._begin()
+            self._resumed_samples = self._running.samples
+            self._progress = self._running.run(PAUSE_SECONDS)
+        self._samples = next(self._progress).samples
+        if self._shared:
+            self._shared.copy(self._checkpoint())
+        results = _results_of(self._running)
+        if results is None:
+            return self.report()
+        self._superseded += [self._running.checkpoint] if self._running.checkpoint else []
+        self._running, self._progress = None, iter(())
+        self._trained.extend(zip(self._part, results, strict=True))
+        return self._hand_over()
+
+    def _begin(self) -> Training | Pack:
+        configuration = TrainingConfiguration.model_validate_json(self._job.configuration)
+        data = self._prepared(configuration)
+        if self._part_size is None:
+            self._part_size = self._size_of_parts(configuration, data)
+        self._part = tuple(self._to_train.popleft() for _ in range(min(self._part_size, len(self._to_train))))
+        if self._job.device == "cuda":  # a pack that outgrows its share is to fail itself, not its neighbour; it can be divided
+            torch.cuda.set_per_process_memory_fraction(self._job.memory_share if len(self._part) > 1 else 1.0)
+        checkpoint = self._checkpoint()
+        if self._shared:
+            self._shared.fetch(checkpoint)
+        options: dict[str, Any] = {"device": self._job.device, "checkpoint": checkpoint, "checkpoint_every_seconds": self._job.checkpoint_every_seconds}
+        if len(self._part) == 1:
+            return Training(configuration, self._part[0].seeds, data, **options)
+        try:
+            list_members(checkpoint, [member.identity for member in self._part])
+        except OSError as error:
+            self._say_unwritten(error)
+        return Pack(configuration, [member.seeds for member in self._part], data, **options, report=self._messages.append)
+
+    def _go_on_without_checkpoint(self, error: OSError) -> Report:
+        """A full disk costs no training: it goes on from where it is, in memory, and tries to write again after as long as it waits between two checkpoints."""
+        self._say_unwritten(error)
+        if self._running is not None:
+            self._running.checkpoint_every_seconds += max(PAUSE_SECONDS, self._job.checkpoint_every_seconds)
+            self._progress = self._running.run(PAUSE_SECONDS)
+        return self.report()
+
+    def _say_unwritten(self, error: OSError) -> None:
+        self._messages.append(f"{_machine()} cannot write checkpoints ({error.strerror}); trainings there go on without them, and start anew where they are stopped")
+
+    def _checkpoint(self) -> Path:
+        """That of the part that was begun last."""
+        folder = scratch_folder() if self._shared or not self._job.checkpoints else Path(self._job.checkpoints)
+        return checkpoint_path(folder, [member.identity for member in self._part])
+
+    def _size_of_parts(self, configuration: TrainingConfiguration, data: PreparedData) -> int:
+        """As many members as memory holds, in parts of about one size; at least one, which is trained alone."""
+        num_members = len(self._job.members)
+        if num_members == 1:
+            return 1
+        fit = max(1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), _memory_bytes(self._job)))
+        size = math.ceil(num_members / math.ceil(num_members / fit))
+        if size < num_members:
+            self._messages.append(f"{_machine()} has no memory for {num_members} seeds at once; they are trained {size} at a time")
+        return size
+
+    def _divide(self, size: int, reason: str) -> Report:
+        """The members that were begun are trained in smaller parts, from their beginning."""
+        remove_checkpoint(self._checkpoint())
+        if self._shared:
+            self._shared.remove(self._checkpoint())
+        self._to_train.extendleft(reversed(self._part))
+        self._part_size = size
+        self._running, self._progress, self._samples = None, iter(()), 0
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        self._messages.append(f"{reason}; they are trained {size} at a time")
+        return self.report()
+
+    def _hand_over(self) -> Report:
+        """The next of the results, about BYTES_PER_REPORT of them; the last report of a job is that of its last results."""
+        configuration = TrainingConfiguration.model_validate_json(self._job.configuration)
+        results: list[MemberResult] = []
+        while self._trained and sum(len(result.weights) for result in results) < BYTES_PER_REPORT:
+            member, result = self._trained.popleft()
+            facts = asdict(replace(result, weights={}))
+            del facts["weights"]
+            results.append(MemberResult(member.identity, facts | {"pack_size": len(self._part)}, encode_weights(result.weights, configuration)))
+        return self.report(results)
+
+
+def _results_of(running: Training | Pack) -> Sequence[TrainingResult] | None:
+    if isinstance(running, Pack):
+        return running.results
+    return None if running.result is None else [running.result]
+
+
+def _machine() -> str:
+    return socket.gethostname()
+
+
+def _libraries_fault(wanted: Mapping[str, str]) -> str | None:
+    """Why this machine may not train for a driver with other libraries: results are recorded, and found again, under the driver's versions."""
+    differing = [(name, own, wanted[name]) for name, own in libraries().items() if wanted.get(name, own) != own]
+    if not differing:
+        return None
+    said = "; ".join(f"{name} {own}, and the machine that runs the study has {name} {other}" for name, own, other in differing)
+    return f"the node {_machine()} has {said}: results would differ from what is recorded of them. Install the same environment on every node, then run the same command again"
+
+
+def _memory_bytes(job: Job) -> int:
+    """What a pack of this job may take of its device's memory. A core's share of the machine's at least, a GPU's share at most."""
+    if job.device == "cpu":
+        return int(device_memory(job.device) * max(job.memory_share, 1 / (os.cpu_count() or 1)))
+    gc.collect()  # what an earlier pack held
+    total = torch.cuda.mem_get_info(job.device)[1]
+    return min(device_memory(job.device), int(job.memory_share * total) - torch.cuda.memory_allocated(job.device))

@@ -1,0 +1,64 @@
+"""What the integration tests share: one copy of the code, one finished run of the tiny study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.workplaces import Workplace, cleaned_up, copy_code, write_workplace
+
+if TYPE_CHECKING:
+    from tests.support.stores import Server
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A workplace in which the tiny study ran to its end, undisturbed, and what it printed. Not to be changed: copy it."""
+
+    workplace: Workplace
+    status: int
+    printed: str
+    complaints: str
+
+
+@pytest.fixture(scope="session")
+def code(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of vae/ and study/."""
+    return copy_code(root, tmp_path_factory.mktemp("code"))
+
+
+@pytest.fixture(scope="session")
+def finished(code: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """The tiny study, run once through the command line on real Ray, Optuna and MLflow."""
+    workplace = write_workplace(tmp_path_factory.mktemp("finished"), code)
+    done = workplace.run("run", "tiny.yaml")
+    workplace.end_processes()
+    return FinishedRun(workplace, done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def workplace(code: Path, tmp_path: Path) -> Iterator[Workplace]:
+    """A workplace in which nothing ran yet."""
+    yield from cleaned_up(write_workplace(tmp_path / "place", code))
+
+
+@pytest.fixture
+def continued(finished: FinishedRun, tmp_path: Path) -> Iterator[Workplace]:
+    """A copy of the finished run."""
+    assert finished.status == 0, finished.complaints
+    yield from cleaned_up(finished.workplace.copy_to(tmp_path / "copy"))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A real MLflow server that is up."""
+    from tests.support.stores import Server
+
+    server = Server(tmp_path / "server")
+    server.start()
+    yield server
+    server.kill()

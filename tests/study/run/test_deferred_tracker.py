@@ -1,0 +1,116 @@
+"""What waits for MLflow while it opens: no record and no training does, and everything is handed over in order, once."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from study.addresses.reachable import TrackingError
+from study.errors import StudyError
+from study.execution.execution import Execution, Failure
+from study.protocol.cell_protocol import PlannedTraining
+from study.records.records import Record, Records
+from study.records.writer import RecordWriter
+from study.run.deferred_tracker import Projection, projected
+from tests.support.executions import Disk, execute
+from tests.support.studies import WEIGHTS_BYTES, identify, invented_study
+
+if TYPE_CHECKING:
+    from study.tracking.tracker import Tracker
+
+DONE = execute(invented_study(), Disk()).drain()
+
+
+class Taker:
+    """A tracker that only remembers; it takes `num_failures_taken` failures and then is away."""
+
+    def __init__(self, num_failures_taken: int = 99, left_over: str | None = None) -> None:
+        self.added: list[tuple[PlannedTraining, Record]] = []
+        self.failures: list[str] = []
+        self.closed: list[bool] = []
+        self._num_failures_taken = num_failures_taken
+        self._left_over = left_over
+
+    def add(self, planned: PlannedTraining, record: Record) -> None:
+        self.added.append((planned, record))
+
+    def log_failure(self, planned: PlannedTraining, message: str, log: str = "") -> bool:
+        self.failures.append(message)
+        return len(self.failures) <= self._num_failures_taken
+
+    def close(self, complete: bool) -> str | None:
+        self.closed.append(complete)
+        return self._left_over
+
+
+@pytest.fixture
+def opening() -> Future[Tracker]:
+    return Future()
+
+
+def _opens(opening: Future[Tracker], taker: Taker) -> None:
+    opening.set_result(cast("Tracker", taker))
+
+
+def test_records_are_on_the_disk_while_mlflow_still_opens(tmp_path: Path, opening: Future[Tracker]) -> None:
+    """More of them than may wait for the disk, so that a writer that waited for MLflow would stop the study."""
+    records, taker, projection = Records(tmp_path), Taker(), Projection(opening)
+    with RecordWriter(records, projection.add) as writer:
+        for planned, record in DONE:
+            writer.write(record, WEIGHTS_BYTES)
+            writer.pass_on(planned, record)
+    assert all(records.path(record.identity.hash).is_dir() for _, record in DONE)
+    projection.check()
+    _opens(opening, taker)
+    projection.check()
+    projection.check()
+    assert taker.added == DONE
+
+
+def test_what_ends_after_mlflow_opened_follows_what_waited(opening: Future[Tracker]) -> None:
+    taker, projection = Taker(), Projection(opening)
+    for number, (planned, record) in enumerate(DONE):
+        if number == 5:
+            _opens(opening, taker)
+        projection.add(planned, record)
+    assert taker.added == DONE
+
+
+def test_a_store_that_cannot_be_opened_is_said_by_the_next_look_and_stops_no_record(opening: Future[Tracker]) -> None:
+    projection = Projection(opening)
+    opening.set_exception(TrackingError("no database"))
+    projection.add(*DONE[0])
+    with pytest.raises(TrackingError, match="no database"):
+        projection.check()
+    with pytest.raises(TrackingError, match="no database"):
+        projection.end(True, [], lambda planned: "", str)
+
+
+def test_failures_are_told_without_passwords_and_no_further_where_mlflow_is_away(opening: Future[Tracker]) -> None:
+    taker = Taker(num_failures_taken=1)
+    _opens(opening, taker)
+    failures = [Failure(planned, "RuntimeError: hidden-word") for planned, _ in DONE[:5]]
+    assert Projection(opening).end(False, failures, lambda planned: "", lambda text: text.replace("hidden-word", "***")) is None
+    assert taker.failures == ["RuntimeError: ***"] * 2
+    assert taker.closed == [False]
+
+
+def test_what_is_left_over_ends_the_study_unless_something_worse_does(opening: Future[Tracker]) -> None:
+    execution = Execution(invented_study(), identify, lambda identity: None)
+    taker = Taker(left_over="MLflow did not take everything")
+    _opens(opening, taker)
+    with pytest.raises(StudyError, match="did not take everything"), projected(opening, execution, lambda planned: "", str):
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        _stopped_after_one(opening, execution)
+    assert taker.added == DONE[:1]
+    assert taker.closed == [False, False]
+
+
+def _stopped_after_one(opening: Future[Tracker], execution: Execution) -> None:
+    with projected(opening, execution, lambda planned: "", str) as projection:
+        projection.add(*DONE[0])
+        raise KeyboardInterrupt

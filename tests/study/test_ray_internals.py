@@ -1,0 +1,66 @@
+"""What is private to Ray and used all the same: the names are there, and nothing else is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import ray
+from ray._private.node import Node
+from ray.tune.execution.tune_controller import TuneController
+
+from study.cluster.finished_trials import NAMES, forget_finished
+from study.cluster.ray_processes import SPARE, without_spare_processes
+
+
+@dataclass(eq=False)
+class _Trial:
+    trial_id: str
+
+
+@dataclass
+class _Controller:
+    """The parts of Tune's controller that hold trials: one that ended, one that ended and is still being stopped, one that runs, one that failed."""
+
+    trials: list[_Trial] = field(default_factory=lambda: [_Trial(name) for name in ("ended", "stopping", "running", "failed")])
+
+    def __post_init__(self) -> None:
+        ended, stopping, running, _ = self.trials
+        self._trials = list(self.trials)
+        self._trial_metadata = {trial.trial_id: ("", "") for trial in self.trials}
+        self._stopped_trials = {ended, stopping}
+        self._live_trials = {stopping, running}
+        self._trials_to_cache = set(self.trials)
+
+
+def test_tune_forgets_the_trials_that_ended_and_no_others() -> None:
+    controller = _Controller()
+    forget_finished(controller)
+    kept = ["failed", "running", "stopping"]
+    assert [trial.trial_id for trial in controller._trials] == ["stopping", "running", "failed"]
+    assert sorted(trial.trial_id for trial in controller._trials_to_cache) == kept
+    assert sorted(controller._trial_metadata) == kept
+    assert [trial.trial_id for trial in controller._stopped_trials] == ["stopping"]
+
+
+def test_tunes_controller_holds_trials_under_these_names() -> None:
+    assert set(NAMES) <= set(TuneController.__init__.__code__.co_names)
+
+
+def test_a_controller_of_another_kind_is_left_alone() -> None:
+    controller = SimpleNamespace(_trials=[1], _stopped_trials={1})
+    forget_finished(controller)
+    assert controller._trials == [1]
+
+
+def test_rays_node_starts_its_spare_processes_by_these_methods_and_has_them_back_afterwards() -> None:
+    before = {name: getattr(Node, name) for name in SPARE}
+    with without_spare_processes(ray):
+        assert all(getattr(Node, name) is not before[name] for name in SPARE)
+    assert {name: getattr(Node, name) for name in SPARE} == before
+
+
+def test_a_ray_of_another_kind_is_started_whole() -> None:
+    whole = {name: getattr(Node, name) for name in SPARE}
+    with without_spare_processes(SimpleNamespace()):
+        assert {name: getattr(Node, name) for name in SPARE} == whole

@@ -1,0 +1,191 @@
+"""Checkpoints on storage that all nodes see: a worker that is gone is continued by one that never saw its disk."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+import study.worker.shared_checkpoints
+from study.worker.checkpoints import remove_superseded, require_place
+from study.worker.shared_checkpoints import SharedCheckpoints, SharedStorageError
+from tests.support.trainings import small_configuration, small_data
+from tests.support.workers import another_node, job, undisturbed, worker
+from vae.checkpoint import load_checkpoint
+from vae.randomness import Seeds
+from vae.training import Training
+
+
+@pytest.fixture
+def own_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another node's disk: what scratch_folder names from now on."""
+    return another_node(tmp_path / "first node", monkeypatch)
+
+
+@pytest.mark.parametrize("num_members", [1, 2])
+def test_a_lost_node_is_continued_elsewhere_to_the_same_bits(num_members: int, tmp_path: Path, own_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"file://{tmp_path}/shared"
+    lost = worker()
+    lost.take(job(uri, num_members))
+    assert lost.step().samples == 500
+    assert lost._trial is not None
+    lost._trial.save()  # the periodic checkpoint, and its copy waited for
+    assert list(own_disk.glob("*.safetensors"))
+
+    other_disk = another_node(tmp_path / "second node", monkeypatch)
+    continued = worker()
+    continued.take(job(uri, num_members))
+    first = continued.step()
+    assert first.samples == 1000, "it began again instead of continuing"
+    assert [result.weights for result in first.results] == undisturbed(tmp_path / "undisturbed", num_members)
+    continued.stop()
+    assert list(other_disk.iterdir()) == []
+    assert list((tmp_path / "shared").iterdir()) == []
+
+
+def test_a_stopped_worker_leaves_its_last_step_in_the_storage(tmp_path: Path, own_disk: Path) -> None:
+    uri = f"file://{tmp_path}/shared"
+    trainer = worker()
+    trainer.take(job(uri))
+    trainer.step()
+    trainer.stop()
+    assert (tmp_path / "shared" / "member0.safetensors").read_bytes() == (own_disk / "member0.safetensors").read_bytes()
+
+
+def test_the_copy_that_is_further_wins(tmp_path: Path) -> None:
+    """A node that was cut off comes back with an old checkpoint of its own: it takes the newer one; and the other way about."""
+    configuration = small_configuration()
+    training = Training(configuration, Seeds.from_root(0), small_data(configuration), checkpoint=tmp_path / "own.safetensors")
+    shared = tmp_path / "shared" / "own.safetensors"
+    shared.parent.mkdir()
+    saved = []
+    for _ in range(2):
+        training._train_step()
+        training.save()
+        saved.append((tmp_path / "own.safetensors").read_bytes())
+    for own, copy in ((saved[0], saved[1]), (saved[1], saved[0])):
+        (tmp_path / "own.safetensors").write_bytes(own)
+        shared.write_bytes(copy)
+        SharedCheckpoints(f"file://{shared.parent}").fetch(tmp_path / "own.safetensors")
+        assert (tmp_path / "own.safetensors").read_bytes() == saved[1]
+
+
+def test_a_damaged_copy_is_not_taken(tmp_path: Path, own_disk: Path) -> None:
+    uri = f"file://{tmp_path}/shared"
+    trainer = worker()
+    trainer.take(job(uri))
+    trainer.step()
+    trainer.stop()
+    shared = tmp_path / "shared" / "member0.safetensors"
+    content = bytearray(shared.read_bytes())
+    content[-5] ^= 1
+    shared.write_bytes(bytes(content))
+    (own_disk / "member0.safetensors").unlink()
+    again = worker()
+    again.take(job(uri))
+    assert again.step().samples == 500
+    assert not list(own_disk.glob(".*"))
+
+
+def test_storage_that_fails_in_mid_study_is_said_and_stops_no_training(tmp_path: Path, own_disk: Path) -> None:
+    uri = f"file://{tmp_path}/shared"
+    (tmp_path / "shared").write_text("a file where the folder should be")
+    trainer = worker()
+    trainer.take(job(uri))
+    reports = [trainer.step()]
+    trainer._shared[uri].finish()
+    while not reports[-1].done:
+        reports.append(trainer.step())
+    assert [result.weights for result in reports[-1].results] == undisturbed(tmp_path / "undisturbed", 1)
+    said = {message for report in reports for message in report.messages}
+    assert any("shared checkpoints could not be written" in message for message in said)
+
+
+def test_copies_of_recorded_trainings_and_torn_files_are_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    for name in ("done.safetensors", "open.safetensors", "pack-1.safetensors", "pack-2.safetensors", f"x.safetensors.{'0' * 32}.part", "notes.txt"):
+        (folder / name).write_bytes(b"")
+    (folder / "pack-1.members").write_text("other\ndone\n")
+    (folder / "pack-2.members").write_text("other\nopen\n")
+    remove_superseded(f"file://{folder}", lambda identity: identity == "done")
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "open.safetensors", "pack-2.members", "pack-2.safetensors"]
+
+
+def test_a_place_that_can_be_used_is_left_as_it_was(tmp_path: Path) -> None:
+    for place in (f"file://{tmp_path}/a", str(tmp_path / "b"), ""):
+        require_place(place)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("nope://bucket/folder", "Known are a folder, file://"),
+        ("memory://folder", "seen by one process alone"),
+        ("simplecache::file:///tmp/x", "chain of file systems"),
+        ("http://127.0.0.1:9000/folder", "the server's own address belongs in AWS_ENDPOINT_URL"),
+        ("nfs3://bucket", "did you mean s3://?"),
+        ("S3://bucket/folder", "did you mean s3://?"),
+        ("s3:/bucket/folder", "did you mean s3://bucket/folder?"),
+        ("s3:bucket/folder", "did you mean s3://bucket/folder?"),
+        ("s3//bucket/folder", "did you mean s3://bucket/folder?"),
+        ("s3://", "names no bucket"),
+        ("s3:///folder", "names no bucket"),
+        ("s3://bucket/a folder", "a blank at position"),
+        ("arn:aws:s3:::bucket/folder", "did you mean s3://bucket/folder?"),
+        ("file:/shared/folder", "did you mean file:///shared/folder?"),
+        ("file://shared/folder", "a third slash and a whole path, such as file:///shared/folder"),
+        ("~/folder", "~, which the shell did not replace"),
+        ("'/shared/folder'", "quotes"),
+        (" ", "names no place"),
+        ("gs://bucket/folder", "needs the package gcsfs, which is not installed here: `.venv/bin/uv pip install gcsfs`, on every node"),
+        ("file:///proc/nothing/here", "no file could be written there"),
+        ("/proc/nothing", "cannot be written"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_one_message(place: str, said: str) -> None:
+    with pytest.raises(SharedStorageError, match="--checkpoints") as raised:
+        require_place(place)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_storage_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study.worker.shared_checkpoints, "SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr(study.worker.shared_checkpoints, "_try", lambda uri: time.sleep(1))
+    with pytest.raises(SharedStorageError, match=r"nothing answered there within 0\.2 s"):
+        require_place(f"file://{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "place", ["nope://me:hidden-word@host/folder", "s3://key:hidden-word@bucket/folder", "s3:/key:hidden-word@bucket/folder", "sftp://me:hidden-word@host/folder"]
+)
+def test_messages_show_no_credentials(place: str) -> None:
+    with pytest.raises(SharedStorageError) as raised:
+        require_place(place)
+    assert "hidden-word" not in str(raised.value)
+
+
+def test_a_copy_that_could_not_be_read_is_not_replaced_by_one_that_is_behind(tmp_path: Path, own_disk: Path) -> None:
+    """The training begins anew; storage that was away for a moment keeps what another node may still continue."""
+    uri, shared = f"file://{tmp_path}/shared", tmp_path / "shared" / "member0.safetensors"
+    ahead = worker()
+    ahead.take(job(uri))
+    for samples in (500, 1000):
+        assert ahead.step().samples == samples
+    ahead._shared[uri].finish(own_disk / "member0.safetensors")
+    saved, step = shared.read_bytes(), load_checkpoint(shared).facts["step"]
+    (own_disk / "member0.safetensors").unlink()
+    shared.unlink()
+    shared.mkdir()  # whatever reads it fails
+    behind = worker()
+    behind.take(job(uri))
+    assert behind.step().samples == 500
+    behind._shared[uri].finish()
+    shared.rmdir()
+    shared.write_bytes(saved)
+    behind.stop()
+    assert int(load_checkpoint(own_disk / "member0.safetensors").facts["step"]) < int(step)
+    assert shared.read_bytes() == saved

@@ -1,0 +1,178 @@
+"""`python -m vae likelihood` as a person meets it: its result, its messages, its exit status, Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.support.trainings import blobs, small_configuration
+from vae.__main__ import main
+from vae.checkpoint import encode_weights, load_weights
+from vae.cli.likelihood import _Progress, summary
+from vae.data.dataset import load_dataset
+from vae.likelihood.estimators import LogLikelihood, estimate_log_likelihood
+from vae.minibatches import prepare
+from vae.model.network import VAE
+from vae.training import model_from_weights
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "blobs"
+    folder.mkdir()
+    np.save(folder / "train_images.npy", blobs(60, 0))
+    np.save(folder / "test_images.npy", blobs(300, 1))
+    return folder
+
+
+def weights_of(dataset: Path, pixels: str = "fixed", hidden_units: int = 12) -> Path:
+    configuration = small_configuration(dataset=str(dataset), pixels=pixels, hidden_units=hidden_units)
+    torch.manual_seed(0)
+    path = dataset.parent / f"{pixels}.safetensors"
+    path.write_bytes(encode_weights(VAE(36, hidden_units=hidden_units, latent_dim=2).state_dict(), configuration))
+    return path
+
+
+@pytest.mark.parametrize("pixels", ["fixed", "dynamic"])
+def test_it_prints_the_mean_of_the_library_s_estimate_and_keeps_it_per_image(dataset: Path, capsys: pytest.CaptureFixture[str], pixels: str) -> None:
+    path = weights_of(dataset, pixels)
+    assert main(["likelihood", str(path), "--num-samples", "50", "--images", "30", "--seed", "4", "--output", str(dataset.parent / "kept")]) == 0
+    weights, configuration = load_weights(path)
+    images = prepare(load_dataset(str(dataset), dataset), configuration).test[:30]
+    expected = estimate_log_likelihood(model_from_weights(weights, configuration, 36), images, 50, 4)  # type: ignore[arg-type]
+    printed, errors = capsys.readouterr()
+    assert printed.startswith(f"log p(x) = {float(expected.log_likelihood.mean()):.2f} nats per image; standard error ")
+    assert "K = 50; 30 test images of" in printed
+    assert errors.splitlines()[-1] == "30 of 30 images"
+    kept = Path(printed.splitlines()[-1].removeprefix("per image: "))
+    assert torch.equal(load_file(kept)["numbers"], torch.stack(expected))
+
+
+def stopped_after_the_first_line(root: Path, arguments: list[str]) -> int:
+    """How many images the first line of progress tells of; the process then gets Ctrl-C and must say how to go on."""
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "vae", *arguments], cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, output) == (130, ""), errors
+    assert errors.endswith("stopped; the same command continues\n")
+    return int(first.removesuffix(" of 300 images\n"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(root: Path, dataset: Path) -> None:
+    """Stopped twice out of some seven seconds, the second time beyond the first; what is kept has the library's bits."""
+    path, kept = weights_of(dataset, hidden_units=100), dataset.parent / "kept"
+    arguments = ["likelihood", str(path), "--num-samples", "60000", "--num-threads", "1", "--output", str(kept)]
+    assert stopped_after_the_first_line(root, arguments) == 10
+    (file,) = kept.iterdir()
+    num_done = int(load_file(file)["done"].sum())
+    assert stopped_after_the_first_line(root, arguments) == num_done + 10 > 10
+    weights, configuration = load_weights(path)
+    images = prepare(load_dataset(str(dataset), dataset), configuration).test[:10]
+    expected = estimate_log_likelihood(model_from_weights(weights, configuration, 36), images, 60_000, 0)  # type: ignore[arg-type]
+    assert torch.equal(load_file(file)["numbers"][:, :10], torch.stack(expected))
+
+
+def test_the_command_of_the_readme_estimates(root: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beginning = ".venv/bin/python -m vae likelihood "
+    (command,) = (line for line in (root / "README.md").read_text().splitlines() if line.startswith(beginning))
+    _, *options = command.removeprefix(beginning).split()
+    assert main(["likelihood", str(weights_of(dataset)), *options, "--output", str(dataset.parent / "kept")]) == 0
+    assert capsys.readouterr().out.startswith("log p(x) = ")
+
+
+def test_estimates_that_cannot_be_written_are_a_plain_message(dataset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, *_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vae.likelihood.partial_estimates.write_atomically", full)
+    assert main(["likelihood", str(weights_of(dataset)), "--num-samples", "5", "--images", "3", "--output", str(dataset.parent / "kept")]) == 1
+    assert "No space left on device. Free space, or give another --output." in capsys.readouterr().err
+
+
+def test_a_model_of_grey_pixels_is_refused_until_binary_ones_are_asked_for(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["likelihood", str(weights_of(dataset, "grey")), "--num-samples", "5", "--images", "3", "--output", str(dataset.parent / "kept")]
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert "trained on grey pixels, under which p(x) is no probability" in errors
+    assert "--pixels fixed" in errors
+    assert main([*arguments, "--pixels", "fixed"]) == 0
+    assert "binarised with seed 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["{folder}/absent.safetensors"], 2, "there is no file"),
+        (["{folder}"], 2, "did you mean {folder}/weights.safetensors?"),
+        (["{folder}/blobs/test_images.npy"], 2, "cannot be read as safetensors"),
+        (["{weights}", "--num-samples", "0"], 2, "--num-samples 0: it must be a whole number from 1 up"),
+        (["{weights}", "--num-samples", "many"], 2, "invalid int value: 'many'"),
+        (["{weights}", "--images", "301"], 2, "--images 301: {folder}/blobs has 300 test images"),
+        (["{weights}", "--images", "-3"], 2, "--images -3"),
+        (["{weights}", "--seed", "-1"], 2, "--seed -1"),
+        (["{weights}", "--num-threads", "0"], 2, "--num-threads 0"),
+        (["{weights}", "--pixels", "grey"], 2, "invalid choice: 'grey'"),
+        (["{weights}", "--smaples", "3"], 2, "unrecognised arguments: --smaples 3"),
+        ([], 2, "the following arguments are required: WEIGHTS"),
+        (["{weights}", "--output", "{weights}/x"], 2, "the folder cannot be made"),
+    ],
+)
+def test_a_wrong_request_gets_one_message_and_its_status(dataset: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, says: str) -> None:
+    weights = weights_of(dataset)
+    (dataset.parent / "weights.safetensors").write_bytes(weights.read_bytes())
+    places = {"folder": dataset.parent, "weights": weights}
+    given = [argument.format(**places) for argument in arguments]
+    if "--output" not in given:
+        given += ["--output", str(dataset.parent / "kept")]
+    try:
+        found = main(["likelihood", *given])
+    except SystemExit as stopped:
+        found = int(str(stopped.code))
+    errors = capsys.readouterr().err
+    assert (found, says.format(**places) in errors) == (status, True), errors
+    assert "error: " in errors
+    assert "Traceback" not in errors
+
+
+def test_data_that_changed_since_the_training_is_a_plain_message(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = weights_of(dataset)
+    np.save(dataset / "train_images.npy", blobs(60, 0)[:, :5])
+    np.save(dataset / "test_images.npy", blobs(300, 1)[:, :5])
+    assert main(["likelihood", str(path), "--output", str(dataset.parent / "kept")]) == 2
+    assert "does not fit images of 30 pixels" in capsys.readouterr().err
+    (dataset / "test_images.npy").unlink()
+    assert main(["likelihood", str(path), "--output", str(dataset.parent / "kept")]) == 1
+    assert "holds no dataset" in capsys.readouterr().err
+
+
+def test_the_summary_warns_of_images_that_rest_on_few_samples() -> None:
+    def of(effective: list[float]) -> str:
+        nats = torch.tensor([-90.0, -100.0], dtype=torch.float64)
+        return summary(LogLikelihood(nats, torch.tensor([0.3, 0.4], dtype=torch.float64), torch.tensor(effective, dtype=torch.float64)), 5_000, "2 images")
+
+    assert of([100.0, 50.0]).splitlines()[0] == "log p(x) = -95.00 nats per image; standard error 5.00 over images, 0.25 of Monte Carlo alone"
+    assert "warning" not in of([100.0, 50.0])
+    assert "warning: 1 of 2 images rest on fewer than 10 effective samples" in of([100.0, 2.0])
+
+
+def test_progress_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 5.0, 7.0, 25.0, 30.0])
+    monkeypatch.setattr("vae.cli.likelihood.time.monotonic", lambda: next(times))
+    written = io.StringIO()
+    progress = _Progress(written)
+    for done in (100, 120, 200, 10_000):
+        progress.report(done, 10_000)
+    assert written.getvalue().splitlines() == ["100 of 10,000 images", "200 of 10,000 images, 33 min left", "10,000 of 10,000 images"]

@@ -1,0 +1,94 @@
+"""The gradient written out for the paper's model against automatic differentiation, and where it lies in memory."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.support.trainings import SEEDS, small_configuration, small_data
+from vae.gradient import Autograd, WrittenOut, loss_gradient
+from vae.model.activations import ACTIVATIONS
+from vae.model.network import VAE, num_parameters
+from vae.training import Training, train
+
+
+def model_and_minibatch(num_hidden_layers: int = 1, activation: str = "tanh", dtype: torch.dtype = torch.float64) -> tuple[VAE, Tensor, Tensor]:
+    stream = torch.Generator().manual_seed(1)
+    torch.manual_seed(0)
+    model = VAE(num_pixels=36, num_hidden_layers=num_hidden_layers, hidden_units=13, latent_dim=3, activation=activation).to(dtype)
+    return model, torch.rand(7, 36, generator=stream, dtype=dtype), torch.randn(7, 3, generator=stream, dtype=dtype)
+
+
+def gradients(model: nn.Module) -> list[Tensor]:
+    return [cast(Tensor, parameter.grad) for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("num_hidden_layers", [1, 3])
+def test_the_written_out_gradient_is_that_of_autograd(num_hidden_layers: int, activation: str) -> None:
+    """In float64: equal within the rounding of sums in another order, about 1e-15 each."""
+    written, x, noise = model_and_minibatch(num_hidden_layers, activation)
+    differentiated = copy.deepcopy(written)
+    loss = WrittenOut(written, "float32")(x, noise)
+    expected = Autograd(differentiated, "float32")(x, noise)
+    torch.testing.assert_close(loss, expected, rtol=1e-13, atol=0)
+    for found, wanted in zip(gradients(written), gradients(differentiated), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-13)
+
+
+def test_a_second_gradient_replaces_the_first() -> None:
+    model, x, noise = model_and_minibatch()
+    of_loss = WrittenOut(model, "float32")
+    of_loss(x, noise)
+    first = [gradient.clone() for gradient in gradients(model)]
+    of_loss(1 - x, -noise)
+    assert not any(torch.equal(one, other) for one, other in zip(first, gradients(model), strict=True))
+    of_loss(x, noise)
+    assert all(torch.equal(one, again) for one, again in zip(first, gradients(model), strict=True))
+
+
+def test_the_block_holds_every_weight_and_every_gradient_and_changes_none() -> None:
+    model, x, noise = model_and_minibatch()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    of_loss = WrittenOut(model, "float32")
+    (block,) = of_loss.weights
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    of_loss(x, noise)
+    filled = torch.count_nonzero(block) + torch.count_nonzero(cast(Tensor, block.grad))
+    assert filled == 2 * num_parameters(model), "the rest of the block is nought, and stays so under any optimizer"
+    with torch.no_grad():
+        block.fill_(0.25)
+        cast(Tensor, block.grad).fill_(0.5)
+    assert all((parameter == 0.25).all() for parameter in model.parameters())
+    assert all((gradient == 0.5).all() for gradient in gradients(model))
+
+
+class OwnVAE(VAE):
+    """The same mathematics, but a class that the project cannot know."""
+
+
+def test_a_class_of_the_users_own_is_differentiated_by_autograd() -> None:
+    assert isinstance(loss_gradient(OwnVAE(36), "float32"), Autograd)
+    assert isinstance(loss_gradient(VAE(36), "float32"), WrittenOut)
+
+
+def test_a_users_class_with_the_same_mathematics_trains_to_the_same_weights_within_rounding() -> None:
+    """Adam divides by the root of squared gradients, which magnifies rounding where they nearly vanish: 1e-4 over 50 steps."""
+    results = []
+    for model in ("vae", "tests.vae.model.test_gradient:OwnVAE"):
+        configuration = small_configuration(model=model)
+        results.append(train(configuration, SEEDS, small_data(configuration)).weights)
+    for name, weight in results[0].items():
+        torch.testing.assert_close(results[1][name], weight, rtol=0, atol=1e-4)
+
+
+def test_an_optimizer_that_may_look_at_matrices_is_given_the_models_own_parameters() -> None:
+    configuration = small_configuration(optimizer="torch.optim:Rprop", learning_rate=1e-3)
+    training = Training(configuration, SEEDS, small_data(configuration))
+    assert [tensor.shape for tensor in training.parameters] == [parameter.shape for parameter in training.model.parameters()]
+    elementwise = small_configuration(optimizer="adam")
+    assert len(Training(elementwise, SEEDS, small_data(elementwise)).parameters) == 1

@@ -1,0 +1,137 @@
+"""A user's model in a pack: trained as it would be alone, or refused before anything starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.support.trainings import small_configuration, small_data
+from vae.configuration import TrainingConfiguration
+from vae.pack.pack import Pack, PackError, require_packable_model
+from vae.randomness import Seeds
+from vae.training import train
+
+SEEDS = tuple(Seeds.from_root(root) for root in range(2))
+
+
+class ConvolutionalModel(nn.Module):
+    """Convolutions, a weight used twice, a fixed weight and a buffer: what a stack of members must carry along."""
+
+    def __init__(self, num_pixels: int, latent_dim: int, hidden_units: int = 8) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.side = round(num_pixels**0.5)
+        self.convolution = nn.Conv2d(1, 2, 3, padding=1)
+        self.hidden = nn.Linear(2 * num_pixels, hidden_units)
+        self.mean = nn.Linear(hidden_units, latent_dim)
+        self.log_variance = nn.Linear(hidden_units, latent_dim)
+        self.decoder = nn.Sequential(nn.Linear(latent_dim, hidden_units), nn.Tanh(), nn.Linear(hidden_units, num_pixels))
+        self.tied = self.mean.weight
+        self.scale = nn.Parameter(torch.ones(1), requires_grad=False)
+        self.shift: Tensor
+        self.register_buffer("shift", torch.full((num_pixels,), 0.1))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = torch.relu(self.convolution(x.unflatten(-1, (1, self.side, self.side)))).flatten(-3)
+        h = torch.tanh(self.hidden(features))
+        return self.mean(h), self.log_variance(h)
+
+    def decode(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.decoder(z) * self.scale + self.shift + (z @ self.tied).sum(-1, keepdim=True)
+        return logits
+
+
+class _Linear(nn.Module):
+    """The least of a model; those below spoil it in one way each."""
+
+    def __init__(self, num_pixels: int, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.mean = nn.Linear(num_pixels, latent_dim)
+        self.output = nn.Linear(latent_dim, num_pixels)
+        self.spoil(num_pixels)
+
+    def spoil(self, num_pixels: int) -> None:
+        """Nothing."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean = self.mean(x)
+        return mean, torch.zeros_like(mean)
+
+    def decode(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.output(z)
+        return logits
+
+
+class RunningStatisticsModel(_Linear):
+    def spoil(self, num_pixels: int) -> None:
+        self.normalisation = nn.BatchNorm1d(num_pixels)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return super().encode(self.normalisation(x))
+
+
+class DropoutModel(_Linear):
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return super().encode(torch.dropout(x, 0.5, True))
+
+
+class BranchingModel(_Linear):
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return super().encode(x if float(x.mean()) >= 0 else -x)
+
+
+class CountingModel(_Linear):
+    def spoil(self, num_pixels: int) -> None:
+        self.seen: Tensor
+        self.register_buffer("seen", torch.zeros(()))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.seen.add_(1)
+        return super().encode(x)
+
+
+def _configuration(model: type[nn.Module], **fields: Any) -> TrainingConfiguration:
+    return small_configuration(model=f"{__name__}:{model.__name__}", budget_samples=200, **fields)
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "adam"}, {"optimizer": "nesterov"}, {"optimizer": "rmsprop"}], ids=str)
+def test_a_user_s_model_trains_in_a_pack_as_it_would_alone(changes: dict[str, Any]) -> None:
+    """All names of its state come back, a weight under both of its names among them."""
+    configuration = _configuration(ConvolutionalModel, **changes)
+    data = small_data(configuration)
+    pack = Pack(configuration, SEEDS, data)
+    for _ in pack.run():
+        pass
+    assert pack.results is not None
+    for seeds, member in zip(SEEDS, pack.results, strict=True):
+        alone = train(configuration, seeds, data)
+        assert member.weights.keys() == alone.weights.keys()
+        for name, weight in alone.weights.items():
+            difference = float((member.weights[name] - weight).abs().max())
+            assert difference <= 1e-4, f"{name} differs by {difference}"
+        assert member.evaluations[-1].metrics == pytest.approx(alone.evaluations[-1].metrics, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (RunningStatisticsModel, r"its buffer 'normalisation\.\w+' changes"),
+        (DropoutModel, "random"),
+        (BranchingModel, "item"),
+        (CountingModel, "its buffer 'seen' changes"),
+    ],
+)
+def test_a_model_that_cannot_be_packed_is_refused_by_name_with_the_reason(model: type[nn.Module], reason: str) -> None:
+    configuration = _configuration(model)
+    with pytest.raises(PackError, match=rf"model '.*:{model.__name__}' cannot be trained as a pack, train it one seed at a time.*{reason}"):
+        require_packable_model(configuration, 36)
+    with pytest.raises(PackError):
+        Pack(configuration, SEEDS, small_data(configuration))
+
+
+def test_the_project_s_own_model_can_be_packed() -> None:
+    require_packable_model(small_configuration(num_hidden_layers=3), 36)

@@ -1,0 +1,264 @@
+"""Datasets as uint8 arrays, verified and split; their binarisation; the yardstick of a model that learned nothing.
+
+Pixels are bytes from 0 to 255 and are scaled where they are used. Only numpy is needed once the data is cached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae.data.idx import FILES, DataError, Files, decode_idx, files_of_folder, idx_header, sha256_of
+from vae.data.published import PUBLISHED, Published, fault, fetch, read_cached
+from vae.nearest import unknown_name_message
+from vae.plugins import PluginError, is_plugin, load_plugin
+
+__all__ = ["DataError", "Dataset", "binarise", "constant_pixel_bound", "dataset_from_arrays", "load_dataset", "mean_image"]
+
+ARRAY_FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
+"""A folder of .npy arrays: uint8, images [n, height, width], labels [n]; the files of labels may be left out."""
+
+_WHAT_A_DATASET_IS = "a dataset known by name, nor a folder that exists, nor module:function"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels as read-only arrays, so that many processes can share one copy. Pixels are 0 to 255."""
+
+    name: str
+    train_images: NDArray[np.uint8]  # [num_train, num_pixels], the validation images last
+    train_labels: NDArray[np.uint8] | None  # [num_train]
+    test_images: NDArray[np.uint8]  # [num_test, num_pixels]
+    test_labels: NDArray[np.uint8] | None  # [num_test]
+    image_shape: tuple[int, int]  # height, width
+    sha256: str  # of shapes, images and labels: the same data has the same one wherever it came from
+    num_validation: int  # of the training images, the last so many
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of one image."""
+        return self.image_shape[0] * self.image_shape[1]
+
+    def training_images(self, train_on_all: bool) -> NDArray[np.uint8]:
+        """A view of the images to train on [n, num_pixels]: without the validation images, or all."""
+        return self.train_images if train_on_all else self.train_images[: -self.num_validation]
+
+    def validation_images(self) -> NDArray[np.uint8]:
+        """A view of the last num_validation training images [num_validation, num_pixels]."""
+        return self.train_images[-self.num_validation :]
+
+
+def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) -> Dataset:
+    """The dataset of that name: mnist, fashion-mnist, a folder of IDX or .npy arrays, or module:function.
+
+    mnist and fashion-mnist come from the folder in VAE_STUDY_MNIST or VAE_STUDY_FASHION_MNIST where that is set, else from
+    `cache`, else from where they are published, and are refused unless their hashes are the published ones. `report` gets
+    one line for each source tried. Raises DataError, whose message says what to do.
+    """
+    if name in PUBLISHED:
+        return _from_files(name, _published_files(PUBLISHED[name], cache, report), name)
+    if is_plugin(name):
+        return _from_plugin(name)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise DataError(unknown_name_message(name, PUBLISHED, _WHAT_A_DATASET_IS) + " Or a folder of IDX or .npy arrays, or module:function.")
+    return _from_folder(name, folder)
+
+
+def dataset_from_arrays(
+    name: str,
+    train_images: NDArray[np.uint8],
+    test_images: NDArray[np.uint8],
+    train_labels: NDArray[np.uint8] | None = None,
+    test_labels: NDArray[np.uint8] | None = None,
+    num_validation: int | None = None,
+) -> Dataset:
+    """A dataset of uint8 images [n, height, width] and labels [n]; a sixth of the training images validates unless told otherwise.
+
+    The arrays are not copied unless they must be; the dataset's own are read-only. Raises DataError for arrays that do not fit.
+    """
+    train, test = _images(f"{name}: the training images", train_images), _images(f"{name}: the test images", test_images)
+    if train.shape[1:] != test.shape[1:]:
+        raise DataError(f"{name}: training images are {train.shape[1:]} and test images {test.shape[1:]} (height, width); they must agree.")
+    labels = (_labels(f"{name}: the training labels", train_labels, len(train)), _labels(f"{name}: the test labels", test_labels, len(test)))
+    arrays = (train, labels[0], test, labels[1])
+    hashes = {file: _idx_sha256(array) for file, array in zip(FILES, arrays, strict=True) if array is not None}
+    return _dataset(name, arrays, hashes, num_validation)
+
+
+def _dataset(
+    name: str,
+    arrays: tuple[NDArray[np.uint8], NDArray[np.uint8] | None, NDArray[np.uint8], NDArray[np.uint8] | None],
+    hashes: Mapping[str, str],
+    num_validation: int | None,
+) -> Dataset:
+    train, train_labels, test, test_labels = arrays
+    num_held_out = len(train) // 6 if num_validation is None else num_validation
+    if not 1 <= num_held_out < len(train):
+        raise DataError(
+            f"{name}: {num_held_out} of {len(train)} training images would validate; at least one must, and fewer than all "
+            "(by default a sixth, for which there must be at least 6 training images)."
+        )
+    return Dataset(
+        name=name,
+        train_images=train.reshape(len(train), -1),
+        train_labels=train_labels,
+        test_images=test.reshape(len(test), -1),
+        test_labels=test_labels,
+        image_shape=(train.shape[1], train.shape[2]),
+        sha256=sha256_of("".join(f"{hashes[file]}  {file}\n" for file in FILES if file in hashes).encode()),
+        num_validation=num_held_out,
+    )
+
+
+def _images(what: str, given: Any) -> NDArray[np.uint8]:
+    images = _bytes(what, given)
+    if images.ndim != 3 or 0 in images.shape:
+        raise DataError(f"{what} have shape {images.shape}; it must be [n, height, width], none of them 0.")
+    return images
+
+
+def _labels(what: str, given: Any, num_images: int) -> NDArray[np.uint8] | None:
+    if given is None:
+        return None
+    labels = _bytes(what, given)
+    if labels.shape != (num_images,):
+        raise DataError(f"{what} have shape {labels.shape}; it must be [{num_images}], one for each image.")
+    return labels
+
+
+def _bytes(what: str, given: Any) -> NDArray[np.uint8]:
+    """A read-only contiguous view of the array, or of a copy where it is not contiguous."""
+    if not isinstance(given, np.ndarray):
+        raise DataError(f"{what} are of type {type(given).__name__}; they must be a numpy array of uint8.")
+    if given.dtype != np.uint8:
+        raise DataError(f"{what} are {given.dtype}; they must be uint8, from 0 to 255. Intensities in [0, 1] become so by (255 * images).round().astype(numpy.uint8).")
+    view = np.ascontiguousarray(given).view()
+    view.flags.writeable = False
+    return view
+
+
+def _idx_sha256(array: NDArray[np.uint8]) -> str:
+    """The hash that the array has as an IDX file, so that the format it came in makes no difference."""
+    digest = hashlib.sha256(idx_header(array.shape))
+    digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _published_files(published: Published, cache: Path, report: Callable[[str], None]) -> Files:
+    named = os.environ.get(published.variable)
+    if named:
+        return _named_files(published, Path(named).expanduser())
+    folder = cache / published.name
+    cached = read_cached(published, folder, report)
+    return fetch(published, folder, report) if cached is None else cached
+
+
+def _named_files(published: Published, folder: Path) -> Files:
+    """The files of the folder that the user named, refused where they are not the published ones."""
+    remedy = f"Put the published files there, or unset {published.variable} to have {published.title} fetched."
+    if not folder.is_dir():
+        raise DataError(f"{published.variable} names {folder}, which is not a folder. {remedy}")
+    files = files_of_folder(folder)
+    missing = [name for name in FILES if name not in files]
+    if missing:
+        raise DataError(f"{published.variable} names {folder}, which lacks {', '.join(missing)} (each may end in .gz). {remedy}")
+    for name, content in files.items():
+        wrong = fault(published, name, content, folder / name)
+        if wrong is not None:
+            raise DataError(f"{wrong}. {remedy}")
+    return files
+
+
+def _from_files(name: str, files: Files, place: Path | str) -> Dataset:
+    """The dataset of IDX files, each hashed once; the labels may be missing."""
+    decoded = {file: decode_idx(content, f"{place}/{file}") for file, content in files.items()}
+    return dataset_from_arrays(name, decoded[FILES[0]], decoded[FILES[2]], decoded.get(FILES[1]), decoded.get(FILES[3]))
+
+
+def _from_folder(name: str, folder: Path) -> Dataset:
+    files = files_of_folder(folder)
+    if FILES[0] in files and FILES[2] in files:
+        return _from_files(name, files, folder)
+    train_images, train_labels, test_images, test_labels = (_read_array(folder / file) for file in ARRAY_FILES)
+    if train_images is None or test_images is None:
+        present = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
+        raise DataError(f"{folder} holds no dataset. It needs {FILES[0]} and {FILES[2]} (each may end in .gz), or {ARRAY_FILES[0]} and {ARRAY_FILES[2]}; it has {present}.")
+    return dataset_from_arrays(name, train_images, test_images, train_labels, test_labels)
+
+
+def _read_array(path: Path) -> NDArray[np.uint8] | None:
+    if not path.is_file():
+        return None
+    try:
+        array: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path} cannot be read as a .npy array: {error}. Put a good copy in its place.") from error
+    return array
+
+
+def _from_plugin(name: str) -> Dataset:
+    """What the user's function returns: a Dataset, or training and test images as uint8 arrays [n, height, width]."""
+    try:
+        function = load_plugin(name)
+    except PluginError as error:
+        raise DataError(str(error)) from error
+    if not callable(function):
+        raise DataError(f"{name!r} is of type {type(function).__name__}; a dataset needs a function that takes no argument.")
+    try:
+        returned = function()
+    except Exception as error:
+        raise DataError(f"{name!r} failed: {type(error).__name__}: {error}") from error
+    if isinstance(returned, Dataset):
+        return _rechecked(name, returned)
+    if isinstance(returned, tuple) and len(returned) == 2:
+        return dataset_from_arrays(name, *returned)
+    raise DataError(f"{name!r} returned {type(returned).__name__}; it must return (train_images, test_images), uint8 arrays [n, height, width], or a Dataset.")
+
+
+def _rechecked(name: str, dataset: Dataset) -> Dataset:
+    """The user's Dataset under its plug-in's name, its arrays checked and its hash computed anew."""
+    shape = (-1, *dataset.image_shape)
+    try:
+        train_images, test_images = dataset.train_images.reshape(shape), dataset.test_images.reshape(shape)
+    except ValueError as error:
+        raise DataError(f"{name!r} returned a Dataset whose images do not have its image_shape {dataset.image_shape}: {error}") from error
+    return dataset_from_arrays(name, train_images, test_images, dataset.train_labels, dataset.test_labels, dataset.num_validation)
+
+
+def binarise(images: NDArray[np.uint8], generator: np.random.Generator, images_per_block: int = 4096) -> NDArray[np.uint8]:
+    """Images drawn once from Bernoulli(pixel / 255), pixels 0 or 255 [n, num_pixels].
+
+    Works in blocks, which bound the memory and change nothing in the result.
+    """
+    probability = np.arange(256, dtype=np.float32) / np.float32(255)
+    binary = np.empty_like(images)
+    for start in range(0, len(images), images_per_block):
+        block = images[start : start + images_per_block]
+        drawn = generator.random(block.shape, dtype=np.float32) < probability[block]
+        np.multiply(drawn, np.uint8(255), out=binary[start : start + images_per_block])
+    return binary
+
+
+def mean_image(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The mean of each pixel over the images [num_pixels], in [0, 1]."""
+    total: NDArray[np.int64] = images.sum(axis=0, dtype=np.int64)
+    return total / (255.0 * len(images))
+
+
+def constant_pixel_bound(train: NDArray[np.uint8], evaluated: NDArray[np.uint8], clip: float = 1e-3) -> float:
+    """Mean nats per evaluated image under the best model that ignores its input: sum_d x_d log p_d + (1 - x_d) log(1 - p_d).
+
+    p is the mean training image, clipped to [clip, 1 - clip]; grey values x count as Bernoulli means. What ends below it has
+    failed to learn. The bound is linear in x, so that the mean evaluated image is all it needs: exact.
+    """
+    p = mean_image(train).clip(clip, 1 - clip)
+    x = mean_image(evaluated)
+    return float(np.sum(x * np.log(p) + (1 - x) * np.log1p(-p)))

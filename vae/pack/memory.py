@@ -1,0 +1,206 @@
+"""How many members of a pack a device's memory holds, and the training of any number of seeds in packs that fit."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from vae.bound import lower_bound
+from vae.configuration import TrainingConfiguration
+from vae.minibatches import PreparedData
+from vae.model.network import LatentVariableModel, num_parameters
+from vae.optimizers import build_optimizer
+from vae.pack.draws import BLOCK_BYTES, BLOCKS_AHEAD, bytes_of_a_step
+from vae.pack.pack import EVALUATED_ROWS_AT_ONCE, Pack, PackError, require_packable
+from vae.randomness import Seeds
+from vae.training import TrainingResult, build_empty_model
+
+_SHARE_OF_FREE_MEMORY = 0.8
+"""What allocators lose between blocks of unequal size, and what drivers and libraries take beside them, is left free."""
+_WORKSPACE_BYTES = 2**28
+"""cuBLAS' workspaces, kernels loaded on first use, the recorded graph itself."""
+_COPIES_OF_WEIGHTS = 3
+"""Weights, their gradients, and room for a copy in another layout, which on a CPU the results take."""
+_NUMBERS_OF_AN_UPDATE = 3
+"""Temporary copies of all weights that an optimizer without a fused kernel makes at most, list by list."""
+_GRADIENTS_OF_ACTIVATIONS = 4
+"""Tensors as large as the largest activation that live at once while gradients pass through it."""
+_SAID_OF_MEMORY = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
+)
+
+
+@dataclass(frozen=True)
+class PackMemory:
+    """An estimate, from above, of the bytes that a pack takes on its device."""
+
+    shared_bytes: int
+    member_bytes: int
+
+    def bytes_of(self, num_members: int) -> int:
+        """Bytes of a pack of so many members."""
+        return self.shared_bytes + num_members * self.member_bytes
+
+    def members_within(self, num_bytes: int) -> int:
+        """The most members of one pack in so many bytes; 0 where not even one has room."""
+        return max(0, (num_bytes - self.shared_bytes) // self.member_bytes)
+
+
+def num_images_on_device(data: PreparedData) -> int:
+    """Images that a pack holds on its device: those to train on and all that are evaluated."""
+    return sum(len(images) for images in (data.train, data.train_evaluation, data.validation, data.test) if images is not None)
+
+
+def memory_of_pack(configuration: TrainingConfiguration, num_pixels: int, num_images: int) -> PackMemory:
+    """What members share (the images, workspaces, an evaluation's activations) and what each takes.
+
+    A member takes its weights, gradients and optimizer state, the activations that its minibatch keeps for the gradients, the gradients
+    of the largest of them, and what is drawn ahead for it. Activations and optimizer state are measured on a small
+    model of that configuration, so they hold for a user's model too.
+    """
+    model = build_empty_model(configuration, num_pixels)
+    kept, largest = _activation_bytes_per_image(cast(LatentVariableModel, model), num_pixels)
+    rows = configuration.batch_size * (kept + _GRADIENTS_OF_ACTIVATIONS * largest + 5 * num_pixels)
+    weights = 4 * num_parameters(model) * (_COPIES_OF_WEIGHTS + _numbers_of_the_optimizer(configuration))
+    if configuration.precision == "bfloat16":
+        weights += 4 * num_parameters(model)  # rounded weights and their gradients, two bytes each
+    drawn = BLOCKS_AHEAD * bytes_of_a_step(configuration, num_pixels)
+    evaluation = EVALUATED_ROWS_AT_ONCE * (kept + 5 * num_pixels)
+    shared = num_images * num_pixels + _WORKSPACE_BYTES + BLOCKS_AHEAD * BLOCK_BYTES + evaluation
+    return PackMemory(shared, weights + rows + drawn)
+
+
+def members_that_fit(configuration: TrainingConfiguration, num_pixels: int, num_images: int, free_bytes: int) -> int:
+    """The most members of one pack that `free_bytes` of a device's memory hold, a fifth of it left free; 0 where not even one.
+
+    `num_images` counts all images on the device, see num_images_on_device.
+    """
+    return memory_of_pack(configuration, num_pixels, num_images).members_within(int(_SHARE_OF_FREE_MEMORY * free_bytes))
+
+
+def device_memory(device: str | torch.device) -> int:
+    """Free bytes: of a GPU, with what this process holds unused; of the machine for a CPU, or less where this process is limited to less."""
+    own = torch.device(device)
+    if own.type == "cuda":
+        return torch.cuda.mem_get_info(own)[0] + torch.cuda.memory_reserved(own) - torch.cuda.memory_allocated(own)
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [_available_in_machine(), _left_in_control_group(), _left_of_address_space()]
+    return min([installed, *(limit for limit in limits if limit is not None)])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory could not be had: of a GPU, to torch or to the libraries beneath it, or of a CPU, to torch or numpy."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(said in str(error) for said in _SAID_OF_MEMORY)
+
+
+def train_in_packs(
+    configuration: TrainingConfiguration,
+    seeds: Sequence[Seeds],
+    data: PreparedData,
+    *,
+    device: str = "cpu",
+    pack_size: int | None = None,
+    report: Callable[[str], None] = print,
+) -> list[TrainingResult]:
+    """The results of all seeds, in their order, trained in packs of `pack_size` members, by default as many as fit the device's memory.
+
+    A pack that runs out of memory is trained again as packs of half as many members, and `report` is told; raises PackError
+    where memory does not even hold one member.
+    """
+    require_packable(configuration)
+    size = pack_size if pack_size is not None else max(1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), device_memory(device)))
+    if size < 1:
+        raise PackError(f"pack_size is {size}; a pack has at least 1 member")
+    results: list[TrainingResult] = []
+    while len(results) < len(seeds):
+        members = seeds[len(results) : len(results) + size]
+        trained = _trained(configuration, members, data, device, report)
+        if trained is not None:
+            results += trained
+            continue
+        if len(members) == 1:
+            raise PackError(f"the memory of {device} does not hold one training of this configuration; make batch_size or the network smaller")
+        size = (len(members) + 1) // 2
+        report(f"{len(members)} members do not fit the memory of {device}; going on with packs of {size}")
+    return results
+
+
+def _trained(configuration: TrainingConfiguration, seeds: Sequence[Seeds], data: PreparedData, device: str, report: Callable[[str], None]) -> list[TrainingResult] | None:
+    """The results of one pack; None, with its memory given back, where that was too little."""
+    try:
+        pack = Pack(configuration, seeds, data, device=device, report=report)
+        for _ in pack.run():
+            pass
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    else:
+        return pack.results
+    gc.collect()  # here, where the error's traceback holds the pack no more
+    if torch.device(device).type == "cuda":
+        torch.cuda.empty_cache()
+    return None
+
+
+def _activation_bytes_per_image(model: LatentVariableModel, num_pixels: int, num_images: int = 2) -> tuple[int, int]:
+    """Bytes that the lower bound keeps per image for the gradients, and those of the largest tensor among them."""
+    weights = {tensor.untyped_storage().data_ptr() for tensor in cast(torch.nn.Module, model).state_dict().values()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        place = tensor.untyped_storage().data_ptr()
+        if place not in weights:
+            kept[place] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = lower_bound(model, torch.zeros(num_images, num_pixels), torch.zeros(num_images, model.latent_dim)).lower_bound.sum()
+    del loss
+    return sum(kept.values()) // num_images, max(kept.values()) // num_images
+
+
+def _numbers_of_the_optimizer(configuration: TrainingConfiguration) -> int:
+    """Numbers per weight that the optimizer keeps or needs for a moment, found by letting it take one step."""
+    weight = torch.zeros(8, requires_grad=True)
+    weight.grad = torch.zeros(8)
+    optimizer = build_optimizer(configuration.optimizer, [weight], configuration.learning_rate, configuration.optimizer_arguments)
+    optimizer.step()
+    kept = sum(isinstance(held, Tensor) and held.shape == weight.shape for held in optimizer.state[weight].values())
+    return kept + (0 if optimizer.param_groups[0].get("fused") else _NUMBERS_OF_AN_UPDATE)
+
+
+def _available_in_machine() -> int | None:
+    path = Path("/proc/meminfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _left_in_control_group() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return None
+    return None if limit == "max" else max(0, int(limit) - int(used))
+
+
+def _left_of_address_space() -> int | None:
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return max(0, limit - pages * resource.getpagesize())
