@@ -1,4 +1,5 @@
-"""Checks what `make study STUDY=name` left in outputs/: the report's files, its claims, and that MLflow holds every training once."""
+"""Checks what `make study STUDY=name` left in outputs/: the report's files, its claims, and that MLflow holds every
+training once."""
 
 import json
 import sys
@@ -20,7 +21,11 @@ def report_faults(folder: Path) -> Iterator[str]:
     except (OSError, ValueError) as error:
         yield f"claims.json cannot be read: {error}"
     else:
-        if not isinstance(claims, list) or not claims or not all(isinstance(claim, dict) and claim.get("report") for claim in claims):
+        if (
+            not isinstance(claims, list)
+            or not claims
+            or not all(isinstance(claim, dict) and claim.get("report") for claim in claims)
+        ):
             yield f"claims.json holds no list of claims that name their report: {str(claims)[:200]}"
     for figure in (folder / "figures").glob("*.svg"):
         if not (folder / "tables" / f"{figure.stem}.csv").is_file():
@@ -47,7 +52,11 @@ def run_faults(study: str) -> Iterator[str]:
         yield f"MLflow has {len(trainings)} trainings, outputs/trainings has {len(folders)}: not the same ones"
     if not folders:
         yield "nothing was trained"
-    yield from (f"run {run.info.run_name} is {run.info.status}" for run in (*parents, *trainings) if run.info.status != "FINISHED")
+    yield from (
+        f"run {run.info.run_name} is {run.info.status}"
+        for run in (*parents, *trainings)
+        if run.info.status != "FINISHED"
+    )
 
 
 def main(study: str) -> int:
@@ -55,7 +64,11 @@ def main(study: str) -> int:
     faults = [*report_faults(OUTPUTS / "reports" / study), *run_faults(study)]
     for fault in faults:
         print(f"fault: {fault}")
-    print(f"The report of {study} has {len(faults)} faults." if faults else f"The report of {study} and its runs are as they should be.")
+    print(
+        f"The report of {study} has {len(faults)} faults."
+        if faults
+        else f"The report of {study} and its runs are as they should be."
+    )
     return 1 if faults else 0
 
 

@@ -1,4 +1,5 @@
-"""Adds up JUnit files and prints `N passed, N failed, N skipped`; fails where a file is missing or a test failed or was skipped."""
+"""Adds up JUnit files and prints `N passed, N failed, N skipped`; fails where a file is missing or a test failed or
+was skipped."""
 
 import sys
 import xml.etree.ElementTree as ET

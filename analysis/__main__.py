@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 class ReportByDefault(TyperGroup):
-    """A group of commands in which what names none is a report: `analysis all --study S` is `analysis report all --study S`."""
+    """A group of commands in which what names none is a report: `analysis all --study S` is `analysis report all
+    --study S`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments with the command that they leave out."""
@@ -89,11 +90,15 @@ REPORTS: dict[str, MakeSection] = {
 
 
 _SELDOM_COLLECTED = (100_000, 50, 50)
-"""A report builds millions of objects and few cycles: looking for these as often as Python does by default took a tenth of the time."""
+"""A report builds millions of objects and few cycles: looking for these as often as Python does by default took a
+tenth of the time."""
 
 
-def make_report(report: str, study: str, tracking_uri: str, outputs: Path, cache: Path, allowed_code: Sequence[str] = ()) -> Path:
-    """Reads the study, given by name or file, writes the report, attaches it to the study's parent run, and returns the page's path."""
+def make_report(
+    report: str, study: str, tracking_uri: str, outputs: Path, cache: Path, allowed_code: Sequence[str] = ()
+) -> Path:
+    """Reads the study, given by name or file, writes the report, attaches it to the study's parent run, and returns
+    the page's path."""
     if report not in ("all", *REPORTS):
         raise RequestError(unknown_name_message(report, ("all", *REPORTS), "a report"))
     from analysis.page.folder import build_report, build_single_report
@@ -116,9 +121,21 @@ def report(
     name: Annotated[str, typer.Argument(metavar="[REPORT]", help=f"all, or one of {', '.join(REPORTS)}.")] = "all",
     *,
     study: Annotated[str, typer.Option("--study", help="The study's name, or its file.")],
-    tracking_uri: Annotated[str, typer.Option("--tracking-uri", help="The MLflow server; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db.")] = "",
-    outputs: Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs; the report goes to reports/STUDY in it.")] = Path("outputs"),
-    data: Annotated[Path | None, typer.Option("--data", help="Where datasets are cached; by default OUTPUTS/data.")] = None,
+    tracking_uri: Annotated[
+        str,
+        typer.Option(
+            "--tracking-uri", help="The MLflow server; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db."
+        ),
+    ] = "",
+    outputs: Annotated[
+        Path,
+        typer.Option(
+            "--outputs", envvar="OUTPUTS", help="The folder of outputs; the report goes to reports/STUDY in it."
+        ),
+    ] = Path("outputs"),
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Where datasets are cached; by default OUTPUTS/data.")
+    ] = None,
     allow_code: AllowedCode = [],  # noqa: B006 - typer's own way, read and never changed
 ) -> None:
     """Turn a study's results into a report: one page, figures, tables and claims.
@@ -128,13 +145,19 @@ def report(
     from analysis.results.reader import ResultsError
 
     try:
-        page = make_report(name, study, tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data", allow_code)
+        page = make_report(
+            name, study, tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data", allow_code
+        )
     except RequestError as error:
         stop(str(error), 2)
     except ResultsError as error:
         stop(str(error), error.exit_status)
     except OSError as error:
-        stop(f"the report cannot be written: {error.strerror or error} ({error.filename or outputs}). An older report is untouched; free space or give another --outputs.", 1)
+        stop(
+            f"the report cannot be written: {error.strerror or error} ({error.filename or outputs}). An older report is"
+            " untouched; free space or give another --outputs.",
+            1,
+        )
     except KeyboardInterrupt:
         stop("stopped. An older report is untouched; the same command makes it again.", 130)
     typer.echo(f"Report: {page}")

@@ -1,4 +1,5 @@
-"""`python -m benchmarks`: measures this project, its peers and the machine side by side; writes a dated table and draws it."""
+"""`python -m benchmarks`: measures this project, its peers and the machine side by side; writes a dated table and
+draws it."""
 
 from __future__ import annotations
 
@@ -46,10 +47,17 @@ def _quieten() -> None:
 
 @app.command()
 def main(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME ...]", help=f"Which to make: {', '.join(MEASUREMENTS)}; by default all.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME ...]", help=f"Which to make: {', '.join(MEASUREMENTS)}; by default all."),
+    ] = None,
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Everything as small as it can be: shows that it works, measures nothing.")] = False,
-    repeats: Annotated[int | None, typer.Option(min=1, help="Repeats of each measurement; by default each has its own number.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Everything as small as it can be: shows that it works, measures nothing.")
+    ] = False,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Repeats of each measurement; by default each has its own number.")
+    ] = None,
     data: Annotated[Path, typer.Option(help="Where MNIST is cached.")] = ROOT / "outputs" / "data",
     results: Annotated[Path, typer.Option(help="Where dated folders of results go.")] = ROOT / "benchmarks" / "results",
 ) -> None:
@@ -61,12 +69,15 @@ def main(
     _quieten()
     failed = _measure_all(names or list(MEASUREMENTS), quick, repeats, data.absolute(), results)
     if failed:
-        print(f"error: {', '.join(failed)} could not be measured; see above. What was measured is kept.", file=sys.stderr)
+        print(
+            f"error: {', '.join(failed)} could not be measured; see above. What was measured is kept.", file=sys.stderr
+        )
         raise typer.Exit(1)
 
 
 def _measure_all(names: list[str], quick: bool, repeats: int | None, data: Path, results_folder: Path) -> list[str]:
-    """Makes the measurements one after the other, writing the results after each; returns the names of those that failed."""
+    """Makes the measurements one after the other, writing the results after each; returns the names of those that
+    failed."""
     from benchmarks.machine import busy_warning, this_machine
     from benchmarks.results_files import folder_of_today, markdown, write_results
     from benchmarks.rows import Settings
@@ -76,7 +87,9 @@ def _measure_all(names: list[str], quick: bool, repeats: int | None, data: Path,
     folder, results = folder_of_today(results_folder, this_machine(), quick)
     failed = []
     with tempfile.TemporaryDirectory(prefix="vae-bench-") as scratch:
-        settings = Settings(quick, repeats, Path(scratch), data, os.cpu_count() or 1, lambda line: print(line, flush=True))
+        settings = Settings(
+            quick, repeats, Path(scratch), data, os.cpu_count() or 1, lambda line: print(line, flush=True)
+        )
         for name in names:
             try:
                 results = results.with_(_measure(name, settings))
@@ -100,7 +113,14 @@ def _measure(name: str, settings: Settings) -> Measured:
     seconds = time.perf_counter() - began
     for row in rows:
         low, high = row.spread
-        print(f"[{name}] {row.what}: {row.median:.4g} {row.unit} ({low:.4g} to {high:.4g}), {row.verdict}" if row.numbers else f"[{name}] {row.what}: {row.note}", flush=True)
+        print(
+            (
+                f"[{name}] {row.what}: {row.median:.4g} {row.unit} ({low:.4g} to {high:.4g}), {row.verdict}"
+                if row.numbers
+                else f"[{name}] {row.what}: {row.note}"
+            ),
+            flush=True,
+        )
     return Measured(name, at, commit(ROOT), load, seconds, rows)
 
 
@@ -108,7 +128,12 @@ def _draw(folder: Path, results: Results) -> None:
     from benchmarks.figure import draw
 
     if folder.exists():
-        draw(results.rows, folder, f"{folder.name}: {results.machine.cpu}, {results.machine.num_cpus} cores" + (" (quick: no number counts)" if results.quick else ""))
+        draw(
+            results.rows,
+            folder,
+            f"{folder.name}: {results.machine.cpu}, {results.machine.num_cpus} cores"
+            + (" (quick: no number counts)" if results.quick else ""),
+        )
 
 
 if __name__ == "__main__":

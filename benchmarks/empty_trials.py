@@ -16,7 +16,8 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 @dataclass(frozen=True)
 class EmptyStudy:
-    """A study of that many empty trials: seconds from its first trial to the command's end, its driver's largest resident memory, and how that came about.
+    """A study of that many empty trials: seconds from its first trial to the command's end, its driver's largest
+    resident memory, and how that came about.
 
     `memory` holds (trainings recorded, resident bytes of the driver), a look each second.
     """
@@ -27,7 +28,8 @@ class EmptyStudy:
     memory: tuple[tuple[int, int], ...] = ()
 
     def bytes_per_trial(self, first: float, last: float) -> float:
-        """The slope of the driver's memory between two shares of its trials, by least squares; NaN where there were not two different looks."""
+        """The slope of the driver's memory between two shares of its trials, by least squares; NaN where there were
+        not two different looks."""
         seen = [(done, held) for done, held in self.memory if first * self.num_trials <= done <= last * self.num_trials]
         if len({done for done, _ in seen}) < 2:
             return math.nan
@@ -54,7 +56,8 @@ class Growth:
 
     @property
     def memory_growth(self) -> float:
-        """Driver bytes per trial in the second half of the large study relative to its first half, the first tenth left out: there the start's own memory is given back."""
+        """Driver bytes per trial in the second half of the large study relative to its first half, the first tenth
+        left out: there the start's own memory is given back."""
         return self.large.bytes_per_trial(0.55, 1) / self.large.bytes_per_trial(0.1, 0.55)
 
 
@@ -75,10 +78,34 @@ def measure(settings: Settings) -> list[Row]:
     small, middle, large = (f"{size:,}" for size in sizes)
     note = "one writer to MLflow included; from the first trial to the end of the command"
     return [
-        Row(NAME, f"one more empty trial, {small} to {middle}", "s", over(repeats, lambda r: r.cost_per_trial), at_most(0.05), note),
-        Row(NAME, f"one more, {middle} to {large}, relative to that", "ratio", over(repeats, lambda r: r.cost_growth), at_most(1.3)),
-        Row(NAME, f"driver memory per trial, second half of {large} relative to the first", "ratio", over(repeats, lambda r: r.memory_growth), at_most(1.3)),
-        Row(NAME, f"driver memory per trial, {middle} to {large}", "kB", over(repeats, lambda r: 1e-3 * bytes_between(r.middle, r.large))),
+        Row(
+            NAME,
+            f"one more empty trial, {small} to {middle}",
+            "s",
+            over(repeats, lambda r: r.cost_per_trial),
+            at_most(0.05),
+            note,
+        ),
+        Row(
+            NAME,
+            f"one more, {middle} to {large}, relative to that",
+            "ratio",
+            over(repeats, lambda r: r.cost_growth),
+            at_most(1.3),
+        ),
+        Row(
+            NAME,
+            f"driver memory per trial, second half of {large} relative to the first",
+            "ratio",
+            over(repeats, lambda r: r.memory_growth),
+            at_most(1.3),
+        ),
+        Row(
+            NAME,
+            f"driver memory per trial, {middle} to {large}",
+            "kB",
+            over(repeats, lambda r: 1e-3 * bytes_between(r.middle, r.large)),
+        ),
         Row(NAME, f"driver memory with {large} trials", "MB", over(repeats, lambda r: 1e-6 * r.large.driver_bytes)),
     ]
 
@@ -88,7 +115,14 @@ def run_empty(settings: Settings, num_trials: int) -> EmptyStudy:
     settings.say(f"[{NAME}] {num_trials:,} trials")
     outputs = settings.folder("empty")
     images = write_tiny_images(outputs / "images")
-    fields = {"dataset": str(images), "hidden_units": 8, "latent_dim": 2, "batch_size": 10, "budget_samples": 10, "num_evaluations": 1}
+    fields = {
+        "dataset": str(images),
+        "hidden_units": 8,
+        "latent_dim": 2,
+        "batch_size": 10,
+        "budget_samples": 10,
+        "num_evaluations": 1,
+    }
     study = write_study(outputs / "empty.yaml", "empty", num_trials, **fields)
     seen: list[tuple[int, int]] = []
 
@@ -98,4 +132,6 @@ def run_empty(settings: Settings, num_trials: int) -> EmptyStudy:
             seen.append((sum(1 for _ in (outputs / "trainings").glob("[!.]*")), now.resident))
 
     run = run_study(study, outputs, settings.data, settings.num_cpus, watch=watch)
-    return EmptyStudy(num_trials, run.command.ended - run.first_step, max((held for _, held in seen), default=0), tuple(seen))
+    return EmptyStudy(
+        num_trials, run.command.ended - run.first_step, max((held for _, held in seen), default=0), tuple(seen)
+    )

@@ -80,12 +80,16 @@ def draw(rows: list[Row], folder: Path, caption: str) -> list[Path]:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel="multiples of the target: right of the line it is met (median, lowest to highest repeat)", ylabel="")
+    axes.set(
+        xlabel="multiples of the target: right of the line it is met (median, lowest to highest repeat)", ylabel=""
+    )
     axes.set_title(caption, loc="left")
     handles, labels = axes.get_legend_handles_labels()
     axes.legend_ = None
     figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False)
     paths = [folder / "targets.png", folder / "targets.svg"]
     for path in paths:
-        figure.savefig(path, dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(
+            path, dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else None
+        )
     return paths

@@ -1,4 +1,5 @@
-"""On a GPU: 256 seeds as one pack against one at a time, and against the memory traffic that the optimizer cannot avoid."""
+"""On a GPU: 256 seeds as one pack against one at a time, and against the memory traffic that the optimizer cannot
+avoid."""
 
 from __future__ import annotations
 
@@ -25,13 +26,15 @@ NUM_MEMBERS = 256
 _ADAM_PASSES = 7
 """Float32 numbers moved per weight and step: weight, gradient and two moments read, weight and two moments written."""
 _STEPS_BEFORE = 10
-"""Steps before the clock starts: kernels are loaded, memory is taken, and the pack's step is recorded as a CUDA graph."""
+"""Steps before the clock starts: kernels are loaded, memory is taken, and the pack's step is recorded as a CUDA
+graph."""
 _TARGETS = {"packed": at_least(50), "traffic": at_least(0.6)}
 
 
 @dataclass(frozen=True)
 class PackTimes:
-    """Seconds of a step of the whole pack, of what the host draws for it alone, and of one training by itself; the least that the optimizer's traffic takes."""
+    """Seconds of a step of the whole pack, of what the host draws for it alone, and of one training by itself; the
+    least that the optimizer's traffic takes."""
 
     pack: float
     drawing: float
@@ -50,13 +53,19 @@ def measure(settings: Settings) -> list[Row]:
     if not torch.cuda.is_available():
         settings.say(f"[{NAME}] there is no GPU here")
         reason = "there is no GPU on this machine"
-        return [not_measured(NAME, what, reason, target=target) for what, target in zip(_names(NUM_MEMBERS), _TARGETS.values(), strict=True)]
+        return [
+            not_measured(NAME, what, reason, target=target)
+            for what, target in zip(_names(NUM_MEMBERS), _TARGETS.values(), strict=True)
+        ]
     members, steps = (16, 20) if settings.quick else (NUM_MEMBERS, 200)
     data = prepared(settings.data)
     rows = []
     for precision in get_args(Precision):
         trained = configuration(precision=precision)
-        repeats = [measure_once(trained, data, "cuda", members, steps, settings.say) for _ in settings.repeated(f"{NAME} {precision}", 5)]
+        repeats = [
+            measure_once(trained, data, "cuda", members, steps, settings.say)
+            for _ in settings.repeated(f"{NAME} {precision}", 5)
+        ]
         rows += _rows(precision, members, repeats)
     return rows
 
@@ -66,9 +75,17 @@ def _rows(precision: str, num_members: int, repeats: list[PackTimes]) -> list[Ro
     packed, traffic = (name if is_target else f"{name}, {precision}" for name in _names(num_members))
     return [
         Row(NAME, packed, "ratio", over(repeats, lambda r: r.speed_up), _TARGETS["packed"] if is_target else None),
-        Row(NAME, traffic, "ratio", over(repeats, lambda r: r.traffic / r.pack), _TARGETS["traffic"] if is_target else None),
+        Row(
+            NAME,
+            traffic,
+            "ratio",
+            over(repeats, lambda r: r.traffic / r.pack),
+            _TARGETS["traffic"] if is_target else None,
+        ),
         Row(NAME, f"step of {num_members} seeds, {precision}", "ms", over(repeats, lambda r: 1e3 * r.pack)),
-        Row(NAME, f"what the host draws for it, by itself, {precision}", "ms", over(repeats, lambda r: 1e3 * r.drawing)),
+        Row(
+            NAME, f"what the host draws for it, by itself, {precision}", "ms", over(repeats, lambda r: 1e3 * r.drawing)
+        ),
         Row(NAME, f"step of one training by itself, {precision}", "ms", over(repeats, lambda r: 1e3 * r.single)),
     ]
 
@@ -77,8 +94,16 @@ def _names(num_members: int) -> tuple[str, str]:
     return f"{num_members} seeds packed / one at a time", "time of the optimizer's memory traffic / step of the pack"
 
 
-def measure_once(trained: TrainingConfiguration, data: PreparedData, device: str, num_members: int, num_steps: int, say: Callable[[str], None] = print) -> PackTimes:
-    """Steps of a pack and of one training in turn, the device waited for before and after; `say` is told what slows the pack down."""
+def measure_once(
+    trained: TrainingConfiguration,
+    data: PreparedData,
+    device: str,
+    num_members: int,
+    num_steps: int,
+    say: Callable[[str], None] = print,
+) -> PackTimes:
+    """Steps of a pack and of one training in turn, the device waited for before and after; `say` is told what slows
+    the pack down."""
     seeds = [Seeds.from_root(0, "benchmark", member) for member in range(num_members)]
     single = Training(trained, seeds[0], data, device=device)
     alone = _seconds_per_step(single._train_step, device, num_steps)

@@ -1,4 +1,5 @@
-"""log p(x) by importance weighting with K = 5000 samples: against the matrix products it needs, and against Pythae's get_nll."""
+"""log p(x) by importance weighting with K = 5000 samples: against the matrix products it needs, and against Pythae's
+get_nll."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ _TARGETS = {"products": at_least(0.75), "pythae": at_least(50)}
 
 @dataclass(frozen=True)
 class LikelihoodTimes:
-    """Seconds per image in one repeat: ours, the decoder's products alone, get_nll as it comes and under no_grad, one thread each;
-    then ours and get_nll as it comes on all cores."""
+    """Seconds per image in one repeat: ours, the decoder's products alone, get_nll as it comes and under no_grad,
+    one thread each; then ours and get_nll as it comes on all cores."""
 
     ours: float
     products: float
@@ -64,7 +65,11 @@ class _Contest:
                 running._train_step()
         self.model = cast(LatentVariableModel, running.model.eval())
         folder = self.settings.folder("likelihood")
-        self.request: dict[str, Any] = {"do": "likelihood", "images": str(folder / "images.npy"), "weights": str(folder / "weights.pt")}
+        self.request: dict[str, Any] = {
+            "do": "likelihood",
+            "images": str(folder / "images.npy"),
+            "weights": str(folder / "weights.pt"),
+        }
         np.save(folder / "images.npy", self.images)
         torch.save(running.model.state_dict(), folder / "weights.pt")
         try:
@@ -82,7 +87,9 @@ class _Contest:
         on_all = self._pythae(no_grad=False, num_threads=self.settings.num_cpus)
         mean_of_same = float(estimated.log_likelihood[: self.num_pythae_images].mean())
         difference = None if stock is None else stock["log_likelihood"] - mean_of_same
-        return LikelihoodTimes(ours, products, _seconds(stock), _seconds(without_gradients), ours_on_all, _seconds(on_all), difference)
+        return LikelihoodTimes(
+            ours, products, _seconds(stock), _seconds(without_gradients), ours_on_all, _seconds(on_all), difference
+        )
 
     def _ours(self, num_threads: int) -> tuple[float, LogLikelihood]:
         """Seconds per image, and the estimates."""
@@ -93,7 +100,13 @@ class _Contest:
     def _pythae(self, *, no_grad: bool, num_threads: int = 1) -> dict[str, float] | None:
         if self.package is None:
             return None
-        wanted = {"num_images": self.num_pythae_images, "num_samples": NUM_SAMPLES, "batch_size": _PYTHAE_BATCH, "no_grad": no_grad, "num_threads": num_threads}
+        wanted = {
+            "num_images": self.num_pythae_images,
+            "num_samples": NUM_SAMPLES,
+            "batch_size": _PYTHAE_BATCH,
+            "no_grad": no_grad,
+            "num_threads": num_threads,
+        }
         try:
             return pythae.ask(self.settings, self.package, **self.request, **wanted)
         except UnavailableError as error:
@@ -106,7 +119,8 @@ def _seconds(answer: dict[str, float] | None) -> float | None:
 
 
 def products_seconds_per_image(num_samples: int, times: int) -> float:
-    """Seconds of the decoder's products for one image's samples, alone and warm, at the number of rows that suits the machine best."""
+    """Seconds of the decoder's products for one image's samples, alone and warm, at the number of rows that suits
+    the machine best."""
     return min(_seconds_per_row(rows, times) for rows in _ROWS_AT_ONCE) * num_samples
 
 
@@ -128,9 +142,22 @@ def measure(settings: Settings) -> list[Row]:
     """Our estimate, the products and Pythae in turn, on the same weights and binary images."""
     contest = _Contest(settings, *((2, 1) if settings.quick else (100, 5)))
     repeats = [contest.once() for _ in settings.repeated(NAME, 5)]
-    rate = Row(NAME, "products alone / ours", "ratio", over(repeats, lambda r: r.products / r.ours), _TARGETS["products"], f"K = {NUM_SAMPLES}, one thread")
+    rate = Row(
+        NAME,
+        "products alone / ours",
+        "ratio",
+        over(repeats, lambda r: r.products / r.ours),
+        _TARGETS["products"],
+        f"K = {NUM_SAMPLES}, one thread",
+    )
     ours = Row(NAME, "ours, per image", "ms", over(repeats, lambda r: 1e3 * r.ours))
-    whole_set = Row(NAME, "ours, 10,000 images on all cores", "minutes", over(repeats, lambda r: r.ours_on_all * 10_000 / 60), note="from its images per second")
+    whole_set = Row(
+        NAME,
+        "ours, 10,000 images on all cores",
+        "minutes",
+        over(repeats, lambda r: r.ours_on_all * 10_000 / 60),
+        note="from its images per second",
+    )
     return [rate, *_pythae_rows(repeats, contest.unavailable), ours, whole_set]
 
 
@@ -142,9 +169,28 @@ def _pythae_rows(repeats: list[LikelihoodTimes], unavailable: str) -> list[Row]:
     if not stock:
         return [not_measured(NAME, what, unavailable, target=_TARGETS["pythae"])]
     return [
-        Row(NAME, what, "ratio", tuple(theirs / ours for theirs, ours in stock), _TARGETS["pythae"], "its default minibatch of 100; one thread each"),
+        Row(
+            NAME,
+            what,
+            "ratio",
+            tuple(theirs / ours for theirs, ours in stock),
+            _TARGETS["pythae"],
+            "its default minibatch of 100; one thread each",
+        ),
         Row(NAME, f"{what}, it under no_grad", "ratio", tuple(theirs / ours for theirs, ours in quiet)),
-        Row(NAME, f"{what}, both on all cores", "ratio", tuple(r.pythae_on_all / r.ours_on_all for r in repeats if r.pythae_on_all is not None), note="as a user calls them"),
+        Row(
+            NAME,
+            f"{what}, both on all cores",
+            "ratio",
+            tuple(r.pythae_on_all / r.ours_on_all for r in repeats if r.pythae_on_all is not None),
+            note="as a user calls them",
+        ),
         Row(NAME, "Pythae's get_nll, per image", "ms", tuple(1e3 * theirs for theirs, _ in stock)),
-        Row(NAME, "its estimate - ours, on the same images", "nats", differences, note="Monte Carlo noise of two streams"),
+        Row(
+            NAME,
+            "its estimate - ours, on the same images",
+            "nats",
+            differences,
+            note="Monte Carlo noise of two streams",
+        ),
     ]

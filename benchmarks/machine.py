@@ -38,14 +38,30 @@ def this_machine() -> Machine:
     """The machine at hand."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     versions = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
-    return Machine(_cpu(), os.cpu_count() or 1, _memory_gib(), "yes" if cpu_has_bfloat16() else "no", gpu, f"{platform.system()} {platform.machine()}", versions)
+    return Machine(
+        _cpu(),
+        os.cpu_count() or 1,
+        _memory_gib(),
+        "yes" if cpu_has_bfloat16() else "no",
+        gpu,
+        f"{platform.system()} {platform.machine()}",
+        versions,
+    )
 
 
 def commit(root: Path) -> str:
     """The checkout's commit, with a plus where files differ from it; unknown outside a checkout."""
     try:
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "--", "vae", "study", "analysis"], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+        head = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--", "vae", "study", "analysis"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("+" if changed else "")
@@ -59,7 +75,11 @@ def load_average() -> float:
 def busy_warning() -> str:
     """A sentence for a machine that has other work now; empty for a quiet one."""
     load = load_average()
-    return f"this machine is busy (load {load:.1f} before the first measurement): believe no number of this run" if load > _BUSY_LOAD else ""
+    return (
+        f"this machine is busy (load {load:.1f} before the first measurement): believe no number of this run"
+        if load > _BUSY_LOAD
+        else ""
+    )
 
 
 def _cpu() -> str:

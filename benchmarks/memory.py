@@ -20,7 +20,8 @@ _MARK = "ray::StudyTrainable"
 
 @dataclass
 class Watched:
-    """What was seen of a study: each worker's memory when its own was largest, and the largest sum of the processes' shares of the object store."""
+    """What was seen of a study: each worker's memory when its own was largest, and the largest sum of the processes'
+    shares of the object store."""
 
     workers: dict[int, Memory] = field(default_factory=dict)
     store: int = 0
@@ -36,7 +37,8 @@ class Watched:
 
 @dataclass(frozen=True)
 class NodeMemory:
-    """Bytes: the median over workers of their memory, how many there may be, the object store (counted once), the data."""
+    """Bytes: the median over workers of their memory, how many there may be, the object store (counted once), the
+    data."""
 
     worker: Memory
     num_workers: int
@@ -53,11 +55,19 @@ def measure(settings: Settings) -> list[Row]:
     """The same study on MNIST and on four times its images: what grows with the data is copies of it."""
     pairs = [(watch_study(settings, 1), watch_study(settings, _TIMES_LARGER)) for _ in settings.repeated(NAME, 1)]
     copies = over(pairs, lambda p: copies_of_data(*p))
-    note = "growth of all workers and the object store with the size of the data; the driver has its own while the study is set up"
+    note = (
+        "growth of all workers and the object store with the size of the data; the driver has its own while the study"
+        " is set up"
+    )
     return [
         Row(NAME, "copies of the data on the node", "copies", copies, Target("<=", 1.25), note),
         Row(NAME, "a worker's own memory (USS)", "MB", over(pairs, lambda p: 1e-6 * p[0].worker.own)),
-        Row(NAME, "a worker's memory, shared pages by share (PSS)", "MB", over(pairs, lambda p: 1e-6 * p[0].worker.proportional)),
+        Row(
+            NAME,
+            "a worker's memory, shared pages by share (PSS)",
+            "MB",
+            over(pairs, lambda p: 1e-6 * p[0].worker.proportional),
+        ),
         Row(NAME, "a worker's resident memory (RSS)", "MB", over(pairs, lambda p: 1e-6 * p[0].worker.resident)),
         Row(NAME, "the object store", "MB", over(pairs, lambda p: 1e-6 * p[0].store)),
     ]
@@ -80,7 +90,10 @@ def watch_study(settings: Settings, times: int) -> NodeMemory:
     run_study(study, outputs, settings.data, settings.num_cpus, watch=watched.look)
     if not watched.workers:
         raise RuntimeError("no worker of the study was seen; its trainings were too short")
-    medians = (int(statistics.median(getattr(each, name) for each in watched.workers.values())) for name in ("resident", "proportional", "own", "store_share"))
+    medians = (
+        int(statistics.median(getattr(each, name) for each in watched.workers.values()))
+        for name in ("resident", "proportional", "own", "store_share")
+    )
     return NodeMemory(Memory(*medians), settings.num_cpus, watched.store, num_bytes)
 
 

@@ -1,4 +1,5 @@
-"""One training against the classic DataLoader loop and against Pythae's trainer: seconds per step, on one thread and on all."""
+"""One training against the classic DataLoader loop and against Pythae's trainer: seconds per step, on one thread and
+on all."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ NAME = "peer_loop"
 
 @dataclass(frozen=True)
 class LoopTimes:
-    """Seconds per step in one repeat: this project's training, the textbook loop on one thread and on all, Pythae on one thread."""
+    """Seconds per step in one repeat: this project's training, the textbook loop on one thread and on all, Pythae on
+    one thread."""
 
     ours: float
     textbook: float
@@ -71,7 +73,14 @@ class _Contest:
         if self.package is None:
             return None
         try:
-            answer = pythae.ask(self.settings, self.package, do="train", images=str(self.images), num_images=self.num_steps * BATCH_SIZE, num_threads=1)
+            answer = pythae.ask(
+                self.settings,
+                self.package,
+                do="train",
+                images=str(self.images),
+                num_images=self.num_steps * BATCH_SIZE,
+                num_threads=1,
+            )
         except UnavailableError as error:
             self.package, self.unavailable = None, str(error)
             return None

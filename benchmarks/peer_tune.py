@@ -36,7 +36,8 @@ class StudySize:
 
 
 def measure(settings: Settings) -> list[Row]:
-    """The peer and our study in turn: 16 trainings of three epochs, a test evaluation after each epoch on both sides."""
+    """The peer and our study in turn: 16 trainings of three epochs, a test evaluation after each epoch on both
+    sides."""
     size = StudySize(4, 1) if settings.quick else StudySize(16, 3)
     root = write_torchvision_folder(mnist(settings.data), settings.folder("torchvision"))
     precisions = ["float32", "bfloat16"] if cpu_has_bfloat16() else ["float32"]
@@ -63,7 +64,12 @@ def run_peer(settings: Settings, root: Path, size: StudySize) -> StudyTimes:
 def run_ours(settings: Settings, size: StudySize, precision: str) -> StudyTimes:
     """`python -m study run` of as many trainings of as many epochs."""
     outputs = settings.folder("ours")
-    fields: dict[str, Any] = {"train_on_all": True, "budget_samples": size.num_epochs * NUM_TRAIN_IMAGES, "num_evaluations": size.num_epochs, "test_curve": True}
+    fields: dict[str, Any] = {
+        "train_on_all": True,
+        "budget_samples": size.num_epochs * NUM_TRAIN_IMAGES,
+        "num_evaluations": size.num_epochs,
+        "test_curve": True,
+    }
     if precision != "float32":
         fields["precision"] = precision
     study = write_study(outputs / "ours.yaml", "ours", size.num_trainings, **fields)
@@ -76,17 +82,48 @@ def _times(command: Timed, first_step: float, last_result: float) -> StudyTimes:
 
 
 def _rows(peer: list[StudyTimes], ours: dict[str, list[StudyTimes]], size: StudySize) -> list[Row]:
-    note = f"{size.num_trainings} trainings x {size.num_epochs} epochs; whole commands; ours also evaluates 10,000 training images each epoch"
+    note = (
+        f"{size.num_trainings} trainings x {size.num_epochs} epochs; whole commands; ours also evaluates 10,000"
+        " training images each epoch"
+    )
     rows: list[Row] = []
     for precision, mine in ours.items():
         pairs = list(zip(peer, mine, strict=True))
         rows += [
-            Row(NAME, f"{precision}: trainings per hour, ours / stock Ray Tune", "ratio", over(pairs, lambda p: p[0].whole / p[1].whole), _TARGETS[precision], note),
-            Row(NAME, f"{precision}: the same after the start of both", "ratio", over(pairs, lambda p: p[0].after_start / p[1].after_start)),
+            Row(
+                NAME,
+                f"{precision}: trainings per hour, ours / stock Ray Tune",
+                "ratio",
+                over(pairs, lambda p: p[0].whole / p[1].whole),
+                _TARGETS[precision],
+                note,
+            ),
+            Row(
+                NAME,
+                f"{precision}: the same after the start of both",
+                "ratio",
+                over(pairs, lambda p: p[0].after_start / p[1].after_start),
+            ),
             Row(NAME, f"{precision}: ours, whole command", "s", over(mine, lambda t: t.whole)),
-            Row(NAME, f"{precision}: ours, trainings per hour", "1/h", over(mine, lambda t: 3600 * size.num_trainings / t.whole)),
+            Row(
+                NAME,
+                f"{precision}: ours, trainings per hour",
+                "1/h",
+                over(mine, lambda t: 3600 * size.num_trainings / t.whole),
+            ),
         ]
     if "bfloat16" not in ours:
         reason = "this CPU has no bfloat16 products"
-        rows.append(not_measured(NAME, "bfloat16: trainings per hour, ours / stock Ray Tune", reason, target=_TARGETS["bfloat16"]))
-    return rows + rows_of(NAME, "s", [("stock Ray Tune, whole command", over(peer, lambda t: t.whole)), ("stock Ray Tune, until its first step", over(peer, lambda t: t.start))])
+        rows.append(
+            not_measured(
+                NAME, "bfloat16: trainings per hour, ours / stock Ray Tune", reason, target=_TARGETS["bfloat16"]
+            )
+        )
+    return rows + rows_of(
+        NAME,
+        "s",
+        [
+            ("stock Ray Tune, whole command", over(peer, lambda t: t.whole)),
+            ("stock Ray Tune, until its first step", over(peer, lambda t: t.start)),
+        ],
+    )

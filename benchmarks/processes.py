@@ -57,7 +57,11 @@ Watch = Callable[[int], None]
 
 def timed_command(command: list[str], log: Path, watch: Watch | None = None, pause_seconds: float = 0.5) -> Timed:
     """Runs a command in the checkout to its end, its output in `log`; raises CommandError where it fails."""
-    environment = {name: given for name, given in os.environ.items() if name not in ("OUTPUTS", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
+    environment = {
+        name: given
+        for name, given in os.environ.items()
+        if name not in ("OUTPUTS", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
+    }
     environment |= {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}
     with log.open("w") as file:
         began = time.time()
@@ -86,7 +90,15 @@ def _watch(pid: int, watch: Watch | None, pause_seconds: float, finished: thread
         watch(pid)
 
 
-def run_study(study: Path | str, outputs: Path, data: Path, num_cpus: int, *, settings: tuple[str, ...] = (), watch: Watch | None = None) -> StudyRun:
+def run_study(
+    study: Path | str,
+    outputs: Path,
+    data: Path,
+    num_cpus: int,
+    *,
+    settings: tuple[str, ...] = (),
+    watch: Watch | None = None,
+) -> StudyRun:
     """`python -m study run` into `outputs`, with the data cache linked there; `settings` are FIELD=VALUE of --set."""
     outputs.mkdir(parents=True, exist_ok=True)
     if not (outputs / "data").exists():
@@ -128,7 +140,8 @@ def title(pid: int) -> str:
 
 @dataclass(frozen=True)
 class Memory:
-    """A process's memory in bytes: resident, with its share of what it shares (PSS), its own alone (USS), its share of shared memory files."""
+    """A process's memory in bytes: resident, with its share of what it shares (PSS), its own alone (USS), its share
+    of shared memory files."""
 
     resident: int
     proportional: int
@@ -142,7 +155,9 @@ def memory(pid: int) -> Memory | None:
     sizes = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) == 3 and words[2] == "kB"}
     if "Rss" not in sizes:
         return None
-    return Memory(sizes["Rss"], sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"], sizes.get("Pss_Shmem", 0))
+    return Memory(
+        sizes["Rss"], sizes["Pss"], sizes["Private_Clean"] + sizes["Private_Dirty"], sizes.get("Pss_Shmem", 0)
+    )
 
 
 def _read(path: Path) -> str:

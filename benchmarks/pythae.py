@@ -1,4 +1,5 @@
-"""Pythae from its package, installed in a folder of its own beside the outputs: never into the project's environment."""
+"""Pythae from its package, installed in a folder of its own beside the outputs: never into the project's
+environment."""
 
 from __future__ import annotations
 
@@ -18,13 +19,24 @@ _PATIENCE_SECONDS = 120
 
 
 def installed(settings: Settings) -> Path:
-    """The folder that holds the pinned Pythae, installed now where it is not; raises UnavailableError where it cannot be had."""
+    """The folder that holds the pinned Pythae, installed now where it is not; raises UnavailableError where it
+    cannot be had."""
     folder = settings.data.parent / "benchmarks" / "pythae"
     stamp = folder / "requirements.txt"
     if stamp.is_file() and stamp.read_bytes() == _REQUIREMENTS.read_bytes():
         return folder
     settings.say("[pythae] installing the pinned package into a folder of its own")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", "install", "--no-deps", "--require-hashes"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--quiet",
+        "install",
+        "--no-deps",
+        "--require-hashes",
+    ]
     command = [*pip, "--upgrade", "--target", str(folder), "-r", str(_REQUIREMENTS)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False)
@@ -43,7 +55,13 @@ def ask(settings: Settings, package: Path, **request: Any) -> dict[str, float]:
     answer = folder / "answer.json"
     (folder / "request.json").write_text(json.dumps(request | {"answer": str(answer)}))
     environment = os.environ | {"PYTHONPATH": str(package), "OMP_NUM_THREADS": str(request["num_threads"])}
-    done = subprocess.run([sys.executable, str(_PROGRAM), str(folder / "request.json")], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(_PROGRAM), str(folder / "request.json")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode or not answer.exists():
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UnavailableError(f"Pythae failed: {last}")

@@ -27,7 +27,18 @@ def measure(settings: Settings) -> list[Row]:
     outputs = settings.folder("report")
     study = large_study(num_trainings, num_evaluations)
     write_large_store(outputs, study)
-    command = [sys.executable, "-m", "analysis", "all", "--study", study.name, "--outputs", str(outputs), "--data", str(settings.data)]
+    command = [
+        sys.executable,
+        "-m",
+        "analysis",
+        "all",
+        "--study",
+        study.name,
+        "--outputs",
+        str(outputs),
+        "--data",
+        str(settings.data),
+    ]
     repeats = []
     for _ in settings.repeated(NAME, 3):
         seconds = timed_command(command, outputs / "log.txt").seconds

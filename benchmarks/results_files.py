@@ -52,8 +52,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def folder_of_today(results_folder: Path, machine: Machine, quick: bool, today: date | None = None) -> tuple[Path, Results]:
-    """Today's folder and what it holds of this machine and these versions; a further folder where they differ from what it holds."""
+def folder_of_today(
+    results_folder: Path, machine: Machine, quick: bool, today: date | None = None
+) -> tuple[Path, Results]:
+    """Today's folder and what it holds of this machine and these versions; a further folder where they differ from
+    what it holds."""
     day = (today or datetime.now(UTC).date()).isoformat()
     for number in itertools.count(1):
         name = day + (f"-{number}" if number > 1 else "") + ("-quick" if quick else "")
@@ -69,7 +72,10 @@ def folder_of_today(results_folder: Path, machine: Machine, quick: bool, today: 
 def read_results(path: Path) -> Results:
     """What results.json holds."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    measured = {name: Measured(**(given | {"rows": tuple(map(_row, given["rows"]))})) for name, given in content["measured"].items()}
+    measured = {
+        name: Measured(**(given | {"rows": tuple(map(_row, given["rows"]))}))
+        for name, given in content["measured"].items()
+    }
     return Results(Machine(**content["machine"]), content["quick"], measured)
 
 
@@ -81,7 +87,11 @@ def _row(given: dict[str, Any]) -> Row:
 def write_results(folder: Path, results: Results) -> None:
     """results.json, rows.csv and table.md into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"machine": results.machine.facts(), "quick": results.quick, "measured": {name: asdict(measured) for name, measured in results.measured.items()}}
+    content = {
+        "machine": results.machine.facts(),
+        "quick": results.quick,
+        "measured": {name: asdict(measured) for name, measured in results.measured.items()},
+    }
     (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (folder / "rows.csv").write_text(csv_text(results.rows), encoding="utf-8")
     (folder / "table.md").write_text(markdown(results), encoding="utf-8")
@@ -95,7 +105,9 @@ def csv_text(rows: list[Row]) -> str:
     for row in rows:
         low, high = row.spread
         numbers = [f"{number:.6g}" if row.numbers else "" for number in (row.median, low, high)]
-        writer.writerow([row.measurement, row.what, row.unit, *numbers, len(row.numbers), row.target or "", row.verdict, row.note])
+        writer.writerow(
+            [row.measurement, row.what, row.unit, *numbers, len(row.numbers), row.target or "", row.verdict, row.note]
+        )
     return text.getvalue()
 
 
@@ -105,13 +117,19 @@ def markdown(results: Results) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items())
     lines = [
         *(["**Quick: shows that the benchmark works; believe no number.**", ""] if results.quick else []),
-        f"{machine.cpu}, {machine.num_cpus} cores, {machine.memory_gib:g} GiB, bfloat16 products: {machine.bfloat16}, GPU: {machine.gpu}; {versions}.",
+        (
+            f"{machine.cpu}, {machine.num_cpus} cores, {machine.memory_gib:g} GiB, bfloat16 products:"
+            f" {machine.bfloat16}, GPU: {machine.gpu}; {versions}."
+        ),
         "",
         "| measurement | what | median | low to high | repeats | target | |",
         "|---|---|---|---|---|---|---|",
         *map(table_line, results.rows),
         "",
-        *(f"- {m.name}: {m.at}, commit {m.commit}, load before it {m.load_average:.2f}, took {m.seconds:.0f} s" for m in results.measured.values()),
+        *(
+            f"- {m.name}: {m.at}, commit {m.commit}, load before it {m.load_average:.2f}, took {m.seconds:.0f} s"
+            for m in results.measured.values()
+        ),
     ]
     return "\n".join(lines) + "\n"
 

@@ -74,7 +74,8 @@ class Settings:
     say: Callable[[str], None] = print
 
     def repeated(self, name: str, default: int) -> Iterator[int]:
-        """The repeats of a measurement from 0, each announced: as many as asked for, else `default` (one when quick)."""
+        """The repeats of a measurement from 0, each announced: as many as asked for, else `default` (one when
+        quick)."""
         number = self.repeats or (1 if self.quick else default)
         for repeat in range(number):
             self.say(f"[{name}] repeat {repeat + 1} of {number}")

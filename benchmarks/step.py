@@ -17,7 +17,8 @@ from vae.training import Training, reproducible_arithmetic
 
 NAME = "step"
 _PRODUCTS = ("aten::mm", "aten::addmm")
-"""The operations in which vae.gradient multiplies matrices, in either precision; rounding to bfloat16 and back is not among them."""
+"""The operations in which vae.gradient multiplies matrices, in either precision; rounding to bfloat16 and back is
+not among them."""
 _NUM_STEPS = 200
 _WARM_UP_STEPS = 20
 _NUM_PARTS = 10
@@ -27,7 +28,8 @@ _SMALLEST_SHARE = 0.01
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds per step in one repeat: unprofiled (median), every torch operation by the profiler (median of parts), the products alone and warm."""
+    """Seconds per step in one repeat: unprofiled (median), every torch operation by the profiler (median of parts),
+    the products alone and warm."""
 
     step: float
     operations: Mapping[str, float]
@@ -71,7 +73,8 @@ def measure_once(running: Training, num_steps: int, dtype: torch.dtype) -> StepT
 
 
 def profiled_operations(running: Training, num_steps: int) -> dict[str, float]:
-    """Seconds per step inside each torch operation itself, by torch's profiler over `num_steps` steps: the median of ten parts of them."""
+    """Seconds per step inside each torch operation itself, by torch's profiler over `num_steps` steps: the median of
+    ten parts of them."""
     part = max(1, num_steps // _NUM_PARTS)
     parts = [_profiled_part(running, part) for _ in range(_NUM_PARTS)]
     return {name: statistics.median(seconds.get(name, 0.0) for seconds in parts) for name in parts[0]}
@@ -87,26 +90,51 @@ def _profiled_part(running: Training, num_steps: int) -> dict[str, float]:
 def _repeats(settings: Settings, precision: str) -> list[StepTimes]:
     running = training(settings.data, precision=precision)
     num_steps = 30 if settings.quick else _NUM_STEPS
-    return [measure_once(running, num_steps, getattr(torch, precision)) for _ in settings.repeated(f"{NAME} {precision}", 7)]
+    return [
+        measure_once(running, num_steps, getattr(torch, precision)) for _ in settings.repeated(f"{NAME} {precision}", 7)
+    ]
 
 
 def _rows(precision: str, repeats: list[StepTimes]) -> list[Row]:
     targets = (at_least(0.8), at_least(0.6)) if precision == "float32" else (None, None)
     flop = step_flop(layers_of(configuration(), 784), BATCH_SIZE)
     return [
-        Row(NAME, f"{precision}: products in place / step", "ratio", over(repeats, lambda r: r.in_place_share), targets[0], "by profiler / unprofiled, one thread"),
-        Row(NAME, f"{precision}: products alone and warm / step", "ratio", over(repeats, lambda r: r.alone_share), targets[1]),
+        Row(
+            NAME,
+            f"{precision}: products in place / step",
+            "ratio",
+            over(repeats, lambda r: r.in_place_share),
+            targets[0],
+            "by profiler / unprofiled, one thread",
+        ),
+        Row(
+            NAME,
+            f"{precision}: products alone and warm / step",
+            "ratio",
+            over(repeats, lambda r: r.alone_share),
+            targets[1],
+        ),
         Row(NAME, f"{precision}: time of a step", "ms", over(repeats, lambda r: 1e3 * r.step)),
         Row(NAME, f"{precision}: products in place", "ms", over(repeats, lambda r: 1e3 * r.products_in_place)),
         Row(NAME, f"{precision}: products alone and warm", "ms", over(repeats, lambda r: 1e3 * r.products_alone)),
-        Row(NAME, f"{precision}: rate of the products alone", "GFLOP/s", over(repeats, lambda r: 1e-9 * flop / r.products_alone)),
+        Row(
+            NAME,
+            f"{precision}: rate of the products alone",
+            "GFLOP/s",
+            over(repeats, lambda r: 1e-9 * flop / r.products_alone),
+        ),
         *_profile_rows(precision, repeats),
     ]
 
 
 def _profile_rows(precision: str, repeats: list[StepTimes]) -> list[Row]:
-    """The step's profile: the operations beside the products, largest first, and what no torch operation takes (numpy, Python)."""
-    times = {name: statistics.median(r.operations.get(name, 0.0) for r in repeats) for name in repeats[0].operations if name not in _PRODUCTS}
+    """The step's profile: the operations beside the products, largest first, and what no torch operation takes
+    (numpy, Python)."""
+    times = {
+        name: statistics.median(r.operations.get(name, 0.0) for r in repeats)
+        for name in repeats[0].operations
+        if name not in _PRODUCTS
+    }
     smallest = _SMALLEST_SHARE * statistics.median(r.step for r in repeats)
     large = sorted((name for name in times if times[name] >= smallest), key=lambda name: -times[name])
     small = times.keys() - large
@@ -118,5 +146,12 @@ def _profile_rows(precision: str, repeats: list[StepTimes]) -> list[Row]:
     return [
         *(Row(NAME, f"{precision} profile: {name}", "ms", milliseconds([name])) for name in large),
         Row(NAME, f"{precision} profile: {len(small)} smaller operations", "ms", milliseconds(small)),
-        Row(NAME, f"{precision} profile: numpy and Python", "ms", outside, None, "the unprofiled step less all operations, which the profiler slows a little"),
+        Row(
+            NAME,
+            f"{precision} profile: numpy and Python",
+            "ms",
+            outside,
+            None,
+            "the unprofiled step less all operations, which the profiler slows a little",
+        ),
     ]

@@ -8,7 +8,13 @@ from benchmarks.processes import StudyRun, run_study
 from benchmarks.rows import Row, Settings, at_least, over
 
 NAME = "utilisation"
-_QUICK = ("training.budget_samples=5000", "training.num_evaluations=2", "search.num_proposals=2", "search.round_size=2", "confirm.num_reporting_seeds=2")
+_QUICK = (
+    "training.budget_samples=5000",
+    "training.num_evaluations=2",
+    "search.num_proposals=2",
+    "search.round_size=2",
+    "confirm.num_reporting_seeds=2",
+)
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,37 @@ def measure(settings: Settings) -> list[Row]:
     repeats = [_once(settings) for _ in settings.repeated(NAME, 1)]
     note = "trainings with their evaluations; wall time from the first training's start to the end of the command"
     return [
-        Row(NAME, "sum of training seconds / (cores x wall time)", "ratio", over(repeats, lambda r: r.in_trainings / r.core_seconds_to_end), at_least(0.95), note),
-        Row(NAME, "the same until the last result", "ratio", over(repeats, lambda r: r.in_trainings / r.core_seconds_to_last_result)),
-        Row(NAME, "steps alone, without evaluations, until the last result", "ratio", over(repeats, lambda r: r.in_steps / r.core_seconds_to_last_result)),
+        Row(
+            NAME,
+            "sum of training seconds / (cores x wall time)",
+            "ratio",
+            over(repeats, lambda r: r.in_trainings / r.core_seconds_to_end),
+            at_least(0.95),
+            note,
+        ),
+        Row(
+            NAME,
+            "the same until the last result",
+            "ratio",
+            over(repeats, lambda r: r.in_trainings / r.core_seconds_to_last_result),
+        ),
+        Row(
+            NAME,
+            "steps alone, without evaluations, until the last result",
+            "ratio",
+            over(repeats, lambda r: r.in_steps / r.core_seconds_to_last_result),
+        ),
         Row(NAME, "default study, whole command", "s", over(repeats, lambda r: r.wall)),
         Row(NAME, "trainings in it", "count", over(repeats, lambda r: r.num_trainings)),
     ]
 
 
 def _once(settings: Settings) -> Utilisation:
-    run = run_study("default", settings.folder("default"), settings.data, settings.num_cpus, settings=_QUICK if settings.quick else ())
+    run = run_study(
+        "default",
+        settings.folder("default"),
+        settings.data,
+        settings.num_cpus,
+        settings=_QUICK if settings.quick else (),
+    )
     return Utilisation.of(run, settings.num_cpus)

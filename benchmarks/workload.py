@@ -1,4 +1,5 @@
-"""What is trained in every comparison: the paper's network on MNIST, in this project's words and as files that others read."""
+"""What is trained in every comparison: the paper's network on MNIST, in this project's words and as files that
+others read."""
 
 from __future__ import annotations
 
@@ -29,7 +30,13 @@ SEEDS = Seeds.from_root(0, "benchmark")
 
 def configuration(**changes: Any) -> TrainingConfiguration:
     """784-500-20-500-784, tanh, batch 100, Adam, on all 60,000 images, ten epochs; `changes` replace fields."""
-    fields: dict[str, Any] = {"train_on_all": True, "hidden_units": HIDDEN_UNITS, "latent_dim": LATENT_DIM, "batch_size": BATCH_SIZE, "budget_samples": 10 * NUM_TRAIN_IMAGES}
+    fields: dict[str, Any] = {
+        "train_on_all": True,
+        "hidden_units": HIDDEN_UNITS,
+        "latent_dim": LATENT_DIM,
+        "batch_size": BATCH_SIZE,
+        "budget_samples": 10 * NUM_TRAIN_IMAGES,
+    }
     return TrainingConfiguration(**(fields | changes))
 
 
@@ -53,9 +60,15 @@ def write_torchvision_folder(dataset: Dataset, root: Path) -> Path:
     """`root`, now a folder from which torchvision.datasets.MNIST reads that dataset without a download."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    for part, images, labels in (("train", dataset.train_images, dataset.train_labels), ("t10k", dataset.test_images, dataset.test_labels)):
+    for part, images, labels in (
+        ("train", dataset.train_images, dataset.train_labels),
+        ("t10k", dataset.test_images, dataset.test_labels),
+    ):
         given = np.zeros(len(images), dtype=np.uint8) if labels is None else labels
-        files = {f"{part}-images-idx3-ubyte": encode_idx(images.reshape(-1, *dataset.image_shape)), f"{part}-labels-idx1-ubyte": encode_idx(given)}
+        files = {
+            f"{part}-images-idx3-ubyte": encode_idx(images.reshape(-1, *dataset.image_shape)),
+            f"{part}-labels-idx1-ubyte": encode_idx(given),
+        }
         for name, content in files.items():
             (raw / name).write_bytes(content)
     return root
@@ -72,7 +85,11 @@ def write_image_folder(train: NDArray[np.uint8], test: NDArray[np.uint8], folder
 def write_tiny_images(folder: Path) -> Path:
     """`folder`, now a dataset of a hundred images of 8 x 8 random pixels."""
     random = np.random.default_rng(0)
-    return write_image_folder(random.integers(0, 256, (100, 8, 8), dtype=np.uint8), random.integers(0, 256, (20, 8, 8), dtype=np.uint8), folder)
+    return write_image_folder(
+        random.integers(0, 256, (100, 8, 8), dtype=np.uint8),
+        random.integers(0, 256, (20, 8, 8), dtype=np.uint8),
+        folder,
+    )
 
 
 def write_study(path: Path, name: str, num_trainings: int, **fields: Any) -> Path:

@@ -1,7 +1,9 @@
-"""Whether this container can do its work: exit status 0, or 1 and a line that says why not. Needs the standard library alone.
+"""Whether this container can do its work: exit status 0, or 1 and a line that says why not. Needs the standard
+library alone.
 
-With an argument, the address of a server, it must answer with success; `--within SECONDS` after it asks again until it does. RAY_AUTH_TOKEN, where it is set, is
-shown to Ray's job server alone, which is known by its path. Without an argument the folder OUTPUTS must take a file and have room for more.
+With an argument, the address of a server, it must answer with success; `--within SECONDS` after it asks again until
+it does. RAY_AUTH_TOKEN, where it is set, is shown to Ray's job server alone, which is known by its path. Without an
+argument the folder OUTPUTS must take a file and have room for more.
 """
 
 from __future__ import annotations
@@ -36,11 +38,16 @@ def answer_fault(address: str) -> str | None:
 
 
 def lasting_fault(address: str, seconds: float) -> str | None:
-    """Why the server at that address still does not count as up after so many seconds; None as soon as it answers with success."""
+    """Why the server at that address still does not count as up after so many seconds; None as soon as it answers
+    with success."""
     deadline = time.monotonic() + seconds
     while (fault := answer_fault(address)) and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
-    return f"{fault}; it was asked for {seconds:g} s. Is that server up, and may it be reached from here?" if fault else None
+    return (
+        f"{fault}; it was asked for {seconds:g} s. Is that server up, and may it be reached from here?"
+        if fault
+        else None
+    )
 
 
 def outputs_fault(folder: Path) -> str | None:

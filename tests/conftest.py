@@ -16,9 +16,23 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """One thread: tests are small, and the same sums in the same order give the same bits. Nothing goes where the caller's studies go."""
-    of_make = ("ARGS", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")  # `make test ARGS=...` is not for the make that a test runs
-    of_the_user = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    """One thread: tests are small, and the same sums in the same order give the same bits. Nothing goes where the
+    caller's studies go."""
+    of_make = (
+        "ARGS",
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKEOVERRIDES",
+        "MAKELEVEL",
+    )  # `make test ARGS=...` is not for the make that a test runs
+    of_the_user = (
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
+        "RAY_AUTH_MODE",
+        "RAY_AUTH_TOKEN",
+        "RAY_AUTH_TOKEN_PATH",
+    )
     for variable in ("MLFLOW_TRACKING_URI", "OUTPUTS", "RAY_ADDRESS", "VAE_STUDY_CHECKPOINTS", *of_the_user, *of_make):
         os.environ.pop(variable, None)
     os.environ.setdefault("OMP_NUM_THREADS", "1")

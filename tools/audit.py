@@ -1,7 +1,9 @@
-"""Whether the locked packages may be used and are safe to use, as far as is known: their pins, licences and known vulnerabilities.
+"""Whether the locked packages may be used and are safe to use, as far as is known: their pins, licences and known
+vulnerabilities.
 
-`make audit`. Pins and licences are judged from the lock and from what is installed, so without a network. Vulnerabilities are asked of the
-databases that pip-audit knows; where none answers, that is said, and is a failure only with --require-database.
+`make audit`. Pins and licences are judged from the lock and from what is installed, so without a network.
+Vulnerabilities are asked of the databases that pip-audit knows; where none answers, that is said, and is a failure
+only with --require-database.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ ALLOWED = {
     "HPND": "",
     "ISC": "",
     "LGPL-3.0-only": "used as an installed library, which anybody may replace",
-    "LicenseRef-NVIDIA-Proprietary": "CUDA's libraries, which torch asks for: free to use, and not redistributed by this project",
+    "LicenseRef-NVIDIA-Proprietary": (
+        "CUDA's libraries, which torch asks for: free to use, and not redistributed by this project"
+    ),
     "MIT": "",
     "MIT-0": "",
     "MIT-CMU": "",
@@ -70,7 +74,8 @@ TEXTS = (
     ("Neither the name", "BSD-3-Clause"),
     ("Redistribution and use in source and binary forms", "BSD-2-Clause"),
 )
-"""What the text of a licence holds, the most telling first; read where a package's metadata is silent. A file that bundles several is taken for its strictest."""
+"""What the text of a licence holds, the most telling first; read where a package's metadata is silent. A file that
+bundles several is taken for its strictest."""
 
 KNOWN = {"cuda-toolkit": "LicenseRef-NVIDIA-Proprietary"}
 """Packages that say nothing at all: this one is a list of NVIDIA's own packages, each of which does."""
@@ -78,7 +83,9 @@ KNOWN = {"cuda-toolkit": "LicenseRef-NVIDIA-Proprietary"}
 DATABASES = ("pypi", "osv")
 ASK_SECONDS = 300
 
-_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?(?:==(?P<version>[^\s;\\]+))?[^;\\\n]*(?:;(?P<marker>[^\\\n]*))?")
+_REQUIREMENT = re.compile(
+    r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?(?:==(?P<version>[^\s;\\]+))?[^;\\\n]*(?:;(?P<marker>[^\\\n]*))?"
+)
 
 
 @dataclass(frozen=True)
@@ -113,22 +120,32 @@ def pin_faults(pins: Sequence[Pin], installed: Mapping[str, Distribution]) -> It
         yield "the lock holds no requirement"
     for pin in pins:
         if not pin.version or not pin.num_hashes:
-            yield f"{pin.name} has {'no exact version' if not pin.version else 'no sha256'} in the lock; make lock writes both"
+            yield (
+                f"{pin.name} has {'no exact version' if not pin.version else 'no sha256'} in the lock; make lock writes"
+                " both"
+            )
         elif pin.applies and (there := installed.get(pin.name)) is not None and there.version != pin.version:
             yield f"{pin.name} {there.version} is installed, the lock has {pin.version}; make setup remakes .venv"
 
 
 def licence(package: Distribution) -> str:
-    """What a package is licensed under: an SPDX expression where it gives one, else the name it gives; empty where it says nothing."""
+    """What a package is licensed under: an SPDX expression where it gives one, else the name it gives; empty where
+    it says nothing."""
     said = package.metadata
     if expression := _header(package, "License-Expression"):
         return expression
-    classified = [text.rpartition(" :: ")[2] for text in said.get_all("Classifier") or [] if text.startswith("License :: ")]
+    classified = [
+        text.rpartition(" :: ")[2] for text in said.get_all("Classifier") or [] if text.startswith("License :: ")
+    ]
     named = [NAMES.get(text.lower(), text) for text in classified if text != "OSI Approved"]
     short = _header(package, "License")
     if not named and short and "\n" not in short and len(short) < 100:
         named = [NAMES.get(short.lower(), short)]
-    return " AND ".join(dict.fromkeys(named)) or _licence_by_text(package) or KNOWN.get(canonicalize_name(said["Name"]), "")
+    return (
+        " AND ".join(dict.fromkeys(named))
+        or _licence_by_text(package)
+        or KNOWN.get(canonicalize_name(said["Name"]), "")
+    )
 
 
 def _header(package: Distribution, name: str) -> str:
@@ -148,8 +165,11 @@ Parsed = tuple[bool, Sequence[str]]
 
 
 def is_allowed(expression: str) -> bool:
-    """Whether an SPDX expression can be met by licences that are allowed: every part of an AND, one part of an OR. An exception (WITH) only adds rights."""
-    tokens = re.findall(r"\(|\)|\bAND\b|\bOR\b|\bWITH\s+\S+?(?=\)|\s|$)|[^()\s]+(?:\s+(?!AND\b|OR\b|WITH\b)[^()\s]+)*", expression)
+    """Whether an SPDX expression can be met by licences that are allowed: every part of an AND, one part of an OR.
+    An exception (WITH) only adds rights."""
+    tokens = re.findall(
+        r"\(|\)|\bAND\b|\bOR\b|\bWITH\s+\S+?(?=\)|\s|$)|[^()\s]+(?:\s+(?!AND\b|OR\b|WITH\b)[^()\s]+)*", expression
+    )
     try:
         met, rest = _either(tokens)
     except (IndexError, ValueError):
@@ -165,7 +185,12 @@ def _both(tokens: Sequence[str]) -> Parsed:
     return _chained(tokens, "AND", _single, all)
 
 
-def _chained(tokens: Sequence[str], between: str, part: Callable[[Sequence[str]], Parsed], together: Callable[[Iterable[bool]], bool]) -> Parsed:
+def _chained(
+    tokens: Sequence[str],
+    between: str,
+    part: Callable[[Sequence[str]], Parsed],
+    together: Callable[[Iterable[bool]], bool],
+) -> Parsed:
     met, rest = part(tokens)
     while rest and rest[0] == between:
         other, rest = part(rest[1:])
@@ -184,7 +209,8 @@ def _single(tokens: Sequence[str]) -> Parsed:
 
 
 def licence_faults(pins: Iterable[Pin], installed: Mapping[str, Distribution]) -> Iterator[str]:
-    """The packages whose licence is unknown or not allowed; those that are not wanted on this machine cannot be asked."""
+    """The packages whose licence is unknown or not allowed; those that are not wanted on this machine cannot be
+    asked."""
     for pin in pins:
         package = installed.get(pin.name)
         if package is None:
@@ -193,12 +219,16 @@ def licence_faults(pins: Iterable[Pin], installed: Mapping[str, Distribution]) -
             continue
         under = licence(package)
         if not is_allowed(under):
-            yield f"{pin.name} {package.version} is under {under or 'a licence that it does not state'}, which is not in the list of tools/audit.py"
+            yield (
+                f"{pin.name} {package.version} is under {under or 'a licence that it does not state'}, which is not in"
+                " the list of tools/audit.py"
+            )
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a database said: how many packages it knows, the vulnerabilities, and why it was of no use where it was not."""
+    """What a database said: how many packages it knows, the vulnerabilities, and why it was of no use where it was
+    not."""
 
     num_known: int
     vulnerabilities: tuple[str, ...] = ()
@@ -208,8 +238,26 @@ class Answer:
 
 def ask(database: str, lock: Path, osv_url: str = "") -> Answer:
     """What a database of vulnerabilities says about the lock, asked by pip-audit."""
-    command = [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--require-hashes", "--disable-pip", "--format", "json"]
-    command += ["--progress-spinner", "off", "--timeout", "10", "--vulnerability-service", database, *(["--osv-url", osv_url] if osv_url else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "pip_audit",
+        "--requirement",
+        str(lock),
+        "--require-hashes",
+        "--disable-pip",
+        "--format",
+        "json",
+    ]
+    command += [
+        "--progress-spinner",
+        "off",
+        "--timeout",
+        "10",
+        "--vulnerability-service",
+        database,
+        *(["--osv-url", osv_url] if osv_url else []),
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -221,7 +269,12 @@ def ask(database: str, lock: Path, osv_url: str = "") -> Answer:
     unknown = tuple(package["name"] for package in packages if "skip_reason" in package)
     found = tuple(_vulnerability(package, each) for package in packages for each in package.get("vulns", ()))
     num_known = len(packages) - len(unknown)
-    return Answer(num_known, found, unknown, "" if num_known else "it knows none of the packages; is it a mirror without that part?")
+    return Answer(
+        num_known,
+        found,
+        unknown,
+        "" if num_known else "it knows none of the packages; is it a mirror without that part?",
+    )
 
 
 def _last_words(said: str) -> str:
@@ -235,7 +288,11 @@ def _last_words(said: str) -> str:
 
 def _vulnerability(package: Mapping[str, str], found: Mapping[str, object]) -> str:
     mended = found.get("fix_versions")
-    where = f"mended in {', '.join(map(str, mended))}" if isinstance(mended, list) and mended else "no version without it is known"
+    where = (
+        f"mended in {', '.join(map(str, mended))}"
+        if isinstance(mended, list) and mended
+        else "no version without it is known"
+    )
     return f"{package['name']} {package['version']}: {found['id']}, {where}"
 
 
@@ -256,20 +313,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 where nothing is wrong, else 1, with a line for each fault."""
     options = _options(arguments)
     pins = read_lock(options.lock.read_text(encoding="utf-8"))
-    installed: dict[str, Distribution] = {canonicalize_name(each.metadata["Name"]): each for each in distributions(path=options.path or sys.path)}
+    installed: dict[str, Distribution] = {
+        canonicalize_name(each.metadata["Name"]): each for each in distributions(path=options.path or sys.path)
+    }
     faults = [*pin_faults(pins, installed), *licence_faults(pins, installed)]
     licences = Counter(licence(installed[pin.name]) for pin in pins if pin.name in installed)
-    print(f"pins: {len(pins)} packages in {options.lock.name}, {sum(bool(pin.version and pin.num_hashes) for pin in pins)} of them with an exact version and sha256")
-    print(f"licences of {licences.total()} installed: " + ", ".join(f"{number} {name or 'not stated'}" for name, number in licences.most_common()))
-    database, answer = first_answer([options.database] if options.database else DATABASES, options.lock, options.osv_url)
-    faults += [f"{name} was not checked: {database} does not know it" for name in answer.unknown if options.require_database]
+    print(
+        f"pins: {len(pins)} packages in {options.lock.name},"
+        f" {sum(bool(pin.version and pin.num_hashes) for pin in pins)} of them with an exact version and sha256"
+    )
+    print(
+        f"licences of {licences.total()} installed: "
+        + ", ".join(f"{number} {name or 'not stated'}" for name, number in licences.most_common())
+    )
+    database, answer = first_answer(
+        [options.database] if options.database else DATABASES, options.lock, options.osv_url
+    )
+    faults += [
+        f"{name} was not checked: {database} does not know it" for name in answer.unknown if options.require_database
+    ]
     faults += [f"known vulnerability: {each}" for each in answer.vulnerabilities]
     if answer.silence:
-        print(f"vulnerabilities: NOT CHECKED, no database could be asked ({answer.silence}); run this again where one can be reached")
+        print(
+            f"vulnerabilities: NOT CHECKED, no database could be asked ({answer.silence}); run this again where one can"
+            " be reached"
+        )
         faults += ["vulnerabilities were not checked"] * options.require_database
     else:
-        unknown = f"; NOT CHECKED are {len(answer.unknown)} that it does not know: {', '.join(answer.unknown)}" if answer.unknown else ""
-        print(f"vulnerabilities: {len(answer.vulnerabilities)} known to {database} in {answer.num_known} packages{unknown}")
+        unknown = (
+            f"; NOT CHECKED are {len(answer.unknown)} that it does not know: {', '.join(answer.unknown)}"
+            if answer.unknown
+            else ""
+        )
+        print(
+            f"vulnerabilities: {len(answer.vulnerabilities)} known to {database} in {answer.num_known}"
+            f" packages{unknown}"
+        )
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     return 1 if faults else 0
@@ -277,9 +356,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     root = Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(prog="python tools/audit.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python tools/audit.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lock", type=Path, default=root / "requirements.lock", help="the lock to audit")
-    parser.add_argument("--path", action="append", help="where the packages are installed; by default where this Python finds its own")
+    parser.add_argument(
+        "--path", action="append", help="where the packages are installed; by default where this Python finds its own"
+    )
     parser.add_argument("--database", choices=DATABASES, help="ask this one alone; by default the first that answers")
     parser.add_argument("--osv-url", default="", help="where a copy of the database osv answers")
     parser.add_argument("--require-database", action="store_true", help="fail where vulnerabilities cannot be checked")

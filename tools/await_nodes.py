@@ -44,8 +44,14 @@ def main() -> int:
     if len(there) >= given.number:
         print(f"{len(there)} nodes are in the Ray cluster: {', '.join(there)}", flush=True)
         return 0
-    waited = f"only {len(there)} of {given.number} nodes are in the Ray cluster after {given.seconds:g} s: {', '.join(there)}"
-    advice = "What `ray start` said on the others is above. Leave a sick node out (sbatch --exclude=NODE), or give slow ones longer (JOIN_SECONDS=600)"
+    waited = (
+        f"only {len(there)} of {given.number} nodes are in the Ray cluster after {given.seconds:g} s:"
+        f" {', '.join(there)}"
+    )
+    advice = (
+        "What `ray start` said on the others is above. Leave a sick node out (sbatch --exclude=NODE), or give slow ones"
+        " longer (JOIN_SECONDS=600)"
+    )
     print(f"error: {waited}. {advice}", file=sys.stderr)
     return 1
 

@@ -78,7 +78,12 @@ class Environment:
         return self.venv / "install.log"
 
     def wanted(self, python: str) -> Stamp:
-        return Stamp(str(self.folder), _digest(self.folder / "requirements.lock"), _digest(self.folder / "pyproject.toml"), python)
+        return Stamp(
+            str(self.folder),
+            _digest(self.folder / "requirements.lock"),
+            _digest(self.folder / "pyproject.toml"),
+            python,
+        )
 
     def found(self) -> Stamp | None:
         """The stamp of a finished environment whose interpreter still is the one that it was made with."""
@@ -96,7 +101,8 @@ class Environment:
 
 @contextlib.contextmanager
 def _alone(environment: Environment) -> Iterator[int]:
-    """The descriptor of a lock: one process at a time makes the environment. pip inherits it, so that a killed parent's pip still counts."""
+    """The descriptor of a lock: one process at a time makes the environment. pip inherits it, so that a killed
+    parent's pip still counts."""
     descriptor = os.open(environment.folder / ".venv.lock", os.O_CREAT | os.O_RDWR, 0o644)
     try:
         try:
@@ -117,7 +123,10 @@ def _require_venv_module() -> None:
     """Raise SetupError where this Python lacks what makes virtual environments; Debian packages it apart."""
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise SetupError(f"{sys.executable} has no module venv or ensurepip. On Debian and Ubuntu this installs it: sudo apt install python{version}-venv")
+        raise SetupError(
+            f"{sys.executable} has no module venv or ensurepip. On Debian and Ubuntu this installs it: sudo apt install"
+            f" python{version}-venv"
+        )
 
 
 def _require_disk(folder: Path, free_gib: float) -> None:
@@ -125,8 +134,8 @@ def _require_disk(folder: Path, free_gib: float) -> None:
     free = shutil.disk_usage(folder).free / 2**30
     if free < free_gib:
         raise SetupError(
-            f"{folder} has {free:.1f} GiB free; the packages take {DISK_GIB} GiB, and {free_gib:g} GiB are wanted with their downloads. "
-            "Free some space and run the same command again, or try all the same with FREE_GIB=0."
+            f"{folder} has {free:.1f} GiB free; the packages take {DISK_GIB} GiB, and {free_gib:g} GiB are wanted with"
+            " their downloads. Free some space and run the same command again, or try all the same with FREE_GIB=0."
         )
 
 
@@ -149,13 +158,19 @@ def _follow(output: Iterator[str], log_file: Path, num_packages: int) -> None:
 def _pip(environment: Environment, lock: int, arguments: list[str], num_packages: int) -> None:
     """Run pip inside the environment. Raises SetupError with pip's own reasons."""
     command = [str(environment.python), *PIP, *arguments]
-    with subprocess.Popen(command, cwd=environment.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=(lock,)) as process:
+    with subprocess.Popen(
+        command, cwd=environment.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=(lock,)
+    ) as process:
         assert process.stdout is not None
         _follow(iter(process.stdout), environment.log, num_packages)
     if process.returncode:
         lines = environment.log.read_text().splitlines()
         reasons = [line for line in lines if line.startswith("ERROR") or "Errno" in line] or lines
-        raise SetupError("pip could not install the packages:\n  " + "\n  ".join(reasons[-5:]) + f"\nAll it said is in {environment.log}; the same command tries again.")
+        raise SetupError(
+            "pip could not install the packages:\n  "
+            + "\n  ".join(reasons[-5:])
+            + f"\nAll it said is in {environment.log}; the same command tries again."
+        )
 
 
 def _install_project(environment: Environment, lock: int) -> None:
@@ -169,11 +184,16 @@ def _make(environment: Environment, lock: int, free_gib: float) -> None:
     shutil.rmtree(environment.venv, ignore_errors=True)
     _require_disk(environment.folder, free_gib)
     num_packages = len(re.findall(r"^\S+==", (environment.folder / "requirements.lock").read_text(), re.MULTILINE))
-    _say(f"Making .venv from requirements.lock: about {num_packages} packages, {DISK_GIB} GiB, two to three minutes with a good connection.")
+    _say(
+        f"Making .venv from requirements.lock: about {num_packages} packages, {DISK_GIB} GiB, two to three minutes with"
+        " a good connection."
+    )
     base = getattr(sys, "_base_executable", sys.executable)
     made = subprocess.run([base, "-m", "venv", str(environment.venv)], capture_output=True, text=True, check=False)
     if made.returncode:
-        raise SetupError(f"{base} -m venv failed:\n  " + "\n  ".join((made.stdout + made.stderr).strip().splitlines()[-5:]))
+        raise SetupError(
+            f"{base} -m venv failed:\n  " + "\n  ".join((made.stdout + made.stderr).strip().splitlines()[-5:])
+        )
     _pip(environment, lock, ["--require-hashes", "--requirement", "requirements.lock"], num_packages)
     _install_project(environment, lock)
     _say("Done: .venv is ready.")
@@ -205,8 +225,12 @@ def ensure(environment: Environment, python: str | None, free_gib: float) -> Non
 def main() -> int:
     """0: the environment is fresh; 1: it could not be made, and why is on the screen; 130: stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--this-python", action="store_true", help="the environment must have the version of the Python that runs this")
-    parser.add_argument("--free-gib", type=float, default=FREE_GIB, help="refuse to begin with less disk space than this")
+    parser.add_argument(
+        "--this-python", action="store_true", help="the environment must have the version of the Python that runs this"
+    )
+    parser.add_argument(
+        "--free-gib", type=float, default=FREE_GIB, help="refuse to begin with less disk space than this"
+    )
     arguments = parser.parse_args()
     environment = Environment(Path(__file__).resolve().parent.parent)
     python = f"{sys.version_info.major}.{sys.version_info.minor}" if arguments.this_python else None

@@ -1,6 +1,7 @@
 """The folder of outputs that a study's command line asks for, however it says so: by an option, or by OUTPUTS.
 
-The arguments are read as `python -m study run` reads them, so that what it would refuse is refused here, with exit status 2 and the reason.
+The arguments are read as `python -m study run` reads them, so that what it would refuse is refused here, with exit
+status 2 and the reason.
 
     python -m tools.outputs_of_run NAME [ARGUMENTS of python -m study run]
 """

@@ -26,26 +26,48 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="python -m vae", description="Train one VAE, or estimate its log-likelihood.", allow_abbrev=False)
+    parser = _Parser(
+        prog="python -m vae", description="Train one VAE, or estimate its log-likelihood.", allow_abbrev=False
+    )
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     train = commands.add_parser(
-        "train", help="train one model and measure its bounds", description="Trains one model on one CPU thread; the same options give the same bits.", allow_abbrev=False
+        "train",
+        help="train one model and measure its bounds",
+        description="Trains one model on one CPU thread; the same options give the same bits.",
+        allow_abbrev=False,
     )
     for name, field in TrainingConfiguration.model_fields.items():
         if name not in ("optimizer_arguments", "model_arguments"):
             default = "" if field.is_required() or field.default is None else f" [{field.default}]"
-            train.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="X", help=f"{field.description}{default}".replace("%", "%%"))
+            train.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=name,
+                metavar="X",
+                help=f"{field.description}{default}".replace("%", "%%"),
+            )
     train.add_argument("--seed", type=int, default=0, help="The root of the training's random streams. [0]")
-    train.add_argument("--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]")
-    train.add_argument("--output", type=Path, help="A folder for weights.safetensors, training.json and the checkpoint to continue from.")
-    train.add_argument("--checkpoint-every-seconds", type=float, default=30.0, help="How often --output gets a checkpoint. [30]")
+    train.add_argument(
+        "--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]"
+    )
+    train.add_argument(
+        "--output",
+        type=Path,
+        help="A folder for weights.safetensors, training.json and the checkpoint to continue from.",
+    )
+    train.add_argument(
+        "--checkpoint-every-seconds", type=float, default=30.0, help="How often --output gets a checkpoint. [30]"
+    )
     train.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU. [cpu]")
-    own = ", ".join(f"{name}: {', '.join(f'--{h}'.replace('_', '-') for h in hyperparameters_of(name))}" for name in OPTIMIZERS)
+    own = ", ".join(
+        f"{name}: {', '.join(f'--{h}'.replace('_', '-') for h in hyperparameters_of(name))}" for name in OPTIMIZERS
+    )
     train.epilog = f"Each optimizer's own hyperparameters are options too: {own}."
     likelihood = commands.add_parser(
         "likelihood",
         help="estimate log p(x) of test images by importance sampling",
-        description="Estimates log p(x) of binary test images by importance sampling. Interrupted, the same command continues.",
+        description=(
+            "Estimates log p(x) of binary test images by importance sampling. Interrupted, the same command continues."
+        ),
         allow_abbrev=False,
     )
     likelihood_command.add_options(likelihood)
@@ -67,10 +89,13 @@ def _further_arguments(rest: Sequence[str]) -> dict[str, str]:
 
 
 def parse_configuration(options: dict[str, str]) -> TrainingConfiguration:
-    """The configuration that options say, each read as YAML unless its field is text; raises ValueError or ValidationError."""
+    """The configuration that options say, each read as YAML unless its field is text; raises ValueError or
+    ValidationError."""
     fields = TrainingConfiguration.model_fields
     is_text = {name: name in fields and fields[name].annotation is str for name in options}
-    return TrainingConfiguration.from_flat({name: given if is_text[name] else _scalar(given) for name, given in options.items()})
+    return TrainingConfiguration.from_flat(
+        {name: given if is_text[name] else _scalar(given) for name, given in options.items()}
+    )
 
 
 def _scalar(text: str) -> Any:
@@ -93,14 +118,19 @@ def explain(error: ValidationError) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0, or 1 when the training diverged or its data cannot be had, or 2 for a wrong request, or 130 after Ctrl-C."""
+    """Exit status 0, or 1 when the training diverged or its data cannot be had, or 2 for a wrong request, or 130
+    after Ctrl-C."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if options.command == "likelihood":
         if rest:
             parser.error(f"unrecognised arguments: {' '.join(rest)}")
         return likelihood_command.run(options)
-    named = {name: given for name, given in vars(options).items() if name in TrainingConfiguration.model_fields and given is not None}
+    named = {
+        name: given
+        for name, given in vars(options).items()
+        if name in TrainingConfiguration.model_fields and given is not None
+    }
     try:
         configuration = parse_configuration(named | _further_arguments(rest))
     except ValidationError as error:
@@ -128,7 +158,10 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
         return _refuse(f"--seed {options.seed}: it must be a whole number from 0 up")
     if options.device not in ("cpu", "cuda") or (options.device == "cuda" and not torch.cuda.is_available()):
         have = "cpu, cuda" if torch.cuda.is_available() else "cpu (torch sees no GPU here)"
-        return _refuse(f"--device {options.device}: {unknown_name_message(options.device, ['cpu', 'cuda'], 'a device')} Here: {have}.")
+        return _refuse(
+            f"--device {options.device}: {unknown_name_message(options.device, ['cpu', 'cuda'], 'a device')} Here:"
+            f" {have}."
+        )
     try:
         dataset = load_dataset(configuration.dataset, options.data)
     except DataError as error:
@@ -151,17 +184,31 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
     try:
         for progress in training.run():
             if progress.evaluation:
-                bounds = "  ".join(f"{name} {nats:.2f}" for name, nats in progress.evaluation.metrics.items() if name.endswith("bound"))
+                bounds = "  ".join(
+                    f"{name} {nats:.2f}" for name, nats in progress.evaluation.metrics.items() if name.endswith("bound")
+                )
                 print(f"{progress.samples:>10,} samples  {progress.evaluation.seconds:7.1f} s  {bounds}", flush=True)
     except KeyboardInterrupt:
         training.save()
-        print(f"stopped after {training.samples:,} samples; the same command continues" if checkpoint else "stopped; with --output it could be continued", file=sys.stderr)
+        print(
+            (
+                f"stopped after {training.samples:,} samples; the same command continues"
+                if checkpoint
+                else "stopped; with --output it could be continued"
+            ),
+            file=sys.stderr,
+        )
         return 130
     result = training.result
     assert result is not None
     if options.output:
         write_atomically(options.output / "weights.safetensors", encode_weights(result.weights, configuration))
-        facts = {"outcome": result.outcome, "configuration": configuration.to_flat(), "seed": options.seed, "evaluations": [asdict(e) for e in result.evaluations]}
+        facts = {
+            "outcome": result.outcome,
+            "configuration": configuration.to_flat(),
+            "seed": options.seed,
+            "evaluations": [asdict(e) for e in result.evaluations],
+        }
         write_atomically(options.output / "training.json", json.dumps(facts, indent=1).encode())
     print(f"{result.outcome}; {result.num_parameters:,} parameters, {result.seconds:.1f} s of training")
     return 0 if result.outcome != "diverged" else 1

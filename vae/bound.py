@@ -29,14 +29,17 @@ class ImportanceWeightedBound(NamedTuple):
 
 
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]
-"""log p(x|decoded) [...], summed over pixels, in nats, of pixels x and what the model's decode gave, each [..., pixels]."""
+"""log p(x|decoded) [...], summed over pixels, in nats, of pixels x and what the model's decode gave, each [...,
+pixels]."""
 
 
-def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood) -> BoundTerms:
+def lower_bound(
+    model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood
+) -> BoundTerms:
     r"""Estimator B of the paper (eq. 10 with L = 1): log p(x|z) - KL(q(z|x) || p(z)), z = mean + sd * noise.
 
-    x [batch, pixels] in [0, 1], noise [batch, latent] standard normal. Summed over pixels and latent dimensions, unweighted.
-    Unbiased for the lower bound; noise = 0 evaluates at the mean, which is no bound.
+    x [batch, pixels] in [0, 1], noise [batch, latent] standard normal. Summed over pixels and latent dimensions,
+    unweighted. Unbiased for the lower bound; noise = 0 evaluates at the mean, which is no bound.
     """
     mean, log_variance = model.encode(x)
     z = mean + torch.exp(0.5 * log_variance) * noise
@@ -46,9 +49,15 @@ def lower_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_likeli
 
 
 def log_importance_weights(
-    model: LatentVariableModel, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood
+    model: LatentVariableModel,
+    x: Tensor,
+    mean: Tensor,
+    log_variance: Tensor,
+    noise: Tensor,
+    log_likelihood: LogLikelihood = bernoulli_log_likelihood,
 ) -> Tensor:
-    """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, noise [K, batch, latent]; mean and log_variance from the encoder.
+    """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, noise [K, batch, latent]; mean and
+    log_variance from the encoder.
 
     log p(z) - log q(z|x) is the sum over latents of (noise^2 - z^2 + log_variance) / 2: the constants cancel.
     """
@@ -57,12 +66,15 @@ def log_importance_weights(
     return log_likelihood(x, model.decode(z)) + log_prior_ratio.sum(-1)
 
 
-def importance_weighted_bound(model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood) -> ImportanceWeightedBound:
-    r"""log (1/K) sum_k w_k, w_k = p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8), for noise [K, batch, latent]; the encoder runs once.
+def importance_weighted_bound(
+    model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood
+) -> ImportanceWeightedBound:
+    r"""log (1/K) sum_k w_k, w_k = p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8), for noise [K, batch, latent]; the
+    encoder runs once.
 
-    In expectation a lower bound on log p(x) that rises with K, from the lower bound at K = 1 (where the KL is sampled too).
-    The standard error is the delta method's, sd(w) / (mean(w) sqrt(K)): Monte Carlo alone, and too small where a few
-    weights carry the sum; at K = 1 it is infinite.
+    In expectation a lower bound on log p(x) that rises with K, from the lower bound at K = 1 (where the KL is
+    sampled too). The standard error is the delta method's, sd(w) / (mean(w) sqrt(K)): Monte Carlo alone, and too
+    small where a few weights carry the sum; at K = 1 it is infinite.
     """
     mean, log_variance = model.encode(x)
     return combine_log_weights(log_importance_weights(model, x, mean, log_variance, noise, log_likelihood))

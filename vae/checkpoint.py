@@ -1,4 +1,5 @@
-"""Weights and checkpoints as safetensors: written beside their place and renamed, with a digest, and never executing code."""
+"""Weights and checkpoints as safetensors: written beside their place and renamed, with a digest, and never executing
+code."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ class Checkpoint:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content` beside `path`, flushes it to the disk and renames it: readers see the old file or the new one, whole."""
+    """Writes `content` beside `path`, flushes it to the disk and renames it: readers see the old file or the new
+    one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -57,14 +59,20 @@ def weights_digest(tensors: Mapping[str, Tensor]) -> str:
 
 def encode_weights(weights: Mapping[str, Tensor], configuration: TrainingConfiguration) -> bytes:
     """The safetensors file of trained weights; its metadata holds the configuration and a digest."""
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}  # copies: safetensors refuses tied weights
-    return _with_sorted_header(save(tensors, {"configuration": configuration.model_dump_json(), "sha256": weights_digest(tensors)}))
+    tensors = {
+        name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()
+    }  # copies: safetensors refuses tied weights
+    return _with_sorted_header(
+        save(tensors, {"configuration": configuration.model_dump_json(), "sha256": weights_digest(tensors)})
+    )
 
 
 def _with_sorted_header(file: bytes) -> bytes:
-    """The same safetensors file with its header in the order of the names: safetensors writes metadata in an order that changes by process.
+    """The same safetensors file with its header in the order of the names: safetensors writes metadata in an order
+    that changes by process.
 
-    A file is the header's length in 8 bytes, the header as JSON padded with spaces to a multiple of 8 bytes, and the tensors.
+    A file is the header's length in 8 bytes, the header as JSON padded with spaces to a multiple of 8 bytes, and the
+    tensors.
     """
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
@@ -82,8 +90,11 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainingConfiguration]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replaces the checkpoint at `path` by this one. Optimizer state may be tensors and plain numbers, as all of torch.optim has."""
-    tensors = {f"model.{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.weights.items()}
+    """Replaces the checkpoint at `path` by this one. Optimizer state may be tensors and plain numbers, as all of
+    torch.optim has."""
+    tensors = {
+        f"model.{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.weights.items()
+    }
     numbers: dict[str, Any] = {}
     for index, state in checkpoint.optimizer_state.items():
         for key, held in state.items():
@@ -93,7 +104,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             elif held is None or isinstance(held, (bool, int, float)):
                 numbers[name] = held
             else:
-                raise CheckpointError(f"the optimizer keeps {key!r} as {type(held).__name__}; a checkpoint holds tensors and plain numbers only")
+                raise CheckpointError(
+                    f"the optimizer keeps {key!r} as {type(held).__name__}; a checkpoint holds tensors and plain"
+                    " numbers only"
+                )
     facts = json.dumps({"facts": checkpoint.facts, "numbers": numbers}, sort_keys=True)
     digest = hashlib.sha256((weights_digest(tensors) + facts).encode()).hexdigest()
     write_atomically(path, save(tensors, {"facts": facts, "sha256": digest}))

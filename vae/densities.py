@@ -13,9 +13,11 @@ _MOST_FACTORS = 16
 
 
 class _Softplus(torch.autograd.Function):
-    """log(1 + exp(t)) = max(t, 0) + log(1 + exp(-|t|)): never overflows, and a third of the time of torch's, whose log1p is slow.
+    """log(1 + exp(t)) = max(t, 0) + log(1 + exp(-|t|)): never overflows, and a third of the time of torch's, whose
+    log1p is slow.
 
-    log(1 + e) for small e errs by half a unit in the last place of 1: in float32 5e-5 nats over 784 pixels at the very most.
+    log(1 + e) for small e errs by half a unit in the last place of 1: in float32 5e-5 nats over 784 pixels at the
+    very most.
     """
 
     generate_vmap_rule = True
@@ -68,16 +70,18 @@ class _BernoulliLogLikelihood(torch.autograd.Function):
 
 
 def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
-    """bernoulli_log_density summed over pixels, [...], for [..., pixels], differentiable once: a third of the passes over the pixels."""
+    """bernoulli_log_density summed over pixels, [...], for [..., pixels], differentiable once: a third of the passes
+    over the pixels."""
     return cast(Tensor, _BernoulliLogLikelihood.apply(x, logits)[0])
 
 
 def bernoulli_log_likelihood_and_mean(x: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-    r"""bernoulli_log_density summed over pixels, [...], and the pixels' mean sigmoid(logits) [..., pixels]; x - mean is its gradient.
+    r"""bernoulli_log_density summed over pixels, [...], and the pixels' mean sigmoid(logits) [..., pixels]; x - mean
+    is its gradient.
 
-    With m = max(p, 1 - p) = 1 / (1 + exp(-|logits|)) >= 1/2, softplus(logits) = max(logits, 0) - log m. The logarithm, the
-    dearest of these, is taken of products of up to 16 such m, which are at least 2^-16. The rounding of m errs by half a unit in the last
-    place of 1 for each pixel, as that of 1 + exp(-|logits|) does.
+    With m = max(p, 1 - p) = 1 / (1 + exp(-|logits|)) >= 1/2, softplus(logits) = max(logits, 0) - log m. The
+    logarithm, the dearest of these, is taken of products of up to 16 such m, which are at least 2^-16. The rounding
+    of m errs by half a unit in the last place of 1 for each pixel, as that of 1 + exp(-|logits|) does.
     """
     mean = torch.sigmoid(logits)
     num_pixels = logits.shape[-1]
@@ -98,5 +102,6 @@ def standard_gaussian_log_density(z: Tensor) -> Tensor:
 
 
 def gaussian_kl_from_standard(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) || N(0, 1)), elementwise, exact, in nats (paper, appendix B; the factor 1/2 is in it)."""
+    """KL(N(mean, exp(log_variance)) || N(0, 1)), elementwise, exact, in nats (paper, appendix B; the factor 1/2 is
+    in it)."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)

@@ -1,4 +1,5 @@
-"""The loss of a minibatch and its gradient: by autograd for any model, written out for the paper's own, which saves passes and allocations."""
+"""The loss of a minibatch and its gradient: by autograd for any model, written out for the paper's own, which saves
+passes and allocations."""
 
 from __future__ import annotations
 
@@ -23,10 +24,12 @@ class LossGradient(Protocol):
     """What a training step asks of a model."""
 
     weights: list[Tensor]
-    """All of the model's parameters, as few tensors as there can be: for optimizers that treat every number by itself."""
+    """All of the model's parameters, as few tensors as there can be: for optimizers that treat every number by
+    itself."""
 
     def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
-        """The loss, the mean of the negative lower bound in nats per example, of pixels x [batch, pixels] and noise [batch, latent].
+        """The loss, the mean of the negative lower bound in nats per example, of pixels x [batch, pixels] and noise
+        [batch, latent].
 
         Every parameter's `grad` then holds the gradient of this loss, in float32.
         """
@@ -57,23 +60,32 @@ class Autograd:
 class WrittenOut:
     """The same loss and gradient of vae.model.network.VAE, by hand.
 
-    All weights lie in one block of memory and all gradients in another, of which the model's parameters and their `grad` become
-    parts: gradients are written where the optimizer reads them, and mean and log variance are one product.
+    All weights lie in one block of memory and all gradients in another, of which the model's parameters and their
+    `grad` become parts: gradients are written where the optimizer reads them, and mean and log variance are one
+    product.
     """
 
     def __init__(self, model: VAE, precision: Precision) -> None:
         encoder, decoder = model.encoder, model.decoder
         hidden = [[layer for layer in network.hidden if isinstance(layer, nn.Linear)] for network in (encoder, decoder)]
-        groups = [*([layer] for layer in hidden[0]), [encoder.mean, encoder.log_variance], *([layer] for layer in hidden[1]), [decoder.output]]
+        groups = [
+            *([layer] for layer in hidden[0]),
+            [encoder.mean, encoder.log_variance],
+            *([layer] for layer in hidden[1]),
+            [decoder.output],
+        ]
         self.weights: list[Tensor] = [_in_one_block(groups)]
         kind = _BFloat16Layer if precision == "bfloat16" else _Layer
-        layers = [kind(_joined([part.weight for part in group]), _joined([part.bias for part in group])) for group in groups]
+        layers = [
+            kind(_joined([part.weight for part in group]), _joined([part.bias for part in group])) for group in groups
+        ]
         self._encoder = _Network(layers[: len(hidden[0]) + 1], model.activation)
         self._decoder = _Network(layers[len(hidden[0]) + 1 :], model.activation)
 
     @torch.no_grad()
     def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
-        """See LossGradient; the bound as in vae.bound.lower_bound, then its derivatives from the pixels back to the encoder."""
+        """See LossGradient; the bound as in vae.bound.lower_bound, then its derivatives from the pixels back to the
+        encoder."""
         mean, log_variance = self._encoder.forward(x).chunk(2, -1)
         scaled_noise = torch.exp(0.5 * log_variance) * noise
         logits = self._decoder.forward(mean + scaled_noise)
@@ -111,7 +123,8 @@ class _Layer:
 
 
 class _BFloat16Layer(_Layer):
-    """The same with its three products in bfloat16: their operands and results are rounded to it, all else is float32."""
+    """The same with its three products in bfloat16: their operands and results are rounded to it, all else is
+    float32."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__(weight, bias)
@@ -164,7 +177,8 @@ class _Network:
 
 
 def _in_one_block(groups: Sequence[Sequence[nn.Linear]]) -> nn.Parameter:
-    """One parameter in whose memory the layers' parameters now lie, and their `grad` in its `grad`: the weights of a group, then its biases."""
+    """One parameter in whose memory the layers' parameters now lie, and their `grad` in its `grad`: the weights of a
+    group, then its biases."""
     parts = [part for group in groups for part in ([layer.weight for layer in group], [layer.bias for layer in group])]
     sizes = [sum(parameter.numel() for parameter in part) for part in parts]
     starts = [0]

@@ -1,8 +1,8 @@
 """The latent space of a trained model: encoded images, paths between them, samples, the 2-D manifold, active units.
 
-Pixels are Bernoulli means in [0, 1], images are flat ([..., pixels]), and a decoded image is sigmoid(logits): the mean of
-p(x|z), not a sample of it. Nothing here is differentiated. Nothing here is a bound: decoding the posterior mean says how an
-image is reconstructed, not how likely it is.
+Pixels are Bernoulli means in [0, 1], images are flat ([..., pixels]), and a decoded image is sigmoid(logits): the
+mean of p(x|z), not a sample of it. Nothing here is differentiated. Nothing here is a bound: decoding the posterior
+mean says how an image is reconstructed, not how likely it is.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ def decode(model: LatentVariableModel, latents: Tensor) -> Tensor:
 
 
 def reconstruct(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """The mean image of p(x|z) at the posterior mean z of each image, [num_images, pixels]; no bound follows from it."""
+    """The mean image of p(x|z) at the posterior mean z of each image, [num_images, pixels]; no bound follows from
+    it."""
     return decode(model, encode(model, images)[0])
 
 
 def _fractions(num_points: int, like: Tensor) -> Tensor:
     if num_points < 2:
-        raise ValueError(f"num_points {num_points} is too few for a path; it has at least its two ends, so give 2 or more")
+        raise ValueError(
+            f"num_points {num_points} is too few for a path; it has at least its two ends, so give 2 or more"
+        )
     return torch.linspace(0.0, 1.0, num_points, dtype=like.dtype, device=like.device)
 
 
@@ -53,19 +56,22 @@ def linear_path(start: Tensor, end: Tensor, num_points: int) -> Tensor:
 
 
 def spherical_path(start: Tensor, end: Tensor, num_points: int) -> Tensor:
-    """Points at equal angles on the arc from start to end, [num_points, latent], for ends [latent]; the ends are exact.
+    """Points at equal angles on the arc from start to end, [num_points, latent], for ends [latent]; the ends are
+    exact.
 
-    With u, v the directions of the ends and w the angle between them, the direction at fraction t is
-    (sin((1-t) w) u + sin(t w) v) / sin(w) (Shoemake 1985; White 2016 for latent spaces), and the length goes linearly from one
-    end's to the other's, so that the angular speed is constant also where the ends differ in length.
-    Where no arc is defined (an end at the origin, ends nearly parallel or nearly opposite: sin(w) < 1e-4), the path is linear.
+    With u, v the directions of the ends and w the angle between them, the direction at fraction t is (sin((1-t) w) u
+    + sin(t w) v) / sin(w) (Shoemake 1985; White 2016 for latent spaces), and the length goes linearly from one end's
+    to the other's, so that the angular speed is constant also where the ends differ in length. Where no arc is
+    defined (an end at the origin, ends nearly parallel or nearly opposite: sin(w) < 1e-4), the path is linear.
     """
     fractions = _fractions(num_points, start).unsqueeze(1)
     start_length, end_length = torch.linalg.vector_norm(start), torch.linalg.vector_norm(end)
     if not (start_length > 0 and end_length > 0):
         return linear_path(start, end, num_points)
     u, v = start / start_length, end / end_length
-    angle = 2 * torch.atan2(torch.linalg.vector_norm(u - v), torch.linalg.vector_norm(u + v))  # acos is inexact near 0 and pi
+    angle = 2 * torch.atan2(
+        torch.linalg.vector_norm(u - v), torch.linalg.vector_norm(u + v)
+    )  # acos is inexact near 0 and pi
     if torch.sin(angle) < NEARLY_PARALLEL:
         return linear_path(start, end, num_points)
     direction = (torch.sin((1 - fractions) * angle) * u + torch.sin(fractions * angle) * v) / torch.sin(angle)
@@ -77,14 +83,15 @@ def spherical_path(start: Tensor, end: Tensor, num_points: int) -> Tensor:
 def prior_latents(num_samples: int, latent_dim: int, random: np.random.Generator) -> Tensor:
     """Draws from the prior N(0, I), [num_samples, latent].
 
-    A generator in the same state gives the same first columns for every latent_dim, so that models of different latent sizes
-    are shown the same latents as far as they have them.
+    A generator in the same state gives the same first columns for every latent_dim, so that models of different
+    latent sizes are shown the same latents as far as they have them.
     """
     return torch.from_numpy(standard_normal(random, num_samples, latent_dim).copy())
 
 
 def manifold_latents(num_per_side: int) -> Tensor:
-    """A square grid in the 2-D latent space, [rows, columns, 2]: cell centres of the unit square through the inverse Gaussian CDF.
+    """A square grid in the 2-D latent space, [rows, columns, 2]: cell centres of the unit square through the inverse
+    Gaussian CDF.
 
     The first coordinate rises to the right, the second upwards (row 0 is the top). Paper, appendix A.
     """
@@ -96,20 +103,23 @@ def manifold_latents(num_per_side: int) -> Tensor:
 
 
 def posterior_mean_variance(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """The variance over the images of each latent's posterior mean, [latent], for images [num_images, pixels], num_images >= 2."""
+    """The variance over the images of each latent's posterior mean, [latent], for images [num_images, pixels],
+    num_images >= 2."""
     if len(images) < 2:
         raise ValueError(f"{len(images)} image has no variance; give at least 2")
     return encode(model, images)[0].double().var(dim=0)
 
 
 def active_units(model: LatentVariableModel, images: Tensor, threshold: float = ACTIVE_VARIANCE) -> Tensor:
-    """Which latents carry information on the image, bool [latent]: Var_x(E_q(z|x)[z]) > threshold (Burda et al. 2016)."""
+    """Which latents carry information on the image, bool [latent]: Var_x(E_q(z|x)[z]) > threshold (Burda et al.
+    2016)."""
     return posterior_mean_variance(model, images) > threshold
 
 
 @torch.no_grad()
 def divergence_per_latent(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """Nats that each latent spends per image: KL(q(z_j|x) || N(0, 1)) averaged over the images, [latent]; exact, appendix B."""
+    """Nats that each latent spends per image: KL(q(z_j|x) || N(0, 1)) averaged over the images, [latent]; exact,
+    appendix B."""
     mean, log_variance = (part.double() for part in encode(model, images))
     divergence: Tensor = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
     return divergence.mean(dim=0)

@@ -21,10 +21,11 @@ NUM_TRAIN_EVALUATION_IMAGES = 10_000
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A dataset as one kind of training uses it: split, and binarised where the pixels are. Images are [num, pixels] bytes.
+    """A dataset as one kind of training uses it: split, and binarised where the pixels are. Images are [num, pixels]
+    bytes.
 
-    `constant_pixel_bound` is the mean log likelihood, in nats per validation image (per training image where nothing is
-    held out), of the best model without latent variables: what a training that learned anything must pass.
+    `constant_pixel_bound` is the mean log likelihood, in nats per validation image (per training image where nothing
+    is held out), of the best model without latent variables: what a training that learned anything must pass.
     """
 
     sha256: str
@@ -42,7 +43,8 @@ class PreparedData:
 
 
 def prepare(dataset: Dataset, configuration: TrainingConfiguration) -> PreparedData:
-    """Splits `dataset` and binarises it once where the configuration says `fixed`; evaluation images under `dynamic` as well."""
+    """Splits `dataset` and binarises it once where the configuration says `fixed`; evaluation images under `dynamic`
+    as well."""
     train = dataset.training_images(configuration.train_on_all)
     validation = None if configuration.train_on_all else dataset.validation_images()
     test = dataset.test_images
@@ -50,13 +52,18 @@ def prepare(dataset: Dataset, configuration: TrainingConfiguration) -> PreparedD
     evaluated = train[:NUM_TRAIN_EVALUATION_IMAGES]
     if configuration.pixels != "grey":
         seed = configuration.binarisation_seed
-        binary = {name: binarise(images, generator(derive(seed, name))) for name, images in {"train": dataset.train_images, "test": test}.items()}
+        binary = {
+            name: binarise(images, generator(derive(seed, name)))
+            for name, images in {"train": dataset.train_images, "test": test}.items()
+        }
         test = binary["test"]
         evaluated = binary["train"][: len(evaluated)]
         validation = None if validation is None else binary["train"][len(train) :]
         seen = binary["train"][: len(train)] if configuration.pixels == "fixed" else train
     held_out = evaluated if validation is None else validation
-    return PreparedData(dataset.sha256, seen, evaluated, validation, test, mean_image(train), constant_pixel_bound(train, held_out))
+    return PreparedData(
+        dataset.sha256, seen, evaluated, validation, test, mean_image(train), constant_pixel_bound(train, held_out)
+    )
 
 
 def scale_pixels(images: Images) -> Tensor:
@@ -94,7 +101,9 @@ class Minibatches:
         start, num_images = step * self._batch_size, len(self._images)
         positions = np.arange(start, start + self._batch_size)
         epochs = range(start // num_images, (start + self._batch_size - 1) // num_images + 1)
-        return np.concatenate([self._permutation(epoch)[positions[positions // num_images == epoch] % num_images] for epoch in epochs])
+        return np.concatenate(
+            [self._permutation(epoch)[positions[positions // num_images == epoch] % num_images] for epoch in epochs]
+        )
 
     def _permutation(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._permutations:

@@ -18,7 +18,8 @@ from vae.plugins import is_plugin, load_plugin
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One number of an optimizer's own: its default and the interval low <= value < high (high itself only where closed)."""
+    """One number of an optimizer's own: its default and the interval low <= value < high (high itself only where
+    closed)."""
 
     default: float | int | bool
     low: float = 0.0
@@ -59,9 +60,9 @@ class OptimizerSpecification:
 class WarmedAdagrad(torch.optim.Optimizer):
     r"""Adagrad as the paper's author ran it.
 
-    The first `warm_up_batches` gradients are accumulated and not applied; after that
-    theta <- theta - lr * g / sqrt(G + eps) with `epsilon_inside_root`, else theta <- theta - lr * g / (sqrt(G) + eps),
-    where G sums the squared gradients, the present one among them. As in torch, lr is divided by 1 + lr_decay * (step - 1).
+    The first `warm_up_batches` gradients are accumulated and not applied; after that theta <- theta - lr * g /
+    sqrt(G + eps) with `epsilon_inside_root`, else theta <- theta - lr * g / (sqrt(G) + eps), where G sums the
+    squared gradients, the present one among them. As in torch, lr is divided by 1 + lr_decay * (step - 1).
     """
 
     def __init__(
@@ -124,7 +125,13 @@ def _torch_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _build(kind: type[torch.optim.Optimizer], fixed: Mapping[str, Any], parameters: Iterable[Tensor], learning_rate: float, **arguments: Any) -> torch.optim.Optimizer:
+def _build(
+    kind: type[torch.optim.Optimizer],
+    fixed: Mapping[str, Any],
+    parameters: Iterable[Tensor],
+    learning_rate: float,
+    **arguments: Any,
+) -> torch.optim.Optimizer:
     return kind(parameters, lr=learning_rate, **fixed, **_torch_arguments(arguments))  # type: ignore[call-arg]
 
 
@@ -134,7 +141,9 @@ def _build_adagrad(parameters: Iterable[Tensor], learning_rate: float, **argumen
     inside = arguments.pop("epsilon_inside_root")
     if not warm_up and not inside:
         return _build(torch.optim.Adagrad, {"fused": True}, parameters, learning_rate, **arguments)
-    return WarmedAdagrad(parameters, learning_rate, warm_up_batches=warm_up, epsilon_inside_root=inside, **_torch_arguments(arguments))
+    return WarmedAdagrad(
+        parameters, learning_rate, warm_up_batches=warm_up, epsilon_inside_root=inside, **_torch_arguments(arguments)
+    )
 
 
 _WEIGHT_DECAY = Hyperparameter(0.0, description="L2 penalty added to the gradient.")
@@ -158,18 +167,28 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
         _build_adagrad,
         {
             "initial_accumulator_value": Hyperparameter(0.0, description="Where the sum of squared gradients starts."),
-            "warm_up_batches": Hyperparameter(0, description="Minibatches that are accumulated before the first update; the paper's author used 10."),
-            "epsilon_inside_root": Hyperparameter(False, description="Add epsilon inside the square root, as the paper's author."),
+            "warm_up_batches": Hyperparameter(
+                0, description="Minibatches that are accumulated before the first update; the paper's author used 10."
+            ),
+            "epsilon_inside_root": Hyperparameter(
+                False, description="Add epsilon inside the square root, as the paper's author."
+            ),
             "epsilon": _epsilon(1e-10),
-            "learning_rate_decay": Hyperparameter(0.0, description="The rate is divided by 1 + decay * step, steps counted from 0."),
+            "learning_rate_decay": Hyperparameter(
+                0.0, description="The rate is divided by 1 + decay * step, steps counted from 0."
+            ),
             "weight_decay": _WEIGHT_DECAY,
         },
         1e-2,
     ),
     "adam": OptimizerSpecification(partial(_build, torch.optim.Adam, {"fused": True}), _ADAM, 1e-3),
-    "adamw": OptimizerSpecification(partial(_build, torch.optim.AdamW, {"fused": True}), _ADAM | {"weight_decay": _DECOUPLED_WEIGHT_DECAY}, 1e-3),
+    "adamw": OptimizerSpecification(
+        partial(_build, torch.optim.AdamW, {"fused": True}), _ADAM | {"weight_decay": _DECOUPLED_WEIGHT_DECAY}, 1e-3
+    ),
     "amsgrad": OptimizerSpecification(partial(_build, torch.optim.Adam, {"fused": True, "amsgrad": True}), _ADAM, 1e-3),
-    "sgd": OptimizerSpecification(partial(_build, torch.optim.SGD, {"fused": True}), {"weight_decay": _WEIGHT_DECAY}, 1e-3),
+    "sgd": OptimizerSpecification(
+        partial(_build, torch.optim.SGD, {"fused": True}), {"weight_decay": _WEIGHT_DECAY}, 1e-3
+    ),
     "momentum": OptimizerSpecification(
         partial(_build, torch.optim.SGD, {"fused": True}),
         {
@@ -179,21 +198,33 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
         },
         1e-3,
     ),
-    "nesterov": OptimizerSpecification(partial(_build, torch.optim.SGD, {"fused": True, "nesterov": True}), {"momentum": _NESTEROV_MOMENTUM, "weight_decay": _WEIGHT_DECAY}, 1e-3),
+    "nesterov": OptimizerSpecification(
+        partial(_build, torch.optim.SGD, {"fused": True, "nesterov": True}),
+        {"momentum": _NESTEROV_MOMENTUM, "weight_decay": _WEIGHT_DECAY},
+        1e-3,
+    ),
     "rmsprop": OptimizerSpecification(
         partial(_build, torch.optim.RMSprop, {"foreach": True}),
         {
-            "smoothing": Hyperparameter(0.99, high=1.0, description="Decay of the running mean of squared gradients (alpha in PyTorch)."),
+            "smoothing": Hyperparameter(
+                0.99, high=1.0, description="Decay of the running mean of squared gradients (alpha in PyTorch)."
+            ),
             "epsilon": _epsilon(1e-8),
             "momentum": Hyperparameter(0.0, high=1.0, description="Decay of the velocity."),
-            "centered": Hyperparameter(False, description="Divide by the estimated standard deviation instead of the root mean square."),
+            "centered": Hyperparameter(
+                False, description="Divide by the estimated standard deviation instead of the root mean square."
+            ),
             "weight_decay": _WEIGHT_DECAY,
         },
         1e-2,
     ),
     "adadelta": OptimizerSpecification(
         partial(_build, torch.optim.Adadelta, {"foreach": True}),
-        {"rho": Hyperparameter(0.9, high=1.0, closed=True, description="Decay of the running means."), "epsilon": _epsilon(1e-6), "weight_decay": _WEIGHT_DECAY},
+        {
+            "rho": Hyperparameter(0.9, high=1.0, closed=True, description="Decay of the running means."),
+            "epsilon": _epsilon(1e-6),
+            "weight_decay": _WEIGHT_DECAY,
+        },
         1.0,
     ),
     "adamax": OptimizerSpecification(partial(_build, torch.optim.Adamax, {"foreach": True}), _ADAM, 2e-3),
@@ -206,7 +237,9 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
 }
 
 
-def _build_plugin(kind: type[torch.optim.Optimizer], parameters: Iterable[Tensor], learning_rate: float, **arguments: Any) -> torch.optim.Optimizer:
+def _build_plugin(
+    kind: type[torch.optim.Optimizer], parameters: Iterable[Tensor], learning_rate: float, **arguments: Any
+) -> torch.optim.Optimizer:
     """A user's optimizer: its arguments have its own names."""
     return kind(parameters, lr=learning_rate, **arguments)  # type: ignore[call-arg]
 
@@ -218,7 +251,11 @@ def _plugin_specification(name: str) -> OptimizerSpecification:
     parameters = list(inspect.signature(kind).parameters.values())[1:]
     if "lr" not in {parameter.name for parameter in parameters}:
         raise ValueError(f"{name!r} takes no argument lr, through which it would be given learning_rate")
-    own = {p.name: Hyperparameter(p.default, low=-math.inf) for p in parameters if p.name != "lr" and isinstance(p.default, (bool, int, float))}
+    own = {
+        p.name: Hyperparameter(p.default, low=-math.inf)
+        for p in parameters
+        if p.name != "lr" and isinstance(p.default, (bool, int, float))
+    }
     return OptimizerSpecification(partial(_build_plugin, kind), own, 1e-3, elementwise=False)
 
 
@@ -245,7 +282,9 @@ def check_hyperparameters(name: str, arguments: Mapping[str, Any]) -> None:
         legal[argument].check(argument, given)
 
 
-def build_optimizer(name: str, parameters: Iterable[Tensor], learning_rate: float, arguments: Mapping[str, Any]) -> torch.optim.Optimizer:
+def build_optimizer(
+    name: str, parameters: Iterable[Tensor], learning_rate: float, arguments: Mapping[str, Any]
+) -> torch.optim.Optimizer:
     """The optimizer over `parameters`, its defaults filled in; fused where torch has a fused form for this device."""
     found = specification(name)
     defaults = {argument: hyperparameter.default for argument, hyperparameter in found.hyperparameters.items()}

@@ -34,7 +34,10 @@ def load_plugin(name: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise PluginError(f"{name!r}: module {module_name!r} cannot be imported ({type(error).__name__}: {error}); is it on PYTHONPATH or in this folder?") from error
+        raise PluginError(
+            f"{name!r}: module {module_name!r} cannot be imported ({type(error).__name__}: {error}); is it on"
+            " PYTHONPATH or in this folder?"
+        ) from error
     if not hasattr(module, attribute):
         public = [public_name for public_name in vars(module) if not public_name.startswith("_")]
         raise PluginError(unknown_name_message(attribute, public, f"an attribute of module {module_name}"))
@@ -46,5 +49,7 @@ def plugin_source(name: str) -> Path:
     load_plugin(name)
     source = inspect.getsourcefile(sys.modules[name.partition(":")[0]])
     if source is None:
-        raise PluginError(f"{name!r} has no Python source file, so its trainings could not be told apart when it changes")
+        raise PluginError(
+            f"{name!r} has no Python source file, so its trainings could not be told apart when it changes"
+        )
     return Path(source)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 def derive(seed: int, *path: str | int) -> int:
     """The 64-bit seed of the node `path` in the tree that grows from `seed`.
 
-    Children are keyed by name, never by position: adding a sibling changes no other (numpy SeedSequence; each name enters
-    as 128 bits of its sha256).
+    Children are keyed by name, never by position: adding a sibling changes no other (numpy SeedSequence; each name
+    enters as 128 bits of its sha256).
     """
     words: list[int] = []
     for name in path:
@@ -24,7 +24,8 @@ def derive(seed: int, *path: str | int) -> int:
 
 
 def generator(seed: int, position: int = 0, stream: int = 0) -> np.random.Generator:
-    """The generator at `position` of `stream` under `seed`: Philox, whose counter keeps positions apart (Salmon et al. 2011)."""
+    """The generator at `position` of `stream` under `seed`: Philox, whose counter keeps positions apart (Salmon et
+    al. 2011)."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, position, stream]))
 
 

@@ -30,7 +30,8 @@ Outcome = Literal["finished", "diverged", "failed_to_learn"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The bounds after `samples` training samples: metrics in nats per example, training seconds so far, the time of day."""
+    """The bounds after `samples` training samples: metrics in nats per example, training seconds so far, the time of
+    day."""
 
     samples: int
     seconds: float
@@ -62,7 +63,8 @@ class TrainingResult:
 
 @contextmanager
 def reproducible_arithmetic() -> Iterator[None]:
-    """One thread, so that sums have one order, and denormals flushed, so that they cost nothing; both restored after."""
+    """One thread, so that sums have one order, and denormals flushed, so that they cost nothing; both restored
+    after."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -79,7 +81,10 @@ def build_initial_model(configuration: TrainingConfiguration, data: PreparedData
     initialise(model, configuration.initialisation, seed)
     if configuration.output_bias_from_data:
         if not isinstance(model, VAE):
-            raise ValueError(f"output_bias_from_data sets the bias of the VAE's own decoder; {configuration.model} must do that itself")
+            raise ValueError(
+                f"output_bias_from_data sets the bias of the VAE's own decoder; {configuration.model} must do that"
+                " itself"
+            )
         with torch.no_grad():
             model.decoder.output.bias.copy_(output_bias(data.mean_image))
     return model
@@ -99,7 +104,8 @@ def model_from_weights(weights: dict[str, Tensor], configuration: TrainingConfig
 
 
 def learning_rate_at(configuration: TrainingConfiguration, step: int, num_steps: int) -> float:
-    """The learning rate of `step` (from 0): constant, times the factor at each milestone passed, or half a cosine to zero."""
+    """The learning rate of `step` (from 0): constant, times the factor at each milestone passed, or half a cosine to
+    zero."""
     fraction = step / num_steps
     if configuration.learning_rate_schedule == "steps":
         passed = sum(fraction >= milestone for milestone in configuration.learning_rate_milestones)
@@ -110,17 +116,21 @@ def learning_rate_at(configuration: TrainingConfiguration, step: int, num_steps:
 
 
 def outcome_of(evaluations: Sequence[Evaluation], diverged_at_samples: int | None, data: PreparedData) -> Outcome:
-    """Whether a training that has ended diverged, failed to learn (no better than the best constant image) or finished."""
+    """Whether a training that has ended diverged, failed to learn (no better than the best constant image) or
+    finished."""
     if diverged_at_samples is not None:
         return "diverged"
     name = "train" if data.validation is None else "validation"
-    return "finished" if evaluations[-1].metrics[f"{name}/lower_bound"] > data.constant_pixel_bound else "failed_to_learn"
+    return (
+        "finished" if evaluations[-1].metrics[f"{name}/lower_bound"] > data.constant_pixel_bound else "failed_to_learn"
+    )
 
 
 class Training:
     """One configuration under one set of seeds, on prepared data; continues from `checkpoint` where that is its own.
 
-    `run` trains; `result` holds what it left. The same arguments give the same bits on a CPU, however often it was interrupted.
+    `run` trains; `result` holds what it left. The same arguments give the same bits on a CPU, however often it was
+    interrupted.
     """
 
     def __init__(
@@ -144,8 +154,14 @@ class Training:
         self.minibatches = Minibatches(data.train, configuration, seeds)
         self.model = build_initial_model(configuration, data, seeds.init).to(self.device)
         self.loss_gradient = loss_gradient(self.model, configuration.precision)
-        self.parameters: list[Tensor] = self.loss_gradient.weights if specification(configuration.optimizer).elementwise else list(self.model.parameters())
-        self.optimizer = build_optimizer(configuration.optimizer, self.parameters, configuration.learning_rate, configuration.optimizer_arguments)
+        self.parameters: list[Tensor] = (
+            self.loss_gradient.weights
+            if specification(configuration.optimizer).elementwise
+            else list(self.model.parameters())
+        )
+        self.optimizer = build_optimizer(
+            configuration.optimizer, self.parameters, configuration.learning_rate, configuration.optimizer_arguments
+        )
         self.step = 0
         self.seconds = 0.0
         self.started_ms = now_ms()
@@ -174,7 +190,9 @@ class Training:
                     target = points[len(self.evaluations)]
                     with products_in(self.configuration.precision, self.device):
                         self._train_until(target, pause_every_seconds)
-                    evaluation = self._evaluate() if self.samples == target and self.diverged_at_samples is None else None
+                    evaluation = (
+                        self._evaluate() if self.samples == target and self.diverged_at_samples is None else None
+                    )
                 if self.diverged_at_samples is not None or len(self.evaluations) == len(points):
                     self.result = self._finish()
             yield Progress(self.samples, evaluation)
@@ -200,7 +218,9 @@ class Training:
         loss = self.loss_gradient(x.to(self.device), noise.to(self.device))
         if self.configuration.weight_prior:  # the gradient of -log N(theta; 0, I) / N_train on the mean loss
             learned = [parameter for parameter in self.parameters if parameter.grad is not None]
-            torch._foreach_add_([cast(Tensor, parameter.grad) for parameter in learned], learned, alpha=1 / len(self.data.train))
+            torch._foreach_add_(
+                [cast(Tensor, parameter.grad) for parameter in learned], learned, alpha=1 / len(self.data.train)
+            )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.configuration, self.step, self.num_steps)
         self.optimizer.step()
@@ -218,7 +238,9 @@ class Training:
             if evaluated is not None:
                 metrics |= evaluate_lower_bound(self._model, evaluated, name, self.seeds.evaluation, self.device)
         if last and self.configuration.test_at_end:
-            metrics |= evaluate_importance_weighted_bound(self._model, self.data.test, self.configuration, self.seeds.evaluation, self.device)
+            metrics |= evaluate_importance_weighted_bound(
+                self._model, self.data.test, self.configuration, self.seeds.evaluation, self.device
+            )
         if not all(math.isfinite(measured) for measured in metrics.values()):
             self.diverged_at_samples = self.samples
             return None
@@ -254,9 +276,14 @@ class Training:
             "started_ms": self.started_ms,
             "diverged_at_samples": self.diverged_at_samples,
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
-            "optimizer_groups": [{name: given for name, given in group.items() if isinstance(given, (bool, int, float))} for group in self.optimizer.param_groups],
+            "optimizer_groups": [
+                {name: given for name, given in group.items() if isinstance(given, (bool, int, float))}
+                for group in self.optimizer.param_groups
+            ],
         }
-        save_checkpoint(self.checkpoint, Checkpoint(self.model.state_dict(), self.optimizer.state_dict()["state"], facts))
+        save_checkpoint(
+            self.checkpoint, Checkpoint(self.model.state_dict(), self.optimizer.state_dict()["state"], facts)
+        )
 
     def _restore(self) -> None:
         """Takes up the checkpoint if there is a valid one of this very training; else starts from the beginning."""
@@ -279,7 +306,11 @@ class Training:
         self.evaluations = [Evaluation(**evaluation) for evaluation in saved.facts["evaluations"]]
 
     def _fingerprint(self) -> str:
-        facts: dict[str, Any] = {"configuration": self.configuration.model_dump(mode="json"), "seeds": asdict(self.seeds), "data": self.data.sha256}
+        facts: dict[str, Any] = {
+            "configuration": self.configuration.model_dump(mode="json"),
+            "seeds": asdict(self.seeds),
+            "data": self.data.sha256,
+        }
         facts |= {"device": self.device.type, "torch": str(torch.__version__)}
         return json.dumps(facts, sort_keys=True)
 

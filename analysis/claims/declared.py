@@ -1,4 +1,5 @@
-"""When each claim was declared: before anything ran, after trainings were recorded, changed since, not at all; and the claims that were declared and are no more."""
+"""When each claim was declared: before anything ran, after trainings were recorded, changed since, not at all; and
+the claims that were declared and are no more."""
 
 from __future__ import annotations
 
@@ -13,12 +14,16 @@ from analysis.results.reader import StudyResults
 from study.protocol.declarations import DIGEST, TAG, Declaration, claim_words, declarations_in
 from study.spec.schema import Claim
 
-NOT_RECORDED = "When this claim was declared is not recorded: its trainings are older than the record of declarations, or there is none."
+NOT_RECORDED = (
+    "When this claim was declared is not recorded: its trainings are older than the record of declarations, or there is"
+    " none."
+)
 
 
 @dataclass(frozen=True)
 class WithdrawnClaim:
-    """A claim that the study file once declared and does not any more, taken out when so many trainings were recorded. `words`: what it compared."""
+    """A claim that the study file once declared and does not any more, taken out when so many trainings were
+    recorded. `words`: what it compared."""
 
     name: str
     words: str
@@ -54,27 +59,39 @@ def withdrawn_sentence(withdrawn: Sequence[WithdrawnClaim]) -> str:
     """What the top of a report says of claims that were taken out of the study file; empty where there is none."""
     if not withdrawn:
         return ""
-    listed = "; ".join(f"{one.name} ({one.words}; when {_trainings(one.num_trainings, one.num_confirm)} were recorded)" for one in withdrawn)
+    listed = "; ".join(
+        f"{one.name} ({one.words}; when {_trainings(one.num_trainings, one.num_confirm)} were recorded)"
+        for one in withdrawn
+    )
     what = "A claim was" if len(withdrawn) == 1 else f"{len(withdrawn)} claims were"
-    return f"{what} taken out of the study file after trainings were recorded, and take part in Holm's correction with p = 1: {listed}."
+    return (
+        f"{what} taken out of the study file after trainings were recorded, and take part in Holm's correction with p ="
+        f" 1: {listed}."
+    )
 
 
 def claim_declaration(results: StudyResults, comparison: Comparison) -> dict[str, Any]:
-    """The field `declared` of a claim's row: `when`, and a `sentence` with the numbers of trainings then recorded where that was not before anything ran."""
+    """The field `declared` of a claim's row: `when`, and a `sentence` with the numbers of trainings then recorded
+    where that was not before anything ran."""
     if comparison.kind == "exploratory":
         return {"when": "not declared"}
     return declaration_in(declarations_in(results.provenance.get(TAG)), comparison.claim.name)
 
 
 def declaration_in(history: Sequence[Declaration], name: str) -> dict[str, Any]:
-    """As `claim_declaration`, from the history of declarations, oldest first; `not recorded` where the claim is in none."""
+    """As `claim_declaration`, from the history of declarations, oldest first; `not recorded` where the claim is in
+    none."""
     known = [entry for entry in history if name in entry.claims]
     if not known:
         return {"when": "not recorded", "sentence": NOT_RECORDED}
     first = known[0]
     if first.num_trainings:
         return _first_seen_late(first, is_oldest=first is history[0])
-    changes = [(later, fields) for earlier, later in itertools.pairwise(known) if later.num_trainings and (fields := _changed(earlier, later, name))]
+    changes = [
+        (later, fields)
+        for earlier, later in itertools.pairwise(known)
+        if later.num_trainings and (fields := _changed(earlier, later, name))
+    ]
     if not changes:
         return {"when": "before any training"}
     last = changes[-1][0]
@@ -85,18 +102,32 @@ def declaration_in(history: Sequence[Declaration], name: str) -> dict[str, Any]:
 
 
 def _first_seen_late(first: Declaration, is_oldest: bool) -> dict[str, Any]:
-    """A claim whose first record is younger than trainings: added to a study that has a history, or of a history that begins so late."""
+    """A claim whose first record is younger than trainings: added to a study that has a history, or of a history
+    that begins so late."""
     if not is_oldest:
-        return {"when": "after trainings were recorded", "sentence": f"This claim was declared when {_count(first)} were recorded already."} | _numbers(first)
-    sentence = f"Nothing shows that this claim was declared before its trainings: when it was first recorded, {_count(first)} were there already."
+        return {
+            "when": "after trainings were recorded",
+            "sentence": f"This claim was declared when {_count(first)} were recorded already.",
+        } | _numbers(first)
+    sentence = (
+        f"Nothing shows that this claim was declared before its trainings: when it was first recorded, {_count(first)}"
+        " were there already."
+    )
     return {"when": "first recorded after trainings", "sentence": sentence} | _numbers(first)
 
 
 def _changed(earlier: Declaration, later: Declaration, name: str) -> Mapping[str, str]:
-    """In words, what of a claim and of all claims' grounds is not as it was, by field; a field that was not kept at first is not known to have changed."""
+    """In words, what of a claim and of all claims' grounds is not as it was, by field; a field that was not kept at
+    first is not known to have changed."""
     kept = sorted(set(earlier.shared) & set(later.shared))
-    pairs = {"claim": (earlier.claims[name], later.claims[name])} | {field: (earlier.shared[field], later.shared[field]) for field in kept}
-    return {field: _difference(field.replace("_", " "), before, after) for field, (before, after) in pairs.items() if before != after}
+    pairs = {"claim": (earlier.claims[name], later.claims[name])} | {
+        field: (earlier.shared[field], later.shared[field]) for field in kept
+    }
+    return {
+        field: _difference(field.replace("_", " "), before, after)
+        for field, (before, after) in pairs.items()
+        if before != after
+    }
 
 
 def _difference(field: str, before: str, after: str) -> str:

@@ -1,4 +1,5 @@
-"""A comparison as a row of claims.json, and the words that follow from the row: the prose of a report is made from these rows alone."""
+"""A comparison as a row of claims.json, and the words that follow from the row: the prose of a report is made from
+these rows alone."""
 
 from __future__ import annotations
 
@@ -27,13 +28,24 @@ from study.spec.schema import Study
 Row = dict[str, Any]
 
 
-def claim_row(comparison: Comparison, study: Study, declared: Mapping[str, Any] | None = None, repeats: Sequence[Row] = ()) -> Row:
+def claim_row(
+    comparison: Comparison, study: Study, declared: Mapping[str, Any] | None = None, repeats: Sequence[Row] = ()
+) -> Row:
     """A row of claims.json: the same bytes for the same trainings.
 
-    `declared`: when the claim was made, from `declarations.claim_declaration`. `repeats`: what each repeat of the search makes of it, from `repeat_entry`.
+    `declared`: when the claim was made, from `declarations.claim_declaration`. `repeats`: what each repeat of the
+    search makes of it, from `repeat_entry`.
     """
-    row = _asked(comparison, study) | _found(comparison) | _outcomes(comparison) | _doubts(comparison, study.confidence) | {"repeats": list(repeats)}
-    row["declared"] = dict(declared) if declared else {"when": "not declared" if comparison.kind == "exploratory" else "not recorded"}
+    row = (
+        _asked(comparison, study)
+        | _found(comparison)
+        | _outcomes(comparison)
+        | _doubts(comparison, study.confidence)
+        | {"repeats": list(repeats)}
+    )
+    row["declared"] = (
+        dict(declared) if declared else {"when": "not declared" if comparison.kind == "exploratory" else "not recorded"}
+    )
     return row | {"headline": verdict_of(row), "statement": statement_of(row)}
 
 
@@ -113,7 +125,10 @@ def _outcomes(comparison: Comparison) -> Row:
         "num_without_winner": comparison.num_without_winner,
         "not_comparable_in": list(comparison.not_comparable),
         "num_code_versions": len(comparison.level_codes | comparison.baseline_codes),
-        "code_differs_between_sides": bool(comparison.level_codes and comparison.baseline_codes) and not comparison.level_codes & comparison.baseline_codes,
+        "code_differs_between_sides": (
+            bool(comparison.level_codes and comparison.baseline_codes)
+            and not comparison.level_codes & comparison.baseline_codes
+        ),
     }
 
 
@@ -132,7 +147,11 @@ def _doubts(comparison: Comparison, confidence: float) -> Row:
         "extra_rounds_baseline": comparison.extra_rounds_baseline,
         "searched_unequally": comparison.is_searched_unequally,
         "without_most_extreme_pair": _left_out(found.most_extreme) if found and found.most_extreme else None,
-        "overturned_by_seeds": [left.seed for left in left_out if left.testable and left.verdict != comparison.verdict] if found or worst else None,
+        "overturned_by_seeds": (
+            [left.seed for left in left_out if left.testable and left.verdict != comparison.verdict]
+            if found or worst
+            else None
+        ),
         "variance_gain": rounded(found.pairing.variance_gain) if found else None,
         "neighbouring_proposals": [_neighbour(one) for one in neighbours],
         "learning_rate_step": _step(comparison.step) if comparison.step else None,
@@ -153,18 +172,29 @@ def _reading(one: ReadingVerdict, comparison: Comparison) -> Row:
 
 
 def _holds(one: ReadingVerdict, comparison: Comparison) -> bool:
-    """Whether the verdict is the same under that reading: one that not every training has says nothing, nor does one of an incomplete comparison."""
+    """Whether the verdict is the same under that reading: one that not every training has says nothing, nor does one
+    of an incomplete comparison."""
     return one.is_whole and one.verdict == comparison.verdict
 
 
 def _crossover(one: Crossover, comparison: Comparison) -> Row:
     claim = comparison.claim
     leader = level_title(claim.factor, claim.level if one.leader_after == "level" else claim.baseline)
-    return {"samples": rounded(one.step, 3), "leader_after": leader, "num_agree": one.num_agree, "num_seeds": one.num_seeds}
+    return {
+        "samples": rounded(one.step, 3),
+        "leader_after": leader,
+        "num_agree": one.num_agree,
+        "num_seeds": one.num_seeds,
+    }
 
 
 def _left_out(left: LeftOut) -> Row:
-    found = {"estimate_nats": rounded(left.mean), "interval_nats": interval_pair(left.interval), "p": rounded(left.p), "verdict": left.verdict}
+    found = {
+        "estimate_nats": rounded(left.mean),
+        "interval_nats": interval_pair(left.interval),
+        "p": rounded(left.p),
+        "verdict": left.verdict,
+    }
     return {"seed": left.seed, "testable": left.testable} | found
 
 
@@ -175,7 +205,13 @@ def _neighbour(one: Neighbour) -> Row:
 
 def _step(step: LearningRateStep) -> Row:
     cost = rounded(step.cost_nats) if math.isfinite(step.cost_nats) else None
-    return {"cell": step.cell, "from": rounded(step.from_rate), "to": rounded(step.to_rate), "cost_nats": cost, "overturns": step.overturns}
+    return {
+        "cell": step.cell,
+        "from": rounded(step.from_rate),
+        "to": rounded(step.to_rate),
+        "cost_nats": cost,
+        "overturns": step.overturns,
+    }
 
 
 def _finding(one: RobustnessFinding) -> Row:

@@ -1,4 +1,5 @@
-"""The words of a claim, from its row of claims.json and nothing else: the verdict in a sentence, then what speaks for doubting it."""
+"""The words of a claim, from its row of claims.json and nothing else: the verdict in a sentence, then what speaks
+for doubting it."""
 
 from __future__ import annotations
 
@@ -20,12 +21,19 @@ from analysis.statistics.pairs import (
 Row = Mapping[str, Any]
 MOST_DECIMALS = 6
 SAID_OF_ROBUSTNESS = frozenset(
-    {"overturned_by_one_seed", "undecided_because_of_one_seed", "overturned_by_neighbouring_proposal", "mean_and_median_disagree", "sign_test_does_not_confirm"}
+    {
+        "overturned_by_one_seed",
+        "undecided_because_of_one_seed",
+        "overturned_by_neighbouring_proposal",
+        "mean_and_median_disagree",
+        "sign_test_does_not_confirm",
+    }
 )
 
 
 def statement_of(row: Row) -> str:
-    """The claim in a few sentences: the verdict with its numbers and horizon, then every reservation that its row holds."""
+    """The claim in a few sentences: the verdict with its numbers and horizon, then every reservation that its row
+    holds."""
     return " ".join([verdict_of(row), *reservations_of(row)])
 
 
@@ -36,12 +44,23 @@ def verdict_of(row: Row) -> str:
         at = _at(row)
         return f"{asks} cannot be said: the study has no two cells{at} that differ in {row['factor']} alone."
     if row["not_comparable_in"]:
-        return f"{asks} cannot be said: they differ in {' and '.join(row['not_comparable_in'])}, and bounds of different data are no measure of the same thing."
+        return (
+            f"{asks} cannot be said: they differ in {' and '.join(row['not_comparable_in'])}, and bounds of different"
+            " data are no measure of the same thing."
+        )
     if row["estimate_nats"] is None:
         if row["verdict"] in ("better", "worse"):
             return _worst_case_sentence(row, words)
         return f"Inconclusive: {asks[:1].lower()}{asks[1:]} {words.where} cannot be said, because {_why_not(row)}."
-    return verdict_sentence(words, cast(Verdict, row["verdict"]), _estimate(row), int(row["n"]), float(row["confidence"]), _margin(row), row["holm_p"])
+    return verdict_sentence(
+        words,
+        cast(Verdict, row["verdict"]),
+        _estimate(row),
+        int(row["n"]),
+        float(row["confidence"]),
+        _margin(row),
+        row["holm_p"],
+    )
 
 
 def _margin(row: Row) -> float:
@@ -63,14 +82,24 @@ def _wording(row: Row) -> Wording:
     readout = "" if row["readout"] == "final" else f"{row['readout']} "
     metric = str(row["metric"]).replace("/", " ").replace("_", " ")
     where = f"in the {readout}{metric} {_horizon(row)}{_at(row)}"
-    return Wording(level, str(row["baseline_title"]), where, is_plural=_is_plural(level), decimals=decimals_of([row["estimate_nats"], *(row["interval_nats"] or ())]))
+    return Wording(
+        level,
+        str(row["baseline_title"]),
+        where,
+        is_plural=_is_plural(level),
+        decimals=decimals_of([row["estimate_nats"], *(row["interval_nats"] or ())]),
+    )
 
 
 def _horizon(row: Row) -> str:
     horizons = [f"{samples:,}" for samples in row["horizons_samples"]]
     if len(horizons) > 1:
         return f"at the ends of budgets that differ, {' and '.join(horizons)} training samples"
-    return ("up to " if row["readout"] == "best" else "after ") + f"{horizons[0]} training samples" if horizons else "at the end of the budget"
+    return (
+        ("up to " if row["readout"] == "best" else "after ") + f"{horizons[0]} training samples"
+        if horizons
+        else "at the end of the budget"
+    )
 
 
 def decimals_of(numbers: Iterable[float | None]) -> int:
@@ -101,14 +130,20 @@ def _estimate(row: Row) -> Estimate:
 
 
 def _worst_case_sentence(row: Row, words: Wording) -> str:
-    """A verdict that holds though trainings diverged: they are counted as the worst outcome there is, so that no mean can be given."""
+    """A verdict that holds though trainings diverged: they are counted as the worst outcome there is, so that no
+    mean can be given."""
     low, high = row["worst_case_interval_nats"]
     end = high if row["verdict"] == "worse" else low
-    corrected = f" and {row['holm_p']:.3g} by Holm's correction" if row["holm_p"] is not None and row["holm_p"] > row["p"] else ""
+    corrected = (
+        f" and {row['holm_p']:.3g} by Holm's correction"
+        if row["holm_p"] is not None and row["holm_p"] > row["p"]
+        else ""
+    )
     least = f"by at least {words.amount(abs(end))} {words.where}" if end is not None else words.where
     return (
-        f"{capital(words.level)} {words.verb} {row['verdict']} than {words.baseline} {least} ({_diverged(row)}, counted as the worst outcome there is, so that there is no mean; "
-        f"p = {row['p']:.3g}{corrected}, {row['n']} paired seeds)."
+        f"{capital(words.level)} {words.verb} {row['verdict']} than {words.baseline} {least} ({_diverged(row)}, counted"
+        f" as the worst outcome there is, so that there is no mean; p = {row['p']:.3g}{corrected}, {row['n']} paired"
+        " seeds)."
     )
 
 
@@ -122,13 +157,23 @@ def _why_not(row: Row) -> str:
     if row["num_missing"] + row["num_failed"]:
         missing, failed = row["num_missing"], row["num_failed"]
         return " and ".join(
-            [*([f"{_trainings(missing)} {_are(missing)} missing"] if missing else []), *([f"{_trainings(failed)} failed"] if failed else [])]
-            + ([f"{_diverged(row)}, and a mean over the others would flatter them"] if row["num_diverged_level"] + row["num_diverged_baseline"] > failed else [])
+            [
+                *([f"{_trainings(missing)} {_are(missing)} missing"] if missing else []),
+                *([f"{_trainings(failed)} failed"] if failed else []),
+            ]
+            + (
+                [f"{_diverged(row)}, and a mean over the others would flatter them"]
+                if row["num_diverged_level"] + row["num_diverged_baseline"] > failed
+                else []
+            )
         )
     if row["num_unread"]:
         if row["readout"] == "final":
             return f"{_trainings(row['num_unread'])} ended without {'it' if row['num_unread'] == 1 else 'one'}"
-        return f"{_trainings(row['num_unread'])} {'was' if row['num_unread'] == 1 else 'were'} measured too seldom for the readout, {row['readout']}"
+        return (
+            f"{_trainings(row['num_unread'])} {'was' if row['num_unread'] == 1 else 'were'} measured too seldom for the"
+            f" readout, {row['readout']}"
+        )
     return f"{_diverged(row)}, and a mean over the others would flatter them"
 
 
@@ -146,15 +191,29 @@ def reservations_of(row: Row) -> list[str]:
     if row["verdict"] in ("better", "worse"):
         said += _against_a_decision(row)
     if row["verdict"] != "inconclusive" and row["kind"] == "exploratory":
-        said.append("This is exploration: nobody declared it beforehand, and it is not corrected for the number of comparisons made.")
-    said += [finding["sentence"] for finding in row["robustness"] if finding["speaks_against"] and finding["label"] in SAID_OF_ROBUSTNESS]
+        said.append(
+            "This is exploration: nobody declared it beforehand, and it is not corrected for the number of comparisons"
+            " made."
+        )
+    said += [
+        finding["sentence"]
+        for finding in row["robustness"]
+        if finding["speaks_against"] and finding["label"] in SAID_OF_ROBUSTNESS
+    ]
     return [*said, *_skewed(row), *_readouts(row), *_crossovers(row), *_edges(row), *_declared(row)]
 
 
 def _scope(row: Row) -> list[str]:
-    said = [f"It is the average over {row['num_cell_pairs']} pairs of cells, taken within each seed."] if row["num_cell_pairs"] > 1 else []
+    said = (
+        [f"It is the average over {row['num_cell_pairs']} pairs of cells, taken within each seed."]
+        if row["num_cell_pairs"] > 1
+        else []
+    )
     if row["margin_from_noise_floor"] and row["equivalence_margin_nats"] is None and row["num_cell_pairs"]:
-        said.append("The noise floor that was to say which differences matter cannot be had, so that no verdict can be given but one against its own cell where that diverged.")
+        said.append(
+            "The noise floor that was to say which differences matter cannot be had, so that no verdict can be given"
+            " but one against its own cell where that diverged."
+        )
     return said
 
 
@@ -162,15 +221,23 @@ def _codes(row: Row) -> list[str]:
     if row["num_code_versions"] < 2:
         return []
     if row["code_differs_between_sides"]:
-        return ["The two sides were trained by different versions of the code, so that the difference may be the code's."]
-    return [f"Its trainings were made by {row['num_code_versions']} versions of the code, so that some of the difference may be the code's."]
+        return [
+            "The two sides were trained by different versions of the code, so that the difference may be the code's."
+        ]
+    return [
+        f"Its trainings were made by {row['num_code_versions']} versions of the code, so that some of the difference"
+        " may be the code's."
+    ]
 
 
 def _incomplete(row: Row) -> list[str]:
     said = []
     if row["num_missing"] + row["num_failed"] and row["estimate_nats"] is not None:
         missing, failed = row["num_missing"], row["num_failed"]
-        what = [*([f"{_trainings(missing)} of these cells {_are(missing)} missing"] if missing else []), *([f"{_trainings(failed)} of these cells failed"] if failed else [])]
+        what = [
+            *([f"{_trainings(missing)} of these cells {_are(missing)} missing"] if missing else []),
+            *([f"{_trainings(failed)} of these cells failed"] if failed else []),
+        ]
         said.append(f"The study is incomplete: {' and '.join(what)}.")
     failed = row["num_failed_to_learn_level"] + row["num_failed_to_learn_baseline"]
     if failed:
@@ -180,18 +247,22 @@ def _incomplete(row: Row) -> list[str]:
 
 def _against_a_decision(row: Row) -> list[str]:
     said = []
-    size = size_reservation(_wording(row), cast(Verdict, row["verdict"]), _interval(row["interval_nats"]), _margin(row)).strip()
+    size = size_reservation(
+        _wording(row), cast(Verdict, row["verdict"]), _interval(row["interval_nats"]), _margin(row)
+    ).strip()
     if size:
         said.append(size)
     if row["holm_p"] is not None and row["holm_p"] > 1 - row["confidence"]:
-        alone = ", though as the primary claim it was declared to stand by its own p" if row["kind"] == "primary" else ""
+        alone = (
+            ", though as the primary claim it was declared to stand by its own p" if row["kind"] == "primary" else ""
+        )
         said.append(f"It does not survive Holm's correction over the declared claims (p = {row['holm_p']:.3g}){alone}.")
     step = row["learning_rate_step"]
     if step and step["overturns"]:
         cost = "diverged" if step["cost_nats"] is None else f"was {step['cost_nats']:.2f} nats worse"
         said.append(
-            f"Overturned by one step of the learning rate: on the tuning seeds the proposal of {step['cell']} next to its winner ({step['from']:.3g} to {step['to']:.3g}) {cost}, "
-            f"no less than the difference."
+            f"Overturned by one step of the learning rate: on the tuning seeds the proposal of {step['cell']} next to"
+            f" its winner ({step['from']:.3g} to {step['to']:.3g}) {cost}, no less than the difference."
         )
     return said
 
@@ -203,14 +274,26 @@ def _skewed(row: Row) -> list[str]:
 
 
 def _readouts(row: Row) -> list[str]:
-    """Where the verdict depends on how a curve is read out; nothing to say of a verdict that is open for want of data."""
-    if row["num_missing"] + row["num_failed"] + row["num_unread"] + row["num_without_winner"] or row["not_comparable_in"]:
+    """Where the verdict depends on how a curve is read out; nothing to say of a verdict that is open for want of
+    data."""
+    if (
+        row["num_missing"] + row["num_failed"] + row["num_unread"] + row["num_without_winner"]
+        or row["not_comparable_in"]
+    ):
         return []
     unread = [str(one["title"]) for one in row["readout_verdicts"][1:] if one["verdict"] == "not read"]
     others = [one for one in row["readout_verdicts"][1:] if not one["holds"] and one["verdict"] != "not read"]
-    listed = "; ".join(f"{one['title']}: {one['verdict']}" + (f", {one['estimate_nats']:+.2f} nats" if one["estimate_nats"] is not None else "") for one in others)
+    listed = "; ".join(
+        f"{one['title']}: {one['verdict']}"
+        + (f", {one['estimate_nats']:+.2f} nats" if one["estimate_nats"] is not None else "")
+        for one in others
+    )
     said = [f"The verdict depends on the readout ({listed})."] if others else []
-    return said + ([f"What it would be by another readout cannot be said where not every training has one ({'; '.join(unread)})."] if unread else [])
+    return said + (
+        [f"What it would be by another readout cannot be said where not every training has one ({'; '.join(unread)})."]
+        if unread
+        else []
+    )
 
 
 def _crossovers(row: Row) -> list[str]:
@@ -220,7 +303,10 @@ def _crossovers(row: Row) -> list[str]:
     more = f", the last of {times} times" if times > 1 else ""
     leads = f"{last['leader_after']} {'lead' if _is_plural(str(last['leader_after'])) else 'leads'}"
     agree = f"{last['num_agree']} of {last['num_seeds']} seeds agree"
-    return [f"The mean learning curves change order at about {last['samples']:,.0f} samples{more}; {leads} from there on ({agree})."]
+    return [
+        f"The mean learning curves change order at about {last['samples']:,.0f} samples{more}; {leads} from there on"
+        f" ({agree})."
+    ]
 
 
 def _edges(row: Row) -> list[str]:
@@ -230,16 +316,23 @@ def _edges(row: Row) -> list[str]:
         return [f"A winner lies on the edge of its search{tried}, so that a wider search may change this.", *unequal]
     if unequal or not rounds:
         return unequal
-    return [f"Every search was extended by {rounds} round{'s' if rounds > 1 else ''}, as a winner lay on the edge of its space; none does now."]
+    return [
+        f"Every search was extended by {rounds} round{'s' if rounds > 1 else ''}, as a winner lay on the edge of its"
+        " space; none does now."
+    ]
 
 
 def _unequal(row: Row) -> list[str]:
-    """That the two sides of a pair were given different numbers of proposals, as no claim binds their searches to each other."""
+    """That the two sides of a pair were given different numbers of proposals, as no claim binds their searches to
+    each other."""
     if not row["searched_unequally"]:
         return []
     level, baseline = int(row["extra_rounds_level"]), int(row["extra_rounds_baseline"])
     if level == baseline:
-        return [f"Within its pairs cells were searched unequally, with up to {_extra_rounds(level)} more: the difference may be that of the searches."]
+        return [
+            f"Within its pairs cells were searched unequally, with up to {_extra_rounds(level)} more: the difference"
+            " may be that of the searches."
+        ]
     sides = f"{row['level_title']} with {_extra_rounds(level)}, {row['baseline_title']} with {_extra_rounds(baseline)}"
     return [f"The two sides were searched unequally ({sides}): the difference may be that of the searches."]
 

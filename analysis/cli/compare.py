@@ -25,15 +25,40 @@ if TYPE_CHECKING:
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A study's name, or its file.", show_default=False)],
     b: Annotated[str, typer.Argument(metavar="B", help="The study that it is set beside.", show_default=False)],
-    outputs_a: Annotated[Path | None, typer.Option("--outputs-a", help="The folder of outputs that holds A, where it is another.")] = None,
-    outputs_b: Annotated[Path | None, typer.Option("--outputs-b", help="The folder of outputs that holds B, where it is another.")] = None,
-    tracking_uri_a: Annotated[str, typer.Option("--tracking-uri-a", help="The MLflow server that holds A, where it is another.")] = "",
-    tracking_uri_b: Annotated[str, typer.Option("--tracking-uri-b", help="The MLflow server that holds B, where it is another.")] = "",
-    tracking_uri: Annotated[str, typer.Option("--tracking-uri", help="The MLflow server of both; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db.")] = "",
-    outputs: Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs; the page goes to reports/compare-A-B in it.")] = Path("outputs"),
-    margin: Annotated[float | None, typer.Option("--margin", help="Nats that do not matter; by default the smaller margin of the two studies.")] = None,
+    outputs_a: Annotated[
+        Path | None, typer.Option("--outputs-a", help="The folder of outputs that holds A, where it is another.")
+    ] = None,
+    outputs_b: Annotated[
+        Path | None, typer.Option("--outputs-b", help="The folder of outputs that holds B, where it is another.")
+    ] = None,
+    tracking_uri_a: Annotated[
+        str, typer.Option("--tracking-uri-a", help="The MLflow server that holds A, where it is another.")
+    ] = "",
+    tracking_uri_b: Annotated[
+        str, typer.Option("--tracking-uri-b", help="The MLflow server that holds B, where it is another.")
+    ] = "",
+    tracking_uri: Annotated[
+        str,
+        typer.Option(
+            "--tracking-uri", help="The MLflow server of both; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db."
+        ),
+    ] = "",
+    outputs: Annotated[
+        Path,
+        typer.Option(
+            "--outputs", envvar="OUTPUTS", help="The folder of outputs; the page goes to reports/compare-A-B in it."
+        ),
+    ] = Path("outputs"),
+    margin: Annotated[
+        float | None,
+        typer.Option("--margin", help="Nats that do not matter; by default the smaller margin of the two studies."),
+    ] = None,
     fail_on_change: Annotated[
-        bool, typer.Option("--fail-on-change", help="End with status 1 unless every cell is the same or equivalent, and no claim's verdict differs.")
+        bool,
+        typer.Option(
+            "--fail-on-change",
+            help="End with status 1 unless every cell is the same or equivalent, and no claim's verdict differs.",
+        ),
     ] = False,
     allow_code: AllowedCode = [],  # noqa: B006 - typer's own way, read and never changed
 ) -> None:
@@ -57,7 +82,11 @@ def compare(
     except ResultsError as error:
         stop(str(error), error.exit_status)
     except OSError as error:
-        stop(f"the page cannot be written: {error.strerror or error} ({error.filename or outputs}). An older page is untouched; free space or give another --outputs.", 1)
+        stop(
+            f"the page cannot be written: {error.strerror or error} ({error.filename or outputs}). An older page is"
+            " untouched; free space or give another --outputs.",
+            1,
+        )
     except KeyboardInterrupt:
         stop("stopped. An older page is untouched; the same command makes it again.", 130)
     typer.echo(answer(findings))

@@ -19,22 +19,57 @@ from analysis.cli.options import (
 
 
 def curves(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet with the columns cell, seed, step, metric, value and, if known, seconds.", show_default=False)],
-    metric: Annotated[str, typer.Option("--metric", help="What is compared; needed where the file holds several metrics.")] = "",
-    baseline: Annotated[str, typer.Option("--baseline", help="The cell that every other is compared with; without it, all pairs are.")] = "",
-    primary: Annotated[tuple[str, str], typer.Option("--primary", metavar="LEVEL BASELINE", help="The claim decided on beforehand; without it, all is exploratory.")] = ("", ""),
-    readout: Annotated[str, typer.Option("--readout", help="How a curve becomes one number: final, best or mean_of_last:K.")] = "final",
-    margin: Annotated[float, typer.Option("--margin", help="Differences below it do not matter, in the metric's unit; 0: none is called equivalent.")] = 0.0,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV or Parquet with the columns cell, seed, step, metric, value and, if known, seconds.",
+            show_default=False,
+        ),
+    ],
+    metric: Annotated[
+        str, typer.Option("--metric", help="What is compared; needed where the file holds several metrics.")
+    ] = "",
+    baseline: Annotated[
+        str, typer.Option("--baseline", help="The cell that every other is compared with; without it, all pairs are.")
+    ] = "",
+    primary: Annotated[
+        tuple[str, str],
+        typer.Option(
+            "--primary",
+            metavar="LEVEL BASELINE",
+            help="The claim decided on beforehand; without it, all is exploratory.",
+        ),
+    ] = ("", ""),
+    readout: Annotated[
+        str, typer.Option("--readout", help="How a curve becomes one number: final, best or mean_of_last:K.")
+    ] = "final",
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin", help="Differences below it do not matter, in the metric's unit; 0: none is called equivalent."
+        ),
+    ] = 0.0,
     confidence: Annotated[float, typer.Option("--confidence", help="Coverage of every interval.")] = 0.95,
-    targets: Annotated[str, typer.Option("--targets", help="Values whose first reaching is timed, between commas.")] = "",
-    higher: Annotated[bool, typer.Option("--higher-is-better/--lower-is-better", help="Which way the metric is better.")] = True,
+    targets: Annotated[
+        str, typer.Option("--targets", help="Values whose first reaching is timed, between commas.")
+    ] = "",
+    higher: Annotated[
+        bool, typer.Option("--higher-is-better/--lower-is-better", help="Which way the metric is better.")
+    ] = True,
     unit: Annotated[str, typer.Option("--unit", help="The metric's unit, for sentences and axes, such as nats.")] = "",
-    out: Annotated[Path | None, typer.Option("--out", help="The folder of the page; by default OUTPUTS/reports/curves-FILE.")] = None,
-    outputs: Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs.")] = Path("outputs"),
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder of the page; by default OUTPUTS/reports/curves-FILE.")
+    ] = None,
+    outputs: Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs.")] = Path(
+        "outputs"
+    ),
 ) -> None:
-    """Compare curves of a CSV or Parquet file: one page, figures, tables and claims, without a study and without MLflow.
+    """Compare curves of a CSV or Parquet file: one page, figures, tables and claims, without a study and without
+    MLflow.
 
-    Seeds are the unit of replication: the same seed in two cells is a pair. A value that is not a number is a divergence.
+    Seeds are the unit of replication: the same seed in two cells is a pair. A value that is not a number is a
+    divergence.
     """
     from analysis.curves.findings import CurvesRequest
     from analysis.curves.page import write_curves_page
@@ -60,7 +95,11 @@ def curves(
     except (RequestError, CurveFileError) as error:
         stop(str(error), 2)
     except OSError as error:
-        stop(f"the page cannot be written: {error.strerror or error} ({error.filename or folder}). An older page is untouched; free space or give another --out.", 1)
+        stop(
+            f"the page cannot be written: {error.strerror or error} ({error.filename or folder}). An older page is"
+            " untouched; free space or give another --out.",
+            1,
+        )
     except KeyboardInterrupt:
         stop("stopped. An older page is untouched; the same command makes it again.", 130)
     for note in findings.notes:

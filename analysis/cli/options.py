@@ -1,4 +1,5 @@
-"""What the subcommands of `python -m analysis` share: from the words of a command to a request, and faults as one message with an exit status."""
+"""What the subcommands of `python -m analysis` share: from the words of a command to a request, and faults as one
+message with an exit status."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ import yaml
 if TYPE_CHECKING:
     from analysis.statistics.readouts import Readout
 
-FILES_OF_A_PAGE = frozenset({"index.html", "claims.json", "provenance.json", "summary.md", "comparison.json", "figures", "tables"})
+FILES_OF_A_PAGE = frozenset(
+    {"index.html", "claims.json", "provenance.json", "summary.md", "comparison.json", "figures", "tables"}
+)
 
 
 class RequestError(Exception):
@@ -39,14 +42,26 @@ def study_name(given: str, option: str = "--study") -> str:
     try:
         content = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RequestError(f"{option} {given} cannot be read as a study file: {str(error).splitlines()[0]}. Give a study's name, or its file.") from error
+        raise RequestError(
+            f"{option} {given} cannot be read as a study file: {str(error).splitlines()[0]}. Give a study's name, or"
+            " its file."
+        ) from error
     if not isinstance(content, dict) or not isinstance(content.get("name"), str):
-        raise RequestError(f"{option} {given} names no study: a study file has a field name. Give a study's name, or its file.")
+        raise RequestError(
+            f"{option} {given} names no study: a study file has a field name. Give a study's name, or its file."
+        )
     return str(content["name"])
 
 
 AllowedCode = Annotated[
-    list[str], typer.Option("--allow-code", help="Code, module:attribute, that a study on an MLflow server may name; what a study file given here names is allowed.")
+    list[str],
+    typer.Option(
+        "--allow-code",
+        help=(
+            "Code, module:attribute, that a study on an MLflow server may name; what a study file given here names is"
+            " allowed."
+        ),
+    ),
 ]
 
 
@@ -61,7 +76,10 @@ def parsed_readout(text: str) -> Readout:
     kind, _, count = text.partition(":")
     if kind == "mean_of_last" and count.isdecimal() and int(count) >= 1:
         return Readout("mean_of_last", int(count))
-    raise RequestError(f"--readout {text!r} is not a readout. Allowed: final, best, mean_of_last:K with a whole number K from 1, such as mean_of_last:5.")
+    raise RequestError(
+        f"--readout {text!r} is not a readout. Allowed: final, best, mean_of_last:K with a whole number K from 1, such"
+        " as mean_of_last:5."
+    )
 
 
 def parsed_targets(text: str) -> tuple[float, ...]:
@@ -73,7 +91,9 @@ def parsed_targets(text: str) -> tuple[float, ...]:
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise RequestError(f"--targets: {word!r} is not a number. Allowed: numbers between commas, such as --targets=-110,-105.")
+            raise RequestError(
+                f"--targets: {word!r} is not a number. Allowed: numbers between commas, such as --targets=-110,-105."
+            )
         found.append(number)
     return tuple(dict.fromkeys(found))
 
@@ -81,13 +101,17 @@ def parsed_targets(text: str) -> tuple[float, ...]:
 def check_confidence(confidence: float) -> None:
     """Raises RequestError for what is no confidence."""
     if not 0.5 < confidence < 1:
-        raise RequestError(f"--confidence {confidence:g} is out of range. Allowed: above 0.5 and below 1, such as 0.95.")
+        raise RequestError(
+            f"--confidence {confidence:g} is out of range. Allowed: above 0.5 and below 1, such as 0.95."
+        )
 
 
 def check_margin(margin: float) -> None:
     """Raises RequestError for what is no margin."""
     if not (math.isfinite(margin) and margin >= 0):
-        raise RequestError(f"--margin {margin:g} is out of range. Allowed: a number from 0, in the metric's unit; 0 is none.")
+        raise RequestError(
+            f"--margin {margin:g} is out of range. Allowed: a number from 0, in the metric's unit; 0 is none."
+        )
 
 
 def check_page_folder(folder: Path) -> None:
@@ -95,10 +119,13 @@ def check_page_folder(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise RequestError(f"{folder} is a file. Name a folder that is new, empty, or holds an older page: it is replaced.")
+        raise RequestError(
+            f"{folder} is a file. Name a folder that is new, empty, or holds an older page: it is replaced."
+        )
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES_OF_A_PAGE)
     if foreign:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise RequestError(
-            f"the folder {folder} holds {', '.join(foreign[:3])}{more}, which no page has. It would be replaced: name one that is new, empty, or holds an older page."
+            f"the folder {folder} holds {', '.join(foreign[:3])}{more}, which no page has. It would be replaced: name"
+            " one that is new, empty, or holds an older page."
         )

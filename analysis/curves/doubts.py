@@ -1,4 +1,5 @@
-"""What might overturn a comparison of curves from a file: other readouts, single seeds, changes of order; times to targets; ranks."""
+"""What might overturn a comparison of curves from a file: other readouts, single seeds, changes of order; times to
+targets; ranks."""
 
 from __future__ import annotations
 
@@ -36,10 +37,18 @@ def _robustness_answer(findings: CurvesFindings) -> str:
     under_all = sum(all(found.worst_case == pair.verdict for found in pair.by_readout) for pair in decided)
     labels = [_labels_against(pair, findings.request.confidence) for pair in decided]
     overturned = sum(bool(found - {UNTESTABLE}) for found in labels)
-    said = f"Of {verdicts}, {under_all} hold{'s' if under_all == 1 else ''} under every readout, and {overturned} {'is' if overturned == 1 else 'are'} spoken against by "
+    said = (
+        f"Of {verdicts}, {under_all} hold{'s' if under_all == 1 else ''} under every readout, and {overturned}"
+        f" {'is' if overturned == 1 else 'are'} spoken against by "
+    )
     said += "a single seed, the median or the sign test."
     untestable = sum(UNTESTABLE in found for found in labels)
-    return said + (f" {untestable} rest{'s' if untestable == 1 else ''} on so few pairs that leaving one seed out cannot be tested." if untestable else "")
+    return said + (
+        f" {untestable} rest{'s' if untestable == 1 else ''} on so few pairs that leaving one seed out cannot be"
+        " tested."
+        if untestable
+        else ""
+    )
 
 
 def _labels_against(pair: CurvePair, confidence: float) -> frozenset[str]:
@@ -49,27 +58,53 @@ def _labels_against(pair: CurvePair, confidence: float) -> frozenset[str]:
 def readouts_table(findings: CurvesFindings) -> Table:
     """The verdict on each pair under each readout."""
     rows = [
-        {"level": pair.level, "baseline": pair.baseline, "readout": found.readout.title, "verdict": found.worst_case, "estimate": rounded(found.mean)}
+        {
+            "level": pair.level,
+            "baseline": pair.baseline,
+            "readout": found.readout.title,
+            "verdict": found.worst_case,
+            "estimate": rounded(found.mean),
+        }
         | dict(zip(("low", "high"), interval_pair(found.interval) or [None, None], strict=True))
         | {"p": rounded(found.p), "n": found.num_pairs, "agrees": found.worst_case == pair.verdict}
         for pair in findings.pairs
         for found in pair.by_readout
     ]
-    caption = "The same curves read out in other ways; the first readout is the one asked for. Where verdicts differ, the claim depends on the readout."
+    caption = (
+        "The same curves read out in other ways; the first readout is the one asked for. Where verdicts differ, the"
+        " claim depends on the readout."
+    )
     columns = ["level", "baseline", "readout", "verdict", "estimate", "low", "high", "p", "n", "agrees"]
     return Table("readouts", "Verdicts under other readouts", caption, numeric(pd.DataFrame(rows, columns=columns)))
 
 
 def robustness_table(findings: CurvesFindings) -> Table:
     """What overturns each pair's verdict, or does not."""
-    rows = [_robustness_row(pair, findings.request.confidence) for pair in findings.pairs if doubts(pair, findings.request.confidence)]
+    rows = [
+        _robustness_row(pair, findings.request.confidence)
+        for pair in findings.pairs
+        if doubts(pair, findings.request.confidence)
+    ]
     caption = (
-        "Of pairs that miss no training; where one diverged there is no mean. "
-        "The most extreme seed is the one furthest from the median difference. Variance gain is that of unpaired differences over that of the pairs: "
-        "so many times the seeds would an unpaired comparison need."
+        "Of pairs that miss no training; where one diverged there is no mean. The most extreme seed is the one furthest"
+        " from the median difference. Variance gain is that of unpaired differences over that of the pairs: so many"
+        " times the seeds would an unpaired comparison need."
     )
-    columns = ["level", "baseline", "verdict", "findings", "mean", "median", "most_extreme_seed", "verdict_without_it", "correlation", "variance_gain"]
-    return Table("robustness_of_pairs", "Single seeds, median, pairing", caption, numeric(pd.DataFrame(rows, columns=columns)))
+    columns = [
+        "level",
+        "baseline",
+        "verdict",
+        "findings",
+        "mean",
+        "median",
+        "most_extreme_seed",
+        "verdict_without_it",
+        "correlation",
+        "variance_gain",
+    ]
+    return Table(
+        "robustness_of_pairs", "Single seeds, median, pairing", caption, numeric(pd.DataFrame(rows, columns=columns))
+    )
 
 
 def _robustness_row(pair: CurvePair, confidence: float) -> dict[str, object]:
@@ -92,30 +127,54 @@ def _robustness_row(pair: CurvePair, confidence: float) -> dict[str, object]:
 def crossovers_table(findings: CurvesFindings) -> Table:
     """Where the mean curves of a pair change order."""
     rows = [
-        (pair.level, pair.baseline, round(crossing.step), crossing.step_before, crossing.step_after, crossing.leader_after, crossing.num_agree, crossing.num_seeds)
+        (
+            pair.level,
+            pair.baseline,
+            round(crossing.step),
+            crossing.step_before,
+            crossing.step_after,
+            crossing.leader_after,
+            crossing.num_agree,
+            crossing.num_seeds,
+        )
         for pair in findings.pairs
         for crossing in pair.crossovers
     ]
-    caption = "Between which steps the leader changes, and how many seeds change with the mean. A comparison that ends shortly after such a step depends on its budget."
+    caption = (
+        "Between which steps the leader changes, and how many seeds change with the mean. A comparison that ends"
+        " shortly after such a step depends on its budget."
+    )
     columns = ["level", "baseline", "step", "step_before", "step_after", "leader_after", "seeds_that_agree", "n"]
     return Table("crossovers", "Where mean curves change order", caption, pd.DataFrame(rows, columns=columns))
 
 
 def times_section(findings: CurvesFindings) -> Section:
     """Times to targets with their censoring, and ranks over seeds."""
-    clocks: tuple[Clock, ...] = ("samples", "seconds") if any(table.clock == "seconds" for table in findings.targets) else ("samples",)
+    clocks: tuple[Clock, ...] = (
+        ("samples", "seconds") if any(table.clock == "seconds" for table in findings.targets) else ("samples",)
+    )
     timed = [make(findings, clock) for clock in clocks for make in (times_table, time_pairs_table)]
     tables = [*timed, *([ranks_table(findings)] if findings.ranks else [])]
-    return Section(name="times_and_ranks", title="Time to a target, and ranks", answer=_times_answer(findings), tables=tuple(tables))
+    return Section(
+        name="times_and_ranks",
+        title="Time to a target, and ranks",
+        answer=_times_answer(findings),
+        tables=tuple(tables),
+    )
 
 
 def _times_answer(findings: CurvesFindings) -> str:
     if not findings.targets:
-        return "No time to a target can be given: that takes curves of at least two points, and a target or a cell with a mean."
+        return (
+            "No time to a target can be given: that takes curves of at least two points, and a target or a cell with a"
+            " mean."
+        )
     target = findings.targets[0]
     reached = [cell for cell in target.cells if cell.num_reached == len(cell.times)]
     some = [cell for cell in target.cells if 0 < cell.num_reached < len(cell.times)]
-    said = f"{findings.metric} {target.target:g} was reached by every seed of {len(reached)} of {len(target.cells)} cells"
+    said = (
+        f"{findings.metric} {target.target:g} was reached by every seed of {len(reached)} of {len(target.cells)} cells"
+    )
     said += f", by some seeds of {len(some)}" if some else ""
     fastest = sorted((cell.restricted_mean, cell.cell) for cell in reached if cell.restricted_mean is not None)
     if len(fastest) < 2:
@@ -128,10 +187,16 @@ def _times_answer(findings: CurvesFindings) -> str:
 
 def times_table(findings: CurvesFindings, clock: Clock) -> Table:
     """Every cell's time to every target."""
-    rows = [_time_row(table, index) for table in findings.targets if table.clock == clock for index in range(len(table.cells))]
+    rows = [
+        _time_row(table, index)
+        for table in findings.targets
+        if table.clock == clock
+        for index in range(len(table.cells))
+    ]
     caption = (
-        "A seed that never gets there is censored, not dropped: the median is Kaplan and Meier's, with the interval of Brookmeyer and Crowley; the restricted mean is that of "
-        "the time or the end of the budget, whichever comes first. A diverged seed never reaches a target."
+        "A seed that never gets there is censored, not dropped: the median is Kaplan and Meier's, with the interval of"
+        " Brookmeyer and Crowley; the restricted mean is that of the time or the end of the budget, whichever comes"
+        " first. A diverged seed never reaches a target."
     )
     times = ["median", "low", "high", "restricted_mean", "budget"]
     frame = numeric(pd.DataFrame(rows, columns=["target", "cell", "reached", "n", *times]))
@@ -165,19 +230,43 @@ def time_pairs_table(findings: CurvesFindings, clock: Clock) -> Table:
     rows = [
         {"target": table.target, "level": level, "baseline": baseline, "difference": rounded(found.difference)}
         | dict(zip(("low", "high"), interval_pair(found.interval) or [None, None], strict=True))
-        | {"p": rounded(found.p), "logrank_p": rounded(found.logrank_p), "n": found.num_pairs, "level_first": found.num_first_level, "baseline_first": found.num_first_baseline}
+        | {
+            "p": rounded(found.p),
+            "logrank_p": rounded(found.logrank_p),
+            "n": found.num_pairs,
+            "level_first": found.num_first_level,
+            "baseline_first": found.num_first_baseline,
+        }
         for table in findings.targets
         if table.clock == clock
         for level, baseline, found in table.pairs
     ]
     caption = (
-        "Level less baseline in the time to the target, negative where the level is faster, by pairs of seeds; a seed that never gets there counts as the end of the budget. "
-        "The logrank p ignores the pairs and keeps the censoring."
+        "Level less baseline in the time to the target, negative where the level is faster, by pairs of seeds; a seed"
+        " that never gets there counts as the end of the budget. The logrank p ignores the pairs and keeps the"
+        " censoring."
     )
-    columns = ["target", "level", "baseline", "difference", "low", "high", "p", "logrank_p", "n", "level_first", "baseline_first"]
+    columns = [
+        "target",
+        "level",
+        "baseline",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "logrank_p",
+        "n",
+        "level_first",
+        "baseline_first",
+    ]
     frame = numeric(pd.DataFrame(rows, columns=columns))
     if clock == "samples":
-        return Table("steps_of_pairs", "Which cell of a pair is faster, in steps", caption, _in_whole_steps(frame, ["difference", "low", "high"]))
+        return Table(
+            "steps_of_pairs",
+            "Which cell of a pair is faster, in steps",
+            caption,
+            _in_whole_steps(frame, ["difference", "low", "high"]),
+        )
     return Table("timing_seconds_of_pairs", "Which cell of a pair is faster, in seconds", caption, frame)
 
 
@@ -186,11 +275,25 @@ def ranks_table(findings: CurvesFindings) -> Table:
     ranks = findings.ranks
     assert ranks is not None
     rows = [
-        {"cell": name, "mean_rank": rounded(mean, 4), "not_told_from": ", ".join(sorted({other for group in ranks.groups if name in group for other in group} - {name}))}
+        {
+            "cell": name,
+            "mean_rank": rounded(mean, 4),
+            "not_told_from": ", ".join(
+                sorted({other for group in ranks.groups if name in group for other in group} - {name})
+            ),
+        }
         for name, mean in zip(ranks.entrants, ranks.mean_ranks, strict=True)
     ]
-    critical = f" Means that differ by less than {ranks.critical_difference:.2f} ranks (Nemenyi's critical difference) are not told apart." if ranks.critical_difference else ""
+    critical = (
+        f" Means that differ by less than {ranks.critical_difference:.2f} ranks (Nemenyi's critical difference) are not"
+        " told apart."
+        if ranks.critical_difference
+        else ""
+    )
     friedman = f" Friedman's p that all rank alike is {ranks.friedman_p:.3g}." if ranks.friedman_p is not None else ""
     left_out = f" {ranks.num_left_out} seeds that a cell lacks are left out." if ranks.num_left_out else ""
-    caption = f"Ranks within each of {ranks.num_blocks} seeds, 1 is best; a diverged seed is last.{critical}{friedman}{left_out}"
+    caption = (
+        f"Ranks within each of {ranks.num_blocks} seeds, 1 is best; a diverged seed is"
+        f" last.{critical}{friedman}{left_out}"
+    )
     return Table("ranks", "Mean ranks", caption, numeric(pd.DataFrame(rows)))

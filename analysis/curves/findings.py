@@ -1,6 +1,8 @@
-"""What curves from a file say: every cell, every pair of cells that is compared, times to targets, ranks. No study, no drawing here.
+"""What curves from a file say: every cell, every pair of cells that is compared, times to targets, ranks. No study,
+no drawing here.
 
-Inside, higher is better everywhere: a metric that is better when lower is negated on the way in and turned back where a number is shown.
+Inside, higher is better everywhere: a metric that is better when lower is negated on the way in and turned back
+where a number is shown.
 """
 
 from __future__ import annotations
@@ -74,7 +76,8 @@ class CurvesRequest:
 
 @dataclass(frozen=True)
 class CurveCell:
-    """One cell: `finals` by seed, and its mean with a t interval where no seed diverged; all as they were measured, not negated."""
+    """One cell: `finals` by seed, and its mean with a t interval where no seed diverged; all as they were measured,
+    not negated."""
 
     curves: CellCurves
     finals: Mapping[int, float]
@@ -92,10 +95,11 @@ class CurveCell:
 
 @dataclass(frozen=True)
 class CurvePair:
-    """Level less baseline, positive where the level is better. `estimate` is None where a training diverged or no seed is in both.
+    """Level less baseline, positive where the level is better. `estimate` is None where a training diverged or no
+    seed is in both.
 
-    `verdict` counts a diverged training as the worst outcome there is, and `worst_case` is the test that does; it is inconclusive where a training is missing.
-    `num_pairs`: the seeds that ended in both, diverged or not.
+    `verdict` counts a diverged training as the worst outcome there is, and `worst_case` is the test that does; it is
+    inconclusive where a training is missing. `num_pairs`: the seeds that ended in both, diverged or not.
     """
 
     level: str
@@ -160,7 +164,8 @@ class TargetTable:
 
 @dataclass(frozen=True)
 class CurvesFindings:
-    """All that is said about the curves; `cells` best first, those without a mean last; `pairs` the leading one first."""
+    """All that is said about the curves; `cells` best first, those without a mean last; `pairs` the leading one
+    first."""
 
     request: CurvesRequest
     metric: str
@@ -182,7 +187,9 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
     oriented = replace(table, frame=table.frame.assign(value=request.sign * table.frame["value"]))
     found = metric_curves(oriented, metric)
     _check(found.cells, request)
-    cells = tuple(sorted((_curve_cell(curves, request) for curves in found.cells), key=lambda cell: _order(cell, request)))
+    cells = tuple(
+        sorted((_curve_cell(curves, request) for curves in found.cells), key=lambda cell: _order(cell, request))
+    )
     design, asked = _asked(cells, request)
     by_name = {cell.name: cell.curves for cell in cells}
     whole = _with_holm([_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in asked])
@@ -199,22 +206,33 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
         target_is_chosen=not request.targets,
         ranks=_ranks(cells, request) if len(cells) > 1 else None,
         has_seconds=all(cell.curves.seconds is not None for cell in cells),
-        notes=tuple(dict.fromkeys([*table.notes, *found.notes, *(_seconds_notes(found.cells) if table.has_seconds and targets else ())])),
+        notes=tuple(
+            dict.fromkeys(
+                [*table.notes, *found.notes, *(_seconds_notes(found.cells) if table.has_seconds and targets else ())]
+            )
+        ),
     )
 
 
 def _with_holm(pairs: Sequence[CurvePair]) -> tuple[CurvePair, ...]:
-    """The pairs with Holm's adjusted p over all of them; one without a p, or of which trainings are missing, takes part with 1: none that is lost makes another surer."""
+    """The pairs with Holm's adjusted p over all of them; one without a p, or of which trainings are missing, takes
+    part with 1: none that is lost makes another surer."""
     own = [None if pair.paired.num_missing else pair.p for pair in pairs]
     adjusted = statistics.holm([1.0 if p is None else p for p in own])
-    return tuple(replace(pair, holm_p=None if p is None else holm_p) for pair, p, holm_p in zip(pairs, own, adjusted, strict=True))
+    return tuple(
+        replace(pair, holm_p=None if p is None else holm_p)
+        for pair, p, holm_p in zip(pairs, own, adjusted, strict=True)
+    )
 
 
 def _metric(table: CurveTable, request: CurvesRequest) -> str:
     if request.metric:
         return request.metric
     if len(table.metrics) > 1:
-        raise CurveFileError(f"the file holds {len(table.metrics)} metrics; name the one that is compared with --metric. Allowed: {', '.join(table.metrics)}.")
+        raise CurveFileError(
+            f"the file holds {len(table.metrics)} metrics; name the one that is compared with --metric. Allowed:"
+            f" {', '.join(table.metrics)}."
+        )
     return table.metrics[0]
 
 
@@ -227,10 +245,15 @@ def _check(cells: Sequence[CellCurves], request: CurvesRequest) -> None:
         if name not in names:
             raise CurveFileError(f"{option}: {unknown_name_message(name, names, 'a cell of these curves')}")
     if request.primary and request.primary[0] == request.primary[1]:
-        raise CurveFileError(f"--primary names {request.primary[0]!r} twice; allowed: two different cells, the level and the baseline")
+        raise CurveFileError(
+            f"--primary names {request.primary[0]!r} twice; allowed: two different cells, the level and the baseline"
+        )
     num_points = cells[0].steps.size
     if request.readout.num_points > num_points:
-        raise CurveFileError(f"the readout '{request.readout.title}' takes {request.readout.num_points} points; the cells share {num_points}. Allowed: at most {num_points}.")
+        raise CurveFileError(
+            f"the readout '{request.readout.title}' takes {request.readout.num_points} points; the cells share"
+            f" {num_points}. Allowed: at most {num_points}."
+        )
 
 
 def _order(cell: CurveCell, request: CurvesRequest) -> tuple[float, str]:
@@ -265,7 +288,11 @@ def _asked(cells: Sequence[CurveCell], request: CurvesRequest) -> tuple[Design, 
         design, chosen = "all pairs", list(itertools.combinations(names, 2))
     else:
         design, chosen = "best against the others", [(names[0], name) for name in names[1:]]
-    rest: list[tuple[str, str, PairKind]] = [(level, baseline, "exploratory") for level, baseline in chosen if {level, baseline} != set(request.primary or ())]
+    rest: list[tuple[str, str, PairKind]] = [
+        (level, baseline, "exploratory")
+        for level, baseline in chosen
+        if {level, baseline} != set(request.primary or ())
+    ]
     return design, ([(*request.primary, "primary"), *rest] if request.primary else rest)
 
 
@@ -277,17 +304,29 @@ def readouts_of(num_points: int, readout: Readout) -> tuple[Readout, ...]:
 
 
 def _pair(level: CellCurves, baseline: CellCurves, kind: PairKind, request: CurvesRequest) -> CurvePair:
-    """Everything about one pair. Every statistic draws from a generator of the same seed, so that equal tests give equal numbers."""
+    """Everything about one pair. Every statistic draws from a generator of the same seed, so that equal tests give
+    equal numbers."""
     seed = [zlib.crc32(level.cell.encode()), zlib.crc32(baseline.cell.encode())]
     paired = paired_readout(level, baseline, request.readout)
     lost = paired.num_lost_level + paired.num_lost_baseline
-    estimate = paired_estimate(paired.level, paired.baseline, request.confidence, np.random.default_rng(seed)) if paired.seeds and not lost else None
+    estimate = (
+        paired_estimate(paired.level, paired.baseline, request.confidence, np.random.default_rng(seed))
+        if paired.seeds and not lost
+        else None
+    )
     ended = [_ended(side, request.readout) for side in (level, baseline)]
     common = sorted(set(ended[0]) & set(ended[1]))
     is_counted = bool(lost) and not paired.num_missing
     differences = [worst_case_difference(ended[0][one], ended[1][one]) for one in common] if is_counted else []
     worst_case = worst_case_test(differences, request.confidence, np.random.default_rng(seed))
-    by_readout = readout_verdicts(level, baseline, readouts_of(level.steps.size, request.readout), request.confidence, request.margin, np.random.default_rng(seed))
+    by_readout = readout_verdicts(
+        level,
+        baseline,
+        readouts_of(level.steps.size, request.readout),
+        request.confidence,
+        request.margin,
+        np.random.default_rng(seed),
+    )
     sides = [dict(zip(paired.seeds, map(float, side), strict=True)) for side in (paired.level, paired.baseline)]
     return CurvePair(
         level=level.cell,
@@ -297,17 +336,29 @@ def _pair(level: CellCurves, baseline: CellCurves, kind: PairKind, request: Curv
         estimate=estimate,
         verdict=by_readout[0].worst_case,
         by_readout=by_readout,
-        robustness=robustness(sides[0], sides[1], request.confidence, request.margin, np.random.default_rng(seed)) if estimate and not paired.num_missing else None,
+        robustness=(
+            robustness(sides[0], sides[1], request.confidence, request.margin, np.random.default_rng(seed))
+            if estimate and not paired.num_missing
+            else None
+        ),
         crossovers=rank_crossovers(level, baseline),
         num_pairs=len(common),
         worst_case=worst_case,
-        worst_case_robustness=worst_case_robustness(ended[0], ended[1], request.confidence, request.margin, np.random.default_rng(seed), DECIDED) if worst_case else None,
+        worst_case_robustness=(
+            worst_case_robustness(
+                ended[0], ended[1], request.confidence, request.margin, np.random.default_rng(seed), DECIDED
+            )
+            if worst_case
+            else None
+        ),
     )
 
 
 def _ended(cell: CellCurves, readout: Readout) -> dict[int, float | None]:
     """The readout of each seed that ended, None where it diverged."""
-    return dict.fromkeys((seed for seed, outcome in zip(cell.seeds, cell.outcomes, strict=True) if outcome == "diverged"), None) | seed_readouts(cell, readout)
+    return dict.fromkeys(
+        (seed for seed, outcome in zip(cell.seeds, cell.outcomes, strict=True) if outcome == "diverged"), None
+    ) | seed_readouts(cell, readout)
 
 
 def _target_that_all_reach(cells: Iterable[CurveCell], request: CurvesRequest) -> tuple[float, ...]:
@@ -316,7 +367,9 @@ def _target_that_all_reach(cells: Iterable[CurveCell], request: CurvesRequest) -
     return (request.sign * min(request.sign * mean for mean in means),) if means else ()
 
 
-def _target_tables(cells: Sequence[CurveCell], pairs: Sequence[CurvePair], targets: Sequence[float], request: CurvesRequest) -> tuple[TargetTable, ...]:
+def _target_tables(
+    cells: Sequence[CurveCell], pairs: Sequence[CurvePair], targets: Sequence[float], request: CurvesRequest
+) -> tuple[TargetTable, ...]:
     curves = tuple(cell.curves for cell in cells)
     if curves[0].steps.size < 2:
         return ()
@@ -327,17 +380,34 @@ def _target_tables(cells: Sequence[CurveCell], pairs: Sequence[CurvePair], targe
 
 def _seconds_notes(cells: Sequence[CellCurves]) -> list[str]:
     """Why no time is given in seconds, though the file has some."""
-    lacking = [f"cell {cell.cell!r}, seed {', '.join(map(str, seeds))}" for cell in cells if (seeds := unmeasured_seeds(cell))]
+    lacking = [
+        f"cell {cell.cell!r}, seed {', '.join(map(str, seeds))}" for cell in cells if (seeds := unmeasured_seeds(cell))
+    ]
     if not lacking:
         return []
-    return [f"No time to a target in seconds: points of {'; '.join(lacking)} have none, and would count as never reached."]
+    return [
+        f"No time to a target in seconds: points of {'; '.join(lacking)} have none, and would count as never reached."
+    ]
 
 
-def _target_table(cells: tuple[CellCurves, ...], pairs: Sequence[CurvePair], target: float, clock: Clock, request: CurvesRequest) -> TargetTable:
+def _target_table(
+    cells: tuple[CellCurves, ...], pairs: Sequence[CurvePair], target: float, clock: Clock, request: CurvesRequest
+) -> TargetTable:
     budget = budget_of(cells, clock)
-    found = {cell.cell: target_finding(cell, request.sign * target, clock, budget, request.confidence) for cell in cells}
+    found = {
+        cell.cell: target_finding(cell, request.sign * target, clock, budget, request.confidence) for cell in cells
+    }
     compared = [
-        (pair.level, pair.baseline, compare_times(found[pair.level], found[pair.baseline], request.confidence, np.random.default_rng(zlib.crc32(pair.title.encode()))))
+        (
+            pair.level,
+            pair.baseline,
+            compare_times(
+                found[pair.level],
+                found[pair.baseline],
+                request.confidence,
+                np.random.default_rng(zlib.crc32(pair.title.encode())),
+            ),
+        )
         for pair in pairs
     ]
     return TargetTable(target, clock, tuple(found.values()), tuple(compared))
@@ -347,6 +417,10 @@ def _ranks(cells: Sequence[CurveCell], request: CurvesRequest) -> RankFinding:
     """Ranks within seeds; a diverged seed is last, an unfinished one leaves its seed out."""
     scores: dict[str, dict[int, float]] = {}
     for cell in cells:
-        lost = {seed: -math.inf for seed, outcome in zip(cell.curves.seeds, cell.curves.outcomes, strict=True) if outcome == "diverged"}
+        lost = {
+            seed: -math.inf
+            for seed, outcome in zip(cell.curves.seeds, cell.curves.outcomes, strict=True)
+            if outcome == "diverged"
+        }
         scores[cell.name] = {seed: request.sign * number for seed, number in cell.finals.items()} | lost
     return rank_finding(scores, request.confidence)

@@ -26,7 +26,8 @@ LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "matplotlib")
 def write_curves_page(file: Path, request: CurvesRequest, folder: Path) -> tuple[Path, CurvesFindings]:
     """Reads `file`, replaces `folder` by its page and returns the page's path with the findings.
 
-    Raises CurveFileError where the file cannot answer, OSError where the page cannot be written; an older page is then untouched.
+    Raises CurveFileError where the file cannot answer, OSError where the page cannot be written; an older page is
+    then untouched.
     """
     findings = curves_findings(read_curves(file), request)
     sections = (comparison_section(findings), robustness_section(findings), times_section(findings))
@@ -36,14 +37,21 @@ def write_curves_page(file: Path, request: CurvesRequest, folder: Path) -> tuple
         "versions": {name: version(name) for name in LIBRARIES},
     }
     subject = curves_subject(file.name, findings, provenance)
-    return build_page(subject, sections, provenance, {"summary.md": _summary(subject, sections, findings)}, folder), findings
+    return (
+        build_page(subject, sections, provenance, {"summary.md": _summary(subject, sections, findings)}, folder),
+        findings,
+    )
 
 
 def curves_subject(name: str, findings: CurvesFindings, provenance: dict[str, Any]) -> Subject:
     """What the page says beside its sections."""
     primary, num_cells = findings.request.primary, len(findings.cells)
     num_curves = sum(len(cell.curves.seeds) for cell in findings.cells)
-    question = f"Is {primary[0]} better than {primary[1]} in {findings.metric}?" if primary else f"Which of {num_cells} cells is best in {findings.metric}?"
+    question = (
+        f"Is {primary[0]} better than {primary[1]} in {findings.metric}?"
+        if primary
+        else f"Which of {num_cells} cells is best in {findings.metric}?"
+    )
     return Subject(
         name=name,
         eyebrow=f"Curves of {name}",
@@ -51,7 +59,10 @@ def curves_subject(name: str, findings: CurvesFindings, provenance: dict[str, An
         description="",
         warnings=(),
         origin="What was read",
-        totals=f"{num_curves} curves of {num_cells} cell{'s' if num_cells > 1 else ''}, {findings.num_points} points each up to step {findings.horizon:,}.",
+        totals=(
+            f"{num_curves} curves of {num_cells} cell{'s' if num_cells > 1 else ''}, {findings.num_points} points each"
+            f" up to step {findings.horizon:,}."
+        ),
         tables=(_outcomes(findings),),
         provenance_title="File and versions",
         provenance=provenance,
@@ -64,10 +75,16 @@ def curves_subject(name: str, findings: CurvesFindings, provenance: dict[str, An
 
 def _outcomes(findings: CurvesFindings) -> Table:
     rows = [
-        {"cell": cell.name, "seeds": len(cell.curves.seeds)} | {outcome: cell.curves.num(outcome) for outcome in ("finished", "diverged", "unfinished")}
+        {"cell": cell.name, "seeds": len(cell.curves.seeds)}
+        | {outcome: cell.curves.num(outcome) for outcome in ("finished", "diverged", "unfinished")}
         for cell in sorted(findings.cells, key=lambda cell: cell.name)
     ]
-    return Table("outcomes", "Outcomes by cell", "How every curve ended: diverged where a value is not a number, unfinished where it ends before the others.", pd.DataFrame(rows))
+    return Table(
+        "outcomes",
+        "Outcomes by cell",
+        "How every curve ended: diverged where a value is not a number, unfinished where it ends before the others.",
+        pd.DataFrame(rows),
+    )
 
 
 def _request_fields(findings: CurvesFindings) -> dict[str, Any]:
@@ -87,4 +104,6 @@ def _request_fields(findings: CurvesFindings) -> dict[str, Any]:
 
 def _summary(subject: Subject, sections: Sequence[Section], findings: CurvesFindings) -> bytes:
     first = sections[0]
-    return markdown_summary(subject.question, first.answer, first.warnings, (cells_table(findings), pairs_table(findings))).encode()
+    return markdown_summary(
+        subject.question, first.answer, first.warnings, (cells_table(findings), pairs_table(findings))
+    ).encode()

@@ -28,8 +28,16 @@ def answer(findings: CurvesFindings) -> str:
     others = findings.pairs[1:]
     if not others:
         return said
-    counts = [(verdict, sum(1 for pair in others if pair.verdict == verdict)) for verdict in ("better", "worse", "equivalent", "inconclusive")]
-    return said + f" Of {len(others)} further comparison{'s' if len(others) > 1 else ''}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts if count) + "."
+    counts = [
+        (verdict, sum(1 for pair in others if pair.verdict == verdict))
+        for verdict in ("better", "worse", "equivalent", "inconclusive")
+    ]
+    return (
+        said
+        + f" Of {len(others)} further comparison{'s' if len(others) > 1 else ''}: "
+        + ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
+        + "."
+    )
 
 
 def _how_it_was_picked(findings: CurvesFindings) -> str:
@@ -51,14 +59,25 @@ def warnings(findings: CurvesFindings) -> tuple[str, ...]:
     if short:
         whose = "every pair" if len(short) == len(findings.pairs) else f"{len(short)} of {len(findings.pairs)} pairs"
         verb, stay = ("has", "stays") if len(short) in (1, len(findings.pairs)) else ("have", "stay")
-        rule = f"A {100 * request.confidence:g} % interval of a paired difference takes at least {fewest} seeds that both cells have"
+        rule = (
+            f"A {100 * request.confidence:g} % interval of a paired difference takes at least {fewest} seeds that both"
+            " cells have"
+        )
         said.append(f"{rule}; {whose} {verb} fewer and {stay} inconclusive.")
     if findings.pairs and not request.margin:
-        said.append("No margin was given: no difference can be called too small to matter, so that no verdict is `equivalent`. Name one with --margin.")
+        said.append(
+            "No margin was given: no difference can be called too small to matter, so that no verdict is `equivalent`."
+            " Name one with --margin."
+        )
     if findings.pairs and not request.primary:
-        said.append("No claim was declared: every comparison is exploratory. One that was decided on before these numbers were seen is named with --primary LEVEL BASELINE.")
+        said.append(
+            "No claim was declared: every comparison is exploratory. One that was decided on before these numbers were"
+            " seen is named with --primary LEVEL BASELINE."
+        )
     if findings.targets and findings.target_is_chosen:
-        said.append("No target was given: times are to the mean that the worst cell ends at, chosen from these same numbers.")
+        said.append(
+            "No target was given: times are to the mean that the worst cell ends at, chosen from these same numbers."
+        )
     return tuple(said)
 
 
@@ -74,11 +93,13 @@ def comparison_section(findings: CurvesFindings) -> Section:
     compared = {
         "baseline": f"Every cell is compared with the baseline {request.baseline}.",
         "all pairs": "Every pair of cells is compared.",
-        "best against the others": f"There are more than {len(findings.pairs)} cells: the best is compared with each of the others.",
+        "best against the others": (
+            f"There are more than {len(findings.pairs)} cells: the best is compared with each of the others."
+        ),
     }[findings.design]
     paragraphs = (
-        f"{findings.metric} is better when {better}. A training comes to one number: {_readout_words(findings)}. Cells are compared seed by seed, over the seeds that both have. "
-        f"{compared if findings.pairs else ''}".strip(),
+        f"{findings.metric} is better when {better}. A training comes to one number: {_readout_words(findings)}. Cells"
+        f" are compared seed by seed, over the seeds that both have. {compared if findings.pairs else ''}".strip(),
     )
     return Section(
         name="comparison",
@@ -94,7 +115,10 @@ def comparison_section(findings: CurvesFindings) -> Section:
 
 def _readout_words(findings: CurvesFindings) -> str:
     readout = findings.request.readout
-    return {"final": f"the last point, at step {findings.horizon:,}", "best": f"the best point up to step {findings.horizon:,}"}.get(readout.kind, f"the {readout.title} points")
+    return {
+        "final": f"the last point, at step {findings.horizon:,}",
+        "best": f"the best point up to step {findings.horizon:,}",
+    }.get(readout.kind, f"the {readout.title} points")
 
 
 def cells_table(findings: CurvesFindings) -> Table:
@@ -102,8 +126,9 @@ def cells_table(findings: CurvesFindings) -> Table:
     ranks = dict(zip(findings.ranks.entrants, findings.ranks.mean_ranks, strict=True)) if findings.ranks else {}
     rows = [_cell_row(cell, ranks.get(cell.name)) for cell in findings.cells]
     caption = (
-        f"{findings.metric}, {findings.request.readout.title}, over the seeds of each cell with the {100 * findings.request.confidence:g} % t interval of its mean; "
-        "a cell in which a seed diverged has none. Mean ranks are within seeds, 1 is best, a diverged seed last."
+        f"{findings.metric}, {findings.request.readout.title}, over the seeds of each cell with the"
+        f" {100 * findings.request.confidence:g} % t interval of its mean; a cell in which a seed diverged has none."
+        " Mean ranks are within seeds, 1 is best, a diverged seed last."
     )
     return Table("cells", "Every cell", caption, numeric(pd.DataFrame(rows)), for_pasting=True)
 
@@ -112,29 +137,57 @@ def _cell_row(cell: CurveCell, rank: float | None) -> dict[str, object]:
     finals = list(cell.finals.values())
     low, high = interval_pair(cell.interval) or [None, None]
     seconds = cell.curves.seconds
-    row: dict[str, object] = {"cell": cell.name, "n": len(finals)} | {outcome: cell.curves.num(outcome) for outcome in ("diverged", "unfinished")}
+    row: dict[str, object] = {"cell": cell.name, "n": len(finals)} | {
+        outcome: cell.curves.num(outcome) for outcome in ("diverged", "unfinished")
+    }
     row |= {"mean": rounded(cell.mean), "low": low, "high": high}
-    row |= {"standard_deviation": rounded(float(np.std(finals, ddof=1))) if len(finals) > 1 and cell.mean is not None else None}
+    row |= {
+        "standard_deviation": (
+            rounded(float(np.std(finals, ddof=1))) if len(finals) > 1 and cell.mean is not None else None
+        )
+    }
     row |= {"mean_rank": rounded(rank, 4)}
-    return row | ({"mean_seconds": rounded(float(np.nanmean(np.nanmax(seconds, axis=1))), 4)} if seconds is not None and np.isfinite(seconds).any(axis=1).all() else {})
+    return row | (
+        {"mean_seconds": rounded(float(np.nanmean(np.nanmax(seconds, axis=1))), 4)}
+        if seconds is not None and np.isfinite(seconds).any(axis=1).all()
+        else {}
+    )
 
 
 def pairs_table(findings: CurvesFindings) -> Table:
     """Every pair with all that its verdict rests on."""
     rows = [_pair_row(pair) for pair in findings.pairs]
     caption = (
-        "Mean paired difference, positive where the level is better. Interval and p belong to the paired sign-flip test; where a training diverged it counts as the worst outcome "
-        "there is, so that there is no mean, and the interval has one end. Holm's p is over all comparisons of this table; "
-        "beside them the BCa bootstrap interval and the sign test, which counts seeds and not sizes; the minimum detectable effect has a power of 80 %."
+        "Mean paired difference, positive where the level is better. Interval and p belong to the paired sign-flip"
+        " test; where a training diverged it counts as the worst outcome there is, so that there is no mean, and the"
+        " interval has one end. Holm's p is over all comparisons of this table; beside them the BCa bootstrap interval"
+        " and the sign test, which counts seeds and not sizes; the minimum detectable effect has a power of 80 %."
     )
-    columns = ["level", "baseline", "kind", "verdict", "estimate", "low", "high", "p", "holm_p", "n", "smallest_p", "bca_low", "bca_high", "sign_test_p"]
+    columns = [
+        "level",
+        "baseline",
+        "kind",
+        "verdict",
+        "estimate",
+        "low",
+        "high",
+        "p",
+        "holm_p",
+        "n",
+        "smallest_p",
+        "bca_low",
+        "bca_high",
+        "sign_test_p",
+    ]
     frame = pd.DataFrame(rows, columns=[*columns, "minimum_detectable_effect", "diverged", "missing"])
     return Table("pairs", "Pairs of cells", caption, numeric(frame), for_pasting=True)
 
 
 def _pair_row(pair: CurvePair) -> dict[str, object]:
     estimate = pair.estimate
-    low, high = interval_pair(pair.worst_case.interval if pair.worst_case else estimate.interval if estimate else None) or [None, None]
+    low, high = interval_pair(
+        pair.worst_case.interval if pair.worst_case else estimate.interval if estimate else None
+    ) or [None, None]
     bca_low, bca_high = interval_pair(estimate.bca if estimate else None) or [None, None]
     return {
         "level": pair.level,
@@ -161,7 +214,19 @@ def claim_row(pair: CurvePair, findings: CurvesFindings) -> dict[str, Any]:
     """A row of claims.json: the numbers in `unit`, which may be empty."""
     request, row = findings.request, _pair_row(pair)
     estimate = pair.estimate
-    kept = ("level", "baseline", "kind", "verdict", "estimate", "p", "holm_p", "n", "smallest_p", "sign_test_p", "minimum_detectable_effect")
+    kept = (
+        "level",
+        "baseline",
+        "kind",
+        "verdict",
+        "estimate",
+        "p",
+        "holm_p",
+        "n",
+        "smallest_p",
+        "sign_test_p",
+        "minimum_detectable_effect",
+    )
     return {name: row[name] for name in kept} | {
         "name": pair.title,
         "statement": statement(pair, findings),

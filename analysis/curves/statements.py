@@ -1,4 +1,5 @@
-"""The words of a comparison of curves from a file: the verdict in a sentence, then what speaks for doubting it, as a study's claims have them."""
+"""The words of a comparison of curves from a file: the verdict in a sentence, then what speaks for doubting it, as a
+study's claims have them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ MOST_DECIMALS = 12
 
 
 def decimals(pair: CurvePair, margin: float) -> int:
-    """How many places the pair's difference is written with: two digits of the margin, or three of the mean or half its interval, whichever is larger."""
+    """How many places the pair's difference is written with: two digits of the margin, or three of the mean or half
+    its interval, whichever is larger."""
     if margin:
         return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(margin))))
     size = max(abs(pair.estimate.mean) if pair.estimate else 0.0, _interval_size(pair))
@@ -25,7 +27,10 @@ def decimals(pair: CurvePair, margin: float) -> int:
 def _interval_size(pair: CurvePair) -> float:
     """Half the interval, or of one with one end that end."""
     if pair.worst_case:
-        return max((abs(end) for end in (pair.worst_case.interval.low, pair.worst_case.interval.high) if math.isfinite(end)), default=0.0)
+        return max(
+            (abs(end) for end in (pair.worst_case.interval.low, pair.worst_case.interval.high) if math.isfinite(end)),
+            default=0.0,
+        )
     interval = pair.estimate.interval if pair.estimate else None
     return (interval.high - interval.low) / 2 if interval else 0.0
 
@@ -33,7 +38,9 @@ def _interval_size(pair: CurvePair) -> float:
 def wording(pair: CurvePair, findings: CurvesFindings) -> Wording:
     """How sentences call the pair."""
     readout, metric, end = findings.request.readout, findings.metric, f"{findings.horizon:,}"
-    where = {"final": f"in {metric} at step {end}", "best": f"in the best {metric} up to step {end}"}.get(readout.kind, f"in {metric}, {readout.title} points up to step {end}")
+    where = {"final": f"in {metric} at step {end}", "best": f"in the best {metric} up to step {end}"}.get(
+        readout.kind, f"in {metric}, {readout.title} points up to step {end}"
+    )
     return Wording(
         pair.level,
         pair.baseline,
@@ -56,30 +63,54 @@ def _verdict(pair: CurvePair, findings: CurvesFindings) -> str:
         return verdict_sentence(words, pair.verdict, pair.estimate, pair.num_pairs, request.confidence, request.margin)
     if pair.worst_case and pair.verdict in DECIDED:
         return _worst_case_sentence(pair, words, pair.worst_case)
-    why = f"{_lost(pair)}, and a mean over the others would flatter them" if pair.num_lost else "they have no finished seed in common"
-    return f"Inconclusive: whether {words.level} is better than {words.baseline} {words.where} cannot be said, because {why}."
+    why = (
+        f"{_lost(pair)}, and a mean over the others would flatter them"
+        if pair.num_lost
+        else "they have no finished seed in common"
+    )
+    return (
+        f"Inconclusive: whether {words.level} is better than {words.baseline} {words.where} cannot be said, because"
+        f" {why}."
+    )
 
 
 def _lost(pair: CurvePair) -> str:
-    return f"{pair.paired.num_lost_level} of its trainings and {pair.paired.num_lost_baseline} of the baseline's diverged"
+    return (
+        f"{pair.paired.num_lost_level} of its trainings and {pair.paired.num_lost_baseline} of the baseline's diverged"
+    )
 
 
 def _worst_case_sentence(pair: CurvePair, words: Wording, test: SignFlip) -> str:
-    """A verdict that holds though trainings diverged: they are counted as the worst outcome there is, so that no mean can be given."""
+    """A verdict that holds though trainings diverged: they are counted as the worst outcome there is, so that no
+    mean can be given."""
     end = test.interval.high if pair.verdict == "worse" else test.interval.low
     least = f"by at least {words.amount(abs(end))} {words.where}" if math.isfinite(end) else words.where
     return (
-        f"{words.beginning} is {pair.verdict} than {words.baseline} {least} ({_lost(pair)}, counted as the worst outcome there is, so that there is no mean; "
-        f"p = {test.p:.3g}, {pair.num_pairs} paired seeds)."
+        f"{words.beginning} is {pair.verdict} than {words.baseline} {least} ({_lost(pair)}, counted as the worst"
+        f" outcome there is, so that there is no mean; p = {test.p:.3g}, {pair.num_pairs} paired seeds)."
     )
 
 
 def _reservations(pair: CurvePair, findings: CurvesFindings) -> list[str]:
-    """What a reader of the verdict has to know besides it, one sentence each; of a verdict that is open for want of curves, what is wanting."""
+    """What a reader of the verdict has to know besides it, one sentence each; of a verdict that is open for want of
+    curves, what is wanting."""
     if pair.paired.num_missing:
-        return [f"{pair.paired.num_missing} of their trainings are missing, unfinished or under a seed that the other has not, so that it stays undecided."]
-    said = [finding.sentence for finding in doubts(pair, findings.request.confidence) if finding.speaks_against and finding.label in SAID_OF_ROBUSTNESS]
-    return [*_against_a_decision(pair, findings), *said, *_skewed(pair, findings), *_readouts(pair, findings), *_crossovers(pair)]
+        return [
+            f"{pair.paired.num_missing} of their trainings are missing, unfinished or under a seed that the other has"
+            " not, so that it stays undecided."
+        ]
+    said = [
+        finding.sentence
+        for finding in doubts(pair, findings.request.confidence)
+        if finding.speaks_against and finding.label in SAID_OF_ROBUSTNESS
+    ]
+    return [
+        *_against_a_decision(pair, findings),
+        *said,
+        *_skewed(pair, findings),
+        *_readouts(pair, findings),
+        *_crossovers(pair),
+    ]
 
 
 def doubts(pair: CurvePair, confidence: float) -> tuple[RobustnessFinding, ...]:
@@ -98,7 +129,10 @@ def _against_a_decision(pair: CurvePair, findings: CurvesFindings) -> list[str]:
     said = [size] if size else []
     if pair.holm_p is not None and pair.holm_p > 1 - request.confidence:
         alone = ", though as the primary claim it was declared to stand by its own p" if pair.kind == "primary" else ""
-        said.append(f"It does not survive Holm's correction over the {len(findings.pairs)} comparisons (p = {pair.holm_p:.3g}){alone}.")
+        said.append(
+            f"It does not survive Holm's correction over the {len(findings.pairs)} comparisons (p ="
+            f" {pair.holm_p:.3g}){alone}."
+        )
     return said
 
 
@@ -112,7 +146,11 @@ def _readouts(pair: CurvePair, findings: CurvesFindings) -> list[str]:
     """Where the verdict depends on how a curve is read out."""
     words = wording(pair, findings)
     others = [found for found in pair.by_readout[1:] if found.worst_case != pair.verdict]
-    listed = "; ".join(f"{found.readout.title}: {found.worst_case}" + (f", {words.amount(found.mean, signed=True)}" if found.mean is not None else "") for found in others)
+    listed = "; ".join(
+        f"{found.readout.title}: {found.worst_case}"
+        + (f", {words.amount(found.mean, signed=True)}" if found.mean is not None else "")
+        for found in others
+    )
     return [f"The verdict depends on the readout ({listed})."] if others else []
 
 
@@ -121,4 +159,7 @@ def _crossovers(pair: CurvePair) -> list[str]:
         return []
     last, times = pair.crossovers[-1], len(pair.crossovers)
     more = f", the last of {times} times" if times > 1 else ""
-    return [f"The mean curves change order at about step {last.step:,.0f}{more}; {last.leader_after} leads from there on ({last.num_agree} of {last.num_seeds} seeds agree)."]
+    return [
+        f"The mean curves change order at about step {last.step:,.0f}{more}; {last.leader_after} leads from there on"
+        f" ({last.num_agree} of {last.num_seeds} seeds agree)."
+    ]

@@ -1,4 +1,5 @@
-"""Anybody's curves from a file: a CSV or Parquet table with the columns cell, seed, step, metric, value and optionally seconds.
+"""Anybody's curves from a file: a CSV or Parquet table with the columns cell, seed, step, metric, value and
+optionally seconds.
 
 | column | content |
 |---|---|
@@ -6,10 +7,12 @@
 | seed | a whole number; the same number in two cells makes a pair |
 | step | a whole number from 0: training samples, or whatever counts the budget in every cell |
 | metric | the name of what was measured: any text |
-| value | a number up to 1e100 in size; empty, `nan` or infinite where the training diverged: from there on it counts as diverged |
+| value | a number up to 1e100 in size; empty, `nan` or infinite where the training diverged: from there on it counts as
+diverged |
 | seconds | optional: training time up to this point, a number from 0 to 1e100, or empty |
 
-Every fault of a file is reported at once, as text. What can be worked with, but limits what can be concluded, is a note.
+Every fault of a file is reported at once, as text. What can be worked with, but limits what can be concluded, is a
+note.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ WORDS_FOR_DIVERGED = frozenset({"", "nan", "none", "null", "na", "n/a", "-nan"})
 MAX_NAMED = 3
 LARGEST_WHOLE = 2**53
 LARGEST = 1e100
-"""Beyond it the third powers that an interval takes overflow; a training whose numbers are finite and this large is to be called diverged by its owner."""
+"""Beyond it the third powers that an interval takes overflow; a training whose numbers are finite and this large is
+to be called diverged by its owner."""
 
 
 class CurveFileError(ValueError):
@@ -44,7 +48,8 @@ class CurveFileError(ValueError):
 
 @dataclass(frozen=True)
 class CurveTable:
-    """Curves as read: `frame` with cell, metric (text), seed, step (int64), value and seconds (float64), sorted by cell, seed, metric and step.
+    """Curves as read: `frame` with cell, metric (text), seed, step (int64), value and seconds (float64), sorted by
+    cell, seed, metric and step.
 
     `value` is NaN or infinite where a training diverged. `notes`: what limits the conclusions, in words.
     """
@@ -61,7 +66,8 @@ class CurveTable:
 
 @dataclass(frozen=True)
 class MetricCurves:
-    """All cells in one metric, sorted by name, at the steps that their finished seeds share; `notes` as in CurveTable."""
+    """All cells in one metric, sorted by name, at the steps that their finished seeds share; `notes` as in
+    CurveTable."""
 
     metric: str
     cells: tuple[CellCurves, ...]
@@ -91,12 +97,15 @@ def read_curves(path: Path) -> CurveTable:
     if faults:
         raise CurveFileError(f"{path.name} cannot be used:\n" + "\n".join(f"- {fault}" for fault in faults))
     frame = frame.astype({"seed": np.int64, "step": np.int64})
-    frame = frame.assign(seconds=frame["seconds"] if has_seconds else math.nan).sort_values(["cell", "seed", "metric", "step"], ignore_index=True)
+    frame = frame.assign(seconds=frame["seconds"] if has_seconds else math.nan).sort_values(
+        ["cell", "seed", "metric", "step"], ignore_index=True
+    )
     return CurveTable(frame, has_seconds, _notes(frame, raw.columns))
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """The file's table, as text or as it is typed, indexed by what a person numbers a row by: its line in a CSV, its place from 1 in Parquet."""
+    """The file's table, as text or as it is typed, indexed by what a person numbers a row by: its line in a CSV, its
+    place from 1 in Parquet."""
     if not path.is_file():
         raise CurveFileError(f"there is no file {path}")
     parquet = path.suffix.lower() in (".parquet", ".pq")
@@ -109,13 +118,21 @@ def _read(path: Path) -> pd.DataFrame:
             lines = dict((reader.line_num, line) for line in reader if any(field.strip() for field in line))  # noqa: C402 the key is the reader's state
     except (ValueError, OSError, ImportError, csv.Error) as error:
         kind = "Parquet" if parquet else "CSV"
-        raise CurveFileError(f"{path.name} cannot be read as {kind} ({str(error).strip() or type(error).__name__}); allowed: a CSV in UTF-8, or Parquet") from error
+        raise CurveFileError(
+            f"{path.name} cannot be read as {kind} ({str(error).strip() or type(error).__name__}); allowed: a CSV in"
+            " UTF-8, or Parquet"
+        ) from error
     if not lines:
-        raise CurveFileError(f"{path.name} is empty; allowed: a header with the columns {', '.join(REQUIRED)}, and a row for each point")
+        raise CurveFileError(
+            f"{path.name} is empty; allowed: a header with the columns {', '.join(REQUIRED)}, and a row for each point"
+        )
     header = lines.pop(min(lines))
     uneven = [number for number, line in lines.items() if len(line) != len(header)]
     if uneven:
-        rule = f"the header has {len(header)} fields, {_rows(uneven)} {len(lines[uneven[0]])}; allowed: as many in every row, empty where a training diverged"
+        rule = (
+            f"the header has {len(header)} fields, {_rows(uneven)} {len(lines[uneven[0]])}; allowed: as many in every"
+            " row, empty where a training diverged"
+        )
         raise CurveFileError(f"{path.name} cannot be used:\n- {rule}")
     return pd.DataFrame(list(lines.values()), index=list(lines), columns=header, dtype=object)
 
@@ -124,15 +141,22 @@ def _check_columns(path: Path, raw: pd.DataFrame) -> None:
     names = list(raw.columns)
     repeated = sorted({name for name in names if names.count(name) > 1 and name in REQUIRED + OPTIONAL})
     missing = [name for name in REQUIRED if name not in names]
-    faults = [f"the column {name!r} is there more than once" for name in repeated] + [_missing_column(name, names) for name in missing]
+    faults = [f"the column {name!r} is there more than once" for name in repeated] + [
+        _missing_column(name, names) for name in missing
+    ]
     separators = [mark for mark in (";", "\t", "|") if len(names) == 1 and mark in names[0]]
     if separators:
         faults = [f"its columns are separated by {separators[0]!r}; they must be separated by commas"]
     if not faults and raw.empty:
         faults = ["it has a header and no rows"]
     if faults:
-        columns = f"Needed: {', '.join(REQUIRED)}; optional: {', '.join(OPTIONAL)}. Found: {', '.join(map(repr, names)) or 'none'}."
-        raise CurveFileError(f"{path.name} cannot be used:\n" + "\n".join(f"- {fault}" for fault in faults) + f"\n{columns}")
+        columns = (
+            f"Needed: {', '.join(REQUIRED)}; optional: {', '.join(OPTIONAL)}. Found:"
+            f" {', '.join(map(repr, names)) or 'none'}."
+        )
+        raise CurveFileError(
+            f"{path.name} cannot be used:\n" + "\n".join(f"- {fault}" for fault in faults) + f"\n{columns}"
+        )
 
 
 def _missing_column(name: str, found: Iterable[str]) -> str:
@@ -143,12 +167,18 @@ def _missing_column(name: str, found: Iterable[str]) -> str:
 
 def _rows(numbers: Iterable[int]) -> str:
     held = list(numbers)
-    named = ", ".join(map(str, held[:MAX_NAMED])) + (f" and {len(held) - MAX_NAMED} more" if len(held) > MAX_NAMED else "")
+    named = ", ".join(map(str, held[:MAX_NAMED])) + (
+        f" and {len(held) - MAX_NAMED} more" if len(held) > MAX_NAMED else ""
+    )
     return f"row {named}" if len(held) == 1 else f"rows {named}"
 
 
 def _texts(column: pd.Series[Any], name: str, faults: list[str]) -> pd.Series[Any]:
-    text = column.map(lambda held: "" if held is None or held is pd.NA or (isinstance(held, float) and math.isnan(held)) else str(held).strip())
+    text = column.map(
+        lambda held: (
+            "" if held is None or held is pd.NA or (isinstance(held, float) and math.isnan(held)) else str(held).strip()
+        )
+    )
     empty = text.index[text == ""]
     if len(empty):
         faults.append(f"{name} is empty in {_rows(empty)}")
@@ -175,7 +205,10 @@ def _wholes(column: pd.Series[Any], name: str, faults: list[str]) -> pd.Series[A
     wrong = ~((numbers % 1 == 0) & (numbers.abs() <= LARGEST_WHOLE))
     if len(faults) == before and wrong.any():
         index = wrong.index[wrong]
-        faults.append(f"{name} is not a whole number in {_rows(index)}: {str(column[index[0]])!r}; allowed: a whole number up to 2^53")
+        faults.append(
+            f"{name} is not a whole number in {_rows(index)}: {str(column[index[0]])!r}; allowed: a whole number up to"
+            " 2^53"
+        )
     return numbers
 
 
@@ -186,12 +219,18 @@ def _out_of_range(columns: dict[str, pd.Series[Any]], raw: pd.DataFrame) -> list
         if wrong.any():
             index = wrong.index[wrong]
             faults.append(f"{name} is below 0 in {_rows(index)}: {str(raw[name][index[0]])!r}")
-    instead = {"value": "leave it empty where the training diverged", "seconds": "leave it empty where nobody measured it"}
+    instead = {
+        "value": "leave it empty where the training diverged",
+        "seconds": "leave it empty where nobody measured it",
+    }
     for name in (name for name in instead if name in columns):
         size = columns[name].abs()
         index = size.index[(size > LARGEST) & (np.isfinite(size) if name == "value" else True)]
         if len(index):
-            faults.append(f"{name} is larger than {LARGEST:g} in {_rows(index)}: {str(raw[name][index[0]])!r}; allowed: numbers up to that size; {instead[name]}")
+            faults.append(
+                f"{name} is larger than {LARGEST:g} in {_rows(index)}: {str(raw[name][index[0]])!r}; allowed: numbers"
+                f" up to that size; {instead[name]}"
+            )
     return faults
 
 
@@ -201,7 +240,10 @@ def _duplicates(frame: pd.DataFrame) -> list[str]:
     faults = []
     for (cell, seed, step, metric), rows in itertools.islice(twice.groupby(keys, sort=False), MAX_NAMED):
         where = _rows(rows.index)
-        faults.append(f"the point of cell {cell!r}, seed {seed:g}, step {step:g}, metric {metric!r} is there {len(rows)} times, in {where}; allowed: once")
+        faults.append(
+            f"the point of cell {cell!r}, seed {seed:g}, step {step:g}, metric {metric!r} is there {len(rows)} times,"
+            f" in {where}; allowed: once"
+        )
     num_more = twice.drop_duplicates(keys).shape[0] - MAX_NAMED
     return faults + ([f"{num_more} further points are there more than once"] if num_more > 0 else [])
 
@@ -215,7 +257,9 @@ def _notes(frame: pd.DataFrame, columns: Iterable[str]) -> tuple[str, ...]:
         notes.append(f"There is one cell, {frame['cell'].iloc[0]!r}: nothing to compare it with.")
     for cell, rows in frame.groupby("cell"):
         if rows["seed"].nunique() == 1:
-            notes.append(f"The cell {cell!r} has one seed: its spread is not known, and no interval or verdict can be given.")
+            notes.append(
+                f"The cell {cell!r} has one seed: its spread is not known, and no interval or verdict can be given."
+            )
     return tuple(notes)
 
 
@@ -229,8 +273,9 @@ def metric_curves(table: CurveTable, metric: str) -> MetricCurves:
 def curves_of(points: pd.DataFrame, metric: str, diverged: Collection[tuple[str, int]]) -> MetricCurves:
     """The curves in `points`, the rows of one metric with columns cell, seed, step, value and seconds.
 
-    `diverged`: pairs of cell and seed that are known to have diverged though all their points are finite. The horizon is the last step of the
-    cell that was trained least, diverged seeds aside; a seed that ends before it without a divergence is unfinished.
+    `diverged`: pairs of cell and seed that are known to have diverged though all their points are finite. The
+    horizon is the last step of the cell that was trained least, diverged seeds aside; a seed that ends before it
+    without a divergence is unfinished.
     """
     if points.empty:
         raise CurveFileError(f"there is no point of the metric {metric!r}")
@@ -240,21 +285,36 @@ def curves_of(points: pd.DataFrame, metric: str, diverged: Collection[tuple[str,
     ends = _ends(seeds, diverged)
     horizon = min(ends.values())
     outcomes = {key: _outcome(rows, horizon, key in diverged) for key, rows in seeds.items()}
-    steps = _common_steps([_steps(rows) for key, rows in seeds.items() if outcomes[key] == "finished"] or [_steps(points)], horizon)
+    steps = _common_steps(
+        [_steps(rows) for key, rows in seeds.items() if outcomes[key] == "finished"] or [_steps(points)], horizon
+    )
     if not steps.size:
-        raise CurveFileError(f"the seeds of {', '.join(map(repr, names))} have no step of {metric!r} in common up to {horizon:,}; allowed: values at the same steps")
-    cells = tuple(_cell_curves(name, {seed: rows for (cell, seed), rows in seeds.items() if cell == name}, outcomes, steps) for name in names)
+        raise CurveFileError(
+            f"the seeds of {', '.join(map(repr, names))} have no step of {metric!r} in common up to {horizon:,};"
+            " allowed: values at the same steps"
+        )
+    cells = tuple(
+        _cell_curves(name, {seed: rows for (cell, seed), rows in seeds.items() if cell == name}, outcomes, steps)
+        for name in names
+    )
     return MetricCurves(metric, cells, _curve_notes(seeds, outcomes, ends, steps))
 
 
 def _by_seed(points: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]:
-    return {(str(rows["cell"].iloc[0]), int(rows["seed"].iloc[0])): rows for _, rows in points.groupby(["cell", "seed"])}
+    return {
+        (str(rows["cell"].iloc[0]), int(rows["seed"].iloc[0])): rows for _, rows in points.groupby(["cell", "seed"])
+    }
 
 
 def _ends(seeds: dict[tuple[str, int], pd.DataFrame], diverged: Collection[tuple[str, int]]) -> dict[str, int]:
     """The last step of each cell, by its seeds that did not diverge; of all cells where every seed did."""
-    sound = {key: rows for key, rows in seeds.items() if key not in diverged and np.isfinite(rows["value"]).all()} or seeds
-    return {name: max(max(_steps(rows)) for (cell, _), rows in sound.items() if cell == name) for name in sorted({cell for cell, _ in sound})}
+    sound = {
+        key: rows for key, rows in seeds.items() if key not in diverged and np.isfinite(rows["value"]).all()
+    } or seeds
+    return {
+        name: max(max(_steps(rows)) for (cell, _), rows in sound.items() if cell == name)
+        for name in sorted({cell for cell, _ in sound})
+    }
 
 
 def _steps(rows: pd.DataFrame) -> set[int]:
@@ -272,7 +332,12 @@ def _common_steps(held: list[set[int]], horizon: int) -> np.ndarray[Any, np.dtyp
     return np.asarray(sorted(step for step in set.intersection(*held) if step <= horizon), dtype=np.int64)
 
 
-def _cell_curves(name: str, seeds: dict[int, pd.DataFrame], outcomes: dict[tuple[str, int], SeedOutcome], steps: np.ndarray[Any, np.dtype[np.int64]]) -> CellCurves:
+def _cell_curves(
+    name: str,
+    seeds: dict[int, pd.DataFrame],
+    outcomes: dict[tuple[str, int], SeedOutcome],
+    steps: np.ndarray[Any, np.dtype[np.int64]],
+) -> CellCurves:
     curves, seconds = np.full((2, len(seeds), steps.size), math.nan)
     for row, seed in enumerate(sorted(seeds)):
         own = seeds[seed].set_index("step")
@@ -284,25 +349,41 @@ def _cell_curves(name: str, seeds: dict[int, pd.DataFrame], outcomes: dict[tuple
 
 
 def _curve_notes(
-    seeds: dict[tuple[str, int], pd.DataFrame], outcomes: dict[tuple[str, int], SeedOutcome], ends: dict[str, int], steps: np.ndarray[Any, np.dtype[np.int64]]
+    seeds: dict[tuple[str, int], pd.DataFrame],
+    outcomes: dict[tuple[str, int], SeedOutcome],
+    ends: dict[str, int],
+    steps: np.ndarray[Any, np.dtype[np.int64]],
 ) -> tuple[str, ...]:
     notes, horizon = [], min(ends.values())
     for (cell, seed), outcome in sorted(outcomes.items()):
         rows = seeds[cell, seed]
         lost = rows.loc[~np.isfinite(rows["value"]), "step"]
         if outcome == "unfinished":
-            notes.append(f"Unfinished: cell {cell!r}, seed {seed} ends at step {int(rows['step'].max()):,} of {horizon:,}. Its claims stay inconclusive.")
+            notes.append(
+                f"Unfinished: cell {cell!r}, seed {seed} ends at step {int(rows['step'].max()):,} of {horizon:,}. Its"
+                " claims stay inconclusive."
+            )
         elif outcome == "diverged":
-            notes.append(f"Diverged: cell {cell!r}, seed {seed}" + (f" from step {int(lost.iloc[0]):,} on." if len(lost) else "."))
+            notes.append(
+                f"Diverged: cell {cell!r}, seed {seed}"
+                + (f" from step {int(lost.iloc[0]):,} on." if len(lost) else ".")
+            )
     if len(set(ends.values())) > 1:
         lengths = ", ".join(f"{cell!r} to {end:,}" for cell, end in sorted(ends.items()))
         notes.append(f"Unequal budgets: {lengths}. All are compared at {int(steps[-1]):,}.")
-    num_steps = len({step for key, rows in seeds.items() if outcomes[key] == "finished" for step in _steps(rows) if step <= horizon})
+    num_steps = len(
+        {step for key, rows in seeds.items() if outcomes[key] == "finished" for step in _steps(rows) if step <= horizon}
+    )
     if num_steps > steps.size:
-        notes.append(f"Unequal steps: only {steps.size} of {num_steps} steps are there for every finished seed, the last at {int(steps[-1]):,}; only they are used.")
+        notes.append(
+            f"Unequal steps: only {steps.size} of {num_steps} steps are there for every finished seed, the last at"
+            f" {int(steps[-1]):,}; only they are used."
+        )
     by_cell = {cell: {seed for other, seed in seeds if other == cell} for cell, _ in seeds}
     everywhere = set[int].intersection(*by_cell.values())
     alone = sorted({seed for _, seed in seeds} - everywhere)
     if alone:
-        notes.append(f"Not in every cell: seed {', '.join(map(str, alone))}. Pairs are of the seeds that both cells have.")
+        notes.append(
+            f"Not in every cell: seed {', '.join(map(str, alone))}. Pairs are of the seeds that both cells have."
+        )
     return tuple(notes)

@@ -1,12 +1,13 @@
 """Figures that a person explores: what the page is given of one, as data, and how it becomes text within HTML.
 
-A figure that has an `Explorer` is drawn by Vega-Lite where JavaScript runs; elsewhere, and on paper, its SVG stays. Specifications
-hold no numbers: those stand in datasets, each once on a page, and seconds in blocks of their own, so that all else is the same
-bytes for the same trainings.
+A figure that has an `Explorer` is drawn by Vega-Lite where JavaScript runs; elsewhere, and on paper, its SVG stays.
+Specifications hold no numbers: those stand in datasets, each once on a page, and seconds in blocks of their own, so
+that all else is the same bytes for the same trainings.
 
-A dataset holds one of three things. `lines`: a mean or a single seed each, in `metrics` (see `Measured`), at points that `words` says
-aloud (`after 1,000 training samples`). `comparisons`: paired differences under each reading (see `comparison_explorers`). `rows`: objects
-that are drawn as they are; one with a `view` belongs to the view of that key alone.
+A dataset holds one of three things. `lines`: a mean or a single seed each, in `metrics` (see `Measured`), at points
+that `words` says aloud (`after 1,000 training samples`). `comparisons`: paired differences under each reading (see
+`comparison_explorers`). `rows`: objects that are drawn as they are; one with a `view` belongs to the view of that
+key alone.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ class Dataset:
 class Measured:
     """What lines show the numbers of: its name, unit and direction, and the places after the point that are kept.
 
-    The drawing looks no further than `most_from_best` from the best number, or, where that is None, at what follows the first quarter of
-    the horizontal axis; a reader may ask for all of it. `ends` are those of a scale that has its own, as a share has.
+    The drawing looks no further than `most_from_best` from the best number, or, where that is None, at what follows
+    the first quarter of the horizontal axis; a reader may ask for all of it. `ends` are those of a scale that has
+    its own, as a share has.
     """
 
     key: str
@@ -52,13 +54,20 @@ class Measured:
 
     def as_json(self) -> dict[str, Any]:
         """The fields as the page's script reads them."""
-        named = {"key": self.key, "title": self.title, "unit": self.unit, "better": self.better, "decimals": self.decimals}
+        named = {
+            "key": self.key,
+            "title": self.title,
+            "unit": self.unit,
+            "better": self.better,
+            "decimals": self.decimals,
+        }
         return named | {"mostFromBest": self.most_from_best, "ends": list(self.ends) if self.ends else None}
 
 
 @dataclass(frozen=True)
 class Group:
-    """What a reader shows or hides by a click on the legend: rows whose field `group_by` is `key`. With a `shape`, points and not lines."""
+    """What a reader shows or hides by a click on the legend: rows whose field `group_by` is `key`. With a `shape`,
+    points and not lines."""
 
     key: str
     title: str
@@ -69,7 +78,8 @@ class Group:
 
 @dataclass(frozen=True)
 class View:
-    """One choice that a reader has, such as the horizontal axis: its Vega-Lite specification, drawn from the dataset named `rows`."""
+    """One choice that a reader has, such as the horizontal axis: its Vega-Lite specification, drawn from the dataset
+    named `rows`."""
 
     key: str
     title: str
@@ -79,7 +89,8 @@ class View:
 
 @dataclass(frozen=True)
 class Explorer:
-    """One figure as it is explored. `dataset` names what it draws from: its `own`, or one that the page holds; `views_title` is said before the choice of a view."""
+    """One figure as it is explored. `dataset` names what it draws from: its `own`, or one that the page holds;
+    `views_title` is said before the choice of a view."""
 
     name: str
     views: tuple[View, ...]
@@ -94,7 +105,8 @@ class Explorer:
 
 
 def as_script_text(content: Any) -> Markup:
-    """`content` as JSON that may stand within a script element: no `<`, `>` or `&`, whatever a name holds. NaN is refused."""
+    """`content` as JSON that may stand within a script element: no `<`, `>` or `&`, whatever a name holds. NaN is
+    refused."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
@@ -102,7 +114,8 @@ def as_script_text(content: Any) -> Markup:
 
 
 def explorer_text(explorer: Explorer) -> Markup:
-    """What the page's script reads of one explorer, a specification that several views share once: the same bytes for the same explorer."""
+    """What the page's script reads of one explorer, a specification that several views share once: the same bytes
+    for the same explorer."""
     specifications: list[Mapping[str, Any]] = []
     for view in explorer.views:
         if view.specification not in specifications:
@@ -114,7 +127,15 @@ def explorer_text(explorer: Explorer) -> Markup:
         "groupsTitle": explorer.groups_title,
         "groups": [_group_as_json(group) for group in explorer.groups],
         "viewsTitle": explorer.views_title,
-        "views": [{"key": view.key, "title": view.title, "needsSeconds": view.needs_seconds, "spec": specifications.index(view.specification)} for view in explorer.views],
+        "views": [
+            {
+                "key": view.key,
+                "title": view.title,
+                "needsSeconds": view.needs_seconds,
+                "spec": specifications.index(view.specification),
+            }
+            for view in explorer.views
+        ],
         "specs": specifications,
         "notes": dict(explorer.notes),
     }
@@ -122,12 +143,21 @@ def explorer_text(explorer: Explorer) -> Markup:
 
 
 def _group_as_json(group: Group) -> dict[str, Any]:
-    return {"key": group.key, "title": group.title, "colour": group.colour, "dash": list(group.dash), "shape": group.shape}
+    return {
+        "key": group.key,
+        "title": group.title,
+        "colour": group.colour,
+        "dash": list(group.dash),
+        "shape": group.shape,
+    }
 
 
 def shown_datasets(explorers: Sequence[Explorer], of_page: Sequence[Dataset]) -> dict[str, Dataset]:
-    """The datasets that these explorers draw from, by name, in the order of their first use; one that is nowhere is left out."""
-    held = {dataset.name: dataset for dataset in of_page} | {explorer.own.name: explorer.own for explorer in explorers if explorer.own}
+    """The datasets that these explorers draw from, by name, in the order of their first use; one that is nowhere is
+    left out."""
+    held = {dataset.name: dataset for dataset in of_page} | {
+        explorer.own.name: explorer.own for explorer in explorers if explorer.own
+    }
     return {explorer.dataset: held[explorer.dataset] for explorer in explorers if explorer.dataset in held}
 
 
@@ -138,5 +168,7 @@ def vega_bundle() -> Markup:
     import vl_convert
 
     major_minor = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    script = vl_convert.javascript_bundle(BUNDLE, vl_version=major_minor if major_minor in vl_convert.get_vegalite_versions() else None)
+    script = vl_convert.javascript_bundle(
+        BUNDLE, vl_version=major_minor if major_minor in vl_convert.get_vegalite_versions() else None
+    )
     return Markup(script.replace("</script", "<\\/script").replace("<!--", "<\\!--"))

@@ -1,4 +1,5 @@
-"""What a report is made of: typed findings turned into sections of text, figures, tables and claims. No drawing here."""
+"""What a report is made of: typed findings turned into sections of text, figures, tables and claims. No drawing
+here."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from analysis.document.explorer import Dataset, Explorer
 
 @dataclass(frozen=True)
 class Figure:
-    """One drawn figure: an SVG for the page, a PNG for elsewhere, the numbers it shows, and where it has one, the form that a person explores."""
+    """One drawn figure: an SVG for the page, a PNG for elsewhere, the numbers it shows, and where it has one, the
+    form that a person explores."""
 
     name: str
     title: str
@@ -56,9 +58,9 @@ class Section:
 class Subject:
     """What a page is about and what it was made from, beside its sections: a study, or curves from a file.
 
-    `origin` is the heading of its last part, which holds `totals`, `tables`, `provenance` and `source`. `notices` stand above the answer: what it lacks. `datasets` are
-    what explorers draw from that have no numbers of their own. What may differ between two pages on the same numbers stands in `provenance` and in the datasets'
-    `timing` alone.
+    `origin` is the heading of its last part, which holds `totals`, `tables`, `provenance` and `source`. `notices`
+    stand above the answer: what it lacks. `datasets` are what explorers draw from that have no numbers of their own.
+    What may differ between two pages on the same numbers stands in `provenance` and in the datasets' `timing` alone.
     """
 
     name: str

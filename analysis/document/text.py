@@ -1,4 +1,5 @@
-"""Numbers and names as the page and tables for pasting write them. Data files keep all digits; these are for reading."""
+"""Numbers and names as the page and tables for pasting write them. Data files keep all digits; these are for
+reading."""
 
 from __future__ import annotations
 
@@ -29,7 +30,11 @@ def shown_cell(held: Any) -> Cell:
     if isinstance(held, bool) or type(held).__name__ == "bool":
         return Cell("yes" if held else "no", None, "")
     if isinstance(held, (int, float)) or hasattr(held, "__float__"):
-        return Cell(rounded(float(held), whole=float(held).is_integer() and not isinstance(held, float)), repr(float(held)), "number")
+        return Cell(
+            rounded(float(held), whole=float(held).is_integer() and not isinstance(held, float)),
+            repr(float(held)),
+            "number",
+        )
     text = str(held)
     kind = "long" if len(text) > LONG_TEXT else "text" if len(text) > SHORT_TEXT else ""
     breaking = text if " " in text else text.replace(",", ",\u200b")

@@ -14,7 +14,13 @@ from study.spec.schema import Study
 def cell_styles(cells: Sequence[CellFinding], study: Study, panel_by: str = "") -> dict[str, tuple[str, Any]]:
     """Colour and dash pattern by cell label; what the panel says needs no dashes."""
     others = list(dict.fromkeys(_other(cell, panel_by) for cell in cells))
-    return {cell.cell.label: (figures.optimizer_colour(optimizer_of(cell, study)), figures.line_style(others.index(_other(cell, panel_by)))) for cell in cells}
+    return {
+        cell.cell.label: (
+            figures.optimizer_colour(optimizer_of(cell, study)),
+            figures.line_style(others.index(_other(cell, panel_by))),
+        )
+        for cell in cells
+    }
 
 
 def _other(cell: CellFinding, panel_by: str) -> str:

@@ -68,7 +68,17 @@ def curves_frame(cells: Sequence[CellFinding]) -> pd.DataFrame:
             continue
         band = cell.curve.band
         for samples, mean, low, high in zip(cell.curve.samples, band.mean, band.low, band.high, strict=True):
-            rows.append((cell.cell.label, cell.curve.metric, int(samples), rounded(mean), rounded(low), rounded(high), cell.curve.num_seeds))
+            rows.append(
+                (
+                    cell.cell.label,
+                    cell.curve.metric,
+                    int(samples),
+                    rounded(mean),
+                    rounded(low),
+                    rounded(high),
+                    cell.curve.num_seeds,
+                )
+            )
     return pd.DataFrame(rows, columns=["cell", "metric", "samples", "mean_nats", "low_nats", "high_nats", "num_seeds"])
 
 
@@ -81,7 +91,8 @@ def learning_curves(name: str, study: Study, cells: Sequence[CellFinding], panel
     counts = sorted({cell.curve.num_seeds for cell in drawn if cell.curve})
     title = f"Learning curves: {metric_title(metric)}"
     caption = (
-        f"Mean over n = {' or '.join(map(str, counts))} reporting seeds; the band is the pointwise {100 * study.confidence:g} % t interval of the mean"
+        f"Mean over n = {' or '.join(map(str, counts))} reporting seeds; the band is the pointwise"
+        f" {100 * study.confidence:g} % t interval of the mean"
         + (" (none for a single seed)" if counts[0] < 2 else "")
         + ". Higher is better. A curve ends where the first of its seeds diverged; "
         f"what lies more than {MOST_NATS_BELOW_BEST:g} nats below the best point is below the axis."
@@ -122,7 +133,16 @@ def _draw_curve(axis: Axes, cell: CellFinding, study: Study, panel_by: str, posi
     optimizer = optimizer_of(cell, study)
     colour, style = figures.optimizer_colour(optimizer), figures.line_style(position)
     samples, band = cell.curve.samples, cell.curve.band
-    sns.lineplot(x=samples, y=band.mean, ax=axis, color=colour, linestyle=style, errorbar=None, label=_line_label(cell, panel_by), legend=False)
+    sns.lineplot(
+        x=samples,
+        y=band.mean,
+        ax=axis,
+        color=colour,
+        linestyle=style,
+        errorbar=None,
+        label=_line_label(cell, panel_by),
+        legend=False,
+    )
     axis.plot(samples[-1:], band.mean[-1:], figures.optimizer_marker(optimizer), color=colour, markersize=6)
     axis.fill_between(samples, band.low, band.high, color=colour, alpha=0.25, linewidth=0)
 
@@ -151,10 +171,14 @@ def _focus(axes: Sequence[Axes], cells: Sequence[CellFinding]) -> None:
 
 
 def sensitivity_frame(cells: Sequence[CellFinding]) -> pd.DataFrame:
-    """Every proposal of every cell: what it proposed, its objective, how many of its seeds were lost, whether it won."""
+    """Every proposal of every cell: what it proposed, its objective, how many of its seeds were lost, whether it
+    won."""
     rows = [
         {"cell": cell.cell.label, "proposal": proposal.number}
-        | {name: rounded(number) if isinstance(number, float) else number for name, number in proposal.hyperparameters.items()}
+        | {
+            name: rounded(number) if isinstance(number, float) else number
+            for name, number in proposal.hyperparameters.items()
+        }
         | {
             "objective_nats": rounded(proposal.objective),
             "lowest_nats": rounded(min(proposal.by_seed.values(), default=None)),
@@ -164,22 +188,45 @@ def sensitivity_frame(cells: Sequence[CellFinding]) -> pd.DataFrame:
         for cell in cells
         for proposal in cell.proposals
     ]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["cell", "proposal", "objective_nats", "lowest_nats", "highest_nats", "num_seeds", "num_lost", "winner"])
+    return (
+        pd.DataFrame(rows)
+        if rows
+        else pd.DataFrame(
+            columns=[
+                "cell",
+                "proposal",
+                "objective_nats",
+                "lowest_nats",
+                "highest_nats",
+                "num_seeds",
+                "num_lost",
+                "winner",
+            ]
+        )
+    )
 
 
 def sensitivity(name: str, study: Study, cells: Sequence[CellFinding], panel_by: str) -> Figure | None:
     """Objective of each proposal against its learning rate; None where no learning rate was searched."""
-    searched = [cell for cell in cells if any(isinstance(p.hyperparameters.get("learning_rate"), (int, float)) for p in cell.proposals)]
+    searched = [
+        cell
+        for cell in cells
+        if any(isinstance(p.hyperparameters.get("learning_rate"), (int, float)) for p in cell.proposals)
+    ]
     if not searched or study.search is None:
         return None
     seeds = study.search.num_tuning_seeds
     title = "Learning-rate sensitivity"
     caption = (
-        f"Each proposal of the search phase: {metric_title(study.search.objective)} at the end of its budget, mean over n = {seeds} tuning seed{'s' if seeds > 1 else ''}. "
+        f"Each proposal of the search phase: {metric_title(study.search.objective)} at the end of its budget, mean over"
+        f" n = {seeds} tuning seed{'s' if seeds > 1 else ''}. "
         + ("The bar reaches from its worst to its best seed. " if seeds > 1 else "")
-        + "The ring marks the winner, a cross at the foot a proposal that diverged or failed, vertical lines the ends of the search space. Higher is better."
+        + "The ring marks the winner, a cross at the foot a proposal that diverged or failed, vertical lines the ends"
+        " of the search space. Higher is better."
     )
-    figure = figures.to_figure(name, title, caption, sensitivity_frame(searched), partial(_draw_sensitivity, study, searched, panel_by))
+    figure = figures.to_figure(
+        name, title, caption, sensitivity_frame(searched), partial(_draw_sensitivity, study, searched, panel_by)
+    )
     return replace(figure, explorer=sensitivity_explorer(name, study, searched, metric_title(study.search.objective)))
 
 
@@ -210,14 +257,31 @@ def _draw_proposals(axis: Axes, cell: CellFinding, study: Study, panel_by: str, 
     finite = [(rate, nats, number) for rate, nats, number in points if math.isfinite(nats)]
     shown = [max(nats, floor) for _, nats, _ in finite]
     style, label = figures.line_style(position), _line_label(cell, panel_by)
-    axis.plot([rate for rate, _, _ in finite], shown, color=colour, linestyle=style, linewidth=1.4, marker=marker, markersize=6, label=label)
+    axis.plot(
+        [rate for rate, _, _ in finite],
+        shown,
+        color=colour,
+        linestyle=style,
+        linewidth=1.4,
+        marker=marker,
+        markersize=6,
+        label=label,
+    )
     for proposal in (p for p in cell.proposals if len(p.by_seed) > 1):
         low, high = max(min(proposal.by_seed.values()), floor), max(max(proposal.by_seed.values()), floor)
         axis.vlines(float(proposal.hyperparameters["learning_rate"]), low, high, color=colour, linewidth=4, alpha=0.35)
     lost = [rate for rate, nats, _ in points if not math.isfinite(nats)]
     axis.plot(lost, [floor] * len(lost), "x", color=colour, markersize=9, markeredgewidth=2)
     won = [(rate, nats) for rate, nats, number in finite if number == cell.winner]
-    axis.plot([rate for rate, _ in won], [nats for _, nats in won], "o", color=colour, markersize=14, markerfacecolor="none", markeredgewidth=1.8)
+    axis.plot(
+        [rate for rate, _ in won],
+        [nats for _, nats in won],
+        "o",
+        color=colour,
+        markersize=14,
+        markerfacecolor="none",
+        markeredgewidth=1.8,
+    )
     space = cell.space.get("learning_rate")
     for end in (space.low, space.high) if isinstance(space, Range) else ():
         axis.axvline(end, color=colour, linestyle=":", linewidth=1.2, alpha=0.8)
@@ -234,7 +298,8 @@ def differences_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def paired_differences(name: str, study: Study, comparisons: Sequence[Comparison]) -> Figure | None:
-    """Differences seed by seed with their mean, interval and the margin of equivalence; None where there is no difference."""
+    """Differences seed by seed with their mean, interval and the margin of equivalence; None where there is no
+    difference."""
     shown = [comparison for comparison in comparisons if len(comparison.seeds)]
     if not shown:
         return None
@@ -242,11 +307,14 @@ def paired_differences(name: str, study: Study, comparisons: Sequence[Comparison
     margin = shown[0].margin_nats or 0.0
     title = f"Paired differences in the {metric_title(study.metric)}"
     caption = (
-        f"Dots: one reporting seed each (n = {' or '.join(map(str, counts))}). Diamond and bar: the mean and its {100 * study.confidence:g} % interval, the exact inversion of the "
-        f"paired sign-flip test; no bar where the seeds are too few for one, no diamond where a training was lost. Shaded: differences below {margin:g} nats, which do not matter. "
-        "To the right, the first named is better."
+        f"Dots: one reporting seed each (n = {' or '.join(map(str, counts))}). Diamond and bar: the mean and its"
+        f" {100 * study.confidence:g} % interval, the exact inversion of the paired sign-flip test; no bar where the"
+        f" seeds are too few for one, no diamond where a training was lost. Shaded: differences below {margin:g} nats,"
+        " which do not matter. To the right, the first named is better."
     )
-    figure = figures.to_figure(name, title, caption, differences_frame(shown), partial(draw_differences, shown, margin, "nats"))
+    figure = figures.to_figure(
+        name, title, caption, differences_frame(shown), partial(draw_differences, shown, margin, "nats")
+    )
     return replace(figure, explorer=differences_explorer(name, study, shown))
 
 
@@ -282,14 +350,32 @@ def draw_differences(comparisons: Sequence[PairedSeeds], margin: float, unit: st
     axis.axvline(0, color=figures.INK, linewidth=1)
     for row, comparison in enumerate(comparisons):
         colour = figures.OTHER_COLOURS[0] if comparison.kind == "primary" else figures.OTHER_COLOURS[7]
-        sns.scatterplot(x=comparison.differences, y=np.full(len(comparison.seeds), row + 0.18), ax=axis, color=colour, s=34, linewidth=0, alpha=0.75, legend=False)
+        sns.scatterplot(
+            x=comparison.differences,
+            y=np.full(len(comparison.seeds), row + 0.18),
+            ax=axis,
+            color=colour,
+            s=34,
+            linewidth=0,
+            alpha=0.75,
+            legend=False,
+        )
         estimate = comparison.estimate
         if estimate is None:
             continue
         if estimate.interval:
-            axis.plot([estimate.interval.low, estimate.interval.high], [row - 0.14] * 2, color=colour, linewidth=3, solid_capstyle="butt")
+            axis.plot(
+                [estimate.interval.low, estimate.interval.high],
+                [row - 0.14] * 2,
+                color=colour,
+                linewidth=3,
+                solid_capstyle="butt",
+            )
         axis.plot([estimate.mean], [row - 0.14], "D", color=colour, markersize=8)
-    labels = [f"{comparison.title}\n({'primary claim' if comparison.kind == 'primary' else comparison.kind})" for comparison in comparisons]
+    labels = [
+        f"{comparison.title}\n({'primary claim' if comparison.kind == 'primary' else comparison.kind})"
+        for comparison in comparisons
+    ]
     axis.set_yticks(range(len(comparisons)), labels)
     axis.set_ylim(len(comparisons) - 0.5, -0.5)
     axis.grid(visible=False, axis="y")

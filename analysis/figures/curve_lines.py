@@ -1,4 +1,5 @@
-"""Learning curves as a page's explorer is given them: every cell's mean with its band, and every seed, thinned by a stated rule."""
+"""Learning curves as a page's explorer is given them: every cell's mean with its band, and every seed, thinned by a
+stated rule."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ _TERMS = ("lower_bound", "reconstruction", "kl")
 
 @dataclass(frozen=True)
 class _Line:
-    """One curve of a cell: of a seed, or (seed None) the mean over `num_seeds`, in every metric, at the points `along`; None where nothing was recorded."""
+    """One curve of a cell: of a seed, or (seed None) the mean over `num_seeds`, in every metric, at the points
+    `along`; None where nothing was recorded."""
 
     cell: str
     seed: int | None
@@ -43,23 +45,38 @@ def study_curves(results: StudyResults) -> Dataset:
     rows = results.curves[results.curves["identity"].isin(confirm["identity"])]
     rows = rows.rename(columns={"samples": "along", "nats": "number"})[list(COLUMNS)]
     measured = [bound_measured(str(metric)) for metric in rows["metric"].unique()]
-    return curve_dataset(rows, measured, results.study.confidence, {str(cell): int(number) for cell, number in confirm.groupby("cell").size().items()})
+    return curve_dataset(
+        rows,
+        measured,
+        results.study.confidence,
+        {str(cell): int(number) for cell, number in confirm.groupby("cell").size().items()},
+    )
 
 
 def bound_measured(metric: str) -> Measured:
     """How a metric of a study is shown, in nats; a KL divergence is neither better when higher nor when lower."""
     title = metric.replace("/", " ").replace("_", " ").replace(" kl", " KL divergence")
-    return Measured(metric, title, "nats", "", 3) if metric.endswith("/kl") else Measured(metric, title, "nats", "higher", 3, MOST_NATS_BELOW_BEST)
+    return (
+        Measured(metric, title, "nats", "", 3)
+        if metric.endswith("/kl")
+        else Measured(metric, title, "nats", "higher", 3, MOST_NATS_BELOW_BEST)
+    )
 
 
 def curve_dataset(
-    rows: pd.DataFrame, measured: Sequence[Measured], confidence: float, num_seeds: Mapping[str, int] | None = None, words: tuple[str, str] = AFTER_SAMPLES
+    rows: pd.DataFrame,
+    measured: Sequence[Measured],
+    confidence: float,
+    num_seeds: Mapping[str, int] | None = None,
+    words: tuple[str, str] = AFTER_SAMPLES,
 ) -> Dataset:
-    """Curves from `rows` with the columns `COLUMNS`, in any order: a mean over all seeds of a cell, up to where the first has no finite value.
+    """Curves from `rows` with the columns `COLUMNS`, in any order: a mean over all seeds of a cell, up to where the
+    first has no finite value.
 
-    `measured` says how each metric is shown; `num_seeds` by cell how many there are, also of those without any point, by default as many as `rows`
-    holds; `words` what is said before and after the place of a point. Where the seeds' curves come to more than `MOST_NUMBERS` numbers, every k-th
-    of a seed's points is kept, and its last; the same for the means. Raises ValueError where a column is missing.
+    `measured` says how each metric is shown; `num_seeds` by cell how many there are, also of those without any
+    point, by default as many as `rows` holds; `words` what is said before and after the place of a point. Where the
+    seeds' curves come to more than `MOST_NUMBERS` numbers, every k-th of a seed's points is kept, and its last; the
+    same for the means. Raises ValueError where a column is missing.
     """
     for name in COLUMNS:
         if name not in rows.columns:
@@ -70,12 +87,23 @@ def curve_dataset(
     wide, seconds = _wide(finite[finite["metric"].isin(list(drawn))])
     expected = num_seeds or {str(cell): int(number) for cell, number in rows.groupby("cell")["seed"].nunique().items()}
     decimals = {key: one.decimals for key, one in drawn.items()}
-    seeds = [_seed_line(str(cell), int(str(seed)), wide.iloc[where], seconds[where], decimals) for (cell, seed), where in _places(wide, ["cell", "seed"])]
-    means = [_mean_line(str(cell), wide.iloc[where], seconds[where], confidence, expected[str(cell)], decimals) for (cell,), where in _places(wide, ["cell"])]
+    seeds = [
+        _seed_line(str(cell), int(str(seed)), wide.iloc[where], seconds[where], decimals)
+        for (cell, seed), where in _places(wide, ["cell", "seed"])
+    ]
+    means = [
+        _mean_line(str(cell), wide.iloc[where], seconds[where], confidence, expected[str(cell)], decimals)
+        for (cell,), where in _places(wide, ["cell"])
+    ]
     seed_stride, mean_stride = _stride(seeds), _stride(means)
     lines = [*(_thinned(line, mean_stride) for line in means), *(_thinned(line, seed_stride) for line in seeds)]
     note = _note(mean_stride, seed_stride, max(decimals.values(), default=0))
-    content = {"metrics": [one.as_json() for one in drawn.values()], "words": list(words), "note": note, "lines": [_as_json(line) for line in lines]}
+    content = {
+        "metrics": [one.as_json() for one in drawn.values()],
+        "words": list(words),
+        "note": note,
+        "lines": [_as_json(line) for line in lines],
+    }
     timing = [line.seconds for line in lines]
     recorded = any(entry is not None for line in timing for entry in line)
     return Dataset(CURVES, content, {"seconds": timing} if recorded else None)
@@ -83,8 +111,14 @@ def curve_dataset(
 
 def _note(mean_stride: int, seed_stride: int, decimals: int) -> str:
     """What a reader must know of these numbers: how they were rounded, and the rule by which points were left out."""
-    said = [f"every {_ordinal(stride)} point of {what}" for stride, what in ((mean_stride, "a mean"), (seed_stride, "a seed")) if stride > 1]
-    thinned = f" To keep the page small, {' and '.join(said)} is drawn here, counted back from the last." if said else ""
+    said = [
+        f"every {_ordinal(stride)} point of {what}"
+        for stride, what in ((mean_stride, "a mean"), (seed_stride, "a seed"))
+        if stride > 1
+    ]
+    thinned = (
+        f" To keep the page small, {' and '.join(said)} is drawn here, counted back from the last." if said else ""
+    )
     return f"Numbers of the drawing that can be explored are rounded to {10**-decimals:g}.{thinned}"
 
 
@@ -102,7 +136,8 @@ def _drawn_metrics(rows: pd.DataFrame) -> list[str]:
 
 
 def _wide(rows: pd.DataFrame) -> tuple[pd.DataFrame, Vector]:
-    """A row per cell, seed and place, sorted, with a column per metric, NaN where it was not recorded; and the seconds [rows]."""
+    """A row per cell, seed and place, sorted, with a column per metric, NaN where it was not recorded; and the
+    seconds [rows]."""
     key = ["cell", "seed", "along"]
     wide = rows.set_index([*key, "metric"])["number"].unstack("metric").sort_index()
     seconds = rows.sort_values([*key, "metric"], kind="stable").drop_duplicates(key).set_index(key)["seconds"]
@@ -120,11 +155,17 @@ def _places(wide: pd.DataFrame, levels: list[str]) -> Iterator[tuple[tuple[Any, 
 
 
 def _seed_line(cell: str, seed: int, rows: pd.DataFrame, seconds: Vector, decimals: Mapping[str, int]) -> _Line:
-    values = {str(metric): as_numbers(rows[metric].to_numpy(), decimals[str(metric)]) for metric in rows.columns if rows[metric].notna().any()}
+    values = {
+        str(metric): as_numbers(rows[metric].to_numpy(), decimals[str(metric)])
+        for metric in rows.columns
+        if rows[metric].notna().any()
+    }
     return _Line(cell, seed, 1, _along(rows), as_numbers(seconds, SECONDS_DECIMALS), values, {}, {})
 
 
-def _mean_line(cell: str, rows: pd.DataFrame, seconds: Vector, confidence: float, num_seeds: int, decimals: Mapping[str, int]) -> _Line:
+def _mean_line(
+    cell: str, rows: pd.DataFrame, seconds: Vector, confidence: float, num_seeds: int, decimals: Mapping[str, int]
+) -> _Line:
     along = np.unique(rows.index.get_level_values("along"))
     mean_seconds = pd.Series(seconds, rows.index).groupby("along").mean().reindex(along).to_numpy(dtype=np.float64)
     values, low, high = {}, {}, {}
@@ -136,7 +177,16 @@ def _mean_line(cell: str, rows: pd.DataFrame, seconds: Vector, confidence: float
         band = mean_band(whole.to_numpy(dtype=np.float64), confidence)
         parts = (pd.Series(part, whole.columns).reindex(along).to_numpy() for part in (band.mean, band.low, band.high))
         values[metric], low[metric], high[metric] = (as_numbers(part, decimals[str(metric)]) for part in parts)
-    return _Line(cell, None, num_seeds, [int(entry) for entry in along], as_numbers(mean_seconds, SECONDS_DECIMALS), values, low, high)
+    return _Line(
+        cell,
+        None,
+        num_seeds,
+        [int(entry) for entry in along],
+        as_numbers(mean_seconds, SECONDS_DECIMALS),
+        values,
+        low,
+        high,
+    )
 
 
 def _along(rows: pd.DataFrame) -> list[int]:

@@ -1,4 +1,5 @@
-"""Grids of images as a picture: an SVG for the page, a PNG for elsewhere. It is given bytes and draws them as they are."""
+"""Grids of images as a picture: an SVG for the page, a PNG for elsewhere. It is given bytes and draws them as they
+are."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ OUTLINE = "#c2570c"  # 4.5 to 1 on white and on near-black alike
 
 @dataclass(frozen=True)
 class Block:
-    """A labelled grid of images [rows, columns, height, width]; the columns and rows named hold data, not a model's output."""
+    """A labelled grid of images [rows, columns, height, width]; the columns and rows named hold data, not a model's
+    output."""
 
     label: str
     images: Bytes
@@ -36,7 +38,8 @@ class Block:
 
 
 def grid_bytes(images: Bytes) -> Bytes:
-    """Grey and opacity, [height, width, 2], of a grid of images [rows, columns, height, width] with transparent gaps."""
+    """Grey and opacity, [height, width, 2], of a grid of images [rows, columns, height, width] with transparent
+    gaps."""
     rows, columns, height, width = images.shape
     grid = np.zeros((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 2), dtype=np.uint8)
     for row in range(rows):
@@ -54,26 +57,35 @@ def encode_png(pixels: Bytes) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    differences = np.diff(pixels, axis=0, prepend=np.zeros((1, width, 2), dtype=np.uint8))  # modulo 256: PNG's filter 2, "up"
+    differences = np.diff(
+        pixels, axis=0, prepend=np.zeros((1, width, 2), dtype=np.uint8)
+    )  # modulo 256: PNG's filter 2, "up"
     lines = b"".join(b"\2" + line.tobytes() for line in differences)
     header = struct.pack(">IIBBBBB", width, height, 8, 4, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
 
 
 def to_svg(title: str, blocks: Sequence[Block]) -> str:
-    """The blocks below one another, each under its label, as wide as the widest; text has the colour of the text around it."""
+    """The blocks below one another, each under its label, as wide as the widest; text has the colour of the text
+    around it."""
     scale = WIDTH / max(grid_bytes(block.images).shape[1] for block in blocks)
     parts, top = [], 0.0
     for block in blocks:
         top += LABEL_SIZE * 1.4
-        parts.append(f'<text x="0" y="{top - LABEL_SIZE * 0.35:.1f}" font-size="{LABEL_SIZE:g}" fill="currentColor">{escape(block.label)}</text>')
+        parts.append(
+            f'<text x="0" y="{top - LABEL_SIZE * 0.35:.1f}" font-size="{LABEL_SIZE:g}"'
+            f' fill="currentColor">{escape(block.label)}</text>'
+        )
         pixels = grid_bytes(block.images)
         height, width = pixels.shape[0] * scale, pixels.shape[1] * scale
         address = "data:image/png;base64," + base64.b64encode(encode_png(pixels)).decode()
         parts.append(f'<image x="0" y="{top:.2f}" width="{width:.2f}" height="{height:.2f}" href="{address}"/>')
         parts.append(_outlines(block, top, scale))
         top += height + LABEL_SIZE * 0.6
-    opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 0 {WIDTH + 4:g} {top:.1f}" role="img" aria-label={quoteattr(title)} '
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 0 {WIDTH + 4:g} {top:.1f}" role="img"'
+        f" aria-label={quoteattr(title)} "
+    )
     return opening + 'font-family="system-ui, sans-serif" class="image-grid">' + "".join(parts) + "</svg>"
 
 
@@ -83,7 +95,10 @@ def _outlines(block: Block, top: float, scale: float) -> str:
     for row, column in np.ndindex(rows, columns):
         if column in block.original_columns or row in block.original_rows:
             x, y = column * (width + GAP) * scale, top + row * (height + GAP) * scale
-            place = f'x="{x - 0.6:.2f}" y="{y - 0.6:.2f}" width="{width * scale + 1.2:.2f}" height="{height * scale + 1.2:.2f}"'
+            place = (
+                f'x="{x - 0.6:.2f}" y="{y - 0.6:.2f}" width="{width * scale + 1.2:.2f}"'
+                f' height="{height * scale + 1.2:.2f}"'
+            )
             boxes.append(f'<rect {place} fill="none" stroke="{OUTLINE}" stroke-width="1.6"/>')
     return "".join(boxes)
 
@@ -107,8 +122,17 @@ def _png(title: str, blocks: Sequence[Block]) -> bytes:
         top += label
         pixels = grid_bytes(block.images)
         width = pixels.shape[1] / widest * inches
-        axes = canvas.add_axes((0.2 / (inches + 0.4), 1 - (top + height * inches) / total, width / (inches + 0.4), height * inches / total))
-        axes.imshow(np.where(pixels[..., 1] > 0, pixels[..., 0], 255), cmap="gray", vmin=0, vmax=255, aspect="auto", interpolation="nearest")
+        axes = canvas.add_axes(
+            (0.2 / (inches + 0.4), 1 - (top + height * inches) / total, width / (inches + 0.4), height * inches / total)
+        )
+        axes.imshow(
+            np.where(pixels[..., 1] > 0, pixels[..., 0], 255),
+            cmap="gray",
+            vmin=0,
+            vmax=255,
+            aspect="auto",
+            interpolation="nearest",
+        )
         axes.set_axis_off()
         top += height * inches + 0.08
     buffer = io.BytesIO()

@@ -1,7 +1,9 @@
-"""How figures look: colours, style, and the way from a matplotlib figure to a `sections.Figure`. No numbers are computed here.
+"""How figures look: colours, style, and the way from a matplotlib figure to a `sections.Figure`. No numbers are
+computed here.
 
-Every figure is drawn once. Its ink (text, axes, grid) has one colour of its own, which becomes `currentColor` in the SVG, so that the
-page's own text colour holds in light and dark; series have colours that stand out 3:1 on white and on near-black alike (WCAG 1.4.11).
+Every figure is drawn once. Its ink (text, axes, grid) has one colour of its own, which becomes `currentColor` in the
+SVG, so that the page's own text colour holds in light and dark; series have colours that stand out 3:1 on white and
+on near-black alike (WCAG 1.4.11).
 """
 
 from __future__ import annotations
@@ -85,7 +87,8 @@ def report_style(name: str) -> Iterator[None]:
 
 @contextmanager
 def matplotlib_defaults() -> Iterator[None]:
-    """What matplotlib comes with, whatever a matplotlibrc of the user's says, so that it changes no byte of a report."""
+    """What matplotlib comes with, whatever a matplotlibrc of the user's says, so that it changes no byte of a
+    report."""
     with mpl.rc_context():
         mpl.rcdefaults()
         yield
@@ -150,7 +153,8 @@ def _legend_handle(same: list[Line2D]) -> Line2D:
 
 
 def as_page_svg(svg: str) -> str:
-    """The SVG as it stands within a page: no prologue, ink as currentColor, as wide as its place, no rule that leaks to the page."""
+    """The SVG as it stands within a page: no prologue, ink as currentColor, as wide as its place, no rule that leaks
+    to the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
@@ -170,7 +174,14 @@ def to_figure(name: str, title: str, caption: str, frame: pd.DataFrame, draw: Ca
         text, image = io.StringIO(), io.BytesIO()
         canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         canvas.set_layout_engine("none")  # it is laid out: once is enough for both
-        canvas.savefig(image, format="png", dpi=PNG_DOTS_PER_INCH, facecolor="white", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+        canvas.savefig(
+            image,
+            format="png",
+            dpi=PNG_DOTS_PER_INCH,
+            facecolor="white",
+            metadata={"Software": None},
+            pil_kwargs={"compress_level": 3},
+        )
     return Figure(name, title, caption, as_page_svg(text.getvalue()), image.getvalue(), frame)
 
 

@@ -1,4 +1,5 @@
-"""What is known of each cell: its search, its winner, its outcomes, its bounds and its learning curve. No drawing here."""
+"""What is known of each cell: its search, its winner, its outcomes, its bounds and its learning curve. No drawing
+here."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ IMPORTANCE = "test/importance_weighted_bound"
 
 @dataclass(frozen=True)
 class ProposalFinding:
-    """One proposal of a cell's search: its objective in nats is the mean over the tuning seeds, NaN where any was lost; `by_seed` has those that were not."""
+    """One proposal of a cell's search: its objective in nats is the mean over the tuning seeds, NaN where any was
+    lost; `by_seed` has those that were not."""
 
     number: int
     hyperparameters: Mapping[str, Any]
@@ -38,7 +40,8 @@ class ProposalFinding:
 
 @dataclass(frozen=True)
 class CurveFinding:
-    """A cell's learning curve over its reporting seeds, up to where the first of them was lost: nobody is dropped from a mean."""
+    """A cell's learning curve over its reporting seeds, up to where the first of them was lost: nobody is dropped
+    from a mean."""
 
     metric: str
     samples: np.ndarray[Any, np.dtype[np.int64]]
@@ -56,10 +59,12 @@ class RunnerUp:
 
 @dataclass(frozen=True)
 class CellFinding:
-    """One cell. `space`: what was searched, extra rounds and all. `finals`: the declared reading of the compared metric by reporting seed, for those that have one.
+    """One cell. `space`: what was searched, extra rounds and all. `finals`: the declared reading of the compared
+    metric by reporting seed, for those that have one.
 
-    `others`: every other reading. `mean` and `interval` only where no reporting seed was lost. `curves`: the winner's learning curves seed by seed. `codes`: the versions
-    of the code, as far as they are known, that trained the reporting seeds.
+    `others`: every other reading. `mean` and `interval` only where no reporting seed was lost. `curves`: the
+    winner's learning curves seed by seed. `codes`: the versions of the code, as far as they are known, that trained
+    the reporting seeds.
     """
 
     cell: Cell
@@ -127,7 +132,9 @@ def level_title(factor: str, level: Level) -> str:
 def _cell_title(name: str) -> str:
     """A cell as a claim names it: its name, or for its label its levels in words."""
     pairs = [part.partition("=") for part in name.split(",")]
-    return levels_title({factor: level for factor, _, level in pairs}) if all(equals for _, equals, _ in pairs) else name
+    return (
+        levels_title({factor: level for factor, _, level in pairs}) if all(equals for _, equals, _ in pairs) else name
+    )
 
 
 def levels_title(levels: Mapping[str, Level]) -> str:
@@ -151,7 +158,12 @@ def cell_findings(results: StudyResults) -> tuple[CellFinding, ...]:
     asked, metric = readings(results), curve_metric(results)
     curves = phase_curves(results, metric) if metric else {}
     numbers = {
-        reading: curve_numbers(curves, reading.readout) if reading.metric == metric and reading.readout.kind != "final" else seed_numbers(results, reading) for reading in asked
+        reading: (
+            curve_numbers(curves, reading.readout)
+            if reading.metric == metric and reading.readout.kind != "final"
+            else seed_numbers(results, reading)
+        )
+        for reading in asked
     }
     read = _Numbers(numbers, curves, seed_numbers(results, asked[0], rank=1))
     return tuple(_cell_finding(results, cell, read) for cell in study_cells(results.study))
@@ -187,7 +199,9 @@ def _cell_finding(results: StudyResults, cell: Cell, read: _Numbers) -> CellFind
         horizon_samples=_horizon(results, confirm),
         others=dict(others),
         curves=read.curves.get(cell.label),
-        runner_up=_runner_up(rows[(rows["phase"] == "confirm") & (rows["rank"].fillna(0) == 1)], read.runners_up.get(cell.label, {})),
+        runner_up=_runner_up(
+            rows[(rows["phase"] == "confirm") & (rows["rank"].fillna(0) == 1)], read.runners_up.get(cell.label, {})
+        ),
         num_extra_rounds=int(search["extra_round"].max()) if "extra_round" in search and len(search) else 0,
         codes=code_versions(confirm),
     )
@@ -224,11 +238,15 @@ def _whole(rows: pd.DataFrame, name: str) -> int | None:
 
 
 def _horizon(results: StudyResults, confirm: pd.DataFrame) -> int | None:
-    points = results.curves[results.curves["identity"].isin(confirm["identity"]) & (results.curves["metric"] == results.study.metric)]
+    points = results.curves[
+        results.curves["identity"].isin(confirm["identity"]) & (results.curves["metric"] == results.study.metric)
+    ]
     return int(points["samples"].max()) if len(points) else _whole(confirm, "budget_samples")
 
 
-def _proposals(results: StudyResults, search: pd.DataFrame, space: Mapping[str, Distribution]) -> tuple[ProposalFinding, ...]:
+def _proposals(
+    results: StudyResults, search: pd.DataFrame, space: Mapping[str, Distribution]
+) -> tuple[ProposalFinding, ...]:
     metric = results.study.search.objective if results.study.search else ""
     found = []
     for number, rows in search.groupby("proposal", sort=True):
@@ -259,12 +277,17 @@ def _searched_space(declared: Mapping[str, Distribution], search: pd.DataFrame) 
     return widened
 
 
-def _edges(space: Mapping[str, Distribution], proposals: tuple[ProposalFinding, ...], winner: int | None) -> tuple[str, ...]:
+def _edges(
+    space: Mapping[str, Distribution], proposals: tuple[ProposalFinding, ...], winner: int | None
+) -> tuple[str, ...]:
     """In words, every hyperparameter of the winner that touches an edge: of the space, or of what was proposed."""
     best = next((proposal for proposal in proposals if proposal.number == winner), None)
     if best is None:
         return ()
-    return tuple(edge.words for edge in touched_edges(space, [proposal.hyperparameters for proposal in proposals], best.hyperparameters))
+    return tuple(
+        edge.words
+        for edge in touched_edges(space, [proposal.hyperparameters for proposal in proposals], best.hyperparameters)
+    )
 
 
 def _curve(results: StudyResults, confirm: pd.DataFrame) -> CurveFinding | None:
@@ -273,17 +296,27 @@ def _curve(results: StudyResults, confirm: pd.DataFrame) -> CurveFinding | None:
         own = points[points["metric"] == metric]
         if own.empty:
             continue
-        table = own.assign(nats=own["nats"].where(np.isfinite(own["nats"]))).pivot(index="identity", columns="samples", values="nats")
+        table = own.assign(nats=own["nats"].where(np.isfinite(own["nats"]))).pivot(
+            index="identity", columns="samples", values="nats"
+        )
         table = table.reindex(confirm["identity"]).dropna(axis="columns")
         if table.shape[1] == 0:
             return None
-        return CurveFinding(metric, table.columns.to_numpy(dtype=np.int64), mean_band(table.to_numpy(dtype=np.float64), results.study.confidence), len(table))
+        return CurveFinding(
+            metric,
+            table.columns.to_numpy(dtype=np.int64),
+            mean_band(table.to_numpy(dtype=np.float64), results.study.confidence),
+            len(table),
+        )
     return None
 
 
 def space_text(space: Mapping[str, Distribution]) -> str:
     """A search space in words: `learning_rate 0.001 to 0.1 (log)`."""
-    return "; ".join(f"{name} {_distribution_text(distribution)}" for name, distribution in sorted(space.items())) or "nothing is searched"
+    return (
+        "; ".join(f"{name} {_distribution_text(distribution)}" for name, distribution in sorted(space.items()))
+        or "nothing is searched"
+    )
 
 
 def _distribution_text(distribution: Distribution) -> str:

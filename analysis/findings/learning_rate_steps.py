@@ -13,9 +13,11 @@ LEARNING_RATE = "learning_rate"
 
 @dataclass(frozen=True)
 class LearningRateStep:
-    """From the winner of the better side to the proposal whose learning rate is nearest: what it costs in nats of the search's objective.
+    """From the winner of the better side to the proposal whose learning rate is nearest: what it costs in nats of
+    the search's objective.
 
-    `cost_nats` is infinite where that proposal diverged. `overturns`: it costs at least as much as the claim's difference.
+    `cost_nats` is infinite where that proposal diverged. `overturns`: it costs at least as much as the claim's
+    difference.
     """
 
     cell: str
@@ -26,7 +28,8 @@ class LearningRateStep:
 
 
 def learning_rate_step(level: CellFinding, baseline: CellFinding, difference: float) -> LearningRateStep | None:
-    """The step of the better side; None where its learning rate is not all that is searched, or nothing else was proposed.
+    """The step of the better side; None where its learning rate is not all that is searched, or nothing else was
+    proposed.
 
     The worse side needs none: its other proposals were worse still.
     """
@@ -34,12 +37,18 @@ def learning_rate_step(level: CellFinding, baseline: CellFinding, difference: fl
     won = better.winning_proposal
     if set(better.space) != {LEARNING_RATE} or won is None or not _is_rate(own := won.hyperparameters[LEARNING_RATE]):
         return None
-    others = [proposal for proposal in better.proposals if _is_rate(rate := proposal.hyperparameters[LEARNING_RATE]) and rate != own]
+    others = [
+        proposal
+        for proposal in better.proposals
+        if _is_rate(rate := proposal.hyperparameters[LEARNING_RATE]) and rate != own
+    ]
     if not others:
         return None
     nearest = min(others, key=lambda proposal: (_distance(proposal, own), proposal.number))
     cost = won.objective - nearest.objective if math.isfinite(nearest.objective) else math.inf
-    return LearningRateStep(better.title, float(own), float(nearest.hyperparameters[LEARNING_RATE]), cost, cost >= abs(difference))
+    return LearningRateStep(
+        better.title, float(own), float(nearest.hyperparameters[LEARNING_RATE]), cost, cost >= abs(difference)
+    )
 
 
 def _is_rate(number: Any) -> bool:

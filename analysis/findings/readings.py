@@ -1,4 +1,5 @@
-"""A study's learning curves cell by cell, and the numbers that its trainings are compared by: a metric and how its curve is read out."""
+"""A study's learning curves cell by cell, and the numbers that its trainings are compared by: a metric and how its
+curve is read out."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def declared_readout(study: Study) -> Readout:
 
 
 def curve_metric(results: StudyResults) -> str | None:
-    """The metric whose learning curves are drawn and read out: the compared one where it was measured along the way, else validation, else training; None without a curve."""
+    """The metric whose learning curves are drawn and read out: the compared one where it was measured along the way,
+    else validation, else training; None without a curve."""
     confirm = results.curves[results.curves["phase"] == "confirm"]
     points = confirm.groupby("metric")["samples"].nunique()
     return next((metric for metric in (results.study.metric, *CURVE_METRICS) if points.get(metric, 0) > 1), None)
@@ -61,15 +63,27 @@ def readings(results: StudyResults) -> tuple[Reading, ...]:
 
 
 def phase_curves(results: StudyResults, metric: str, phase: str = "confirm", rank: int = 0) -> dict[str, CellCurves]:
-    """The curves of each cell under the seeds of a phase that trains one configuration of it: the winner (rank 0) or a runner-up.
+    """The curves of each cell under the seeds of a phase that trains one configuration of it: the winner (rank 0) or
+    a runner-up.
 
-    No entry for a cell without a point. A cell's steps are those that all its finished seeds share; where none finished, all that any seed has.
+    No entry for a cell without a point. A cell's steps are those that all its finished seeds share; where none
+    finished, all that any seed has.
     """
     rows = results.trainings
     rows = rows[(rows["phase"] == phase) & (rows["rank"].fillna(0) == rank)]
-    own = results.curves[(results.curves["phase"] == phase) & (results.curves["metric"] == metric) & (results.curves["rank"].fillna(0) == rank)]
-    points = {(str(cell), int(str(seed))): part.set_index("samples") for (cell, seed), part in own.groupby(["cell", "seed"])}
-    return {str(cell): found for cell, held in rows.groupby("cell") if (found := _cell_curves(str(cell), held, points)) is not None}
+    own = results.curves[
+        (results.curves["phase"] == phase)
+        & (results.curves["metric"] == metric)
+        & (results.curves["rank"].fillna(0) == rank)
+    ]
+    points = {
+        (str(cell), int(str(seed))): part.set_index("samples") for (cell, seed), part in own.groupby(["cell", "seed"])
+    }
+    return {
+        str(cell): found
+        for cell, held in rows.groupby("cell")
+        if (found := _cell_curves(str(cell), held, points)) is not None
+    }
 
 
 def _cell_curves(cell: str, rows: pd.DataFrame, points: Mapping[tuple[str, int], pd.DataFrame]) -> CellCurves | None:
@@ -87,7 +101,14 @@ def _cell_curves(cell: str, rows: pd.DataFrame, points: Mapping[tuple[str, int],
             curves[row] = nats.reindex(steps).to_numpy(dtype=np.float64)
             seconds[row] = held[seed]["seconds"].reindex(steps).to_numpy(dtype=np.float64)
     seeds = tuple(sorted(outcomes))
-    return CellCurves(cell, seeds, tuple(outcomes[seed] for seed in seeds), steps, curves, seconds if np.isfinite(seconds).any() else None)
+    return CellCurves(
+        cell,
+        seeds,
+        tuple(outcomes[seed] for seed in seeds),
+        steps,
+        curves,
+        seconds if np.isfinite(seconds).any() else None,
+    )
 
 
 def _outcome(outcome: str) -> SeedOutcome:
@@ -96,16 +117,23 @@ def _outcome(outcome: str) -> SeedOutcome:
     return "unfinished" if outcome == "failed" else "finished"
 
 
-def seed_numbers(results: StudyResults, reading: Reading, phase: str = "confirm", rank: int = 0) -> dict[str, dict[int, float]]:
-    """The reading of every seed that has one, by cell: see `curve_numbers`; the final one is taken from where the training ended, wherever that is."""
+def seed_numbers(
+    results: StudyResults, reading: Reading, phase: str = "confirm", rank: int = 0
+) -> dict[str, dict[int, float]]:
+    """The reading of every seed that has one, by cell: see `curve_numbers`; the final one is taken from where the
+    training ended, wherever that is."""
     if reading.readout.kind == "final":
         return _final_numbers(results, reading.metric, phase, rank)
     return curve_numbers(phase_curves(results, reading.metric, phase, rank), reading.readout)
 
 
 def curve_numbers(cells: Mapping[str, CellCurves], readout: Readout) -> dict[str, dict[int, float]]:
-    """The readout of every finished seed, by cell; of none in a cell that was measured less often than the readout takes."""
-    return {name: seed_readouts(cell, readout) if cell.steps.size >= readout.num_points else {} for name, cell in cells.items()}
+    """The readout of every finished seed, by cell; of none in a cell that was measured less often than the readout
+    takes."""
+    return {
+        name: seed_readouts(cell, readout) if cell.steps.size >= readout.num_points else {}
+        for name, cell in cells.items()
+    }
 
 
 def _final_numbers(results: StudyResults, metric: str, phase: str, rank: int) -> dict[str, dict[int, float]]:
@@ -121,14 +149,17 @@ def _final_numbers(results: StudyResults, metric: str, phase: str, rank: int) ->
 
 
 def mean_curves(cells: Sequence[CellCurves], name: str) -> CellCurves | None:
-    """The mean over several cells within each seed, at the steps and seeds that all have; lost where any of them is. None without a common one."""
+    """The mean over several cells within each seed, at the steps and seeds that all have; lost where any of them is.
+    None without a common one."""
     if not cells:
         return None
     steps = np.asarray(sorted(set.intersection(*(set(cell.steps.tolist()) for cell in cells))), dtype=np.int64)
     seeds = sorted(set.intersection(*(set(cell.seeds) for cell in cells)))
     if not steps.size or not seeds:
         return None
-    parts = [cell.curves[[cell.seeds.index(seed) for seed in seeds]][:, np.searchsorted(cell.steps, steps)] for cell in cells]
+    parts = [
+        cell.curves[[cell.seeds.index(seed) for seed in seeds]][:, np.searchsorted(cell.steps, steps)] for cell in cells
+    ]
     outcomes = tuple(_worst([cell.outcomes[cell.seeds.index(seed)] for cell in cells]) for seed in seeds)
     return CellCurves(name, tuple(seeds), outcomes, steps, np.mean(parts, axis=0))
 

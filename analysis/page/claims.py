@@ -1,4 +1,5 @@
-"""A study's claims as the page shows them, made from the rows of claims.json alone: the numbers of one, a table of all, every field of each."""
+"""A study's claims as the page shows them, made from the rows of claims.json alone: the numbers of one, a table of
+all, every field of each."""
 
 from __future__ import annotations
 
@@ -14,7 +15,19 @@ from analysis.document.sections import Section, Table
 from analysis.document.text import heading, shown_cell
 
 TABLE = "claims"
-TABLE_FIELDS = ("name", "kind", "verdict", "estimate_nats", "low_nats", "high_nats", "p", "holm_p", "n", "minimum_detectable_effect_nats", "horizon_samples")
+TABLE_FIELDS = (
+    "name",
+    "kind",
+    "verdict",
+    "estimate_nats",
+    "low_nats",
+    "high_nats",
+    "p",
+    "holm_p",
+    "n",
+    "minimum_detectable_effect_nats",
+    "horizon_samples",
+)
 LEADING_FIELDS = ("name", "kind", "statement", "verdict")
 
 
@@ -24,7 +37,8 @@ MOST_BESIDE_THE_PRIMARY = 8
 
 @dataclass(frozen=True)
 class ShownClaim:
-    """One claim with all that it rests on: `fields` are names for reading and texts, `tables` what its row holds several of."""
+    """One claim with all that it rests on: `fields` are names for reading and texts, `tables` what its row holds
+    several of."""
 
     name: str
     verdict: str
@@ -34,7 +48,8 @@ class ShownClaim:
 
 
 def claims_table(sections: Sequence[Section]) -> Table | None:
-    """Every claim of the sections, one a row, the primary one first; None where there is none. Those about time are left out."""
+    """Every claim of the sections, one a row, the primary one first; None where there is none. Those about time are
+    left out."""
     rows = [_row(claim) for claim in _claims(sections)]
     if not rows:
         return None
@@ -42,10 +57,14 @@ def claims_table(sections: Sequence[Section]) -> Table | None:
     for name in frame.columns[3:]:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
     caption = (
-        "Difference of the first named from the second, positive where the first is better, with its interval and the p of the same test; where trainings diverged "
-        "and count as the worst outcome there is, no difference, and an interval that may have one end; "
-        "Holm's p is over the declared claims. "
-        + ("Beside a published number, the estimate is the mean over seeds. " if any("published_nats" in claim for claim in _claims(sections)) else "")
+        "Difference of the first named from the second, positive where the first is better, with its interval and the p"
+        " of the same test; where trainings diverged and count as the worst outcome there is, no difference, and an"
+        " interval that may have one end; Holm's p is over the declared claims. "
+        + (
+            "Beside a published number, the estimate is the mean over seeds. "
+            if any("published_nats" in claim for claim in _claims(sections))
+            else ""
+        )
         + "All of it, as data: claims.json."
     )
     return Table(TABLE, "Every claim", caption, frame, for_pasting=True)
@@ -57,7 +76,11 @@ def shown_claims(sections: Sequence[Section]) -> tuple[ShownClaim, ...]:
 
 
 def _shown(claim: Mapping[str, Any], number: int) -> ShownClaim:
-    lists = {key: held for key, held in claim.items() if isinstance(held, (list, tuple)) and any(isinstance(entry, Mapping) for entry in held)}
+    lists = {
+        key: held
+        for key, held in claim.items()
+        if isinstance(held, (list, tuple)) and any(isinstance(entry, Mapping) for entry in held)
+    }
     tables = tuple(Table(f"claim-{number}-{key}", heading(key), "", _entries(held)) for key, held in lists.items())
     fields = _fields({key: held for key, held in claim.items() if key not in (*lists, *LEADING_FIELDS)})
     name, verdict, statement = (str(claim.get(key, "")) for key in ("name", "verdict", "statement"))
@@ -74,7 +97,11 @@ def claim_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     if "published_nats" in claim:
         return _published_facts(claim)
     confidence, unit = claim.get("confidence"), str(claim.get("unit", "nats"))
-    estimate, interval = (claim.get("estimate"), claim.get("interval")) if "unit" in claim else (claim.get("estimate_nats"), claim.get("interval_nats"))
+    estimate, interval = (
+        (claim.get("estimate"), claim.get("interval"))
+        if "unit" in claim
+        else (claim.get("estimate_nats"), claim.get("interval_nats"))
+    )
     facts = [
         ("difference", _signed(estimate, f" {unit}".rstrip(), decimals_of([estimate, *(interval or ())]))),
         (f"{100 * confidence:g} % interval" if confidence else "interval", _interval_text(claim, interval)),
@@ -91,9 +118,12 @@ def _published_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def also_declared(sections: Sequence[Section]) -> tuple[tuple[str, str], ...]:
-    """The declared claims beside the primary one, as title and what became of each, for the answer of a question that has several parts."""
+    """The declared claims beside the primary one, as title and what became of each, for the answer of a question
+    that has several parts."""
     declared = [claim for claim in _claims(sections) if claim.get("kind") == "descriptive"]
-    return tuple((str(claim.get("title") or claim.get("name")), _outcome(claim)) for claim in declared[:MOST_BESIDE_THE_PRIMARY])
+    return tuple(
+        (str(claim.get("title") or claim.get("name")), _outcome(claim)) for claim in declared[:MOST_BESIDE_THE_PRIMARY]
+    )
 
 
 def _outcome(claim: Mapping[str, Any]) -> str:
@@ -116,18 +146,33 @@ def _interval_text(claim: Mapping[str, Any], interval: Sequence[float] | None) -
     low, high = claim.get("worst_case_interval_nats") or (None, None)
     if low is None and high is None:
         return "none" if claim.get("n") else ""
-    return f"above {_signed(low)}" if high is None else f"below {_signed(high)}" if low is None else f"{_signed(low)} to {_signed(high)}"
+    return (
+        f"above {_signed(low)}"
+        if high is None
+        else f"below {_signed(high)}"
+        if low is None
+        else f"{_signed(low)} to {_signed(high)}"
+    )
 
 
 def _claims(sections: Sequence[Section]) -> list[dict[str, Any]]:
     """The claims in nats; those that name a unit of their own, as curves from a file do, have tables of their own."""
-    held = [claim for section in sections for claim in section.claims if claim.get("kind") != "timing" and "unit" not in claim]
+    held = [
+        claim
+        for section in sections
+        for claim in section.claims
+        if claim.get("kind") != "timing" and "unit" not in claim
+    ]
     return sorted(held, key=lambda claim: claim.get("kind") != "primary")
 
 
 def _row(claim: Mapping[str, Any]) -> dict[str, Any]:
     low, high = claim.get("interval_nats") or claim.get("worst_case_interval_nats") or (None, None)
-    return {name: claim.get(name) for name in TABLE_FIELDS} | {"name": claim.get("title") or claim.get("name"), "low_nats": low, "high_nats": high}
+    return {name: claim.get(name) for name in TABLE_FIELDS} | {
+        "name": claim.get("title") or claim.get("name"),
+        "low_nats": low,
+        "high_nats": high,
+    }
 
 
 def _signed(number: float | None, unit: str = "", decimals: int = 2) -> str:

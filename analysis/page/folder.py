@@ -24,16 +24,24 @@ from vae.checkpoint import write_atomically
 def build_report(results: StudyResults, sections: Sequence[Section], folder: Path) -> Path:
     """Replaces `folder` by the whole report and returns its index.html; files of an older report are gone.
 
-    The report is index.html, figures/, tables/, claims.json and provenance.json. It is written beside `folder`, which is
-    replaced when all of it is on the disk. Raises OSError, with the older report untouched, where it cannot be written.
+    The report is index.html, figures/, tables/, claims.json and provenance.json. It is written beside `folder`,
+    which is replaced when all of it is on the disk. Raises OSError, with the older report untouched, where it cannot
+    be written.
     """
     _check_names(sections)
     write_folder(folder, report_files(results, sections))
     return folder / "index.html"
 
 
-def build_page(subject: Subject, sections: Sequence[Section], provenance: Mapping[str, Any], more: Mapping[str, bytes], folder: Path) -> Path:
-    """As `build_report`, of what is no study: `provenance` is what provenance.json holds, `more` are further files by path."""
+def build_page(
+    subject: Subject,
+    sections: Sequence[Section],
+    provenance: Mapping[str, Any],
+    more: Mapping[str, bytes],
+    folder: Path,
+) -> Path:
+    """As `build_report`, of what is no study: `provenance` is what provenance.json holds, `more` are further files
+    by path."""
     _check_names(sections)
     page = {"index.html": render_page(subject, sections).encode(), "provenance.json": json_bytes(provenance)}
     write_folder(folder, _files_of_all(sections) | page | dict(more))
@@ -43,14 +51,20 @@ def build_page(subject: Subject, sections: Sequence[Section], provenance: Mappin
 def _check_names(sections: Sequence[Section]) -> None:
     figures = [figure.name for section in sections for figure in section.figures]
     claims = claims_table(sections)
-    names = figures + [table.name for section in sections for table in section.tables] + ([claims.name] if claims else [])
+    names = (
+        figures + [table.name for section in sections for table in section.tables] + ([claims.name] if claims else [])
+    )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"two figures or tables of the report are named {repeated[0]}; each needs a name of its own, which its CSV bears")
+        raise ValueError(
+            f"two figures or tables of the report are named {repeated[0]}; each needs a name of its own, which its CSV"
+            " bears"
+        )
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replaces `folder` by `files`, contents by path, when all of them are on the disk. Raises OSError with the older folder untouched."""
+    """Replaces `folder` by `files`, contents by path, when all of them are on the disk. Raises OSError with the
+    older folder untouched."""
     with _replacing(folder) as beside:
         for name, content in files.items():
             (beside / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +72,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def build_single_report(results: StudyResults, section: Section, folder: Path) -> Path:
-    """Writes one report as NAME.html with its figures and tables into `folder` and returns the page; other files stay as they are."""
+    """Writes one report as NAME.html with its figures and tables into `folder` and returns the page; other files
+    stay as they are."""
     for name, content in section_files(section).items():
         write_atomically(folder / name, content)
     page = folder / f"{section.name}.html"
@@ -68,14 +83,24 @@ def build_single_report(results: StudyResults, section: Section, folder: Path) -
 
 def report_files(results: StudyResults, sections: Sequence[Section]) -> dict[str, bytes]:
     """The whole report: contents by path within its folder."""
-    provenance = results.provenance | {"study": results.study.name, "parent_run_id": results.parent_run_id, "trainings": _runs(results)}
-    return _files_of_all(sections) | {"index.html": render(results, sections).encode(), "provenance.json": json_bytes(provenance)}
+    provenance = results.provenance | {
+        "study": results.study.name,
+        "parent_run_id": results.parent_run_id,
+        "trainings": _runs(results),
+    }
+    return _files_of_all(sections) | {
+        "index.html": render(results, sections).encode(),
+        "provenance.json": json_bytes(provenance),
+    }
 
 
 def _files_of_all(sections: Sequence[Section]) -> dict[str, bytes]:
     """What lies beside the page: every section's files, and the claims as data and as a table."""
     files = {name: content for section in sections for name, content in section_files(section).items()}
-    claims, table = [{"report": section.name} | claim for section in sections for claim in section.claims], claims_table(sections)
+    claims, table = (
+        [{"report": section.name} | claim for section in sections for claim in section.claims],
+        claims_table(sections),
+    )
     return files | {"claims.json": json_bytes(claims)} | (table_files(table) if table else {})
 
 
@@ -83,7 +108,11 @@ def section_files(section: Section) -> dict[str, bytes]:
     """Figures as SVG and PNG, and the numbers of every figure and table as CSV: contents by path."""
     files: dict[str, bytes] = {}
     for figure in section.figures:
-        files |= {f"figures/{figure.name}.svg": figure.svg.encode(), f"figures/{figure.name}.png": figure.png, f"tables/{figure.name}.csv": csv_bytes(figure.frame)}
+        files |= {
+            f"figures/{figure.name}.svg": figure.svg.encode(),
+            f"figures/{figure.name}.png": figure.png,
+            f"tables/{figure.name}.csv": csv_bytes(figure.frame),
+        }
     return files | {name: content for table in section.tables for name, content in table_files(table).items()}
 
 
@@ -92,7 +121,10 @@ def table_files(table: Table) -> dict[str, bytes]:
     files = {f"tables/{table.name}.csv": csv_bytes(table.frame)}
     if not table.for_pasting:
         return files
-    return files | {f"tables/{table.name}.md": markdown_table(table).encode(), f"tables/{table.name}.tex": latex_table(table).encode()}
+    return files | {
+        f"tables/{table.name}.md": markdown_table(table).encode(),
+        f"tables/{table.name}.tex": latex_table(table).encode(),
+    }
 
 
 def json_bytes(content: Any) -> bytes:
@@ -138,10 +170,15 @@ def _replacing(folder: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Removes what processes that were killed left beside `folder`; an older report that one of them had moved away comes back."""
+    """Removes what processes that were killed left beside `folder`; an older report that one of them had moved away
+    comes back."""
     for leftover in sorted(folder.parent.glob(f".{folder.name}.*")):
         process, _, state = leftover.name.removeprefix(f".{folder.name}.").partition(".")
-        if not process.isdecimal() or state not in ("new", "old") or (int(process) != os.getpid() and _is_running(int(process))):
+        if (
+            not process.isdecimal()
+            or state not in ("new", "old")
+            or (int(process) != os.getpid() and _is_running(int(process)))
+        ):
             continue
         if state == "old" and not folder.exists():
             leftover.rename(folder)

@@ -29,8 +29,9 @@ OUTCOMES = ("finished", "diverged", "failed_to_learn", "failed")
 LONG_LIST = 8
 
 _ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1a5694"/>'
-    '<path d="M6 23C11 23 12 9 16 9s5 14 10 14" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round"/></svg>'
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7"'
+    ' fill="#1a5694"/><path d="M6 23C11 23 12 9 16 9s5 14 10 14" fill="none" stroke="#fff" stroke-width="3"'
+    ' stroke-linecap="round"/></svg>'
 )
 
 
@@ -101,13 +102,21 @@ def render_page(subject: Subject, sections: Sequence[Section], only: str = "") -
     comments `begin timing` and `end timing`.
     """
     folder = Path(__file__).parent / "templates"
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template("page.html").render(page=_page(subject, sections, only, folder)).strip() + "\n"
 
 
 def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path) -> Page:
     leading, claim = primary_claim(sections)
-    datasets = explorer.shown_datasets([figure.explorer for section in sections for figure in section.figures if figure.explorer], subject.datasets)
+    datasets = explorer.shown_datasets(
+        [figure.explorer for section in sections for figure in section.figures if figure.explorer], subject.datasets
+    )
     table = None if only else claims_table(sections)
     return Page(
         subject=subject,
@@ -118,9 +127,20 @@ def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path
         facts=claim_facts(claim),
         also=() if only else also_declared(sections),
         figure=shown_figure(leading.figures[0], datasets) if leading.figures and not only else None,
-        warnings=tuple(dict.fromkeys([*subject.warnings, *(warning for section in sections for warning in section.warnings)])),
-        sections=tuple(_shown_section(section, datasets, without_first=section is leading and not only) for section in sections),
-        claims=() if only else tuple(ListedClaim(claim, tuple(shown_table(own, embed=False) for own in claim.tables)) for claim in shown_claims(sections)),
+        warnings=tuple(
+            dict.fromkeys([*subject.warnings, *(warning for section in sections for warning in section.warnings)])
+        ),
+        sections=tuple(
+            _shown_section(section, datasets, without_first=section is leading and not only) for section in sections
+        ),
+        claims=(
+            ()
+            if only
+            else tuple(
+                ListedClaim(claim, tuple(shown_table(own, embed=False) for own in claim.tables))
+                for claim in shown_claims(sections)
+            )
+        ),
         claims_table=shown_table(table) if table else None,
         tables=tuple(shown_table(table, embed=False) for table in subject.tables),
         provenance=tuple(_flat(subject.provenance)),
@@ -145,7 +165,8 @@ def _scripts(folder: Path, has_explorers: bool) -> Iterator[Markup]:
 
 
 def primary_claim(sections: Sequence[Section]) -> tuple[Section, Mapping[str, Any]]:
-    """The section that holds the primary claim, and the claim; where none is declared, the first section and no claim."""
+    """The section that holds the primary claim, and the claim; where none is declared, the first section and no
+    claim."""
     for section in sections:
         for claim in section.claims:
             if claim.get("kind") == "primary":
@@ -161,7 +182,11 @@ def study_subject(results: StudyResults) -> Subject:
     study = results.study
     tables = [
         Table("outcomes", "Outcomes by cell", "How every training ended.", outcome_counts(results)),
-        *([Table("missing", "Missing trainings", "Asked for by the study and not found.", results.missing)] if len(results.missing) else []),
+        *(
+            [Table("missing", "Missing trainings", "Asked for by the study and not found.", results.missing)]
+            if len(results.missing)
+            else []
+        ),
         Table("search_space", "Search space", "What was tuned in which cells.", search_space(study)),
     ]
     return Subject(
@@ -184,10 +209,18 @@ def study_subject(results: StudyResults) -> Subject:
 
 
 def notices(results: StudyResults) -> Iterator[str]:
-    """What stands at the very top, before any verdict: that trainings are missing, and that claims were taken out after trainings were there."""
-    num_missing, num_failed = len(results.missing) + len(results.missing_repeats), int((results.trainings["outcome"] == "failed").sum())
+    """What stands at the very top, before any verdict: that trainings are missing, and that claims were taken out
+    after trainings were there."""
+    num_missing, num_failed = (
+        len(results.missing) + len(results.missing_repeats),
+        int((results.trainings["outcome"] == "failed").sum()),
+    )
     of = len(results.trainings) + len(results.repeats) + num_missing
-    said = [f"{number} of {of} trainings that the study asks for {words}" for number, words in ((num_missing, "are missing"), (num_failed, "failed")) if number]
+    said = [
+        f"{number} of {of} trainings that the study asks for {words}"
+        for number, words in ((num_missing, "are missing"), (num_failed, "failed"))
+        if number
+    ]
     if said:
         yield f"This study is incomplete: {' and '.join(said)}. Verdicts that need them are open."
     if withdrawn := withdrawn_sentence(withdrawn_claims(results)):
@@ -198,7 +231,10 @@ def completeness_warnings(results: StudyResults) -> Iterator[str]:
     """Sentences on trainings that are missing or did not finish."""
     num_missing, num_found = len(results.missing), len(results.trainings)
     if num_missing:
-        yield f"{num_missing} of {num_missing + num_found} trainings that the study asks for are missing; run the study again to train them."
+        yield (
+            f"{num_missing} of {num_missing + num_found} trainings that the study asks for are missing; run the study"
+            " again to train them."
+        )
     for outcome, words in (("diverged", "diverged"), ("failed_to_learn", "failed to learn"), ("failed", "failed")):
         for phase in ("search", "confirm"):
             number = int(((results.trainings["outcome"] == outcome) & (results.trainings["phase"] == phase)).sum())
@@ -209,7 +245,9 @@ def completeness_warnings(results: StudyResults) -> Iterator[str]:
 
 def totals(results: StudyResults) -> str:
     """One sentence: how many trainings there are and how they ended."""
-    counts = [f"{int((results.trainings['outcome'] == outcome).sum())} {outcome.replace('_', ' ')}" for outcome in OUTCOMES]
+    counts = [
+        f"{int((results.trainings['outcome'] == outcome).sum())} {outcome.replace('_', ' ')}" for outcome in OUTCOMES
+    ]
     return f"{len(results.trainings)} trainings: {', '.join(counts)}, {len(results.missing)} missing."
 
 
@@ -226,7 +264,11 @@ def outcome_counts(results: StudyResults) -> pd.DataFrame:
 def search_space(study: Study) -> pd.DataFrame:
     """The declared search space: in which cells, which hyperparameter, over what."""
     rows = [
-        {"cells": ", ".join(f"{factor}={level}" for factor, level in space.when.items()) or "all", "hyperparameter": name, "searched": _in_words(distribution)}
+        {
+            "cells": ", ".join(f"{factor}={level}" for factor, level in space.when.items()) or "all",
+            "hyperparameter": name,
+            "searched": _in_words(distribution),
+        }
         for space in (study.search.spaces if study.search else ())
         for name, distribution in space.hyperparameters.items()
     ]

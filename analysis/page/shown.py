@@ -50,7 +50,8 @@ class Column:
 
 @dataclass(frozen=True)
 class ShownTable:
-    """A table as the page shows it: numbers rounded; the CSV has all digits. `pasted`: its forms for pasting by name and file ending."""
+    """A table as the page shows it: numbers rounded; the CSV has all digits. `pasted`: its forms for pasting by name
+    and file ending."""
 
     name: str
     title: str
@@ -81,7 +82,8 @@ def shown_figure(figure: Figure, datasets: Collection[str] = ()) -> ShownFigure:
 
 
 def inline_svg(figure: Figure) -> Markup:
-    """The drawing as an element of the page: a role and a name for those who do not see it, ids that no other figure has."""
+    """The drawing as an element of the page: a role and a name for those who do not see it, ids that no other figure
+    has."""
     svg = figure.svg[figure.svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{figure.name}-\1"', svg)
@@ -106,9 +108,14 @@ def embed_csv(name: str, frame: pd.DataFrame) -> EmbeddedCsv:
 def shown_table(table: Table, embed: bool = True) -> ShownTable:
     """The table; with `embed`, its CSV comes along."""
     frame = table.frame
-    numbers = {column: pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column]) for column in frame.columns}
+    numbers = {
+        column: pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column])
+        for column in frame.columns
+    }
     columns = tuple(Column(heading(str(column)), numbers[column]) for column in frame.columns)
     rows = tuple(tuple(shown_cell(held) for held in row) for row in frame.astype(object).itertuples(index=False))
     csv = embed_csv(table.name, frame) if embed else None
-    pasted = (("Markdown", "md", markdown_table(table)), ("LaTeX", "tex", latex_table(table))) if table.for_pasting else ()
+    pasted = (
+        (("Markdown", "md", markdown_table(table)), ("LaTeX", "tex", latex_table(table))) if table.for_pasting else ()
+    )
     return ShownTable(table.name, table.title, table.caption, columns, rows, csv, pasted, is_timing(table.name))

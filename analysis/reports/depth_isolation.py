@@ -1,4 +1,5 @@
-"""What one more hidden layer does with everything else held, taken apart: its parameters in one layer, and its depth at equal parameters."""
+"""What one more hidden layer does with everything else held, taken apart: its parameters in one layer, and its depth
+at equal parameters."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ class Isolation:
 
 
 def isolations(study: Study, cells: Sequence[CellFinding], margin: Margin) -> tuple[Isolation, ...]:
-    """For every combination of the other factors and every step in depth: the layer, then where there is a control, its two parts."""
+    """For every combination of the other factors and every step in depth: the layer, then where there is a control,
+    its two parts."""
     contexts: dict[str, list[CellFinding]] = {}
     for cell in cells:
         if cell.cell.name is None and DEPTH in dict(cell.cell.levels):
@@ -73,7 +75,9 @@ def isolations(study: Study, cells: Sequence[CellFinding], margin: Margin) -> tu
     return tuple(found)
 
 
-def _steps(shallow: CellFinding, deep: CellFinding, cells: Sequence[CellFinding]) -> Iterator[tuple[Part, tuple[CellFinding, CellFinding]]]:
+def _steps(
+    shallow: CellFinding, deep: CellFinding, cells: Sequence[CellFinding]
+) -> Iterator[tuple[Part, tuple[CellFinding, CellFinding]]]:
     yield "one more layer", (deep, shallow)
     for control in (cell for cell in cells if _is_control(cell, shallow, deep)):
         yield "its parameters alone", (control, shallow)
@@ -82,17 +86,31 @@ def _steps(shallow: CellFinding, deep: CellFinding, cells: Sequence[CellFinding]
 
 def _is_control(cell: CellFinding, shallow: CellFinding, deep: CellFinding) -> bool:
     """Whether a named cell is as shallow as the one and, to `NEARLY_EQUAL`, as large as the other."""
-    if cell.cell.name is None or not cell.cell.matches(dict(shallow.cell.levels)) or not cell.num_parameters or not deep.num_parameters:
+    if (
+        cell.cell.name is None
+        or not cell.cell.matches(dict(shallow.cell.levels))
+        or not cell.num_parameters
+        or not deep.num_parameters
+    ):
         return False
     return abs(cell.num_parameters - deep.num_parameters) <= NEARLY_EQUAL * deep.num_parameters
 
 
-def _isolation(study: Study, cells: Sequence[CellFinding], part: Part, pair: tuple[CellFinding, CellFinding], margin: Margin) -> Isolation:
+def _isolation(
+    study: Study, cells: Sequence[CellFinding], part: Part, pair: tuple[CellFinding, CellFinding], margin: Margin
+) -> Isolation:
     level, baseline = pair
     claim = Claim.model_construct(
-        name=f"{part}: {level.cell.label} over {baseline.cell.label}", factor=WHOLE_CELL, level=_name(level), baseline=_name(baseline), at={}, primary=False
+        name=f"{part}: {level.cell.label} over {baseline.cell.label}",
+        factor=WHOLE_CELL,
+        level=_name(level),
+        baseline=_name(baseline),
+        at={},
+        primary=False,
     )
-    context: Mapping[str, Level] = {name: held for name, held in (level if level.cell.name is None else baseline).cell.levels if name != DEPTH}
+    context: Mapping[str, Level] = {
+        name: held for name, held in (level if level.cell.name is None else baseline).cell.levels if name != DEPTH
+    }
     return Isolation(levels_title(context), part, level, baseline, compare(study, cells, claim, "exploratory", margin))
 
 
@@ -103,9 +121,21 @@ def _name(cell: CellFinding) -> str:
 def isolation_frame(found: Sequence[Isolation]) -> pd.DataFrame:
     """A row per step: its gain with interval and verdict, and the parameters that it adds."""
     rows = [
-        {"step": one.title, "part": one.part, "level": one.level.cell.label, "baseline": one.baseline.cell.label, "verdict": one.comparison.verdict}
+        {
+            "step": one.title,
+            "part": one.part,
+            "level": one.level.cell.label,
+            "baseline": one.baseline.cell.label,
+            "verdict": one.comparison.verdict,
+        }
         | {"gain_nats": rounded(one.comparison.estimate.mean) if one.comparison.estimate else None}
-        | dict(zip(("low_nats", "high_nats"), interval_pair(one.comparison.estimate.interval if one.comparison.estimate else None) or [None, None], strict=True))
+        | dict(
+            zip(
+                ("low_nats", "high_nats"),
+                interval_pair(one.comparison.estimate.interval if one.comparison.estimate else None) or [None, None],
+                strict=True,
+            )
+        )
         | {"n": len(one.comparison.seeds), "further_parameters": _further(one)}
         for one in found
     ]
@@ -123,24 +153,46 @@ def isolation_figure(study: Study, found: Sequence[Isolation], margin: float) ->
     shown = [one for one in found if one.comparison.seeds]
     if not shown:
         return None
-    rows = [(one.title, seed, rounded(nats)) for one in shown for seed, nats in zip(one.comparison.seeds, one.comparison.differences, strict=True)]
+    rows = [
+        (one.title, seed, rounded(nats))
+        for one in shown
+        for seed, nats in zip(one.comparison.seeds, one.comparison.differences, strict=True)
+    ]
     counts = sorted({len(one.comparison.seeds) for one in shown})
-    control = "" if any(one.part != "one more layer" for one in shown) else " There is no control of equal size, so that depth and size are not told apart."
+    control = (
+        ""
+        if any(one.part != "one more layer" for one in shown)
+        else " There is no control of equal size, so that depth and size are not told apart."
+    )
     caption = (
-        f"What one more hidden layer gains in the {metric_title(study.metric)}, everything else but the tuned learning rate held. Dots: one reporting seed each (n = "
-        f"{' or '.join(map(str, counts))}); diamond and bar: the mean and its {100 * study.confidence:g} % interval. Shaded: gains that do not matter.{control}"
+        f"What one more hidden layer gains in the {metric_title(study.metric)}, everything else but the tuned learning"
+        f" rate held. Dots: one reporting seed each (n = {' or '.join(map(str, counts))}); diamond and bar: the mean"
+        f" and its {100 * study.confidence:g} % interval. Shaded: gains that do not matter.{control}"
     )
     frame = pd.DataFrame(rows, columns=["step", "seed", "gain_nats"])
-    figure = figures.to_figure("depth_isolation", "One more layer, taken apart", caption, frame, partial(_draw, study, shown, margin))
+    figure = figures.to_figure(
+        "depth_isolation", "One more layer, taken apart", caption, frame, partial(_draw, study, shown, margin)
+    )
     return replace(figure, explorer=_explorer(figure.name, study, shown, margin))
 
 
 def _explorer(name: str, study: Study, shown: Sequence[Isolation], margin: float) -> Explorer:
     """The steps seed by seed, shown or hidden by their optimizer."""
     optimizers = list(dict.fromkeys(optimizer_of(one.level, study) for one in shown))
-    groups = tuple(Group(optimizer, optimizer, figures.optimizer_colour(optimizer), shape="diamond") for optimizer in optimizers)
+    groups = tuple(
+        Group(optimizer, optimizer, figures.optimizer_colour(optimizer), shape="diamond") for optimizer in optimizers
+    )
     pairs = [ExploredPair(optimizer_of(one.level, study), one.title, paired_numbers(one.comparison)) for one in shown]
-    return paired_explorer(name, groups, "Optimizers", pairs, reading_titles([one.comparison for one in shown]), margin, "nats", study.confidence)
+    return paired_explorer(
+        name,
+        groups,
+        "Optimizers",
+        pairs,
+        reading_titles([one.comparison for one in shown]),
+        margin,
+        "nats",
+        study.confidence,
+    )
 
 
 def _draw(study: Study, shown: Sequence[Isolation], margin: float) -> Canvas:
@@ -151,10 +203,24 @@ def _draw(study: Study, shown: Sequence[Isolation], margin: float) -> Canvas:
     for row, one in enumerate(shown):
         optimizer = optimizer_of(one.level, study)
         colour, marker = figures.optimizer_colour(optimizer), figures.optimizer_marker(optimizer)
-        axis.plot(one.comparison.differences, np.full(len(one.comparison.seeds), row + 0.18), marker, color=colour, markersize=5, alpha=0.7, linestyle="none")
+        axis.plot(
+            one.comparison.differences,
+            np.full(len(one.comparison.seeds), row + 0.18),
+            marker,
+            color=colour,
+            markersize=5,
+            alpha=0.7,
+            linestyle="none",
+        )
         estimate = one.comparison.estimate
         if estimate and estimate.interval:
-            axis.plot([estimate.interval.low, estimate.interval.high], [row - 0.14] * 2, color=colour, linewidth=3, solid_capstyle="butt")
+            axis.plot(
+                [estimate.interval.low, estimate.interval.high],
+                [row - 0.14] * 2,
+                color=colour,
+                linewidth=3,
+                solid_capstyle="butt",
+            )
         if estimate:
             axis.plot([estimate.mean], [row - 0.14], "D", color=colour, markersize=8)
     axis.set_yticks(range(len(shown)), [one.title.replace(" (", "\n(", 1) for one in shown])

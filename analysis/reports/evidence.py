@@ -1,4 +1,5 @@
-"""What the verdicts rest on: what might overturn each claim, the A/A noise floor, cells ranked over seeds, times to targets."""
+"""What the verdicts rest on: what might overturn each claim, the A/A noise floor, cells ranked over seeds, times to
+targets."""
 
 from __future__ import annotations
 
@@ -39,9 +40,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class EvidenceFindings:
-    """`claims`: the rows of claims.json that are looked at: all declared ones, and the first exploratory ones of `num_explored`.
+    """`claims`: the rows of claims.json that are looked at: all declared ones, and the first exploratory ones of
+    `num_explored`.
 
-    `own_claims`: the rows that are in no other report, of explored comparisons of factors that have none of their own.
+    `own_claims`: the rows that are in no other report, of explored comparisons of factors that have none of their
+    own.
     """
 
     study: Study
@@ -61,7 +64,9 @@ def compute(results: StudyResults) -> EvidenceFindings:
     explored = [found for factor in factors for found in explored_claims(results, factor)]
     comparisons = [*declared_claims(results), *explored[:MOST_EXPLORATORY]]
     rows = tuple(row_of(results, comparison) for comparison in comparisons)
-    own = tuple(row_of(results, comparison) for comparison in explored if comparison.claim.factor not in HAS_ITS_OWN_REPORT)
+    own = tuple(
+        row_of(results, comparison) for comparison in explored if comparison.claim.factor not in HAS_ITS_OWN_REPORT
+    )
     ranking = ranking_findings(study, cells, comparisons)
     targets = target_findings(study, curve_metric(results), cells, _declared(comparisons))
     return EvidenceFindings(study, cells, margin, rows, ranking, targets, len(explored), own)
@@ -75,13 +80,26 @@ def section(findings: EvidenceFindings) -> Section:
     """The report: doubts claim by claim, then the cells as a whole."""
     targets = findings.targets
     forest = _forest(findings)
-    drawn = [*([forest] if forest else []), *ranking_report.drawings(findings.ranking), *([target_report.figure(targets)] if targets else [])]
-    tables = [*_claim_tables(findings), *ranking_report.tables(findings.ranking), *(target_report.tables(targets) if targets else ())]
+    drawn = [
+        *([forest] if forest else []),
+        *ranking_report.drawings(findings.ranking),
+        *([target_report.figure(targets)] if targets else []),
+    ]
+    tables = [
+        *_claim_tables(findings),
+        *ranking_report.tables(findings.ranking),
+        *(target_report.tables(targets) if targets else ()),
+    ]
     return Section(
         name="evidence",
         title="What the verdicts rest on",
         answer=_answer(findings),
-        paragraphs=(_noise_floor_sentence(findings.margin), ranking_report.sentence(findings.ranking), target_report.sentence(targets, findings.study), *_cut_sentence(findings)),
+        paragraphs=(
+            _noise_floor_sentence(findings.margin),
+            ranking_report.sentence(findings.ranking),
+            target_report.sentence(targets, findings.study),
+            *_cut_sentence(findings),
+        ),
         figures=tuple(drawn),
         tables=tuple(tables),
         claims=tuple(map(dict, findings.own_claims)),
@@ -92,15 +110,26 @@ def _cut_sentence(findings: EvidenceFindings) -> list[str]:
     """That not all explored comparisons are looked at here, where they are too many."""
     if findings.num_explored <= MOST_EXPLORATORY:
         return []
-    return [f"Of the {findings.num_explored} explored comparisons the first {MOST_EXPLORATORY} are looked at here; claims.json has all of them."]
+    return [
+        f"Of the {findings.num_explored} explored comparisons the first {MOST_EXPLORATORY} are looked at here;"
+        " claims.json has all of them."
+    ]
 
 
 def _answer(findings: EvidenceFindings) -> str:
     """How many decided claims stand, and what speaks against the others."""
-    decided = [row for row in findings.claims if row["kind"] != "exploratory" and row["verdict"] in ("better", "worse", "equivalent")]
+    decided = [
+        row
+        for row in findings.claims
+        if row["kind"] != "exploratory" and row["verdict"] in ("better", "worse", "equivalent")
+    ]
     if not decided:
         return "No declared claim is decided, so that there is nothing to overturn."
-    doubted = {str(row["title"]): doubts for row in decided if (doubts := [doubt for doubt in doubts_of(row) if doubt != FEW_SEEDS])}
+    doubted = {
+        str(row["title"]): doubts
+        for row in decided
+        if (doubts := [doubt for doubt in doubts_of(row) if doubt != FEW_SEEDS])
+    }
     few = sum(FEW_SEEDS in doubts_of(row) for row in decided)
     more = f" {few} of the decided claims rest on {FEW_SEEDS}." if few else ""
     numbers = _numbers_tried(decided, any(cell.space for cell in findings.cells))
@@ -108,11 +137,18 @@ def _answer(findings: EvidenceFindings) -> str:
     if not doubted:
         return f"Nothing that was tried overturns any of the {len(decided)} decided claims. {tried}"
     listed = "; ".join(f"{title} ({', '.join(doubts)})" for title, doubts in doubted.items())
-    return f"{len(decided) - len(doubted)} of {len(decided)} decided claims stand whatever was tried. To be doubted: {listed}. {tried}"
+    return (
+        f"{len(decided) - len(doubted)} of {len(decided)} decided claims stand whatever was tried. To be doubted:"
+        f" {listed}. {tried}"
+    )
 
 
 def _listed(numbers: Mapping[str, int], num_decided: int) -> str:
-    return ", ".join(what + ("" if number == num_decided else f" ({number} of {num_decided} claims)") for what, number in numbers.items() if number)
+    return ", ".join(
+        what + ("" if number == num_decided else f" ({number} of {num_decided} claims)")
+        for what, number in numbers.items()
+        if number
+    )
 
 
 def _not_tried(numbers: Mapping[str, int], num_decided: int) -> str:
@@ -122,13 +158,20 @@ def _not_tried(numbers: Mapping[str, int], num_decided: int) -> str:
 
 
 def _numbers_tried(decided: Sequence[Row], is_searched: bool) -> dict[str, int]:
-    """What might overturn a claim, and on how many of the decided ones it could be tried: what the study has no trainings for is not said to hold."""
+    """What might overturn a claim, and on how many of the decided ones it could be tried: what the study has no
+    trainings for is not said to hold."""
     labels = [{finding["label"] for finding in row["robustness"]} for row in decided]
     return {
-        "the median and the sign test": sum(row["median_nats"] is not None and row["robustness"] != [] for row in decided),
+        "the median and the sign test": sum(
+            row["median_nats"] is not None and row["robustness"] != [] for row in decided
+        ),
         "leaving out one seed": sum(bool(found) and TOO_FEW not in found for found in labels),
-        "other readouts": sum(any(one["verdict"] != "not read" for one in row["readout_verdicts"][1:]) for row in decided),
-        "a step of the learning rate": sum(row["learning_rate_step"] is not None and row["verdict"] != "equivalent" for row in decided),
+        "other readouts": sum(
+            any(one["verdict"] != "not read" for one in row["readout_verdicts"][1:]) for row in decided
+        ),
+        "a step of the learning rate": sum(
+            row["learning_rate_step"] is not None and row["verdict"] != "equivalent" for row in decided
+        ),
         "the runner-up of a search": sum(bool(row["neighbouring_proposals"]) for row in decided),
         "the edges of the searches": len(decided) if is_searched else 0,
         "Holm's correction": sum(row["holm_p"] is not None for row in decided),
@@ -144,7 +187,11 @@ def doubts_of(row: Row) -> list[str]:
         FEW_SEEDS: int(row["n"]) < FEWEST_FOR_A_HEADLINE,
         "too few seeds to leave one out": TOO_FEW in labels,
         "the readout": any(not one["holds"] and one["verdict"] != "not read" for one in row["readout_verdicts"]),
-        "Holm's correction": row["verdict"] in ("better", "worse") and row["holm_p"] is not None and row["holm_p"] > 1 - row["confidence"],
+        "Holm's correction": (
+            row["verdict"] in ("better", "worse")
+            and row["holm_p"] is not None
+            and row["holm_p"] > 1 - row["confidence"]
+        ),
         "one step of the learning rate": bool(step and step["overturns"] and row["verdict"] in ("better", "worse")),
         "the neighbouring proposal": "overturned_by_neighbouring_proposal" in labels,
         "mean and median disagree": "mean_and_median_disagree" in labels,
@@ -160,14 +207,27 @@ def _claim_tables(findings: EvidenceFindings) -> list[Table]:
     if not findings.claims:
         return []
     robustness = (
-        "Each claim by other statistics and without its most extreme pair; the seeds whose absence changes the verdict; what pairing by seed bought (unpaired, so many times the "
-        "seeds would be needed); what one step of the better side's learning rate costs on the tuning seeds; the runner-up in the winner's place, where it was trained."
-        f"{_cut_words(findings)}"
+        "Each claim by other statistics and without its most extreme pair; the seeds whose absence changes the"
+        " verdict; what pairing by seed bought (unpaired, so many times the seeds would be needed); what one step of"
+        " the better side's learning rate costs on the tuning seeds; the runner-up in the winner's place, where it was"
+        f" trained.{_cut_words(findings)}"
     )
-    readouts = "The same trainings under each readout. A metric that is read once, at the end, has but one; the others are of the learning curves."
-    found = [Table("robustness", "Robustness", robustness, numeric(pd.DataFrame([_robustness_row(row) for row in findings.claims])))]
+    readouts = (
+        "The same trainings under each readout. A metric that is read once, at the end, has but one; the others are of"
+        " the learning curves."
+    )
+    found = [
+        Table(
+            "robustness",
+            "Robustness",
+            robustness,
+            numeric(pd.DataFrame([_robustness_row(row) for row in findings.claims])),
+        )
+    ]
     found.append(Table("readouts", "Verdict under each readout", readouts, _readouts_frame(findings.claims)))
-    crossings = [{"comparison": row["title"]} | dict(crossing) for row in findings.claims for crossing in row["crossovers"]]
+    crossings = [
+        {"comparison": row["title"]} | dict(crossing) for row in findings.claims for crossing in row["crossovers"]
+    ]
     if crossings:
         words = "Where the mean learning curves of the two sides change order, and how many seeds change it themselves."
         found.append(Table("crossovers", "Changes of order", words, numeric(pd.DataFrame(crossings))))
@@ -175,7 +235,11 @@ def _claim_tables(findings: EvidenceFindings) -> list[Table]:
 
 
 def _cut_words(findings: EvidenceFindings) -> str:
-    return f" Of the explored comparisons, the first {MOST_EXPLORATORY} of {findings.num_explored}." if findings.num_explored > MOST_EXPLORATORY else ""
+    return (
+        f" Of the explored comparisons, the first {MOST_EXPLORATORY} of {findings.num_explored}."
+        if findings.num_explored > MOST_EXPLORATORY
+        else ""
+    )
 
 
 def _robustness_row(row: Row) -> dict[str, Any]:
@@ -206,7 +270,8 @@ def _robustness_row(row: Row) -> dict[str, Any]:
 
 def _readouts_frame(claims: Sequence[Row]) -> pd.DataFrame:
     rows = [
-        {"comparison": row["title"], "readout": one["title"]} | {name: one[name] for name in ("n", "estimate_nats", "verdict", "holds")}
+        {"comparison": row["title"], "readout": one["title"]}
+        | {name: one[name] for name in ("n", "estimate_nats", "verdict", "holds")}
         for row in claims
         for one in row["readout_verdicts"]
     ]
@@ -217,7 +282,8 @@ def _noise_floor_table(margin: Margin) -> Table:
     floor = margin.floor
     assert floor is not None
     caption = (
-        f"How far apart two means of {floor.num_seeds} seeds of the same cell lie by chance: {100 * floor.quantile:g} % of splits of its trainings differ by less than the margin."
+        f"How far apart two means of {floor.num_seeds} seeds of the same cell lie by chance: {100 * floor.quantile:g} %"
+        " of splits of its trainings differ by less than the margin."
     )
     row = {
         "cell": margin.floor_cell,
@@ -241,30 +307,55 @@ def _noise_floor_sentence(margin: Margin) -> str:
             if margin.why_none
             else "The study declares no A/A comparison, so that how far apart two means of one cell lie is not known."
         )
-    tails = " That is much more than normal noise of the same spread would give: its tails are heavy." if floor.margin > 1.3 * floor.normal_margin else ""
-    use = "it is what claims take for equivalent" if margin.from_noise_floor else f"the declared margin is {margin.nats:g}"
+    tails = (
+        " That is much more than normal noise of the same spread would give: its tails are heavy."
+        if floor.margin > 1.3 * floor.normal_margin
+        else ""
+    )
+    use = (
+        "it is what claims take for equivalent"
+        if margin.from_noise_floor
+        else f"the declared margin is {margin.nats:g}"
+    )
     share = f"{100 * floor.quantile:g} % of splits of its {floor.num_trainings} trainings"
     if floor.split_seeds != floor.num_seeds:
         share += f" into two of {floor.split_seeds}, taken down to {floor.num_seeds} by the root of their ratio"
-    differ = f"two means of {floor.num_seeds} seeds of {margin.floor_cell} differ by less than {floor.margin:.3g} nats in {share}"
+    differ = (
+        f"two means of {floor.num_seeds} seeds of {margin.floor_cell} differ by less than {floor.margin:.3g} nats in"
+        f" {share}"
+    )
     return f"A/A: {differ}; as they were trained, by {floor.observed:.3g}; {use}.{tails}"
 
 
 def _forest(findings: EvidenceFindings) -> Figure | None:
     """Every declared claim under each readout and without its most extreme pair, as points around zero."""
     declared = [row for row in findings.claims if row["kind"] != "exploratory"] or list(findings.claims)
-    points = [(row["title"], name, nats, verdict) for row in declared for name, nats, verdict in _variants(row) if nats is not None]
+    points = [
+        (row["title"], name, nats, verdict)
+        for row in declared
+        for name, nats, verdict in _variants(row)
+        if nats is not None
+    ]
     if not points:
         return None
     frame = pd.DataFrame(points, columns=["comparison", "variant", "estimate_nats", "verdict"])
     counts = sorted({int(row["n"]) for row in declared})
     caption = (
-        f"The difference of each claim (n = {' or '.join(map(str, counts))} paired seeds) as declared, by its median, without its most extreme pair, under every other readout and "
-        "with a runner-up in a winner's place. Filled: the verdict is the declared one. To the right, the first named is better."
+        f"The difference of each claim (n = {' or '.join(map(str, counts))} paired seeds) as declared, by its median,"
+        " without its most extreme pair, under every other readout and with a runner-up in a winner's place. Filled:"
+        " the verdict is the declared one. To the right, the first named is better."
     )
     margin, shown = findings.margin.nats or 0.0, [(str(row["title"]), _variants(row)) for row in declared]
-    further = [(str(row["title"]), _variants(row)) for row in findings.claims if not any(row is one for one in declared)]
-    figure = figures.to_figure("robustness_of_claims", "What might overturn the claims", caption, frame, partial(_draw_forest, declared, frame, margin))
+    further = [
+        (str(row["title"]), _variants(row)) for row in findings.claims if not any(row is one for one in declared)
+    ]
+    figure = figures.to_figure(
+        "robustness_of_claims",
+        "What might overturn the claims",
+        caption,
+        frame,
+        partial(_draw_forest, declared, frame, margin),
+    )
     return replace(figure, explorer=variants_explorer(figure.name, shown, further, margin))
 
 
@@ -273,9 +364,19 @@ def _variants(row: Row) -> list[tuple[str, float | None, str]]:
     return [
         ("as declared", row["estimate_nats"], row["verdict"]),
         ("median", row["median_nats"], row["verdict"]),
-        *([("without its extreme pair", without["estimate_nats"], without["verdict"])] if without and without["testable"] else []),
-        *((str(one["title"]).replace(" lower bound", ""), one["estimate_nats"], one["verdict"]) for one in row["readout_verdicts"][1:]),
-        *((f"runner-up of the {one['side']}", one["estimate_nats"], one["verdict"]) for one in row["neighbouring_proposals"]),
+        *(
+            [("without its extreme pair", without["estimate_nats"], without["verdict"])]
+            if without and without["testable"]
+            else []
+        ),
+        *(
+            (str(one["title"]).replace(" lower bound", ""), one["estimate_nats"], one["verdict"])
+            for one in row["readout_verdicts"][1:]
+        ),
+        *(
+            (f"runner-up of the {one['side']}", one["estimate_nats"], one["verdict"])
+            for one in row["neighbouring_proposals"]
+        ),
     ]
 
 
@@ -291,8 +392,12 @@ def _draw_forest(declared: Sequence[Row], frame: pd.DataFrame, margin: float) ->
         colour, marker = figures.OTHER_COLOURS[position % len(figures.OTHER_COLOURS)], "Dos^v<>P"[position % 8]
         offset = 0.6 * (position / max(1, len(variants) - 1) - 0.5)
         rows = np.asarray([list(verdicts).index(title) for title in own["comparison"]]) + offset
-        agrees = np.asarray([verdict == verdicts[title] for title, verdict in zip(own["comparison"], own["verdict"], strict=True)])
-        axis.plot(own["estimate_nats"], rows, marker, color=colour, markersize=7, markerfacecolor="none", markeredgewidth=1.6)
+        agrees = np.asarray(
+            [verdict == verdicts[title] for title, verdict in zip(own["comparison"], own["verdict"], strict=True)]
+        )
+        axis.plot(
+            own["estimate_nats"], rows, marker, color=colour, markersize=7, markerfacecolor="none", markeredgewidth=1.6
+        )
         axis.plot(own["estimate_nats"][agrees], rows[agrees], marker, color=colour, markersize=7, label=variant)
     axis.set_yticks(range(len(verdicts)), [title.replace(" against ", "\nagainst ") for title in verdicts])
     axis.set_ylim(len(verdicts) - 0.5, -0.5)

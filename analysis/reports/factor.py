@@ -1,4 +1,5 @@
-"""What reports about one factor share: the findings, the words, the tables. The optimizer comparison and the depth ablation build on it."""
+"""What reports about one factor share: the findings, the words, the tables. The optimizer comparison and the depth
+ablation build on it."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ COMPARISON_COLUMNS = (
 
 @dataclass(frozen=True)
 class FactorFindings:
-    """What a study's trainings say about one factor. `claims`: the rows of `comparisons`; `budget`: what each cell was given; `timing`: seconds, apart from all else."""
+    """What a study's trainings say about one factor. `claims`: the rows of `comparisons`; `budget`: what each cell
+    was given; `timing`: seconds, apart from all else."""
 
     study: Study
     factor: str
@@ -57,8 +59,11 @@ class FactorFindings:
 
 @lru_cache(maxsize=2)
 def declared_claims(results: StudyResults) -> tuple[Comparison, ...]:
-    """The study's claims, computed once for all reports; those that were taken out of the study file count in Holm's correction."""
-    return declared_comparisons(results.study, cell_findings(results), equivalence_margin(results), len(withdrawn_claims(results)))
+    """The study's claims, computed once for all reports; those that were taken out of the study file count in Holm's
+    correction."""
+    return declared_comparisons(
+        results.study, cell_findings(results), equivalence_margin(results), len(withdrawn_claims(results))
+    )
 
 
 def row_of(results: StudyResults, comparison: Comparison) -> dict[str, Any]:
@@ -76,7 +81,11 @@ def explored_claims(results: StudyResults, factor: str) -> tuple[Comparison, ...
 def factor_findings(results: StudyResults, factor: str, other_claims: bool = False) -> FactorFindings:
     """The findings about `factor`; with `other_claims`, also the claims that no report of their own is made for."""
     cells, margin = cell_findings(results), equivalence_margin(results)
-    own = [c for c in declared_claims(results) if (about := _claim_factor(c)) == factor or (other_claims and about not in ("optimizer", "num_hidden_layers"))]
+    own = [
+        c
+        for c in declared_claims(results)
+        if (about := _claim_factor(c)) == factor or (other_claims and about not in ("optimizer", "num_hidden_layers"))
+    ]
     own.sort(key=lambda comparison: comparison.kind != "primary")
     exploratory = explored_claims(results, factor)
     return FactorFindings(
@@ -98,15 +107,19 @@ def factor_findings(results: StudyResults, factor: str, other_claims: bool = Fal
 
 
 def _claim_factor(comparison: Comparison) -> str:
-    """The factor that a claim is about; of a claim about whole cells the depth where they differ in it, for a control of a depth is there for it."""
+    """The factor that a claim is about; of a claim about whole cells the depth where they differ in it, for a
+    control of a depth is there for it."""
     if comparison.claim.factor != WHOLE_CELL or not comparison.cells:
         return comparison.claim.factor
-    level, baseline = (dict(part.split("=", 1) for part in label.split(",") if "=" in part) for label in comparison.cells[0])
+    level, baseline = (
+        dict(part.split("=", 1) for part in label.split(",") if "=" in part) for label in comparison.cells[0]
+    )
     return "num_hidden_layers" if level.get("num_hidden_layers") != baseline.get("num_hidden_layers") else WHOLE_CELL
 
 
 def factor_levels(study: Study, factor: str) -> tuple[Level, ...]:
-    """The factor's levels over all cells, in the study file's order; what is fixed in `training` where it is no factor."""
+    """The factor's levels over all cells, in the study file's order; what is fixed in `training` where it is no
+    factor."""
     found = dict.fromkeys(level for cell in study_cells(study) for name, level in cell.levels if name == factor)
     return tuple(found) or ((study.training[factor],) if factor in study.training else ())
 
@@ -150,7 +163,11 @@ def _timing(results: StudyResults, cells: Sequence[CellFinding]) -> pd.DataFrame
             {
                 "cell": cell.cell.label,
                 "seconds_per_confirm_training": rounded(mean, 4),
-                "samples_per_second": rounded(_total(confirm, "budget_samples") / seconds.sum(), 4) if seconds.size and seconds.sum() and not cell.num_lost else None,
+                "samples_per_second": (
+                    rounded(_total(confirm, "budget_samples") / seconds.sum(), 4)
+                    if seconds.size and seconds.sum() and not cell.num_lost
+                    else None
+                ),
                 "search_seconds": rounded(_total(search, "training_seconds"), 4),
                 "confirm_seconds": rounded(_total(confirm, "training_seconds"), 4),
             }
@@ -161,22 +178,32 @@ def _timing(results: StudyResults, cells: Sequence[CellFinding]) -> pd.DataFrame
 def answer(findings: FactorFindings, what: str) -> str:
     """The verdicts in words, the primary claim first; where nothing was compared, why."""
     levels = findings.levels
-    declared, exploratory = ([row for row in findings.claims if (row["kind"] == "exploratory") == explored] for explored in (False, True))
+    declared, exploratory = (
+        [row for row in findings.claims if (row["kind"] == "exploratory") == explored] for explored in (False, True)
+    )
     if len(levels) < 2 and not declared:
         only = f", {level_title(findings.factor, levels[0])}" if levels else ""
-        return f"Nothing can be concluded about {what}: the study has one level of {findings.factor}{only}, and a comparison needs two."
+        return (
+            f"Nothing can be concluded about {what}: the study has one level of {findings.factor}{only}, and a"
+            " comparison needs two."
+        )
     if not declared and not exploratory:
         return f"Nothing can be concluded about {what}: no two cells of the study differ in {findings.factor} alone."
     said = _said(declared)
     if not any(row["factor"] == findings.factor for row in declared) and exploratory:
-        said += [f"No claim about {findings.factor} was declared beforehand; what follows is exploration.", *_said(exploratory)]
+        said += [
+            f"No claim about {findings.factor} was declared beforehand; what follows is exploration.",
+            *_said(exploratory),
+        ]
     more = len(declared) - MOST_STATEMENTS
     return " ".join(said) + (f" {more} further claims are in the table." if more > 0 else "")
 
 
 def _said(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The first claim with all that speaks for doubting it, of the next ones the verdicts."""
-    return [str(row["headline"] if position else row["statement"]) for position, row in enumerate(rows[:MOST_STATEMENTS])]
+    return [
+        str(row["headline"] if position else row["statement"]) for position, row in enumerate(rows[:MOST_STATEMENTS])
+    ]
 
 
 def warnings(findings: FactorFindings) -> tuple[str, ...]:
@@ -187,22 +214,46 @@ def warnings(findings: FactorFindings) -> tuple[str, ...]:
         said.append(f"What the {trainings} would change is not known: verdicts that need them stay inconclusive.")
     for cell in findings.cells:
         said += _cell_warnings(cell, study)
-    if study.search and study.search.budget_samples and any((cell.horizon_samples or 0) > study.search.budget_samples for cell in findings.cells):
-        said.append(f"Hyperparameters were chosen after {study.search.budget_samples:,} samples, earlier than what is compared: that favours fast starters.")
+    if (
+        study.search
+        and study.search.budget_samples
+        and any((cell.horizon_samples or 0) > study.search.budget_samples for cell in findings.cells)
+    ):
+        said.append(
+            f"Hyperparameters were chosen after {study.search.budget_samples:,} samples, earlier than what is compared:"
+            " that favours fast starters."
+        )
     if findings.comparisons and study.confirm.num_reporting_seeds < _fewest_seeds(study.confidence):
         said.append(
-            f"{study.confirm.num_reporting_seeds} reporting seeds cannot give a {100 * study.confidence:g} % interval of a paired difference: at least "
-            f"{_fewest_seeds(study.confidence)} are needed, so every verdict is inconclusive."
+            f"{study.confirm.num_reporting_seeds} reporting seeds cannot give a {100 * study.confidence:g} % interval"
+            f" of a paired difference: at least {_fewest_seeds(study.confidence)} are needed, so every verdict is"
+            " inconclusive."
         )
     if findings.margin.from_noise_floor and findings.margin.nats is None:
-        given = "No verdict but one against that cell is given" if findings.margin.floor_diverged else "So every verdict is inconclusive"
-        said.append(f"The noise floor that was to say which differences matter cannot be had: {findings.margin.why_none}. {given}.")
+        given = (
+            "No verdict but one against that cell is given"
+            if findings.margin.floor_diverged
+            else "So every verdict is inconclusive"
+        )
+        said.append(
+            f"The noise floor that was to say which differences matter cannot be had: {findings.margin.why_none}."
+            f" {given}."
+        )
     if findings.num_code_kept:
-        said.append(f"{findings.num_code_kept} trainings were made by an earlier version of the code and kept: versions are mixed, and a difference may be theirs.")
+        said.append(
+            f"{findings.num_code_kept} trainings were made by an earlier version of the code and kept: versions are"
+            " mixed, and a difference may be theirs."
+        )
     if findings.num_code_versions > 1:
-        said.append(f"The trainings were made by {findings.num_code_versions} versions of the code, and a difference may be theirs; --code-changed=retrain leaves one of them.")
+        said.append(
+            f"The trainings were made by {findings.num_code_versions} versions of the code, and a difference may be"
+            " theirs; --code-changed=retrain leaves one of them."
+        )
     if findings.num_of_earlier_files:
-        said.append(f"{findings.num_of_earlier_files} trainings in MLflow belong to an earlier version of the study file; they are left out.")
+        said.append(
+            f"{findings.num_of_earlier_files} trainings in MLflow belong to an earlier version of the study file; they"
+            " are left out."
+        )
     return tuple(said)
 
 
@@ -216,9 +267,15 @@ def _cell_warnings(cell: CellFinding, study: Study) -> list[str]:
         said.append(f"{cell.title}: every proposal of its search diverged or failed, so it has no confirm phase.")
     if cell.num_lost:
         total = sum(cell.outcomes.values())
-        said.append(f"{cell.title}: {cell.num_lost} of {total} reporting seeds diverged or failed; it has no mean, and counts as the worst outcome where it is compared.")
+        said.append(
+            f"{cell.title}: {cell.num_lost} of {total} reporting seeds diverged or failed; it has no mean, and counts"
+            " as the worst outcome where it is compared."
+        )
     if cell.outcomes["failed_to_learn"]:
-        said.append(f"{cell.title}: {cell.outcomes['failed_to_learn']} reporting seeds failed to learn (worse than a constant image); they are counted in its mean.")
+        said.append(
+            f"{cell.title}: {cell.outcomes['failed_to_learn']} reporting seeds failed to learn (worse than a constant"
+            " image); they are counted in its mean."
+        )
     said += [f"{cell.title}: the winner's {edge}; a wider search may find better." for edge in cell.edges]
     return said
 
@@ -226,21 +283,28 @@ def _cell_warnings(cell: CellFinding, study: Study) -> list[str]:
 def protocol_paragraph(findings: FactorFindings) -> str:
     """How the numbers came about, in a few sentences."""
     study, search = findings.study, findings.study.search
-    pairs = f"The {study.confirm.num_reporting_seeds} reporting seeds are the same in every cell, so that cells are compared seed by seed."
+    pairs = (
+        f"The {study.confirm.num_reporting_seeds} reporting seeds are the same in every cell, so that cells are"
+        " compared seed by seed."
+    )
     margin = f"{_margin_sentence(findings.margin)} {_coverage_sentence(study)}"
     if search is None:
         return f"Nothing was tuned: every cell was trained as the study file has it. {pairs} {margin}"
     seeds = f"{search.num_tuning_seeds} tuning seed" + ("s" if search.num_tuning_seeds > 1 else "")
     where = "In every cell" if all(cell.space for cell in findings.cells) else "In every cell that is tuned"
-    found = f"{where} {search.sampler} made {search.num_proposals} proposals, judged on {seeds} by the {metric_title(search.objective)}"
+    found = (
+        f"{where} {search.sampler} made {search.num_proposals} proposals, judged on {seeds} by the"
+        f" {metric_title(search.objective)}"
+    )
     return f"{found}; the best was trained again on fresh seeds. {pairs} {margin}"
 
 
 def _coverage_sentence(study: Study) -> str:
     """For which differences intervals keep their word: docs/protocol.md, section 8."""
     return (
-        f"Intervals of {100 * study.confidence:g} % are those of the paired sign-flip test, which keep their word where differences are symmetric around their mean; of strongly "
-        "skewed ones, one of 95 % holds the true mean in 90 to 93 % of simulated studies of 6 to 20 pairs."
+        f"Intervals of {100 * study.confidence:g} % are those of the paired sign-flip test, which keep their word where"
+        " differences are symmetric around their mean; of strongly skewed ones, one of 95 % holds the true mean in 90"
+        " to 93 % of simulated studies of 6 to 20 pairs."
     )
 
 
@@ -251,7 +315,8 @@ def _margin_sentence(margin: Margin) -> str:
         return f"Differences below {margin.nats:g} nats are taken not to matter."
     quantile, trainings = 100 * margin.floor.quantile, margin.floor.num_trainings
     return (
-        f"Differences below {margin.nats:.3g} nats are taken not to matter: {quantile:g} % of A/A comparisons of {margin.floor_cell} differ by less ({trainings} trainings of it)."
+        f"Differences below {margin.nats:.3g} nats are taken not to matter: {quantile:g} % of A/A comparisons of"
+        f" {margin.floor_cell} differ by less ({trainings} trainings of it)."
     )
 
 
@@ -266,8 +331,9 @@ def final_table(findings: FactorFindings, name: str) -> Table:
         for cell in findings.cells
     ]
     caption = (
-        f"The {metric_title(findings.study.metric)} at the end of the budget over the reporting seeds, with the {100 * findings.study.confidence:g} % t interval of its mean; "
-        "cells in which a seed diverged or failed have none."
+        f"The {metric_title(findings.study.metric)} at the end of the budget over the reporting seeds, with the"
+        f" {100 * findings.study.confidence:g} % t interval of its mean; cells in which a seed diverged or failed have"
+        " none."
     )
     return Table(name, "Every cell", caption, numeric(pd.DataFrame(rows)), for_pasting=True)
 
@@ -276,7 +342,9 @@ def numeric(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns that hold numbers or nothing as numbers, so that tables sort."""
     for name in frame.columns:
         held = frame[name].dropna()
-        if held.empty or all(isinstance(entry, (int, float, np.number)) and not isinstance(entry, bool) for entry in held):
+        if held.empty or all(
+            isinstance(entry, (int, float, np.number)) and not isinstance(entry, bool) for entry in held
+        ):
             frame[name] = pd.to_numeric(frame[name])
     return frame
 
@@ -286,7 +354,14 @@ def search_table(findings: FactorFindings, name: str) -> Table:
     rows = []
     for cell in findings.cells:
         won = cell.winning_proposal
-        winner = ", ".join(f"{key} {number:.4g}" if isinstance(number, float) else f"{key} {number}" for key, number in won.hyperparameters.items()) if won else ""
+        winner = (
+            ", ".join(
+                f"{key} {number:.4g}" if isinstance(number, float) else f"{key} {number}"
+                for key, number in won.hyperparameters.items()
+            )
+            if won
+            else ""
+        )
         rows.append(
             {
                 "cell": cell.cell.label,
@@ -298,16 +373,21 @@ def search_table(findings: FactorFindings, name: str) -> Table:
                 "edges_touched": "; ".join(cell.edges),
             }
         )
-    return Table(name, "The searches", "The space declared for each cell, and the proposal that won on the tuning seeds.", numeric(pd.DataFrame(rows)))
+    return Table(
+        name,
+        "The searches",
+        "The space declared for each cell, and the proposal that won on the tuning seeds.",
+        numeric(pd.DataFrame(rows)),
+    )
 
 
 def comparisons_table(findings: FactorFindings, name: str) -> Table:
     """Every comparison with all that its verdict rests on."""
     rows = [_comparison_row(comparison) for comparison in findings.comparisons]
     caption = (
-        "Mean paired difference, positive where the first named is better; none where a seed diverged, which p counts as the worst outcome. "
-        "Interval and p are of the paired sign-flip test; Holm's p is over the declared claims; correlation is what pairing by seed bought; "
-        "the minimum detectable effect has a power of 80 %."
+        "Mean paired difference, positive where the first named is better; none where a seed diverged, which p counts"
+        " as the worst outcome. Interval and p are of the paired sign-flip test; Holm's p is over the declared claims;"
+        " correlation is what pairing by seed bought; the minimum detectable effect has a power of 80 %."
     )
     return Table(name, "Comparisons", caption, numeric(pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))))
 
@@ -334,4 +414,6 @@ def _comparison_row(comparison: Comparison) -> dict[str, object]:
 
 def budget_table(findings: FactorFindings, name: str) -> Table:
     """What each cell was given."""
-    return Table(name, "Equal budgets", "Proposals, trainings and training samples that each cell was given.", findings.budget)
+    return Table(
+        name, "Equal budgets", "Proposals, trainings and training samples that each cell was given.", findings.budget
+    )

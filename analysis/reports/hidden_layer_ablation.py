@@ -21,12 +21,14 @@ from analysis.statistics.intervals import rounded
 PARAMETERS_PER_UNIT = 100_000
 
 SAME_SIZE = 0.01
-"""Parameters or seconds that differ by less than this part of the baseline's are as many: a gain for each of those would be a large number that says nothing."""
+"""Parameters or seconds that differ by less than this part of the baseline's are as many: a gain for each of those
+would be a large number that says nothing."""
 
 
 @dataclass(frozen=True)
 class DepthGain:
-    """What going from the baseline to the level changes: nats, parameters, and seconds per training, as their ratio and as those that are added."""
+    """What going from the baseline to the level changes: nats, parameters, and seconds per training, as their ratio
+    and as those that are added."""
 
     title: str
     verdict: str
@@ -38,23 +40,35 @@ class DepthGain:
 
     @property
     def gain_per_parameters(self) -> float | None:
-        """Nats for every further `PARAMETERS_PER_UNIT` parameters; None without a gain, and between models of the same size."""
+        """Nats for every further `PARAMETERS_PER_UNIT` parameters; None without a gain, and between models of the
+        same size."""
         if self.gain_nats is None or self.num_parameters is None or self.baseline_num_parameters is None:
             return None
         further = self.num_parameters - self.baseline_num_parameters
-        return self.gain_nats / further * PARAMETERS_PER_UNIT if abs(further) > SAME_SIZE * self.baseline_num_parameters else None
+        return (
+            self.gain_nats / further * PARAMETERS_PER_UNIT
+            if abs(further) > SAME_SIZE * self.baseline_num_parameters
+            else None
+        )
 
     @property
     def gain_per_second(self) -> float | None:
-        """Nats for every second that a training takes longer; None without a gain, and where it takes no longer, or as long."""
-        if self.gain_nats is None or self.further_seconds is None or self.seconds_ratio is None or self.seconds_ratio <= 1 + SAME_SIZE:
+        """Nats for every second that a training takes longer; None without a gain, and where it takes no longer, or
+        as long."""
+        if (
+            self.gain_nats is None
+            or self.further_seconds is None
+            or self.seconds_ratio is None
+            or self.seconds_ratio <= 1 + SAME_SIZE
+        ):
             return None
         return self.gain_nats / self.further_seconds
 
 
 @dataclass(frozen=True)
 class AblationFindings:
-    """The findings about num_hidden_layers, gain beside cost, and what one more layer brings, taken apart; `claims`: the rows of all of these."""
+    """The findings about num_hidden_layers, gain beside cost, and what one more layer brings, taken apart; `claims`:
+    the rows of all of these."""
 
     factor: FactorFindings
     gains: tuple[DepthGain, ...]
@@ -65,20 +79,45 @@ class AblationFindings:
 def compute(results: StudyResults) -> AblationFindings:
     """What the study's trainings say about depth."""
     findings = factor_findings(results, "num_hidden_layers")
-    seconds = dict(zip(findings.timing["cell"], findings.timing["seconds_per_confirm_training"], strict=True)) if len(findings.timing) else {}
+    seconds = (
+        dict(zip(findings.timing["cell"], findings.timing["seconds_per_confirm_training"], strict=True))
+        if len(findings.timing)
+        else {}
+    )
     apart = isolations(results.study, findings.cells, findings.margin)
-    controlled = [_gain(one.comparison, findings.cells, seconds, one.title) for one in apart if one.part != "one more layer"]
-    gains = [_gain(comparison, findings.cells, seconds, comparison.title) for comparison in findings.comparisons if len(comparison.cells) == 1 and comparison.claim.factor == DEPTH]
-    return AblationFindings(findings, (*gains, *controlled), apart, (*findings.claims, *_isolation_rows(results, findings, apart)))
+    controlled = [
+        _gain(one.comparison, findings.cells, seconds, one.title) for one in apart if one.part != "one more layer"
+    ]
+    gains = [
+        _gain(comparison, findings.cells, seconds, comparison.title)
+        for comparison in findings.comparisons
+        if len(comparison.cells) == 1 and comparison.claim.factor == DEPTH
+    ]
+    return AblationFindings(
+        findings, (*gains, *controlled), apart, (*findings.claims, *_isolation_rows(results, findings, apart))
+    )
 
 
-def _isolation_rows(results: StudyResults, findings: FactorFindings, apart: Sequence[Isolation]) -> list[dict[str, Any]]:
-    """The rows of the steps that are no row yet: two cells that a declared claim, or a comparison of depths, has as its only pair are."""
-    known = {frozenset(comparison.cells[0]) for comparison in (*declared_claims(results), *findings.comparisons) if len(comparison.cells) == 1}
-    return [factor_report.row_of(results, one.comparison) for one in apart if frozenset(one.comparison.cells[0]) not in known]
+def _isolation_rows(
+    results: StudyResults, findings: FactorFindings, apart: Sequence[Isolation]
+) -> list[dict[str, Any]]:
+    """The rows of the steps that are no row yet: two cells that a declared claim, or a comparison of depths, has as
+    its only pair are."""
+    known = {
+        frozenset(comparison.cells[0])
+        for comparison in (*declared_claims(results), *findings.comparisons)
+        if len(comparison.cells) == 1
+    }
+    return [
+        factor_report.row_of(results, one.comparison)
+        for one in apart
+        if frozenset(one.comparison.cells[0]) not in known
+    ]
 
 
-def _gain(comparison: Comparison, cells: tuple[CellFinding, ...], seconds: dict[str, float | None], title: str) -> DepthGain:
+def _gain(
+    comparison: Comparison, cells: tuple[CellFinding, ...], seconds: dict[str, float | None], title: str
+) -> DepthGain:
     by_label = {cell.cell.label: cell for cell in cells}
     level, baseline = comparison.cells[0]
     times = rounded(seconds.get(level)), rounded(seconds.get(baseline))
@@ -128,34 +167,90 @@ def _tuning_paragraph(findings: AblationFindings) -> str:
     start = (
         "The learning rate was tuned again at every depth, so that depths are compared and not learning rates."
         if tuned
-        else "The learning rate was not tuned at every depth: a difference may come from the learning rate as well as from the depth."
+        else (
+            "The learning rate was not tuned at every depth: a difference may come from the learning rate as well as"
+            " from the depth."
+        )
     )
     if any(one.part == "its depth alone" for one in findings.isolations):
-        return start + " A deeper network also has more parameters: a control has as many in fewer layers, so that what depth brings is told from what size brings."
-    return start + " A deeper network also has more parameters; without a control that has as many in one layer, depth and size are not told apart."
+        return (
+            start
+            + " A deeper network also has more parameters: a control has as many in fewer layers, so that what depth"
+            " brings is told from what size brings."
+        )
+    return (
+        start
+        + " A deeper network also has more parameters; without a control that has as many in one layer, depth and size"
+        " are not told apart."
+    )
 
 
 def _isolation_tables(findings: AblationFindings) -> tuple[Table, ...]:
     if not findings.isolations:
         return ()
-    caption = "What one more layer gains with everything else held, paired by seed; with a control of the deeper cell's size, also what is owed to size and to depth alone."
-    return (Table("depth_isolation_steps", "One more layer, taken apart", caption, factor_report.numeric(isolation_frame(findings.isolations))),)
+    caption = (
+        "What one more layer gains with everything else held, paired by seed; with a control of the deeper cell's size,"
+        " also what is owed to size and to depth alone."
+    )
+    return (
+        Table(
+            "depth_isolation_steps",
+            "One more layer, taken apart",
+            caption,
+            factor_report.numeric(isolation_frame(findings.isolations)),
+        ),
+    )
 
 
 def _cost_table(findings: AblationFindings) -> Table:
-    columns = ["comparison", "verdict", "gain_nats", "parameters", "baseline_parameters", "gain_nats_per_100k_parameters"]
-    rows = [(gain.title, gain.verdict, rounded(gain.gain_nats), gain.num_parameters, gain.baseline_num_parameters, rounded(gain.gain_per_parameters)) for gain in findings.gains]
+    columns = [
+        "comparison",
+        "verdict",
+        "gain_nats",
+        "parameters",
+        "baseline_parameters",
+        "gain_nats_per_100k_parameters",
+    ]
+    rows = [
+        (
+            gain.title,
+            gain.verdict,
+            rounded(gain.gain_nats),
+            gain.num_parameters,
+            gain.baseline_num_parameters,
+            rounded(gain.gain_per_parameters),
+        )
+        for gain in findings.gains
+    ]
     frame = factor_report.numeric(pd.DataFrame(rows, columns=columns))
     return Table(
         "depth_gain_and_cost",
         "Gain and cost",
-        "What a comparison gains in nats, and the parameters it takes; no gain for each of them between models of the same size (within 1 %).",
+        "What a comparison gains in nats, and the parameters it takes; no gain for each of them between models of the"
+        " same size (within 1 %).",
         frame,
     )
 
 
 def _timing_table(findings: AblationFindings) -> Table:
-    rows = [(gain.title, rounded(gain.gain_nats), rounded(gain.seconds_ratio, 4), rounded(gain.further_seconds, 4), rounded(gain.gain_per_second, 4)) for gain in findings.gains]
-    columns = ["comparison", "gain_nats", "training_seconds_ratio", "further_training_seconds", "gain_nats_per_further_second"]
-    caption = "What a comparison gains in nats, how many times as long a training takes, and the gain for every second more."
+    rows = [
+        (
+            gain.title,
+            rounded(gain.gain_nats),
+            rounded(gain.seconds_ratio, 4),
+            rounded(gain.further_seconds, 4),
+            rounded(gain.gain_per_second, 4),
+        )
+        for gain in findings.gains
+    ]
+    columns = [
+        "comparison",
+        "gain_nats",
+        "training_seconds_ratio",
+        "further_training_seconds",
+        "gain_nats_per_further_second",
+    ]
+    caption = (
+        "What a comparison gains in nats, how many times as long a training takes, and the gain for every second more."
+    )
     return Table("timing_depth", "Gain and time", caption, factor_report.numeric(pd.DataFrame(rows, columns=columns)))

@@ -51,7 +51,8 @@ class ModelShown:
 
     `images` [num_images, pixels] are the test images as the model was given them; `linear` and `spherical` are
     [num_pairs, num_points, ...], `manifold` [rows, columns, ...] where the latent space has two dimensions.
-    `kl_nats` holds each latent's KL divergence over all test images, [latent]; `bounds` the test measurements of the record.
+    `kl_nats` holds each latent's KL divergence over all test images, [latent]; `bounds` the test measurements of the
+    record.
     """
 
     cell: str
@@ -82,14 +83,16 @@ class Findings:
 
 
 def chosen_images(labels: NDArray[np.uint8] | None, num_test_images: int) -> tuple[int, ...]:
-    """Test images by index: the first of each label in the order of the labels; without labels the first ones of all."""
+    """Test images by index: the first of each label in the order of the labels; without labels the first ones of
+    all."""
     if labels is None or not len(labels):
         return tuple(range(min(NUM_IMAGES, num_test_images)))
     return tuple(int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)[:NUM_IMAGES])
 
 
 def compute(results: StudyResults, load: Callable[[str], Dataset]) -> Findings:
-    """The findings of a study; `load` gives a dataset by name. A model or dataset that cannot be had is said, not raised."""
+    """The findings of a study; `load` gives a dataset by name. A model or dataset that cannot be had is said, not
+    raised."""
     models: list[ModelShown] = []
     absent: list[str] = []
     shape, indices = (0, 0), tuple[int, ...]()
@@ -111,16 +114,30 @@ def compute(results: StudyResults, load: Callable[[str], Dataset]) -> Findings:
         if not models:
             shape, indices = _shape(dataset), chosen_images(dataset.test_labels, len(dataset.test_images))
         if _shape(dataset) != shape:
-            absent.append(f"{title}: its images are {_shape(dataset)}, not {shape}, so it cannot be shown beside the others.")
+            absent.append(
+                f"{title}: its images are {_shape(dataset)}, not {shape}, so it cannot be shown beside the others."
+            )
             continue
         with reproducible_arithmetic():
-            models.append(_show(results.study.seed, title, training, weights, configuration, prepare(dataset, configuration).test, indices))
+            models.append(
+                _show(
+                    results.study.seed,
+                    title,
+                    training,
+                    weights,
+                    configuration,
+                    prepare(dataset, configuration).test,
+                    indices,
+                )
+            )
     return Findings(shape, indices, _pairs(len(indices)), tuple(models), tuple(absent))
 
 
 def first_finished(trainings: pd.DataFrame, cell: str) -> pd.Series | None:
     """The training of the cell's winner under the lowest reporting seed that finished; None where none did."""
-    ours = trainings[(trainings["phase"] == "confirm") & (trainings["cell"] == cell) & (trainings["outcome"] == "finished")]
+    ours = trainings[
+        (trainings["phase"] == "confirm") & (trainings["cell"] == cell) & (trainings["outcome"] == "finished")
+    ]
     winners = ours[ours["rank"].fillna(0) == 0].sort_values("seed", kind="stable")
     return None if winners.empty else winners.iloc[0]
 
@@ -140,7 +157,15 @@ def _pairs(num_images: int) -> tuple[tuple[int, int], ...]:
     return fitting or ((0, num_images - 1),)
 
 
-def _show(study_seed: int, title: str, training: pd.Series, weights: dict[str, Tensor], configuration: TrainingConfiguration, test: Bytes, indices: tuple[int, ...]) -> ModelShown:
+def _show(
+    study_seed: int,
+    title: str,
+    training: pd.Series,
+    weights: dict[str, Tensor],
+    configuration: TrainingConfiguration,
+    test: Bytes,
+    indices: tuple[int, ...],
+) -> ModelShown:
     model = model_from_weights(weights, configuration, test.shape[1])
     assert isinstance(model, LatentVariableModel)
     images = test[list(indices)]
@@ -162,7 +187,11 @@ def _show(study_seed: int, title: str, training: pd.Series, weights: dict[str, T
         manifold=_decoded(model, latent.manifold_latents(MANIFOLD_SIDE)) if model.latent_dim == 2 else None,
         active=(mean.var(dim=0) > latent.ACTIVE_VARIANCE).numpy(),
         kl_nats=gaussian_kl_from_standard(mean, log_variance).mean(dim=0).numpy(),
-        bounds={term: float(training[f"test/{term}"]) for term in ("lower_bound", "reconstruction", "kl") if f"test/{term}" in training.index},
+        bounds={
+            term: float(training[f"test/{term}"])
+            for term in ("lower_bound", "reconstruction", "kl")
+            if f"test/{term}" in training.index
+        },
     )
 
 
@@ -175,21 +204,36 @@ def _decoded(model: LatentVariableModel, latents: Tensor) -> Decoded:
 
 
 def section(findings: Findings) -> Section:
-    """The interpolation report: pictures, the table of what each latent space is used for, and the numbers behind both."""
+    """The interpolation report: pictures, the table of what each latent space is used for, and the numbers behind
+    both."""
     warnings = tuple(f"Not shown: {reason}" for reason in findings.absent)
     title = "Interpolation, samples and reconstructions"
     if not findings.models:
         return Section("interpolation", title, "No model can be shown.", warnings)
     usage = _usage_table(findings)
-    return Section("interpolation", title, _answer(findings), warnings, _PARAGRAPHS, _figures(findings), (usage, _latents_table(findings)))
+    return Section(
+        "interpolation",
+        title,
+        _answer(findings),
+        warnings,
+        _PARAGRAPHS,
+        _figures(findings),
+        (usage, _latents_table(findings)),
+    )
 
 
 _PARAGRAPHS = (
-    "Every model is the winner of its cell at the lowest reporting seed that finished. All are given the same test images, chosen by their "
-    "index, and the same latents drawn from the prior; models of different latent sizes share the first dimensions. Pictures show the mean "
-    "of p(x|z), not a sample of it. They illustrate; nothing is concluded from them.",
-    "A spherical path turns from one encoded image to the other at constant angular speed, its length changing evenly; where the two lie "
-    "nearly on one line through the origin it is linear. In many dimensions a straight path passes nearer to the origin than draws from the prior lie.",
+    (
+        "Every model is the winner of its cell at the lowest reporting seed that finished. All are given the same test"
+        " images, chosen by their index, and the same latents drawn from the prior; models of different latent sizes"
+        " share the first dimensions. Pictures show the mean of p(x|z), not a sample of it. They illustrate; nothing is"
+        " concluded from them."
+    ),
+    (
+        "A spherical path turns from one encoded image to the other at constant angular speed, its length changing"
+        " evenly; where the two lie nearly on one line through the origin it is linear. In many dimensions a straight"
+        " path passes nearer to the origin than draws from the prior lie."
+    ),
 )
 
 
@@ -201,24 +245,58 @@ def _answer(findings: Findings) -> str:
 def _figures(findings: Findings) -> tuple[Figure, ...]:
     ends = "The outlined images at both ends are the test images themselves."
     figures = [
-        _figure(findings, "interpolation_linear", "Linear paths between test images", ends, lambda model: _path_block(findings, model, model.linear)),
-        _figure(findings, "interpolation_spherical", "Spherical paths between test images", ends, lambda model: _path_block(findings, model, model.spherical)),
         _figure(
-            findings, "interpolation_reconstructions", "Test images and their reconstructions",
-            "Outlined: the test images. Below each: the decoded mean of its posterior.", lambda model: _reconstruction_block(findings, model),
+            findings,
+            "interpolation_linear",
+            "Linear paths between test images",
+            ends,
+            lambda model: _path_block(findings, model, model.linear),
         ),
-        _figure(findings, "interpolation_samples", "Samples from the prior", f"The same {NUM_SAMPLES} latents in every model.", lambda model: _sample_block(findings, model)),
-    ]  # fmt: skip
+        _figure(
+            findings,
+            "interpolation_spherical",
+            "Spherical paths between test images",
+            ends,
+            lambda model: _path_block(findings, model, model.spherical),
+        ),
+        _figure(
+            findings,
+            "interpolation_reconstructions",
+            "Test images and their reconstructions",
+            "Outlined: the test images. Below each: the decoded mean of its posterior.",
+            lambda model: _reconstruction_block(findings, model),
+        ),
+        _figure(
+            findings,
+            "interpolation_samples",
+            "Samples from the prior",
+            f"The same {NUM_SAMPLES} latents in every model.",
+            lambda model: _sample_block(findings, model),
+        ),
+    ]
     if any(model.manifold for model in findings.models):
-        caption = f"The {MANIFOLD_SIDE} x {MANIFOLD_SIDE} centres of an even grid of the unit square, through the inverse Gaussian CDF (paper, appendix A)."
-        figures.append(_figure(findings, "interpolation_manifold", "The two-dimensional manifold", caption, lambda model: _manifold_block(findings, model)))
+        caption = (
+            f"The {MANIFOLD_SIDE} x {MANIFOLD_SIDE} centres of an even grid of the unit square, through the inverse"
+            " Gaussian CDF (paper, appendix A)."
+        )
+        figures.append(
+            _figure(
+                findings,
+                "interpolation_manifold",
+                "The two-dimensional manifold",
+                caption,
+                lambda model: _manifold_block(findings, model),
+            )
+        )
     return tuple(figures)
 
 
 Drawn = tuple[Block, pd.DataFrame]
 
 
-def _figure(findings: Findings, name: str, title: str, caption: str, draw: Callable[[ModelShown], Drawn | None]) -> Figure:
+def _figure(
+    findings: Findings, name: str, title: str, caption: str, draw: Callable[[ModelShown], Drawn | None]
+) -> Figure:
     drawn = [shown for model in findings.models if (shown := draw(model)) is not None]
     blocks = [block for block, _ in drawn]
     frame = pd.concat([frame for _, frame in drawn], ignore_index=True)
@@ -237,17 +315,29 @@ def _tiles(findings: Findings, pixels: Bytes) -> Bytes:
 def _path_block(findings: Findings, model: ModelShown, path: Decoded) -> Drawn:
     first, second = (model.images[[pair[end] for pair in findings.pairs]][:, None] for end in (0, 1))
     images = np.concatenate([first, path.pixels, second], axis=1)
-    rows = [_row(model, f"pair {pair}", point, path.latents[pair, point], path.pixels[pair, point]) for pair, point in np.ndindex(path.pixels.shape[:2])]
+    rows = [
+        _row(model, f"pair {pair}", point, path.latents[pair, point], path.pixels[pair, point])
+        for pair, point in np.ndindex(path.pixels.shape[:2])
+    ]
     for pair, ends in enumerate(findings.pairs):
-        rows += [_row(model, f"pair {pair} test image {findings.image_indices[end]}", None, None, model.images[end]) for end in ends]
+        rows += [
+            _row(model, f"pair {pair} test image {findings.image_indices[end]}", None, None, model.images[end])
+            for end in ends
+        ]
     return Block(_label(model), _tiles(findings, images), (0, images.shape[1] - 1)), pd.DataFrame(rows)
 
 
 def _reconstruction_block(findings: Findings, model: ModelShown) -> Drawn:
     pairs = np.stack([model.images, model.reconstructions.pixels], axis=1)
-    rows = [_row(model, f"test image {index}", None, None, pixels) for index, pixels in zip(findings.image_indices, model.images, strict=True)]
+    rows = [
+        _row(model, f"test image {index}", None, None, pixels)
+        for index, pixels in zip(findings.image_indices, model.images, strict=True)
+    ]
     decoded = zip(findings.image_indices, model.reconstructions.latents, model.reconstructions.pixels, strict=True)
-    rows += [_row(model, f"reconstruction of test image {index}", None, latents, pixels) for index, latents, pixels in decoded]
+    rows += [
+        _row(model, f"reconstruction of test image {index}", None, latents, pixels)
+        for index, latents, pixels in decoded
+    ]
     images = _tiles(findings, pairs.transpose(1, 0, 2))
     return Block(_label(model), images, original_rows=(0,)), pd.DataFrame(rows)
 
@@ -255,18 +345,25 @@ def _reconstruction_block(findings: Findings, model: ModelShown) -> Drawn:
 def _sample_block(findings: Findings, model: ModelShown) -> Drawn:
     shown = model.samples
     images = _tiles(findings, shown.pixels.reshape(2, NUM_SAMPLES // 2, -1))
-    return Block(_label(model), images), pd.DataFrame([_row(model, "sample", i, shown.latents[i], shown.pixels[i]) for i in range(NUM_SAMPLES)])
+    return Block(_label(model), images), pd.DataFrame(
+        [_row(model, "sample", i, shown.latents[i], shown.pixels[i]) for i in range(NUM_SAMPLES)]
+    )
 
 
 def _manifold_block(findings: Findings, model: ModelShown) -> Drawn | None:
     if model.manifold is None:
         return None
     shown = model.manifold
-    rows = [_row(model, f"row {row}", column, shown.latents[row, column], shown.pixels[row, column]) for row, column in np.ndindex(shown.pixels.shape[:2])]
+    rows = [
+        _row(model, f"row {row}", column, shown.latents[row, column], shown.pixels[row, column])
+        for row, column in np.ndindex(shown.pixels.shape[:2])
+    ]
     return Block(_label(model), _tiles(findings, shown.pixels)), pd.DataFrame(rows)
 
 
-def _row(model: ModelShown, item: str, position: int | None, latents: Floats | None, pixels: Bytes) -> dict[str, object]:
+def _row(
+    model: ModelShown, item: str, position: int | None, latents: Floats | None, pixels: Bytes
+) -> dict[str, object]:
     """One image as a row of a CSV: its latents to six digits, its pixels row by row as two hexadecimal digits each."""
     return {
         "cell": model.cell,
@@ -290,17 +387,27 @@ def _usage_table(findings: Findings) -> Table:
         for model in findings.models
     ]
     caption = (
-        "Of the models shown, one training each: how the lower bound divides into reconstruction and KL divergence (lower bound = reconstruction - KL), "
-        f"and how many latents carry information (variance of the posterior mean over all test images above {latent.ACTIVE_VARIANCE:g})."
+        "Of the models shown, one training each: how the lower bound divides into reconstruction and KL divergence"
+        " (lower bound = reconstruction - KL), and how many latents carry information (variance of the posterior mean"
+        f" over all test images above {latent.ACTIVE_VARIANCE:g})."
     )
     return Table("interpolation_latent_use", "What the latent space is used for", caption, pd.DataFrame(rows))
 
 
 def _latents_table(findings: Findings) -> Table:
     rows = [
-        {"cell": model.cell, "seed": model.seed, "latent": rank, "kl_nats": float(model.kl_nats[j]), "active": bool(model.active[j])}
+        {
+            "cell": model.cell,
+            "seed": model.seed,
+            "latent": rank,
+            "kl_nats": float(model.kl_nats[j]),
+            "active": bool(model.active[j]),
+        }
         for model in findings.models
         for rank, j in enumerate(np.argsort(-model.kl_nats, kind="stable"))
     ]
-    caption = "KL divergence from the prior that each latent spends per test image, the largest first; latents that spend next to nothing are not used."
+    caption = (
+        "KL divergence from the prior that each latent spends per test image, the largest first; latents that spend"
+        " next to nothing are not used."
+    )
     return Table("interpolation_latents", "Nats per latent", caption, pd.DataFrame(rows))

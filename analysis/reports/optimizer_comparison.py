@@ -13,7 +13,8 @@ OptimizerFindings = FactorFindings
 
 
 def compute(results: StudyResults) -> OptimizerFindings:
-    """What the study's trainings say about its optimizers, and about every other factor that has no report of its own."""
+    """What the study's trainings say about its optimizers, and about every other factor that has no report of its
+    own."""
     return factor_findings(results, "optimizer", other_claims=True)
 
 
@@ -30,7 +31,13 @@ def section(findings: OptimizerFindings) -> Section:
         factor_report.final_table(findings, "optimizer_cells"),
         factor_report.search_table(findings, "optimizer_searches"),
         factor_report.budget_table(findings, "optimizer_budgets"),
-        Table("timing_optimizer", "Time", "Seconds of training, evaluations left out, on the machines of this study: they are not a comparison of optimizers.", findings.timing),
+        Table(
+            "timing_optimizer",
+            "Time",
+            "Seconds of training, evaluations left out, on the machines of this study: they are not a comparison of"
+            " optimizers.",
+            findings.timing,
+        ),
     )
     return Section(
         name="optimizer_comparison",
@@ -46,4 +53,7 @@ def section(findings: OptimizerFindings) -> Section:
 
 def _panel_factor(study: Study) -> str:
     """The factor that figures are divided by: the first other one with several levels."""
-    return next((name for name in study.factors if name != "optimizer" and len(factor_levels(study, name)) > 1), "num_hidden_layers")
+    return next(
+        (name for name in study.factors if name != "optimizer" and len(factor_levels(study, name)) > 1),
+        "num_hidden_layers",
+    )

@@ -61,15 +61,31 @@ def section(findings: Findings) -> Section:
     """The verdict of each cell, every seed's number, and a picture of them around the published one."""
     study, published = findings.study, findings.published
     frame = _frame(findings)
-    caption = f"Each dot is one reporting seed; the line is the published {published.nats:g} nats, the band the tolerance of {published.tolerance_nats:g} nats. Higher is better."
-    figure = figures.to_figure("published_number", f"{metric_title(study.metric).capitalize()} and the published number", caption, frame, partial(_draw, findings))
+    caption = (
+        f"Each dot is one reporting seed; the line is the published {published.nats:g} nats, the band the tolerance of"
+        f" {published.tolerance_nats:g} nats. Higher is better."
+    )
+    figure = figures.to_figure(
+        "published_number",
+        f"{metric_title(study.metric).capitalize()} and the published number",
+        caption,
+        frame,
+        partial(_draw, findings),
+    )
     return Section(
         name="published_number",
         title="Published number",
         answer=" ".join(_statement(one, findings) for one in findings.reproductions),
         paragraphs=(f"The published number: {published.source}.",),
         figures=(replace(figure, explorer=_explorer(figure.name, findings)),),
-        tables=(Table("published_number_seeds", "Every seed", "The compared bound of each reporting seed at the end of the budget.", frame),),
+        tables=(
+            Table(
+                "published_number_seeds",
+                "Every seed",
+                "The compared bound of each reporting seed at the end of the budget.",
+                frame,
+            ),
+        ),
         claims=tuple(_claim(one, findings, position) for position, one in enumerate(findings.reproductions)),
     )
 
@@ -77,19 +93,27 @@ def section(findings: Findings) -> Section:
 def _explorer(name: str, findings: Findings) -> Explorer | None:
     """None where no seed has a number."""
     cells = [one.cell for one in findings.reproductions if one.cell.finals]
-    return published_explorer(name, findings.study, findings.published, cells, metric_title(findings.study.metric)) if cells else None
+    return (
+        published_explorer(name, findings.study, findings.published, cells, metric_title(findings.study.metric))
+        if cells
+        else None
+    )
 
 
 def _statement(one: Reproduction, findings: Findings) -> str:
     published, study = findings.published, findings.study
     which = "" if len(findings.reproductions) == 1 else f"{one.cell.title}: "
     if one.mean is None:
-        return f"{which}Inconclusive: {len(one.cell.finals)} of {one.num_expected} reporting seeds have a {metric_title(study.metric)}."
+        return (
+            f"{which}Inconclusive: {len(one.cell.finals)} of {one.num_expected} reporting seeds have a"
+            f" {metric_title(study.metric)}."
+        )
     seeds = ", ".join(f"{nats:.2f}" for _, nats in sorted(one.cell.finals.items()))
     horizon = f" after {one.cell.horizon_samples:,} training samples" if one.cell.horizon_samples else ""
     return (
-        f"{which}{one.verdict(published).capitalize()}: the mean {metric_title(study.metric)} over {one.num_expected} seeds is {one.mean:.2f} nats{horizon} "
-        f"({seeds}), {abs(one.mean - published.nats):.2f} nats from the published {published.nats:g}; the tolerance is {published.tolerance_nats:g}."
+        f"{which}{one.verdict(published).capitalize()}: the mean {metric_title(study.metric)} over {one.num_expected}"
+        f" seeds is {one.mean:.2f} nats{horizon} ({seeds}), {abs(one.mean - published.nats):.2f} nats from the"
+        f" published {published.nats:g}; the tolerance is {published.tolerance_nats:g}."
     )
 
 
@@ -110,18 +134,32 @@ def _claim(one: Reproduction, findings: Findings, position: int) -> dict[str, An
 
 
 def _frame(findings: Findings) -> pd.DataFrame:
-    rows = [(one.cell.cell.label, seed, nats, findings.published.nats) for one in findings.reproductions for seed, nats in sorted(one.cell.finals.items())]
+    rows = [
+        (one.cell.cell.label, seed, nats, findings.published.nats)
+        for one in findings.reproductions
+        for seed, nats in sorted(one.cell.finals.items())
+    ]
     return pd.DataFrame(rows, columns=["cell", "seed", "nats", "published_nats"])
 
 
 def _draw(findings: Findings) -> Canvas:
     canvas, (axis,) = figures.panels(1)
     published = findings.published
-    axis.axhspan(published.nats - published.tolerance_nats, published.nats + published.tolerance_nats, alpha=0.2, color=figures.optimizer_colour("adam"))
+    axis.axhspan(
+        published.nats - published.tolerance_nats,
+        published.nats + published.tolerance_nats,
+        alpha=0.2,
+        color=figures.optimizer_colour("adam"),
+    )
     axis.axhline(published.nats, color=figures.optimizer_colour("adam"))
     for position, one in enumerate(findings.reproductions):
         nats = [found for _, found in sorted(one.cell.finals.items())]
-        axis.plot([position + 0.1 * (index - (len(nats) - 1) / 2) for index in range(len(nats))], nats, "o", color=figures.optimizer_colour("adagrad"))
+        axis.plot(
+            [position + 0.1 * (index - (len(nats) - 1) / 2) for index in range(len(nats))],
+            nats,
+            "o",
+            color=figures.optimizer_colour("adagrad"),
+        )
     axis.set_xlim(-0.5, len(findings.reproductions) - 0.5)
     axis.set_xticks(range(len(findings.reproductions)), [one.cell.title for one in findings.reproductions])
     axis.set_ylabel(f"{metric_title(findings.study.metric)} (nats)")

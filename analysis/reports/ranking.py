@@ -1,4 +1,5 @@
-"""Cells ranked over seeds: mean ranks with critical differences, the share of seeds above each bound, the probability that one beats another."""
+"""Cells ranked over seeds: mean ranks with critical differences, the share of seeds above each bound, the
+probability that one beats another."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ MOST_IN_DIAGRAM = 20
 
 @dataclass(frozen=True)
 class RankingFindings:
-    """`ranks`: of all cells over seeds, and of the levels of each factor over seeds and the other factors' levels. `profiles`: of the cells."""
+    """`ranks`: of all cells over seeds, and of the levels of each factor over seeds and the other factors' levels.
+    `profiles`: of the cells."""
 
     study: Study
     cells: tuple[CellFinding, ...]
@@ -52,13 +54,21 @@ class RankingFindings:
 def ranking_findings(study: Study, cells: Sequence[CellFinding], comparisons: Sequence[Comparison]) -> RankingFindings:
     """Divergences are the worst rank there is; a seed that is missing or failed in one cell takes no part."""
     trained = [cell for cell in cells if _scores(cell)]
-    ranks = [("cells", rank_finding({cell.cell.label: _scores(cell) for cell in trained}, study.confidence))] if len(trained) > 1 else []
+    ranks = (
+        [("cells", rank_finding({cell.cell.label: _scores(cell) for cell in trained}, study.confidence))]
+        if len(trained) > 1
+        else []
+    )
     for factor in study.factors:
         by_level = _scores_by_level(trained, factor)
         if len(by_level) > 1:
             ranks.append((factor, rank_finding(by_level, study.confidence)))
     by_label = {cell.cell.label: cell for cell in trained}
-    improvements = [(comparison, found) for comparison in comparisons if (found := _improvement(study, comparison, by_label)) is not None]
+    improvements = [
+        (comparison, found)
+        for comparison in comparisons
+        if (found := _improvement(study, comparison, by_label)) is not None
+    ]
     return RankingFindings(study, tuple(trained), tuple(ranks), _profiles(study, trained), tuple(improvements))
 
 
@@ -68,7 +78,8 @@ def _scores(cell: CellFinding) -> dict[int, float]:
 
 
 def _scores_by_level(cells: Sequence[CellFinding], factor: str) -> dict[str, dict[tuple[str, int], float]]:
-    """The scores of each level of a factor, by what is left of its cell and by seed; named cells, which are controls, left out."""
+    """The scores of each level of a factor, by what is left of its cell and by seed; named cells, which are
+    controls, left out."""
     found: dict[str, dict[tuple[str, int], float]] = {}
     for cell in (cell for cell in cells if cell.cell.name is None):
         own, rest = dict(cell.cell.levels)[factor], cell.cell.without(factor).label
@@ -83,37 +94,54 @@ def _profiles(study: Study, cells: Sequence[CellFinding]) -> tuple[Profile, ...]
         return ()
     margin = 0.02 * (max(finite) - min(finite)) or 1.0
     thresholds = np.linspace(min(finite) - margin, max(finite) + margin, NUM_THRESHOLDS)
-    return score_distributions(scores, thresholds, study.confidence, NUM_RESAMPLES, np.random.default_rng([study.seed, len(scores)]))
+    return score_distributions(
+        scores, thresholds, study.confidence, NUM_RESAMPLES, np.random.default_rng([study.seed, len(scores)])
+    )
 
 
 def _improvement(study: Study, comparison: Comparison, cells: Mapping[str, CellFinding]) -> Improvement | None:
-    tasks = [_task(cells[level], cells[baseline]) for level, baseline in comparison.cells if level in cells and baseline in cells]
+    tasks = [
+        _task(cells[level], cells[baseline])
+        for level, baseline in comparison.cells
+        if level in cells and baseline in cells
+    ]
     if not tasks or len(tasks) < len(comparison.cells) or any(not level.size for level, _ in tasks):
         return None
     generator = np.random.default_rng([study.seed, zlib.crc32(f"improvement {comparison.claim.name}".encode())])
-    return probability_of_improvement([level for level, _ in tasks], [baseline for _, baseline in tasks], study.confidence, NUM_RESAMPLES, generator)
+    return probability_of_improvement(
+        [level for level, _ in tasks], [baseline for _, baseline in tasks], study.confidence, NUM_RESAMPLES, generator
+    )
 
 
 def _task(level: CellFinding, baseline: CellFinding) -> tuple[Vector, Vector]:
     ours, theirs = _scores(level), _scores(baseline)
     seeds = [seed for seed in ours if seed in theirs]
-    return np.asarray([ours[seed] for seed in seeds], dtype=np.float64), np.asarray([theirs[seed] for seed in seeds], dtype=np.float64)
+    return np.asarray([ours[seed] for seed in seeds], dtype=np.float64), np.asarray(
+        [theirs[seed] for seed in seeds], dtype=np.float64
+    )
 
 
 def tables(findings: RankingFindings) -> tuple[Table, ...]:
     """Mean ranks, and the probability of improvement."""
     percent = f"{100 * findings.study.confidence:g} %"
     ranks = (
-        f"Mean rank within each seed, 1 is best, divergences last. Ranks closer than the critical difference (Nemenyi's, at {percent}) are not told apart; "
-        "Friedman's p is of all ranking alike. Over the levels of a factor, blocks are seeds within the other factors' levels: these share data, so that p is somewhat too small."
+        "Mean rank within each seed, 1 is best, divergences last. Ranks closer than the critical difference"
+        f" (Nemenyi's, at {percent}) are not told apart; Friedman's p is of all ranking alike. Over the levels of a"
+        " factor, blocks are seeds within the other factors' levels: these share data, so that p is somewhat too"
+        " small."
     )
     improvement = (
-        f"The probability that a training of the level beats one of the baseline, ties counted half, with its {percent} bootstrap interval over seeds; 0.5 is no difference. "
-        "It says how often, not how much; no verdict rests on it."
+        f"The probability that a training of the level beats one of the baseline, ties counted half, with its {percent}"
+        " bootstrap interval over seeds; 0.5 is no difference. It says how often, not how much; no verdict rests"
+        " on it."
     )
     found = [Table("mean_ranks", "Mean ranks", ranks, _ranks_frame(findings))] if findings.ranks else []
     if findings.improvements:
-        found.append(Table("probability_of_improvement", "Probability of improvement", improvement, _improvements_frame(findings)))
+        found.append(
+            Table(
+                "probability_of_improvement", "Probability of improvement", improvement, _improvements_frame(findings)
+            )
+        )
     return tuple(found)
 
 
@@ -127,7 +155,9 @@ def _ranks_frame(findings: RankingFindings) -> pd.DataFrame:
             "left_out": found.num_left_out,
             "critical_difference": rounded(found.critical_difference),
             "friedman_p": rounded(found.friedman_p),
-            "not_told_apart_from": "; ".join(sorted({other for group in found.groups if entrant in group for other in group} - {entrant})),
+            "not_told_apart_from": "; ".join(
+                sorted({other for group in found.groups if entrant in group for other in group} - {entrant})
+            ),
         }
         for what, found in findings.ranks
         for entrant, mean in zip(found.entrants, found.mean_ranks, strict=True)
@@ -147,16 +177,29 @@ def _improvements_frame(findings: RankingFindings) -> pd.DataFrame:
 
 def drawings(findings: RankingFindings) -> tuple[Figure, ...]:
     """The critical-difference diagram of the cells, and the share of seeds above each bound."""
-    drawn = [_rank_figure(findings)] if findings.ranks and findings.ranks[0][1].num_blocks and len(findings.cells) <= MOST_IN_DIAGRAM else []
+    drawn = (
+        [_rank_figure(findings)]
+        if findings.ranks and findings.ranks[0][1].num_blocks and len(findings.cells) <= MOST_IN_DIAGRAM
+        else []
+    )
     return (*drawn, *([_profile_figure(findings)] if findings.profiles else []))
 
 
 def _rank_figure(findings: RankingFindings) -> Figure:
     ranked = findings.ranks[0][1]
     frame = pd.DataFrame({"cell": ranked.entrants, "mean_rank": [rounded(mean) for mean in ranked.mean_ranks]})
-    critical = f"the critical difference is {ranked.critical_difference:.2f} ranks" if ranked.critical_difference is not None else "one seed gives no critical difference"
-    caption = f"Mean rank of each cell over n = {ranked.num_blocks} reporting seeds, 1 is best; {critical}, and cells joined by a bar are not told apart."
-    figure = figures.to_figure("mean_ranks_of_cells", "Mean ranks", caption, frame, partial(_draw_ranks, findings, ranked))
+    critical = (
+        f"the critical difference is {ranked.critical_difference:.2f} ranks"
+        if ranked.critical_difference is not None
+        else "one seed gives no critical difference"
+    )
+    caption = (
+        f"Mean rank of each cell over n = {ranked.num_blocks} reporting seeds, 1 is best; {critical}, and cells joined"
+        " by a bar are not told apart."
+    )
+    figure = figures.to_figure(
+        "mean_ranks_of_cells", "Mean ranks", caption, frame, partial(_draw_ranks, findings, ranked)
+    )
     return replace(figure, explorer=ranks_explorer(figure.name, findings.study, findings.cells, findings.ranks))
 
 
@@ -167,11 +210,23 @@ def _draw_ranks(findings: RankingFindings, ranked: RankFinding) -> Canvas:
     axis = canvas.subplots()
     for row, (label, mean) in enumerate(zip(ranked.entrants, ranked.mean_ranks, strict=True)):
         optimizer = optimizer_of(by_label[label], findings.study)
-        axis.plot([mean], [row], figures.optimizer_marker(optimizer), color=figures.optimizer_colour(optimizer), markersize=9)
-    place, means = {label: row for row, label in enumerate(ranked.entrants)}, dict(zip(ranked.entrants, ranked.mean_ranks, strict=True))
+        axis.plot(
+            [mean], [row], figures.optimizer_marker(optimizer), color=figures.optimizer_colour(optimizer), markersize=9
+        )
+    place, means = (
+        {label: row for row, label in enumerate(ranked.entrants)},
+        dict(zip(ranked.entrants, ranked.mean_ranks, strict=True)),
+    )
     for group in ranked.groups:
         middle = (means[group[0]] + means[group[-1]]) / 2
-        axis.plot([middle, middle], [place[group[0]], place[group[-1]]], color=figures.INK, linewidth=3, alpha=0.45, solid_capstyle="round")
+        axis.plot(
+            [middle, middle],
+            [place[group[0]], place[group[-1]]],
+            color=figures.INK,
+            linewidth=3,
+            alpha=0.45,
+            solid_capstyle="round",
+        )
     axis.set_yticks(range(num_entrants), [by_label[label].title for label in ranked.entrants])
     axis.set_ylim(num_entrants - 0.5, -0.5)
     axis.grid(visible=False, axis="y")
@@ -188,21 +243,37 @@ def _profile_figure(findings: RankingFindings) -> Figure:
     frame = pd.DataFrame(rows, columns=["cell", "threshold_nats", "share", "low", "high"])
     counts = sorted({len(_scores(cell)) for cell in findings.cells})
     caption = (
-        f"Performance profile: the share of n = {' or '.join(map(str, counts))} reporting seeds whose {metric_title(findings.study.metric)} is above each bound; the band is the "
-        f"pointwise {100 * findings.study.confidence:g} % bootstrap interval over seeds (none for a single seed). Diverged seeds are above none. Further right is better."
+        f"Performance profile: the share of n = {' or '.join(map(str, counts))} reporting seeds whose"
+        f" {metric_title(findings.study.metric)} is above each bound; the band is the pointwise"
+        f" {100 * findings.study.confidence:g} % bootstrap interval over seeds (none for a single seed). Diverged seeds"
+        " are above none. Further right is better."
     )
-    figure = figures.to_figure("performance_profile", "Performance profile", caption, frame, partial(_draw_profiles, findings))
-    return replace(figure, explorer=profile_explorer(figure.name, findings.study, findings.cells, findings.profiles, metric_title(findings.study.metric)))
+    figure = figures.to_figure(
+        "performance_profile", "Performance profile", caption, frame, partial(_draw_profiles, findings)
+    )
+    return replace(
+        figure,
+        explorer=profile_explorer(
+            figure.name, findings.study, findings.cells, findings.profiles, metric_title(findings.study.metric)
+        ),
+    )
 
 
 def _draw_profiles(findings: RankingFindings) -> Canvas:
     canvas, axes = figures.panels(1)
-    styles, titles = cell_styles(findings.cells, findings.study), {cell.cell.label: cell.title for cell in findings.cells}
+    styles, titles = (
+        cell_styles(findings.cells, findings.study),
+        {cell.cell.label: cell.title for cell in findings.cells},
+    )
     for one in findings.profiles:
         colour, style = styles[one.entrant]
-        axes[0].plot(one.thresholds, one.share, color=colour, linestyle=style, drawstyle="steps-pre", label=titles[one.entrant])
+        axes[0].plot(
+            one.thresholds, one.share, color=colour, linestyle=style, drawstyle="steps-pre", label=titles[one.entrant]
+        )
         axes[0].fill_between(one.thresholds, one.low, one.high, color=colour, alpha=0.15, linewidth=0, step="pre")
-    axes[0].set(xlabel=f"{metric_title(findings.study.metric)} (nats)", ylabel="share of seeds above", ylim=(-0.03, 1.03))
+    axes[0].set(
+        xlabel=f"{metric_title(findings.study.metric)} (nats)", ylabel="share of seeds above", ylim=(-0.03, 1.03)
+    )
     figures.legend_below(canvas, axes)
     return canvas
 
@@ -212,11 +283,20 @@ def sentence(findings: RankingFindings) -> str:
     if not findings.ranks or not findings.ranks[0][1].num_blocks:
         return "There are no two cells with a common reporting seed, so that nothing can be ranked."
     ranked = findings.ranks[0][1]
-    best = {label for label, rank in zip(ranked.entrants, ranked.mean_ranks, strict=True) if rank == ranked.mean_ranks[0]}
+    best = {
+        label for label, rank in zip(ranked.entrants, ranked.mean_ranks, strict=True) if rank == ranked.mean_ranks[0]
+    }
     first = " and ".join(cell.title for cell in findings.cells if cell.cell.label in best)
     has, it = ("has", "it") if len(best) == 1 else ("share", "them")
     alike = {other for group in ranked.groups if best & set(group) for other in group} - best
     others = len(ranked.entrants) - len(best)
     verb = "is" if len(alike) == 1 else "are"
-    told = f"; {len(alike)} of the other {others} {verb} not told apart from {it}" if ranked.critical_difference is not None and others else ""
-    return f"Over {ranked.num_blocks} reporting seeds {first} {has} the best mean rank, {ranked.mean_ranks[0]:.2f} of {len(ranked.entrants)}{told}."
+    told = (
+        f"; {len(alike)} of the other {others} {verb} not told apart from {it}"
+        if ranked.critical_difference is not None and others
+        else ""
+    )
+    return (
+        f"Over {ranked.num_blocks} reporting seeds {first} {has} the best mean rank, {ranked.mean_ranks[0]:.2f} of"
+        f" {len(ranked.entrants)}{told}."
+    )

@@ -1,4 +1,5 @@
-"""What tuning buys: the best result to expect from fewer proposals, in every cell and so under every tuning rule; and what a repeated search changes."""
+"""What tuning buys: the best result to expect from fewer proposals, in every cell and so under every tuning rule;
+and what a repeated search changes."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ from study.spec.schema import ARM, Study
 
 @dataclass(frozen=True)
 class TuningFindings:
-    """`budgets`: of each searched cell. `claims`: the rows of the declared claims that have `repeats`, the study's own search, 0, among them."""
+    """`budgets`: of each searched cell. `claims`: the rows of the declared claims that have `repeats`, the study's
+    own search, 0, among them."""
 
     study: Study
     cells: tuple[CellFinding, ...]
@@ -41,11 +43,18 @@ class TuningFindings:
 
 
 def compute(results: StudyResults) -> TuningFindings:
-    """What the study's searches say about tuning: expected best against budget, and the claims of each repeat by its own winners on the same reporting seeds."""
+    """What the study's searches say about tuning: expected best against budget, and the claims of each repeat by its
+    own winners on the same reporting seeds."""
     cells = cell_findings(results)
-    budgets = tuple((cell, tuning_budget([proposal.objective for proposal in cell.proposals])) for cell in cells if cell.proposals and cell.space)
+    budgets = tuple(
+        (cell, tuning_budget([proposal.objective for proposal in cell.proposals]))
+        for cell in cells
+        if cell.proposals and cell.space
+    )
     rows = tuple(row_of(results, comparison) for comparison in declared_claims(results))
-    return TuningFindings(results.study, cells, budgets, tuple(row for row in rows if row["repeats"]), len(results.missing_repeats))
+    return TuningFindings(
+        results.study, cells, budgets, tuple(row for row in rows if row["repeats"]), len(results.missing_repeats)
+    )
 
 
 def section(findings: TuningFindings) -> Section:
@@ -73,13 +82,23 @@ def _answer(findings: TuningFindings) -> str:
         if math.isfinite(gain):
             said.append(f"{cell.title} {gain:.2f}")
     lost = [cell.title for cell, budget in findings.budgets if budget.num_diverged]
-    gains = f"The best of all proposals is so many nats above what one proposal gives on average: {', '.join(said)}." if said else "No cell has an average without divergences."
-    return gains + (f" In {', '.join(lost)} some proposals diverged, so that one draw may find nothing." if lost else "")
+    gains = (
+        f"The best of all proposals is so many nats above what one proposal gives on average: {', '.join(said)}."
+        if said
+        else "No cell has an average without divergences."
+    )
+    return gains + (
+        f" In {', '.join(lost)} some proposals diverged, so that one draw may find nothing." if lost else ""
+    )
 
 
 def _warnings(findings: TuningFindings) -> tuple[str, ...]:
     number = findings.num_missing_repeats
-    return (f"{number} trainings of the repeated searches are missing; the study's variance is of what is there.",) if number else ()
+    return (
+        (f"{number} trainings of the repeated searches are missing; the study's variance is of what is there.",)
+        if number
+        else ()
+    )
 
 
 def _tables(findings: TuningFindings) -> tuple[Table, ...]:
@@ -87,20 +106,27 @@ def _tables(findings: TuningFindings) -> tuple[Table, ...]:
     if search is None or not findings.budgets:
         return ()
     caption = (
-        f"The {metric_title(search.objective)} to expect from the best of so many proposals, drawn from those that were made: exact over all draws without replacement. A diverged "
-        "proposal is the worst outcome there is; a mean that may have to count one is left out. `running_best` is what was seen in the order of proposing."
+        f"The {metric_title(search.objective)} to expect from the best of so many proposals, drawn from those that were"
+        " made: exact over all draws without replacement. A diverged proposal is the worst outcome there is; a mean"
+        " that may have to count one is left out. `running_best` is what was seen in the order of proposing."
     )
     budgets = Table("tuning_budget", "Expected best against tuning budget", caption, _budget_frame(findings))
     if not findings.claims:
         return (budgets,)
-    words = "Each declared claim as each repeat of the search would have it, by its own winners on the same reporting seeds; repeat 0 is the study's own."
+    words = (
+        "Each declared claim as each repeat of the search would have it, by its own winners on the same reporting"
+        " seeds; repeat 0 is the study's own."
+    )
     return budgets, Table("study_variance", "The search repeated", words, _repeats_frame(findings))
 
 
 def _budget_frame(findings: TuningFindings) -> pd.DataFrame:
     rows = [
         {"cell": cell.cell.label, "arm": str(dict(cell.cell.levels).get(ARM, "")), "proposals": int(number)}
-        | {"expected_best_nats": rounded(budget.expected_best[index]), "low_quartile_nats": rounded(budget.low_quartile[index])}
+        | {
+            "expected_best_nats": rounded(budget.expected_best[index]),
+            "low_quartile_nats": rounded(budget.low_quartile[index]),
+        }
         | {"median_nats": rounded(budget.median[index]), "high_quartile_nats": rounded(budget.high_quartile[index])}
         | {
             "regret_nats": rounded(budget.simple_regret[index]),
@@ -116,7 +142,12 @@ def _budget_frame(findings: TuningFindings) -> pd.DataFrame:
 
 def _repeats_frame(findings: TuningFindings) -> pd.DataFrame:
     rows = [
-        {"comparison": row["title"], "repeat": one["repeat"], "verdict": one["verdict"], "estimate_nats": one["estimate_nats"]}
+        {
+            "comparison": row["title"],
+            "repeat": one["repeat"],
+            "verdict": one["verdict"],
+            "estimate_nats": one["estimate_nats"],
+        }
         | dict(zip(("low_nats", "high_nats"), one["interval_nats"] or [None, None], strict=True))
         | {"n": one["n"], "missing": one["num_missing"]}
         for row in sorted(findings.claims, key=lambda row: str(row["name"]))
@@ -130,7 +161,10 @@ def _repeats_sentence(findings: TuningFindings) -> str:
     if findings.study.search is None:
         return "The search was not repeated, as there is none."
     if not findings.claims:
-        return "The search was made once, so that its own part in the study's variance is not known: intervals are over reporting seeds, given the winners that this search found."
+        return (
+            "The search was made once, so that its own part in the study's variance is not known: intervals are over"
+            " reporting seeds, given the winners that this search found."
+        )
     return " ".join(_repeated(str(row["name"]), row["repeats"]) for row in findings.claims)
 
 
@@ -151,10 +185,17 @@ def _figure(findings: TuningFindings) -> Figure | None:
         return None
     objective = metric_title(findings.study.search.objective)
     caption = (
-        f"The {objective} of the best of so many proposals of a cell, on n = {findings.study.search.num_tuning_seeds} tuning seeds: the median "
-        "over all draws of that many, and the band between its quartiles. A median begins where half of the draws find a proposal that did not diverge. Higher is better."
+        f"The {objective} of the best of so many proposals of a cell, on n = {findings.study.search.num_tuning_seeds}"
+        " tuning seeds: the median over all draws of that many, and the band between its quartiles. A median begins"
+        " where half of the draws find a proposal that did not diverge. Higher is better."
     )
-    figure = figures.to_figure("expected_best", "Expected best against tuning budget", caption, _budget_frame(findings), partial(_draw, findings.study, drawn))
+    figure = figures.to_figure(
+        "expected_best",
+        "Expected best against tuning budget",
+        caption,
+        _budget_frame(findings),
+        partial(_draw, findings.study, drawn),
+    )
     return replace(figure, explorer=budget_explorer(figure.name, findings.study, objective, drawn))
 
 
@@ -167,8 +208,17 @@ def _draw(study: Study, drawn: Sequence[tuple[CellFinding, TuningBudget]]) -> Ca
         own = [(cell, budget) for cell, budget in drawn if comparison_figures.panel_title(cell, panel_by) == title]
         for cell, budget in own:
             colour, style = styles[cell.cell.label]
-            median, low = (np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (budget.median, budget.low_quartile))
-            axis.plot(budget.num_drawn, median, color=colour, marker=figures.optimizer_marker(optimizer_of(cell, study)), linestyle=style, label=_label(cell, panel_by))
+            median, low = (
+                np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (budget.median, budget.low_quartile)
+            )
+            axis.plot(
+                budget.num_drawn,
+                median,
+                color=colour,
+                marker=figures.optimizer_marker(optimizer_of(cell, study)),
+                linestyle=style,
+                label=_label(cell, panel_by),
+            )
             axis.fill_between(budget.num_drawn, low, budget.high_quartile, color=colour, alpha=0.18, linewidth=0)
         axis.set(title=title, xlabel="proposals", ylabel="")
         axis.locator_params(axis="x", integer=True)

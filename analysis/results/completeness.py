@@ -23,18 +23,37 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def is_current(study: Study, row: Mapping[str, Any]) -> bool:
-    """Whether a run belongs to the study file as it stands: an earlier one may have had other cells, budgets or more seeds."""
+    """Whether a run belongs to the study file as it stands: an earlier one may have had other cells, budgets or more
+    seeds."""
     cell = next((cell for cell in study_cells(study) if cell.label == row["cell"]), None)
-    if cell is None or row["seed"] is None or row["phase"] not in ("search", "confirm", "noise_floor") or row.get("repeat", 0) >= _num_repeats(study, cell):
+    if (
+        cell is None
+        or row["seed"] is None
+        or row["phase"] not in ("search", "confirm", "noise_floor")
+        or row.get("repeat", 0) >= _num_repeats(study, cell)
+    ):
         return False
     fields = study.training | cell.fields
     if row["phase"] == "confirm":
-        return bool(row["seed"] < study.confirm.num_reporting_seeds and (row["rank"] or 0) <= study.confirm.num_runners_up and _agrees(fields, row))
+        return bool(
+            row["seed"] < study.confirm.num_reporting_seeds
+            and (row["rank"] or 0) <= study.confirm.num_runners_up
+            and _agrees(fields, row)
+        )
     if row["phase"] == "noise_floor":
-        return row["seed"] - study.confirm.num_reporting_seeds in range(num_trainings_of_cell(study, cell, "noise_floor")) and _agrees(fields, row)
-    if study.search is None or row["proposal"] is None or row["proposal"] >= _most_proposals(study.search) or row["seed"] >= study.search.num_tuning_seeds:
+        return row["seed"] - study.confirm.num_reporting_seeds in range(
+            num_trainings_of_cell(study, cell, "noise_floor")
+        ) and _agrees(fields, row)
+    if (
+        study.search is None
+        or row["proposal"] is None
+        or row["proposal"] >= _most_proposals(study.search)
+        or row["seed"] >= study.search.num_tuning_seeds
+    ):
         return False
-    if (row["proposal"] >= study.search.num_proposals) != bool(row.get("extra_round", 0)):  # of a study file with more proposals, or with fewer
+    if (row["proposal"] >= study.search.num_proposals) != bool(
+        row.get("extra_round", 0)
+    ):  # of a study file with more proposals, or with fewer
         return False
     if study.search.budget_samples is not None:
         fields = fields | {"budget_samples": study.search.budget_samples}
@@ -52,7 +71,9 @@ def _most_proposals(search: Search) -> int:
 def _agrees(fields: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Whether the parameters are those asked for; a training whose code failed may have come to none."""
     failed = row.get("outcome") == "failed"
-    compared = {name: asked for name, asked in fields.items() if name in row and isinstance(asked, (bool, int, float, str))}
+    compared = {
+        name: asked for name, asked in fields.items() if name in row and isinstance(asked, (bool, int, float, str))
+    }
     return all(_same(row[name], asked) or (failed and _is_absent(row[name])) for name, asked in compared.items())
 
 
@@ -67,7 +88,8 @@ def _same(found: Any, asked: Any) -> bool:
 
 
 def of_repeat(study: Study, rows: pd.DataFrame, repeat: int) -> pd.DataFrame:
-    """The rows of one repeat of the search, and those of cells that are not searched, which are the same in every repeat."""
+    """The rows of one repeat of the search, and those of cells that are not searched, which are the same in every
+    repeat."""
     unsearched = [cell.label for cell in study_cells(study) if not search_space(study, cell)]
     return rows[(rows["repeat"] == repeat) | ((rows["repeat"] == 0) & rows["cell"].isin(unsearched))]
 
@@ -75,9 +97,10 @@ def of_repeat(study: Study, rows: pd.DataFrame, repeat: int) -> pd.DataFrame:
 def drop_superseded(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with one training per place, and of each cell the trainings of one winner.
 
-    When proposals are added to a study, a cell may get another winner, and MLflow then holds trainings of both: those of a proposal that the search has
-    since found a better one than make way, also while the new winner's are not all there, and none of two winners stand for one cell. Of what still shares
-    a place, one that failed goes before any other, then what the study itself marked as superseded; of the rest the run begun last stays.
+    When proposals are added to a study, a cell may get another winner, and MLflow then holds trainings of both:
+    those of a proposal that the search has since found a better one than make way, also while the new winner's are
+    not all there, and none of two winners stand for one cell. Of what still shares a place, one that failed goes
+    before any other, then what the study itself marked as superseded; of the rest the run begun last stays.
     """
     objectives = _objectives(rows)
     kept = [row for row in records(rows) if not _has_been_beaten(objectives, row)]
@@ -85,7 +108,10 @@ def drop_superseded(rows: pd.DataFrame) -> pd.DataFrame:
     for row in sorted(kept, key=lambda row: _preference(objectives, row)):
         chosen[_group(row)] = _number(row["proposal"])
     places: dict[tuple[Any, ...], str] = {}
-    for row in sorted((row for row in kept if row["phase"] == "search" or _number(row["proposal"]) == chosen[_group(row)]), key=lambda row: _preference(objectives, row)):
+    for row in sorted(
+        (row for row in kept if row["phase"] == "search" or _number(row["proposal"]) == chosen[_group(row)]),
+        key=lambda row: _preference(objectives, row),
+    ):
         places[_place(row)] = row["run_id"]
     return rows[rows["run_id"].isin(set(places.values()))]
 
@@ -101,12 +127,20 @@ def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return *_group(row), _number(row["seed"])
 
 
-def _preference(objectives: Mapping[str, Mapping[int, float]], row: Mapping[str, Any]) -> tuple[bool, bool, bool, int, str]:
+def _preference(
+    objectives: Mapping[str, Mapping[int, float]], row: Mapping[str, Any]
+) -> tuple[bool, bool, bool, int, str]:
     """Of two rows that cannot both stay the one with the larger preference does."""
     ranked = sorted((-nats, number) for number, nats in objectives.get(row["cell"], {}).items() if math.isfinite(nats))
     rank, proposal = _rank(row["rank"]), _number(row["proposal"])
     is_ranked_so = row["phase"] != "search" and rank < len(ranked) and ranked[rank][1] == proposal
-    return row["outcome"] != "failed", row.get("superseded") is not True, is_ranked_so, int(row["start_time"]), str(row["run_id"])
+    return (
+        row["outcome"] != "failed",
+        row.get("superseded") is not True,
+        is_ranked_so,
+        int(row["start_time"]),
+        str(row["run_id"]),
+    )
 
 
 def _has_been_beaten(objectives: Mapping[str, Mapping[int, float]], row: Mapping[str, Any]) -> bool:
@@ -119,13 +153,19 @@ def _has_been_beaten(objectives: Mapping[str, Mapping[int, float]], row: Mapping
 
 
 def _objectives(rows: pd.DataFrame) -> dict[str, dict[int, float]]:
-    """Each cell's objective by proposal, of those whose tuning seeds are all in; minus infinity where one diverged, as it cannot win."""
+    """Each cell's objective by proposal, of those whose tuning seeds are all in; minus infinity where one diverged,
+    as it cannot win."""
     found: dict[str, dict[int, dict[int, float]]] = {}
     for row in records(rows[(rows["phase"] == "search") & (rows["outcome"] != "failed")]):
         nats = -math.inf if row["outcome"] == "diverged" or pd.isna(row["objective"]) else float(row["objective"])
         found.setdefault(row["cell"], {}).setdefault(int(row["proposal"]), {})[int(row["seed"])] = nats
     most = {cell: max(len(seeds) for seeds in proposals.values()) for cell, proposals in found.items()}
-    return {cell: {number: math.fsum(seeds.values()) / len(seeds) for number, seeds in held.items() if len(seeds) == most[cell]} for cell, held in found.items()}
+    return {
+        cell: {
+            number: math.fsum(seeds.values()) / len(seeds) for number, seeds in held.items() if len(seeds) == most[cell]
+        }
+        for cell, held in found.items()
+    }
 
 
 def _number(held: Any) -> int | None:
@@ -139,18 +179,27 @@ def _lost_proposals(rows: pd.DataFrame, cell: Cell) -> set[int]:
 
 
 def num_extra_rounds(study: Study, rows: pd.DataFrame) -> dict[str, int]:
-    """How many extra rounds each searched cell was given, by label: as many as any cell of its comparison; 0 for one that no claim compares."""
+    """How many extra rounds each searched cell was given, by label: as many as any cell of its comparison; 0 for one
+    that no claim compares."""
     searched = rows[rows["phase"] == "search"]
     made: dict[str, int] = (
-        {row["cell"]: int(row["extra_round"]) for row in records(searched.groupby("cell")["extra_round"].max().reset_index())} if "extra_round" in searched else {}
+        {
+            row["cell"]: int(row["extra_round"])
+            for row in records(searched.groupby("cell")["extra_round"].max().reset_index())
+        }
+        if "extra_round" in searched
+        else {}
     )
     groups = comparisons(study)
-    most = {group: max(made.get(label, 0) for label in groups if groups[label] == group) for group in set(groups.values())}
+    most = {
+        group: max(made.get(label, 0) for label in groups if groups[label] == group) for group in set(groups.values())
+    }
     return {cell.label: most.get(groups.get(cell.label, ""), 0) for cell in study_cells(study)}
 
 
 def _expected(study: Study, rows: pd.DataFrame, repeat: int) -> Iterator[tuple[str, str, int | None, int | None, int]]:
-    """The places of all trainings asked for; a confirm training's proposal is None: which one won shows only afterwards."""
+    """The places of all trainings asked for; a confirm training's proposal is None: which one won shows only
+    afterwards."""
     extra, first = num_extra_rounds(study, rows), study.confirm.num_reporting_seeds
     for cell in study_cells(study):
         search = study.search if search_space(study, cell) else None
@@ -171,14 +220,23 @@ def _expected(study: Study, rows: pd.DataFrame, repeat: int) -> Iterator[tuple[s
 
 
 def missing_trainings(study: Study, trainings: pd.DataFrame, repeat: int = 0) -> pd.DataFrame:
-    """The places that the study, or a repeat of its search, asks for and that no training fills: phase, cell, proposal, rank, seed.
+    """The places that the study, or a repeat of its search, asks for and that no training fills: phase, cell,
+    proposal, rank, seed.
 
     A cell all of whose proposals diverged has no confirm phase: nothing is missing there.
     """
     there = set()
     for row in records(trainings):
         searching = row["phase"] == "search"
-        there.add((row["phase"], row["cell"], int(row["proposal"]) if searching else None, None if searching else _rank(row["rank"]), int(row["seed"])))
+        there.add(
+            (
+                row["phase"],
+                row["cell"],
+                int(row["proposal"]) if searching else None,
+                None if searching else _rank(row["rank"]),
+                int(row["seed"]),
+            )
+        )
     absent = [place for place in _expected(study, trainings, repeat) if place not in there]
     frame = pd.DataFrame(absent, columns=PLACE)
     return frame.assign(**{name: frame[name].astype("Int64") for name in ("proposal", "rank", "seed")})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class ResultsError(Exception):
-    """A study's results cannot be read; the message says to a person what to do, `exit_status` whether the request was wrong (2)."""
+    """A study's results cannot be read; the message says to a person what to do, `exit_status` whether the request
+    was wrong (2)."""
 
     exit_status = 1
 

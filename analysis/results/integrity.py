@@ -1,4 +1,5 @@
-"""Whether MLflow still holds what a study wrote: rows, the study itself and weights against the hashes that were written with them."""
+"""Whether MLflow still holds what a study wrote: rows, the study itself and weights against the hashes that were
+written with them."""
 
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ from study.tracking.seal import SEAL, STUDY_SEAL, seal_of_arrays, study_seal
 Run = Any
 """One of MLflow's, which only analysis/results/reader.py knows."""
 
-_AGAIN = "was changed after the study wrote it. Delete that run in MLflow and run the study again: nothing is trained anew, the run is written from its record."
+_AGAIN = (
+    "was changed after the study wrote it. Delete that run in MLflow and run the study again: nothing is trained anew,"
+    " the run is written from its record."
+)
 
 
 def _changed(what: str) -> Exception:
@@ -29,7 +33,8 @@ def _changed(what: str) -> Exception:
 
 
 def require_sound(database: Path) -> None:
-    """Raises ResultsError where a SQLite file is damaged: MLflow would ask it again and again, for minutes, or miss what a damaged index leaves out, seals among it."""
+    """Raises ResultsError where a SQLite file is damaged: MLflow would ask it again and again, for minutes, or miss
+    what a damaged index leaves out, seals among it."""
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
             said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
@@ -38,13 +43,18 @@ def require_sound(database: Path) -> None:
     except sqlite3.DatabaseError as error:
         said = str(error)
     if said != "ok":
-        raise _changed(f"the MLflow database {database} is damaged ({said}). Move it away with its -wal and -shm, then run the study again: its records fill a new one.")
+        raise _changed(
+            f"the MLflow database {database} is damaged ({said}). Move it away with its -wal and -shm, then run the"
+            " study again: its records fill a new one."
+        )
 
 
 def require_unchanged(runs: Sequence[Run], points: pd.DataFrame) -> pd.DataFrame:
-    """`points` (run_id, metric, samples, timestamp, nats) of finished runs, which with their parameters and tags are what was written.
+    """`points` (run_id, metric, samples, timestamp, nats) of finished runs, which with their parameters and tags are
+    what was written.
 
-    A run from before there were seals is taken as it is; one that is being written is not looked at. Raises ResultsError.
+    A run from before there were seals is taken as it is; one that is being written is not looked at. Raises
+    ResultsError.
     """
     sealed = {run.info.run_id: run for run in runs if SEAL in run.data.tags and run.info.status == "FINISHED"}
     seen = set()
@@ -68,7 +78,9 @@ def _by_run(points: pd.DataFrame) -> Iterator[tuple[str, list[str], NDArray[np.i
             "nats": points["nats"].astype("float64"),
         }
     )
-    ordered = numbered.sort_values(["run", "metric", "samples", "timestamp"], kind="stable").drop_duplicates(["run", "metric", "samples"], keep="last")
+    ordered = numbered.sort_values(["run", "metric", "samples", "timestamp"], kind="stable").drop_duplicates(
+        ["run", "metric", "samples"], keep="last"
+    )
     run, samples, nats = (ordered[name].to_numpy() for name in ("run", "samples", "nats"))
     names = np.array(metrics, dtype=object)[ordered["metric"].to_numpy()] if metrics else np.zeros(0, dtype=object)
     starts = np.searchsorted(run, np.arange(len(runs) + 1))
@@ -101,7 +113,10 @@ def require_same_study(tags: Mapping[str, str], text: str) -> str:
     except ValueError:
         held = None
     if not isinstance(held, dict) or study_seal(held) != tags[STUDY_SEAL]:
-        raise _changed("the artifact study/study.json was changed after the study wrote it. Run the study again: nothing is trained anew, and it writes the file.")
+        raise _changed(
+            "the artifact study/study.json was changed after the study wrote it. Run the study again: nothing is"
+            " trained anew, and it writes the file."
+        )
     return text
 
 
@@ -111,6 +126,7 @@ def require_same_weights(tags: Mapping[str, str], path: Path) -> Path:
     with path.open("rb") as file:
         if wanted and hashlib.file_digest(file, "sha256").hexdigest() != wanted:
             raise _changed(
-                f"the weights of the run {tags.get('mlflow.runName', path.name)} were changed after the study wrote them. Run the study again, which sets its own in their place."
+                f"the weights of the run {tags.get('mlflow.runName', path.name)} were changed after the study wrote"
+                " them. Run the study again, which sets its own in their place."
             )
     return path

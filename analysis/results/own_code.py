@@ -1,6 +1,7 @@
 """Code that results name, `module:attribute`: it runs on this machine only where its user named it too.
 
-Whoever can write to an MLflow server can write any name into a study or into the header of its weights; what is in a database of one's own is one's own.
+Whoever can write to an MLflow server can write any name into a study or into the header of its weights; what is in a
+database of one's own is one's own.
 """
 
 from __future__ import annotations
@@ -47,17 +48,20 @@ def code_of_file(given: str) -> frozenset[str]:
 
 
 def require_own_code(study: Study, tracking_uri: str, own: frozenset[str]) -> None:
-    """Raises ForeignCodeError where a study names what its reader did not; a SQLite file is on the reader's own disk."""
+    """Raises ForeignCodeError where a study names what its reader did not; a SQLite file is on the reader's own
+    disk."""
     foreign = () if tracking_uri.startswith("sqlite:") else sorted(code_named(study.model_dump(mode="json")) - own)
     if foreign:
         raise ForeignCodeError(
-            f"the study {study.name} in MLflow at {without_credentials(tracking_uri)} names code, {foreign[0]}, which a report of it would import here. "
-            f"Whoever may write to that server may name any: give the study file that names it too (--study FILE.yaml), or --allow-code {foreign[0]}"
+            f"the study {study.name} in MLflow at {without_credentials(tracking_uri)} names code, {foreign[0]}, which a"
+            " report of it would import here. Whoever may write to that server may name any: give the study file that"
+            f" names it too (--study FILE.yaml), or --allow-code {foreign[0]}"
         )
 
 
 def code_beside(weights: Path, study: Study) -> tuple[str, ...]:
-    """What the header of weights names and their study does not; nothing of a file that is not readable as weights, which is refused elsewhere."""
+    """What the header of weights names and their study does not; nothing of a file that is not readable as weights,
+    which is refused elsewhere."""
     try:
         with safe_open(weights, framework="numpy") as file:
             configuration: Any = json.loads((file.metadata() or {}).get("configuration", "{}"))

@@ -49,12 +49,14 @@ UNMEASURED = frozenset({"diverged", "failed"})
 
 @dataclass(frozen=True, eq=False)
 class StudyResults:
-    """One study as MLflow holds it; equal to itself alone, so that what follows from it is computed once and shared by all reports.
+    """One study as MLflow holds it; equal to itself alone, so that what follows from it is computed once and shared
+    by all reports.
 
-    `trainings`: a row per training, by phase, cell, proposal, rank and seed: its tags, parameters and final metrics (NaN for
-    what diverged or failed). `curves`: long, bounds in nats by samples. `missing`: what the study asks for and is not there. `repeats` and `missing_repeats`: the same
-    of the repeats of the search, with the column `repeat` from 1; of the other frames they hold only the cells that are not searched. `num_of_earlier_files`:
-    runs that only an earlier version of the study file asked for.
+    `trainings`: a row per training, by phase, cell, proposal, rank and seed: its tags, parameters and final metrics
+    (NaN for what diverged or failed). `curves`: long, bounds in nats by samples. `missing`: what the study asks for
+    and is not there. `repeats` and `missing_repeats`: the same of the repeats of the search, with the column
+    `repeat` from 1; of the other frames they hold only the cells that are not searched. `num_of_earlier_files`: runs
+    that only an earlier version of the study file asked for.
     """
 
     study: Study
@@ -77,18 +79,25 @@ class StudyResults:
 
         try:
             client, run_id = _client(self.tracking_uri), str(rows["run_id"].iloc[0])
-            weights = require_same_weights(client.get_run(run_id).data.tags, _artifact(client, run_id, "weights.safetensors"))
+            weights = require_same_weights(
+                client.get_run(run_id).data.tags, _artifact(client, run_id, "weights.safetensors")
+            )
         except (MlflowException, OSError) as error:
-            raise ResultsError(f"the weights of training {identity} cannot be read from MLflow: {_first_line(error)}") from error
+            raise ResultsError(
+                f"the weights of training {identity} cannot be read from MLflow: {_first_line(error)}"
+            ) from error
         if foreign := code_beside(weights, self.study):
-            raise ResultsError(f"the weights of training {identity} name code that the study does not, {foreign[0]}; it is not run")
+            raise ResultsError(
+                f"the weights of training {identity} name code that the study does not, {foreign[0]}; it is not run"
+            )
         return weights
 
 
 def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = frozenset()) -> StudyResults:
     """Everything MLflow holds of one study. Raises ResultsError where it holds none or does not answer.
 
-    `own_code`: what may be imported on behalf of a study from a server, as module:attribute; ForeignCodeError for anything else.
+    `own_code`: what may be imported on behalf of a study from a server, as module:attribute; ForeignCodeError for
+    anything else.
     """
     client, experiment = _experiment(study_name, tracking_uri)
     from mlflow.exceptions import MlflowException
@@ -100,7 +109,10 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
         runs = [run for run in _nested_runs(client, experiment, parent) if run.data.tags.get("kind") == "training"]
         points = require_unchanged(runs, _points(client, runs))
     except MlflowException as error:
-        raise ResultsError(f"MLflow at {_public(tracking_uri)} stopped answering while the study {study_name} was read: {_first_line(error)}") from error
+        raise ResultsError(
+            f"MLflow at {_public(tracking_uri)} stopped answering while the study {study_name} was read:"
+            f" {_first_line(error)}"
+        ) from error
     rows = pd.DataFrame([_row(run, study) for run in runs])
     current = rows[[is_current(study, row) for row in records(rows)]] if len(rows) else rows
     trainings = table_of_repeat(study, current, 0)
@@ -108,21 +120,41 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
     trainings = _with_final_metrics(trainings, curves)
     kept = curves.loc[curves["metric"].str.contains("/"), CURVE_COLUMNS].reset_index(drop=True)
     provenance = _provenance(study, parent, trainings, len(runs) - len(trainings), tracking_uri)
-    repeats = {repeat: table_of_repeat(study, current, repeat) for repeat in range(1, study.search.num_repeats if study.search else 1)}
-    repeated = [_with_final_metrics(found, _curves(found, points)).assign(repeat=repeat) for repeat, found in repeats.items()]
+    repeats = {
+        repeat: table_of_repeat(study, current, repeat)
+        for repeat in range(1, study.search.num_repeats if study.search else 1)
+    }
+    repeated = [
+        _with_final_metrics(found, _curves(found, points)).assign(repeat=repeat) for repeat, found in repeats.items()
+    ]
     absent = [missing_trainings(study, found, repeat).assign(repeat=repeat) for repeat, found in repeats.items()]
     missing = missing_trainings(study, trainings)
-    return StudyResults(study, parent.info.run_id, trainings, kept, missing, provenance, tracking_uri, stacked(repeated), stacked(absent), len(rows) - len(current))
+    return StudyResults(
+        study,
+        parent.info.run_id,
+        trainings,
+        kept,
+        missing,
+        provenance,
+        tracking_uri,
+        stacked(repeated),
+        stacked(absent),
+        len(rows) - len(current),
+    )
 
 
 def attach_report(results: StudyResults, folder: Path) -> None:
-    """Attaches the files of a report to the study's parent run, under `report/`. Raises ResultsError where MLflow does not take them."""
+    """Attaches the files of a report to the study's parent run, under `report/`. Raises ResultsError where MLflow
+    does not take them."""
     from mlflow.exceptions import MlflowException
 
     try:
         _client(results.tracking_uri).log_artifacts(results.parent_run_id, str(folder), "report")
     except (MlflowException, OSError) as error:
-        raise ResultsError(f"the report is at {folder}, but MLflow at {_public(results.tracking_uri)} did not take it: {_first_line(error)}") from error
+        raise ResultsError(
+            f"the report is at {folder}, but MLflow at {_public(results.tracking_uri)} did not take it:"
+            f" {_first_line(error)}"
+        ) from error
 
 
 def _client(tracking_uri: str) -> MlflowClient:
@@ -144,11 +176,15 @@ def _public(uri: str) -> str:
 
 
 def _check_reachable(tracking_uri: str) -> None:
-    """Raises ResultsError at once where there is nothing to read: reading must not create a database, nor wait for minutes."""
+    """Raises ResultsError at once where there is nothing to read: reading must not create a database, nor wait for
+    minutes."""
     if tracking_uri.startswith("sqlite:///"):
         database = Path(tracking_uri.removeprefix("sqlite:///").partition("?")[0])
         if not database.is_file():
-            raise UnknownStudyError(f"there is no MLflow database at {database}. Run the study first (make study), or give --tracking-uri or --outputs.")
+            raise UnknownStudyError(
+                f"there is no MLflow database at {database}. Run the study first (make study), or give --tracking-uri"
+                " or --outputs."
+            )
         require_sound(database)
     if tracking_uri.startswith(("http://", "https://")):
         try:
@@ -157,7 +193,10 @@ def _check_reachable(tracking_uri: str) -> None:
             return  # It answers; whether it admits us shows when it is asked for the study.
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
-            raise ResultsError(f"the MLflow server at {_public(tracking_uri)} does not answer ({reason}). Start it, or give another --tracking-uri.") from error
+            raise ResultsError(
+                f"the MLflow server at {_public(tracking_uri)} does not answer ({reason}). Start it, or give another"
+                " --tracking-uri."
+            ) from error
 
 
 def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> T:
@@ -177,7 +216,9 @@ def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> 
     if answers:
         return answers[0]
     said = _first_line(faults[0]) if faults else f"no answer within {seconds:g} s"
-    raise ResultsError(f"MLflow at {_public(tracking_uri)} cannot be read: {said}. Check --tracking-uri.") from (faults[0] if faults else None)
+    raise ResultsError(f"MLflow at {_public(tracking_uri)} cannot be read: {said}. Check --tracking-uri.") from (
+        faults[0] if faults else None
+    )
 
 
 def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
@@ -191,9 +232,14 @@ def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]
     client, experiment, others = _within_seconds(ANSWER_SECONDS, ask, tracking_uri)
     if experiment is None:
         known = [other for other in others if other != "Default"]
-        raise UnknownStudyError(unknown_name_message(name, known, f"a study that MLflow at {_public(tracking_uri)} holds"))
+        raise UnknownStudyError(
+            unknown_name_message(name, known, f"a study that MLflow at {_public(tracking_uri)} holds")
+        )
     if experiment.lifecycle_stage != "active":
-        raise ResultsError(f"the study {name} was deleted in MLflow at {_public(tracking_uri)}; restore the experiment there, or run the study again.")
+        raise ResultsError(
+            f"the study {name} was deleted in MLflow at {_public(tracking_uri)}; restore the experiment there, or run"
+            " the study again."
+        )
     return client, experiment
 
 
@@ -208,9 +254,14 @@ def _search(client: MlflowClient, experiment: Experiment, condition: str) -> Ite
 
 
 def _parent(client: MlflowClient, experiment: Experiment) -> Run:
-    parents = sorted(_search(client, experiment, "tags.kind = 'study'"), key=lambda run: (run.info.start_time, run.info.run_id))
+    parents = sorted(
+        _search(client, experiment, "tags.kind = 'study'"), key=lambda run: (run.info.start_time, run.info.run_id)
+    )
     if not parents:
-        raise ResultsError(f"the MLflow experiment {experiment.name} has no run tagged kind=study: it was not written by a study. Run the study first.")
+        raise ResultsError(
+            f"the MLflow experiment {experiment.name} has no run tagged kind=study: it was not written by a study. Run"
+            " the study first."
+        )
     return parents[0]
 
 
@@ -223,14 +274,22 @@ def _study(client: MlflowClient, parent: Run) -> Study:
     from mlflow.exceptions import MlflowException
 
     try:
-        text = require_same_study(parent.data.tags, _artifact(client, parent.info.run_id, "study/study.json").read_text(encoding="utf-8", errors="replace"))
+        text = require_same_study(
+            parent.data.tags,
+            _artifact(client, parent.info.run_id, "study/study.json").read_text(encoding="utf-8", errors="replace"),
+        )
         return Study.model_validate_json(text)
     except (MlflowException, OSError) as error:
-        raise ResultsError(f"the study's parent run {parent.info.run_id} has no artifact study/study.json that can be read: {_first_line(error)}") from error
+        raise ResultsError(
+            f"the study's parent run {parent.info.run_id} has no artifact study/study.json that can be read:"
+            f" {_first_line(error)}"
+        ) from error
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])
-        raise ResultsError(f"study/study.json of run {parent.info.run_id} is not a study of this version: {place}: {fault['msg']}") from error
+        raise ResultsError(
+            f"study/study.json of run {parent.info.run_id} is not a study of this version: {place}: {fault['msg']}"
+        ) from error
 
 
 @cache
@@ -249,7 +308,9 @@ def _artifact(client: MlflowClient, run_id: str, name: str) -> Path:
 def _points(client: MlflowClient, runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric point with its run: in one sweep where the store is a database, else run by run, eight at a time."""
     store = getattr(getattr(client, "_tracking_client", None), "store", None)
-    rows = _points_of_database(store, runs) if hasattr(store, "ManagedSessionMaker") else _points_of_server(client, runs)
+    rows = (
+        _points_of_database(store, runs) if hasattr(store, "ManagedSessionMaker") else _points_of_server(client, runs)
+    )
     names = ("run_id", "metric", "samples", "timestamp", "nats", "is_nan")
     columns = zip(*rows, strict=True)  # pandas would ask each of the rows what it is
     points = pd.DataFrame(dict(zip(names, columns, strict=False)), columns=list(names))
@@ -259,7 +320,8 @@ def _points(client: MlflowClient, runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _points_of_database(store: Any, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
-    """The columns of the table's rows as they are: MLflow's own bulk call makes two objects of each, in ten times the time; a query of the class costs twice this."""
+    """The columns of the table's rows as they are: MLflow's own bulk call makes two objects of each, in ten times
+    the time; a query of the class costs twice this."""
     from mlflow.store.tracking.dbmodels.models import SqlMetric
     from sqlalchemy import select
 
@@ -274,8 +336,12 @@ def _points_of_database(store: Any, runs: Sequence[Run]) -> Iterator[Sequence[An
 def _points_of_server(client: MlflowClient, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
     wanted = [(run.info.run_id, key) for run in runs for key in run.data.metrics]
     with ThreadPoolExecutor(8) as pool:
-        for (run_id, key), points in zip(wanted, pool.map(lambda pair: client.get_metric_history(*pair), wanted), strict=True):
-            yield from ((run_id, key, point.step, point.timestamp, point.value, math.isnan(point.value)) for point in points)
+        for (run_id, key), points in zip(
+            wanted, pool.map(lambda pair: client.get_metric_history(*pair), wanted), strict=True
+        ):
+            yield from (
+                (run_id, key, point.step, point.timestamp, point.value, math.isnan(point.value)) for point in points
+            )
 
 
 def typed(text: str) -> Any:
@@ -328,9 +394,11 @@ def _row(run: Run, study: Study) -> dict[str, Any]:
 
 
 def _curves(trainings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Every metric point, once per training, metric and samples, in the order of `trainings`; `seconds` beside each point.
+    """Every metric point, once per training, metric and samples, in the order of `trainings`; `seconds` beside each
+    point.
 
-    Text is compared once per training and metric, not once per point: rows and metrics are numbered, and sorted as numbers.
+    Text is compared once per training and metric, not once per point: rows and metrics are numbered, and sorted as
+    numbers.
     """
     row_of = {run_id: row for row, run_id in enumerate(trainings["run_id"])}
     metrics = sorted(points["metric"].unique())
@@ -344,8 +412,12 @@ def _curves(trainings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         }
     )
     numbered = numbered.dropna(subset=["row"]).astype({"row": "int64", "number": "int64"})
-    numbered = numbered.sort_values(["row", "number", "samples", "timestamp", "nats"], kind="stable").drop_duplicates(["row", "number", "samples"], keep="last")
-    seconds = numbered[numbered["number"] == (metrics.index("seconds") if "seconds" in metrics else -1)].rename(columns={"nats": "seconds"})
+    numbered = numbered.sort_values(["row", "number", "samples", "timestamp", "nats"], kind="stable").drop_duplicates(
+        ["row", "number", "samples"], keep="last"
+    )
+    seconds = numbered[numbered["number"] == (metrics.index("seconds") if "seconds" in metrics else -1)].rename(
+        columns={"nats": "seconds"}
+    )
     joined = numbered.merge(seconds[["row", "samples", "seconds"]], on=["row", "samples"], how="left")
     places = trainings[["identity", *PLACE]].take(joined["row"].to_numpy()).reset_index(drop=True)
     metric = pd.Series(metrics, dtype=points["metric"].dtype).take(joined["number"].to_numpy()).reset_index(drop=True)
@@ -353,13 +425,16 @@ def _curves(trainings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_final_metrics(trainings: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """A column per metric with its last point; what diverged or failed has none, save its seconds and where it stopped."""
+    """A column per metric with its last point; what diverged or failed has none, save its seconds and where it
+    stopped."""
     last = curves.groupby(["row", "metric"], sort=True)["nats"].last().unstack("metric").reindex(range(len(trainings)))
     stopped = trainings["outcome"].isin(UNMEASURED).to_numpy(dtype=bool)
     final = last[[metric for metric in last.columns if "/" in str(metric)]].copy()
     final.loc[stopped] = math.nan
     extra = {"training_seconds": last.get("training_seconds", last.get("seconds"))}
-    extra["training_seconds"] = extra["training_seconds"] if extra["training_seconds"] is not None else pd.Series(math.nan, index=last.index)
+    extra["training_seconds"] = (
+        extra["training_seconds"] if extra["training_seconds"] is not None else pd.Series(math.nan, index=last.index)
+    )
     if "diverged_at_samples" in last:
         extra["diverged_at_samples"] = last["diverged_at_samples"]
     kept = trainings.drop(columns=[name for name in (*final.columns, *extra) if name in trainings])
@@ -367,7 +442,9 @@ def _with_final_metrics(trainings: pd.DataFrame, curves: pd.DataFrame) -> pd.Dat
 
 
 def _date(milliseconds: float | None) -> str | None:
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+    return (
+        None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+    )
 
 
 def _from_tag(text: str) -> Any:
@@ -377,9 +454,15 @@ def _from_tag(text: str) -> Any:
         return text
 
 
-def _provenance(study: Study, parent: Run, trainings: pd.DataFrame, num_ignored: int, tracking_uri: str) -> dict[str, Any]:
+def _provenance(
+    study: Study, parent: Run, trainings: pd.DataFrame, num_ignored: int, tracking_uri: str
+) -> dict[str, Any]:
     """Where the results came from: for provenance.json, not for anything that must be the same bytes twice."""
-    tags = {name: _from_tag(text) for name, text in sorted(parent.data.tags.items()) if not name.startswith("mlflow.") and name != "kind"}
+    tags = {
+        name: _from_tag(text)
+        for name, text in sorted(parent.data.tags.items())
+        if not name.startswith("mlflow.") and name != "kind"
+    }
     return tags | {
         "study": study.name,
         "tracking_uri": _public(tracking_uri),

@@ -1,4 +1,5 @@
-"""The table of a study's trainings: its columns, the types of a training's place, the order of its rows; of the study itself or of a repeat of its search."""
+"""The table of a study's trainings: its columns, the types of a training's place, the order of its rows; of the
+study itself or of a repeat of its search."""
 
 from __future__ import annotations
 
@@ -9,11 +10,24 @@ import pandas as pd
 from analysis.results.completeness import PLACE, drop_superseded, of_repeat
 from study.spec.schema import Study
 
-TAG_COLUMNS = ["identity", "run_id", *PLACE, "outcome", "trial", "reused_from", "code_kept", "code_sha256", "machine", "extra_round", "space"]
+TAG_COLUMNS = [
+    "identity",
+    "run_id",
+    *PLACE,
+    "outcome",
+    "trial",
+    "reused_from",
+    "code_kept",
+    "code_sha256",
+    "machine",
+    "extra_round",
+    "space",
+]
 
 
 def table_of_repeat(study: Study, rows: pd.DataFrame, repeat: int) -> pd.DataFrame:
-    """The trainings of one repeat of the search, one for each place; with the right columns also where there are none."""
+    """The trainings of one repeat of the search, one for each place; with the right columns also where there are
+    none."""
     chosen = of_repeat(study, rows, repeat).drop(columns="repeat") if len(rows) else rows
     return _in_order(_with_places(drop_superseded(chosen))) if len(chosen) else _no_trainings()
 
@@ -35,7 +49,9 @@ def _with_places(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    ordered = rows.sort_values([*PLACE, "identity", "run_id"], na_position="first", kind="stable").reset_index(drop=True)
+    ordered = rows.sort_values([*PLACE, "identity", "run_id"], na_position="first", kind="stable").reset_index(
+        drop=True
+    )
     first = [name for name in TAG_COLUMNS if name in ordered]
     parameters = sorted(set(ordered.columns) - {*first, "start_time", "objective", "superseded"})
     return ordered[[*first, *parameters]].infer_objects()

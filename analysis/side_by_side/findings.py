@@ -1,4 +1,5 @@
-"""Two studies side by side: whether a change of code, machine or study file moved anything. Numbers and verdicts; no words, no drawing here."""
+"""Two studies side by side: whether a change of code, machine or study file moved anything. Numbers and verdicts; no
+words, no drawing here."""
 
 from __future__ import annotations
 
@@ -25,12 +26,27 @@ from analysis.statistics.readouts import decide, worst_case_difference, worst_ca
 
 CellVerdict = Literal["identical", "equivalent", "better", "worse", "inconclusive"]
 Overall = Literal["identical", "equivalent", "changed", "inconclusive"]
-NO_PART_OF_A_CONFIGURATION = frozenset({*TAG_COLUMNS, "num_parameters", "training_seconds", "diverged_at_samples", "repeat"})
+NO_PART_OF_A_CONFIGURATION = frozenset(
+    {*TAG_COLUMNS, "num_parameters", "training_seconds", "diverged_at_samples", "repeat"}
+)
 PLACE_AND_SEED = ("phase", "cell", "proposal", "rank", "seed")
 READ_BY = ("metric", "readout")
 NOT_COMPARABLE = frozenset({*READ_BY, *SAYS_WHAT_DATA_ARE})
 # What says where and when a study ran, not what with: of no interest side by side.
-EVERYWHERE_DIFFERENT = frozenset({"study", "experiment_id", "parent_run_id", "started", "ended", "executions", "command", "training_run_ids", "tracking_uri", "declarations"})
+EVERYWHERE_DIFFERENT = frozenset(
+    {
+        "study",
+        "experiment_id",
+        "parent_run_id",
+        "started",
+        "ended",
+        "executions",
+        "command",
+        "training_run_ids",
+        "tracking_uri",
+        "declarations",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +60,8 @@ class MeanInterval:
 
 @dataclass(frozen=True)
 class Side:
-    """One study's cell: the compared reading by reporting seed, how many seeds diverged or failed, how many are missing."""
+    """One study's cell: the compared reading by reporting seed, how many seeds diverged or failed, how many are
+    missing."""
 
     numbers: Mapping[int, float]
     num_lost: int
@@ -56,12 +73,14 @@ class Side:
 
 @dataclass(frozen=True)
 class CellDifference:
-    """A less B in one cell, in nats; better where A is better. `identical`: every training of both has the same metrics, to the bit.
+    """A less B in one cell, in nats; better where A is better. `identical`: every training of both has the same
+    metrics, to the bit.
 
-    Paired by reporting seed where the seed trees and the configurations are the same, else Welch's interval; `unlike` names the fields that
-    differ, and where one of them is of `NOT_COMPARABLE` there is no difference to give. `num_pairs` are the pairs of seeds that ended in both; where a training
-    of one diverged there is no `estimate`, and `worst_case` is the test that counts it as the worst outcome there is. `num_identical` of `num_matched` pairs of
-    trainings agree to the bit, `num_shared` of them because they are one training, reused.
+    Paired by reporting seed where the seed trees and the configurations are the same, else Welch's interval;
+    `unlike` names the fields that differ, and where one of them is of `NOT_COMPARABLE` there is no difference to
+    give. `num_pairs` are the pairs of seeds that ended in both; where a training of one diverged there is no
+    `estimate`, and `worst_case` is the test that counts it as the worst outcome there is. `num_identical` of
+    `num_matched` pairs of trainings agree to the bit, `num_shared` of them because they are one training, reused.
     """
 
     cell: str
@@ -92,7 +111,11 @@ class CellDifference:
     @property
     def kind(self) -> str:
         """How the difference was taken, for the drawing."""
-        return f"paired, n = {len(self.seeds)}" if self.is_paired else f"unpaired, n = {len(self.a.numbers)} and {len(self.b.numbers)}"
+        return (
+            f"paired, n = {len(self.seeds)}"
+            if self.is_paired
+            else f"unpaired, n = {len(self.a.numbers)} and {len(self.b.numbers)}"
+        )
 
     @property
     def title(self) -> str:
@@ -102,7 +125,8 @@ class CellDifference:
 
 @dataclass(frozen=True)
 class ClaimChange:
-    """One declared claim in both studies; a row of None where a study does not make it. `changed` is None where it cannot be said."""
+    """One declared claim in both studies; a row of None where a study does not make it. `changed` is None where it
+    cannot be said."""
 
     name: str
     a: Mapping[str, Any] | None
@@ -131,7 +155,8 @@ class FieldDifference:
 
 @dataclass(frozen=True)
 class StudiesFindings:
-    """All that is said of two studies. `num_matched_everywhere` pairs of trainings are of the same place and configuration, in search and confirm phase."""
+    """All that is said of two studies. `num_matched_everywhere` pairs of trainings are of the same place and
+    configuration, in search and confirm phase."""
 
     a: StudyResults
     b: StudyResults
@@ -150,15 +175,22 @@ class StudiesFindings:
     @property
     def overall(self) -> Overall:
         """The verdict over all cells and claims that both have."""
-        if any(claim.contradicts for claim in self.claims) or any(cell.verdict in ("better", "worse") for cell in self.cells):
+        if any(claim.contradicts for claim in self.claims) or any(
+            cell.verdict in ("better", "worse") for cell in self.cells
+        ):
             return "changed"
-        if not self.cells or any(cell.verdict == "inconclusive" for cell in self.cells) or any(claim.changed for claim in self.claims):
+        if (
+            not self.cells
+            or any(cell.verdict == "inconclusive" for cell in self.cells)
+            or any(claim.changed for claim in self.claims)
+        ):
             return "inconclusive"
         return "identical" if all(cell.verdict == "identical" for cell in self.cells) else "equivalent"
 
 
 def studies_findings(a: StudyResults, b: StudyResults, margin: float | None = None) -> StudiesFindings:
-    """The findings, with A's confidence and, unless one is given, the smaller of both margins; 0 where neither study has one."""
+    """The findings, with A's confidence and, unless one is given, the smaller of both margins; 0 where neither study
+    has one."""
     margins = [found for found in (equivalence_margin(a).nats, equivalence_margin(b).nats) if found is not None]
     chosen = margin if margin is not None else min(margins, default=0.0)
     cells_a, cells_b = ({cell.cell.label: cell for cell in cell_findings(results)} for results in (a, b))
@@ -174,7 +206,9 @@ def studies_findings(a: StudyResults, b: StudyResults, margin: float | None = No
         only_a=tuple(label for label in cells_a if label not in cells_b),
         only_b=tuple(label for label in cells_b if label not in cells_a),
         claims=claim_changes(a, b, tuple(cells_a.values()), tuple(cells_b.values())),
-        study_file=differing_fields(a.study.model_dump(mode="json", exclude={"name"}), b.study.model_dump(mode="json", exclude={"name"})),
+        study_file=differing_fields(
+            a.study.model_dump(mode="json", exclude={"name"}), b.study.model_dump(mode="json", exclude={"name"})
+        ),
         provenance=differing_fields(_made_with(a), _made_with(b)),
         num_matched_everywhere=len(matched),
         num_identical_everywhere=sum(trainings.gap(*pair) == 0 for pair in matched),
@@ -201,20 +235,37 @@ class _Trainings:
         return cls(a, b, _by_place(a), _by_place(b), _points(a), _points(b))
 
     def matched(self, cell: str | None = None) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        """The pairs of trainings of the same place, seed tree and configuration: all, or those of a cell's winner under the reporting seeds."""
+        """The pairs of trainings of the same place, seed tree and configuration: all, or those of a cell's winner
+        under the reporting seeds."""
         if self.a.study.seed != self.b.study.seed:
             return []
-        places = [place for place in self.rows_a if place in self.rows_b and (cell is None or (place[:2] == ("confirm", cell) and not place[3]))]
-        return [(self.rows_a[place], self.rows_b[place]) for place in places if not unlike_fields(self.rows_a[place], self.rows_b[place])]
+        places = [
+            place
+            for place in self.rows_a
+            if place in self.rows_b and (cell is None or (place[:2] == ("confirm", cell) and not place[3]))
+        ]
+        return [
+            (self.rows_a[place], self.rows_b[place])
+            for place in places
+            if not unlike_fields(self.rows_a[place], self.rows_b[place])
+        ]
 
     def unlike(self, cell: str) -> tuple[str, ...]:
-        """What of a cell's reporting trainings differs between the studies: the study's seed, how a training is read, fields of the configuration."""
-        sides = [next((row for place, row in rows.items() if place[:2] == ("confirm", cell) and not place[3]), None) for rows in (self.rows_a, self.rows_b)]
+        """What of a cell's reporting trainings differs between the studies: the study's seed, how a training is
+        read, fields of the configuration."""
+        sides = [
+            next((row for place, row in rows.items() if place[:2] == ("confirm", cell) and not place[3]), None)
+            for rows in (self.rows_a, self.rows_b)
+        ]
         fields = unlike_fields(sides[0], sides[1]) if sides[0] and sides[1] else ()
-        return (*(name for name in ("seed", *READ_BY) if getattr(self.a.study, name) != getattr(self.b.study, name)), *fields)
+        return (
+            *(name for name in ("seed", *READ_BY) if getattr(self.a.study, name) != getattr(self.b.study, name)),
+            *fields,
+        )
 
     def gap(self, first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
-        """The largest difference of any metric at any point, in its unit: 0 where they agree to the bit, infinite where they ended differently or were measured elsewhere."""
+        """The largest difference of any metric at any point, in its unit: 0 where they agree to the bit, infinite
+        where they ended differently or were measured elsewhere."""
         ours, theirs = self.points_a.get(str(first["identity"])), self.points_b.get(str(second["identity"]))
         if first["outcome"] != second["outcome"] or (ours is None) != (theirs is None):
             return math.inf
@@ -228,8 +279,12 @@ class _Trainings:
         return float(np.where(np.isnan(gaps), math.inf, gaps).max(initial=0.0))
 
     def is_shared(self, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-        """Whether the two are one training, which a study took over from the other or both from a third: that they agree says nothing."""
-        return bool(first["identity"] == second["identity"] and (first["run_id"] == second["run_id"] or first["reused_from"] or second["reused_from"]))
+        """Whether the two are one training, which a study took over from the other or both from a third: that they
+        agree says nothing."""
+        return bool(
+            first["identity"] == second["identity"]
+            and (first["run_id"] == second["run_id"] or first["reused_from"] or second["reused_from"])
+        )
 
 
 def _by_place(results: StudyResults) -> dict[tuple[Any, ...], Mapping[str, Any]]:
@@ -253,9 +308,12 @@ def _points(results: StudyResults) -> dict[str, pd.Series[float]]:
 
 
 def unlike_fields(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, ...]:
-    """The fields of the configuration in which two trainings differ; one that only one of them knows, as code may have added it, does not count."""
+    """The fields of the configuration in which two trainings differ; one that only one of them knows, as code may
+    have added it, does not count."""
     fields = sorted({name for name in (*first, *second) if name not in NO_PART_OF_A_CONFIGURATION and "/" not in name})
-    return tuple(name for name in fields if name in first and name in second and _text(first[name]) != _text(second[name]))
+    return tuple(
+        name for name in fields if name in first and name in second and _text(first[name]) != _text(second[name])
+    )
 
 
 def _text(held: Any) -> str:
@@ -267,7 +325,9 @@ def _text(held: Any) -> str:
 # Cells
 
 
-def _cell_difference(label: str, a: CellFinding, b: CellFinding, trainings: _Trainings, margin: float) -> CellDifference:
+def _cell_difference(
+    label: str, a: CellFinding, b: CellFinding, trainings: _Trainings, margin: float
+) -> CellDifference:
     confidence = trainings.a.study.confidence
     unlike, matched = trainings.unlike(label), trainings.matched(label)
     gaps = [trainings.gap(*pair) for pair in matched]
@@ -277,8 +337,15 @@ def _cell_difference(label: str, a: CellFinding, b: CellFinding, trainings: _Tra
     can_have_mean = not (a.num_lost or b.num_lost or set(unlike) & NOT_COMPARABLE)
     estimate = _estimate(a, b, differences, bool(unlike), confidence) if can_have_mean else None
     is_whole = _is_whole(a) and _is_whole(b)
-    worst_case = worst_case_test(pairs, confidence, np.random.default_rng(0)) if is_whole and len(pairs) > len(seeds) else None
-    identical = bool(matched) and not any(gaps) and len(matched) == a.num_trained == b.num_trained and not (a.num_missing or b.num_missing)
+    worst_case = (
+        worst_case_test(pairs, confidence, np.random.default_rng(0)) if is_whole and len(pairs) > len(seeds) else None
+    )
+    identical = (
+        bool(matched)
+        and not any(gaps)
+        and len(matched) == a.num_trained == b.num_trained
+        and not (a.num_missing or b.num_missing)
+    )
     return CellDifference(
         cell=label,
         a=_side(trainings.a, a, confidence),
@@ -316,7 +383,9 @@ def _verdict(estimate: MeanInterval | None, worst_case: SignFlip | None, margin:
     return "inconclusive" if decided == "equivalent" else decided
 
 
-def _estimate(a: CellFinding, b: CellFinding, differences: Vector, unpaired: bool, confidence: float) -> MeanInterval | None:
+def _estimate(
+    a: CellFinding, b: CellFinding, differences: Vector, unpaired: bool, confidence: float
+) -> MeanInterval | None:
     if unpaired:
         left, right = (np.asarray(list(side.finals.values()), dtype=np.float64) for side in (a, b))
         return welch(left, right, confidence) if left.size and right.size else None
@@ -327,7 +396,8 @@ def _estimate(a: CellFinding, b: CellFinding, differences: Vector, unpaired: boo
 
 
 def welch(left: Vector, right: Vector, confidence: float) -> MeanInterval:
-    """The difference of two means with Welch's interval (1947), which takes both spreads as they are; none below two numbers a side and without any spread."""
+    """The difference of two means with Welch's interval (1947), which takes both spreads as they are; none below two
+    numbers a side and without any spread."""
     mean = float(left.mean() - right.mean())
     if min(left.size, right.size) < 2 or not (np.ptp(left) or np.ptp(right)):
         return MeanInterval(mean, None, None)
@@ -354,25 +424,38 @@ def _side(results: StudyResults, cell: CellFinding, confidence: float) -> Side:
 # Claims and fields
 
 
-def claim_changes(a: StudyResults, b: StudyResults, cells_a: Sequence[CellFinding], cells_b: Sequence[CellFinding]) -> tuple[ClaimChange, ...]:
+def claim_changes(
+    a: StudyResults, b: StudyResults, cells_a: Sequence[CellFinding], cells_b: Sequence[CellFinding]
+) -> tuple[ClaimChange, ...]:
     """Every declared claim of either study, by name: A's in its order, then those that B alone makes."""
     sides = []
     for results, cells in ((a, cells_a), (b, cells_b)):
-        compared = declared_comparisons(results.study, cells, equivalence_margin(results), len(withdrawn_claims(results)))
+        compared = declared_comparisons(
+            results.study, cells, equivalence_margin(results), len(withdrawn_claims(results))
+        )
         sides.append({comparison.claim.name: claim_row(comparison, results.study) for comparison in compared})
     names = dict.fromkeys([*sides[0], *sides[1]])
-    return tuple(ClaimChange(name, sides[0].get(name), sides[1].get(name), _same_question(sides[0].get(name), sides[1].get(name))) for name in names)
+    return tuple(
+        ClaimChange(
+            name, sides[0].get(name), sides[1].get(name), _same_question(sides[0].get(name), sides[1].get(name))
+        )
+        for name in names
+    )
 
 
 def _same_question(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> bool:
-    return bool(a and b and all(a[name] == b[name] for name in ("factor", "level", "baseline", "at", "metric", "readout")))
+    return bool(
+        a and b and all(a[name] == b[name] for name in ("factor", "level", "baseline", "at", "metric", "readout"))
+    )
 
 
 def differing_fields(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[FieldDifference, ...]:
     """Every field of two trees that differs, by its path, in the order of their names."""
     ours, theirs = dict(_flat(a, "")), dict(_flat(b, ""))
     paths = sorted({*ours, *theirs})
-    return tuple(FieldDifference(path, ours.get(path), theirs.get(path)) for path in paths if ours.get(path) != theirs.get(path))
+    return tuple(
+        FieldDifference(path, ours.get(path), theirs.get(path)) for path in paths if ours.get(path) != theirs.get(path)
+    )
 
 
 def _flat(tree: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -390,5 +473,7 @@ def _flat(tree: Any, path: str) -> Iterator[tuple[str, str]]:
 def _made_with(results: StudyResults) -> dict[str, Any]:
     """Code, versions and machine: of the last execution, and of the trainings where their runs say it."""
     said = {name: held for name, held in results.provenance.items() if name not in EVERYWHERE_DIFFERENT}
-    of_trainings = {f"{name} of the trainings": sorted(set(results.trainings[name]) - {""}) for name in ("code_sha256", "machine")}
+    of_trainings = {
+        f"{name} of the trainings": sorted(set(results.trainings[name]) - {""}) for name in ("code_sha256", "machine")
+    }
     return said | {name: held for name, held in of_trainings.items() if held}

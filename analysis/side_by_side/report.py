@@ -1,4 +1,5 @@
-"""The page that sets two studies side by side: whether anything moved, then cells, claims, study files, provenance and time."""
+"""The page that sets two studies side by side: whether anything moved, then cells, claims, study files, provenance
+and time."""
 
 from __future__ import annotations
 
@@ -34,15 +35,22 @@ from analysis.statistics.intervals import rounded, smallest_p
 from analysis.statistics.pairs import interval_pair
 
 IN_WORDS: Mapping[CellVerdict, str] = {
-    "identical": "the same to the bit", "equivalent": "equivalent", "better": "better in A", "worse": "worse in A", "inconclusive": "inconclusive",
-}  # fmt: skip
+    "identical": "the same to the bit",
+    "equivalent": "equivalent",
+    "better": "better in A",
+    "worse": "worse in A",
+    "inconclusive": "inconclusive",
+}
 
 
 def write_studies_page(findings: StudiesFindings, folder: Path) -> Path:
-    """Replaces `folder` by the page of the two studies and returns the page's path. Raises OSError with an older page untouched."""
+    """Replaces `folder` by the page of the two studies and returns the page's path. Raises OSError with an older
+    page untouched."""
     sections = (cells_section(findings), claims_section(findings), provenance_section(findings))
     provenance = {"a": findings.a.provenance, "b": findings.b.provenance}
-    summary = markdown_summary(_question(findings), answer(findings), warnings(findings), (cells_table(findings), claims_table(findings)))
+    summary = markdown_summary(
+        _question(findings), answer(findings), warnings(findings), (cells_table(findings), claims_table(findings))
+    )
     more = {"summary.md": summary.encode(), "comparison.json": json_bytes(as_data(findings))}
     return build_page(_subject(findings), sections, provenance, more, folder)
 
@@ -53,8 +61,16 @@ def _question(findings: StudiesFindings) -> str:
 
 def _subject(findings: StudiesFindings) -> Subject:
     a, b = findings.a, findings.b
-    rows = [{"study": which, "name": side.study.name, "trainings": len(side.trainings), "missing": len(side.missing)} for which, side in (("A", a), ("B", b))]
-    request = {"a": a.study.name, "b": b.study.name, "margin_nats": findings.margin or None, "confidence": findings.confidence}
+    rows = [
+        {"study": which, "name": side.study.name, "trainings": len(side.trainings), "missing": len(side.missing)}
+        for which, side in (("A", a), ("B", b))
+    ]
+    request = {
+        "a": a.study.name,
+        "b": b.study.name,
+        "margin_nats": findings.margin or None,
+        "confidence": findings.confidence,
+    }
     return Subject(
         name=f"{a.study.name} and {b.study.name}",
         eyebrow=f"A is the study {a.study.name}, B is {b.study.name}",
@@ -62,10 +78,16 @@ def _subject(findings: StudiesFindings) -> Subject:
         description="",
         warnings=(),
         origin="What was compared",
-        totals=f"{_trainings(findings.num_matched_everywhere)} of the same place, seeds and configuration in both, {findings.num_identical_everywhere} the same to the bit.",
+        totals=(
+            f"{_trainings(findings.num_matched_everywhere)} of the same place, seeds and configuration in both,"
+            f" {findings.num_identical_everywhere} the same to the bit."
+        ),
         tables=(Table("studies", "The two studies", "What MLflow holds of each.", pd.DataFrame(rows)),),
         provenance_title="Where the two were read from",
-        provenance={which: {name: side.provenance.get(name) for name in ("tracking_uri", "started", "command")} for which, side in (("A", a), ("B", b))},
+        provenance={
+            which: {name: side.provenance.get(name) for name in ("tracking_uri", "started", "command")}
+            for which, side in (("A", a), ("B", b))
+        },
         source_title="The request, with its defaults filled in",
         source=yaml.safe_dump(request, sort_keys=False),
         footnote="Bounds are in nats per example; higher is better. Differences are A less B.",
@@ -83,30 +105,54 @@ def answer(findings: StudiesFindings) -> str:
     """One verdict over everything that both studies have, and what it rests on."""
     cells, claims = findings.cells, [claim for claim in findings.claims if claim.changed is not None]
     if not cells:
-        return "Nothing can be concluded: the studies have no cell in common, so that there is nothing to set side by side."
+        return (
+            "Nothing can be concluded: the studies have no cell in common, so that there is nothing to set side by"
+            " side."
+        )
     for side, name in ((findings.a, "A"), (findings.b, "B")):
         if not (side.trainings["phase"] == "confirm").any():
             return f"Nothing can be concluded: {name}, the study {side.study.name}, has no finished reporting training."
     lead = {
-        "identical": f"Nothing moved: all {_trainings(sum(cell.num_matched for cell in cells))} under the reporting seeds have the same metrics in both studies, to the bit",
-        "equivalent": f"Nothing moved that matters: every cell is the same to the bit or differs by less than {findings.margin:g} nats",
+        "identical": (
+            f"Nothing moved: all {_trainings(sum(cell.num_matched for cell in cells))} under the reporting seeds have"
+            " the same metrics in both studies, to the bit"
+        ),
+        "equivalent": (
+            f"Nothing moved that matters: every cell is the same to the bit or differs by less than {findings.margin:g}"
+            " nats"
+        ),
         "changed": "Something moved",
         "inconclusive": "Not settled: no cell is shown to have moved, but not every cell is shown to be the same",
     }[findings.overall]
     said = [f"{lead}." if findings.overall == "identical" else f"{lead}. {_counted(cells)}"]
     if all(cell.num_shared == cell.num_matched > 0 for cell in cells):
-        said.append("They are the same trainings, not trained twice, so that this says nothing about a change of code or machine.")
+        said.append(
+            "They are the same trainings, not trained twice, so that this says nothing about a change of code or"
+            " machine."
+        )
     moved = [claim for claim in claims if claim.changed]
     if moved:
-        said.append(f"{len(moved)} of {len(claims)} claims changed: " + "; ".join(_changed_claim(claim) for claim in moved) + ".")
+        said.append(
+            f"{len(moved)} of {len(claims)} claims changed: "
+            + "; ".join(_changed_claim(claim) for claim in moved)
+            + "."
+        )
     elif claims:
-        said.append("The one claim that both make has the same verdict." if len(claims) == 1 else f"All {len(claims)} claims that both make have the same verdicts.")
+        said.append(
+            "The one claim that both make has the same verdict."
+            if len(claims) == 1
+            else f"All {len(claims)} claims that both make have the same verdicts."
+        )
     return " ".join(said)
 
 
 def _counted(cells: Sequence[CellDifference]) -> str:
     counts = [(text, sum(1 for cell in cells if cell.verdict == verdict)) for verdict, text in IN_WORDS.items()]
-    return f"Of {len(cells)} cell{'s' if len(cells) > 1 else ''}: " + ", ".join(f"{number} {text}" for text, number in counts if number) + "."
+    return (
+        f"Of {len(cells)} cell{'s' if len(cells) > 1 else ''}: "
+        + ", ".join(f"{number} {text}" for text, number in counts if number)
+        + "."
+    )
 
 
 def _changed_claim(claim: ClaimChange) -> str:
@@ -121,16 +167,25 @@ def warnings(findings: StudiesFindings) -> tuple[str, ...]:
     if a.parent_run_id == b.parent_run_id and a.tracking_uri == b.tracking_uri:
         said.append("A and B are the same study: that they agree says nothing.")
     elif findings.num_shared_everywhere:
-        said.append(f"{_trainings(findings.num_shared_everywhere)} were not trained twice but taken over from one study by the other: that they agree says nothing.")
+        said.append(
+            f"{_trainings(findings.num_shared_everywhere)} were not trained twice but taken over from one study by the"
+            " other: that they agree says nothing."
+        )
     for which, side, only in (("A", a, findings.only_a), ("B", b, findings.only_b)):
         if only:
             said.append(f"Only in {which}: {', '.join(only)}.")
         if len(side.missing):
-            said.append(f"{len(side.missing)} trainings that the study of {which} asks for are missing; cells that need them stay inconclusive.")
+            said.append(
+                f"{len(side.missing)} trainings that the study of {which} asks for are missing; cells that need them"
+                " stay inconclusive."
+            )
     for cell in findings.cells:
         said += _cell_warnings(cell)
     if findings.cells and not findings.margin:
-        said.append("Neither study says which differences are too small to matter, so that no cell is equivalent. Name a margin with --margin.")
+        said.append(
+            "Neither study says which differences are too small to matter, so that no cell is equivalent. Name a margin"
+            " with --margin."
+        )
     return tuple(said)
 
 
@@ -139,9 +194,15 @@ def _cell_warnings(cell: CellDifference) -> list[str]:
     read_by, data = ([name for name in cell.unlike if name in chosen] for chosen in (READ_BY, SAYS_WHAT_DATA_ARE))
     others = [name for name in cell.unlike if name not in NOT_COMPARABLE]
     if read_by:
-        said.append(f"{cell.cell}: the two studies read it by another {' and '.join(read_by)}, so that there is no difference to give.")
+        said.append(
+            f"{cell.cell}: the two studies read it by another {' and '.join(read_by)}, so that there is no difference"
+            " to give."
+        )
     if data:
-        said.append(f"{cell.cell}: the two studies differ in {' and '.join(data)}, and bounds of different data are no measure of the same thing: there is no difference to give.")
+        said.append(
+            f"{cell.cell}: the two studies differ in {' and '.join(data)}, and bounds of different data are no measure"
+            " of the same thing: there is no difference to give."
+        )
     if others:
         said.append(f"{cell.cell}: its trainings are not pairs, as these differ: {', '.join(others)}.")
     return [*said, *_lost_warnings(cell), *_too_few_warnings(cell)]
@@ -152,18 +213,28 @@ def _lost_warnings(cell: CellDifference) -> list[str]:
     counted = ", a divergence counted as the worst outcome there is" if cell.worst_case else ""
     if cell.a.num_lost != cell.b.num_lost:
         unpaired = "" if cell.is_paired else "; without pairs it stays inconclusive"
-        return [f"{cell.cell}: {cell.a.num_lost} of A's and {cell.b.num_lost} of B's reporting seeds diverged or failed{counted}{unpaired}."]
+        return [
+            f"{cell.cell}: {cell.a.num_lost} of A's and {cell.b.num_lost} of B's reporting seeds diverged or"
+            f" failed{counted}{unpaired}."
+        ]
     if cell.a.num_lost and cell.verdict != "identical":
-        return [f"{cell.cell}: {cell.a.num_lost} reporting seeds of each study diverged or failed{counted}; it has no mean."]
+        return [
+            f"{cell.cell}: {cell.a.num_lost} reporting seeds of each study diverged or failed{counted}; it has no mean."
+        ]
     return []
 
 
 def _too_few_warnings(cell: CellDifference) -> list[str]:
     tested = cell.worst_case.interval if cell.worst_case else cell.estimate.interval if cell.estimate else None
     has_test = bool(cell.estimate or cell.worst_case)
-    if not (cell.is_paired and cell.verdict == "inconclusive" and has_test) or (tested and (math.isfinite(tested.low) or math.isfinite(tested.high))):
+    if not (cell.is_paired and cell.verdict == "inconclusive" and has_test) or (
+        tested and (math.isfinite(tested.low) or math.isfinite(tested.high))
+    ):
         return []
-    return [f"{cell.cell}: {cell.num_pairs} pairs are too few for an interval, as the smallest p they can reach is {smallest_p(cell.num_pairs):.3g}."]
+    return [
+        f"{cell.cell}: {cell.num_pairs} pairs are too few for an interval, as the smallest p they can reach is"
+        f" {smallest_p(cell.num_pairs):.3g}."
+    ]
 
 
 def cells_section(findings: StudiesFindings) -> Section:
@@ -171,8 +242,9 @@ def cells_section(findings: StudiesFindings) -> Section:
     drawn = _figure(findings)
     metric = findings.a.study.metric
     how = (
-        f"The {metric.replace('/', ' ').replace('_', ' ')} of each cell's winner under the reporting seeds, A less B. "
-        "Where both studies have the same seeds and configurations, trainings are pairs and the interval is that of the paired sign-flip test; else it is Welch's."
+        f"The {metric.replace('/', ' ').replace('_', ' ')} of each cell's winner under the reporting seeds, A less B."
+        " Where both studies have the same seeds and configurations, trainings are pairs and the interval is that of"
+        " the paired sign-flip test; else it is Welch's."
     )
     margin = f" Differences below {findings.margin:g} nats are taken not to matter." if findings.margin else ""
     return Section(
@@ -183,7 +255,9 @@ def cells_section(findings: StudiesFindings) -> Section:
         paragraphs=(how + margin,),
         figures=(drawn,) if drawn else (),
         tables=(cells_table(findings), timing_table(findings)),
-        claims=tuple({"name": cell.cell, "kind": "side by side", "unit": "nats"} | cell_row(cell) for cell in findings.cells),
+        claims=tuple(
+            {"name": cell.cell, "kind": "side by side", "unit": "nats"} | cell_row(cell) for cell in findings.cells
+        ),
     )
 
 
@@ -191,22 +265,38 @@ def _figure(findings: StudiesFindings) -> Figure | None:
     shown = [cell for cell in findings.cells if cell.estimate]
     if not shown:
         return None
-    rows = [(cell.cell, seed, rounded(difference)) for cell in shown for seed, difference in zip(cell.seeds, cell.differences, strict=True)]
+    rows = [
+        (cell.cell, seed, rounded(difference))
+        for cell in shown
+        for seed, difference in zip(cell.seeds, cell.differences, strict=True)
+    ]
     caption = (
-        "Dots: one reporting seed each, where trainings are pairs. Diamond and bar: the difference of the means, A less B, and its interval; no bar where the seeds are too few "
-        "for one. " + (f"Shaded: differences below {findings.margin:g} nats, which do not matter." if findings.margin else "")
+        "Dots: one reporting seed each, where trainings are pairs. Diamond and bar: the difference of the means, A less"
+        " B, and its interval; no bar where the seeds are too few for one. "
+        + (f"Shaded: differences below {findings.margin:g} nats, which do not matter." if findings.margin else "")
     ).strip()
     frame = pd.DataFrame(rows, columns=["cell", "seed", "difference_nats"])
-    figure = figures.to_figure("differences_of_studies", "A less B, cell by cell", caption, frame, partial(draw_differences, shown, findings.margin, "nats"))
+    figure = figures.to_figure(
+        "differences_of_studies",
+        "A less B, cell by cell",
+        caption,
+        frame,
+        partial(draw_differences, shown, findings.margin, "nats"),
+    )
     return replace(figure, explorer=_explorer(figure.name, findings, shown))
 
 
 def _explorer(name: str, findings: StudiesFindings, shown: Sequence[CellDifference]) -> Explorer:
     """The same cells seed by seed, shown or hidden by their verdict."""
     verdicts = [verdict for verdict in IN_WORDS if any(cell.verdict == verdict for cell in shown)]
-    groups = tuple(Group(verdict, IN_WORDS[verdict], figures.OTHER_COLOURS[tuple(IN_WORDS).index(verdict)], shape="diamond") for verdict in verdicts)
+    groups = tuple(
+        Group(verdict, IN_WORDS[verdict], figures.OTHER_COLOURS[tuple(IN_WORDS).index(verdict)], shape="diamond")
+        for verdict in verdicts
+    )
     pairs = [ExploredPair(cell.verdict, f"{cell.cell} ({cell.kind})", {"difference": _numbers(cell)}) for cell in shown]
-    return paired_explorer(name, groups, "Cells", pairs, {"difference": "difference"}, findings.margin, "nats", findings.confidence)
+    return paired_explorer(
+        name, groups, "Cells", pairs, {"difference": "difference"}, findings.margin, "nats", findings.confidence
+    )
 
 
 def _numbers(cell: CellDifference) -> PairedNumbers:
@@ -218,9 +308,10 @@ def _numbers(cell: CellDifference) -> PairedNumbers:
 def cells_table(findings: StudiesFindings) -> Table:
     """Every cell that both studies have."""
     caption = (
-        "Means over the reporting seeds, and A less B. Where a training diverged there is no mean: pairs of seeds count it as the worst outcome there is, and an interval then has "
-        "one end. Same to the bit are pairs of trainings all of whose metrics agree at every point; reused are those that one study "
-        "took over from the other. The largest gap is over all metrics and points of these pairs."
+        "Means over the reporting seeds, and A less B. Where a training diverged there is no mean: pairs of seeds count"
+        " it as the worst outcome there is, and an interval then has one end. Same to the bit are pairs of trainings"
+        " all of whose metrics agree at every point; reused are those that one study took over from the other. The"
+        " largest gap is over all metrics and points of these pairs."
     )
     columns = [
         "cell",
@@ -240,7 +331,9 @@ def cells_table(findings: StudiesFindings) -> Table:
         "largest_gap",
     ]
     rows = [cell_row(cell) | {"cell": cell.cell, "verdict": IN_WORDS[cell.verdict]} for cell in findings.cells]
-    return Table("cells", "Cells of both studies", caption, numeric(pd.DataFrame(rows, columns=columns)), for_pasting=True)
+    return Table(
+        "cells", "Cells of both studies", caption, numeric(pd.DataFrame(rows, columns=columns)), for_pasting=True
+    )
 
 
 def cell_row(cell: CellDifference) -> dict[str, Any]:
@@ -277,13 +370,21 @@ def timing_table(findings: StudiesFindings) -> Table:
     """Seconds per reporting training in both studies."""
     rows = [_timing_row(cell) for cell in findings.cells]
     columns = ["cell", "seconds_a", "seconds_b", "b_over_a"]
-    caption = "Mean seconds of a reporting training, evaluations left out, on the machines of each study; above 1, B was slower."
+    caption = (
+        "Mean seconds of a reporting training, evaluations left out, on the machines of each study; above 1, B was"
+        " slower."
+    )
     return Table("timing_of_studies", "Time", caption, numeric(pd.DataFrame(rows, columns=columns)))
 
 
 def _timing_row(cell: CellDifference) -> dict[str, object]:
     a, b = cell.a.seconds, cell.b.seconds
-    return {"cell": cell.cell, "seconds_a": rounded(a, 4), "seconds_b": rounded(b, 4), "b_over_a": rounded(b / a, 4) if a and b else None}
+    return {
+        "cell": cell.cell,
+        "seconds_a": rounded(a, 4),
+        "seconds_b": rounded(b, 4),
+        "b_over_a": rounded(b / a, 4) if a and b else None,
+    }
 
 
 # Claims, files, provenance
@@ -299,9 +400,13 @@ def claims_section(findings: StudiesFindings) -> Section:
     else:
         changed = sum(1 for claim in both if claim.changed)
         said = (
-            f"{changed} of {len(both)} claims that both studies make changed their verdict." if changed else f"No verdict changed over {len(both)} claims that both studies make."
+            f"{changed} of {len(both)} claims that both studies make changed their verdict."
+            if changed
+            else f"No verdict changed over {len(both)} claims that both studies make."
         )
-    return Section(name="claims_of_both", title="Claims", answer=said, tables=(claims_table(findings), statements_table(findings)))
+    return Section(
+        name="claims_of_both", title="Claims", answer=said, tables=(claims_table(findings), statements_table(findings))
+    )
 
 
 def claims_table(findings: StudiesFindings) -> Table:
@@ -317,13 +422,28 @@ def claims_table(findings: StudiesFindings) -> Table:
             }
         rows.append(row)
     columns = ["claim", "changed", "verdict_a", "verdict_b", "estimate_a_nats", "estimate_b_nats", "p_a", "p_b"]
-    return Table("claims_side_by_side", "Claims side by side", "What the study files declared, with each study's own verdict.", numeric(pd.DataFrame(rows, columns=columns)))
+    return Table(
+        "claims_side_by_side",
+        "Claims side by side",
+        "What the study files declared, with each study's own verdict.",
+        numeric(pd.DataFrame(rows, columns=columns)),
+    )
 
 
 def statements_table(findings: StudiesFindings) -> Table:
     """What each study says to its claims, in words."""
-    rows = [(claim.name, which, side["statement"]) for claim in findings.claims for which, side in (("A", claim.a), ("B", claim.b)) if side]
-    return Table("claims_in_words", "Claims in words", "Each study's own sentences.", pd.DataFrame(rows, columns=["claim", "study", "statement"]))
+    rows = [
+        (claim.name, which, side["statement"])
+        for claim in findings.claims
+        for which, side in (("A", claim.a), ("B", claim.b))
+        if side
+    ]
+    return Table(
+        "claims_in_words",
+        "Claims in words",
+        "Each study's own sentences.",
+        pd.DataFrame(rows, columns=["claim", "study", "statement"]),
+    )
 
 
 def _changed_text(claim: ClaimChange) -> str:
@@ -335,18 +455,30 @@ def _changed_text(claim: ClaimChange) -> str:
 def provenance_section(findings: StudiesFindings) -> Section:
     """What the two were made with and asked for, where it differs."""
     files, provenance = findings.study_file, findings.provenance
-    said = "The study files are the same" if not files else f"The study files differ in {len(files)} field{'' if len(files) == 1 else 's'}"
+    said = (
+        "The study files are the same"
+        if not files
+        else f"The study files differ in {len(files)} field{'' if len(files) == 1 else 's'}"
+    )
     said += (
         ", and so are code, versions and machine."
         if not files and not provenance
-        else f"; of code, versions and machine {len(provenance) or 'nothing'} differ{'' if len(provenance) > 1 else 's'}."
+        else (
+            f"; of code, versions and machine {len(provenance) or 'nothing'}"
+            f" differ{'' if len(provenance) > 1 else 's'}."
+        )
     )
     return Section(
         name="differences_of_origin",
         title="Study files, code, versions, machine",
         answer=said,
         tables=(
-            Table("study_file_differences", "Study files, field by field", "Fields that differ, with their defaults filled in; empty where a file has none.", _fields_frame(files)),
+            Table(
+                "study_file_differences",
+                "Study files, field by field",
+                "Fields that differ, with their defaults filled in; empty where a file has none.",
+                _fields_frame(files),
+            ),
             Table(
                 "timing_provenance_differences",
                 "Code, versions and machine",
@@ -387,7 +519,11 @@ def as_data(findings: StudiesFindings) -> dict[str, Any]:
 
 def _claim_data(claim: ClaimChange) -> dict[str, Any]:
     sides = {
-        which: {name: side[name] for name in ("verdict", "estimate_nats", "interval_nats", "p", "n", "statement")} if side else None
+        which: (
+            {name: side[name] for name in ("verdict", "estimate_nats", "interval_nats", "p", "n", "statement")}
+            if side
+            else None
+        )
         for which, side in (("a", claim.a), ("b", claim.b))
     }
     return {"name": claim.name, "changed": claim.changed, "asks_the_same": claim.asks_the_same} | sides

@@ -1,8 +1,9 @@
-"""Estimates, intervals and tests for paired trainings; pure functions of numbers, every random draw from a Generator that is given.
+"""Estimates, intervals and tests for paired trainings; pure functions of numbers, every random draw from a Generator
+that is given.
 
-The central test is the paired sign-flip test of the mean difference: under the hypothesis that the mean difference is
-theta and that differences are symmetric around it, each d_i - theta may as well have had the other sign (Fisher 1935).
-Its confidence interval is its exact inversion, so that interval and p never disagree.
+The central test is the paired sign-flip test of the mean difference: under the hypothesis that the mean difference
+is theta and that differences are symmetric around it, each d_i - theta may as well have had the other sign (Fisher
+1935). Its confidence interval is its exact inversion, so that interval and p never disagree.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ def _checked(numbers: Sequence[float] | Vector) -> Vector:
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"expected a list of at least one number; got shape {array.shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{int((~np.isfinite(array)).sum())} of {array.size} numbers are not finite; count diverged trainings apart, they have no difference")
+        raise ValueError(
+            f"{int((~np.isfinite(array)).sum())} of {array.size} numbers are not finite; count diverged trainings"
+            " apart, they have no difference"
+        )
     return array
 
 
@@ -80,7 +84,8 @@ def _enumerated_subset_means(differences: Vector) -> Vector:
 
 
 def _drawn_subset_means(differences: Vector, generator: np.random.Generator) -> Vector:
-    """The means of `NUM_SIGN_DRAWS` subsets, each difference in or out with probability 1/2; the empty ones left out."""
+    """The means of `NUM_SIGN_DRAWS` subsets, each difference in or out with probability 1/2; the empty ones left
+    out."""
     blocks = []
     for start in range(0, NUM_SIGN_DRAWS, 10_000):
         flipped = generator.integers(0, 2, size=(min(10_000, NUM_SIGN_DRAWS - start), differences.size))
@@ -92,11 +97,12 @@ def _drawn_subset_means(differences: Vector, generator: np.random.Generator) -> 
 def sign_flip(differences: Sequence[float] | Vector, confidence: float, generator: np.random.Generator) -> SignFlip:
     r"""The two-sided paired sign-flip test of the mean difference, and the interval that inverts it.
 
-    Flipping the signs of a subset F makes the sum of d_i - theta at least as large exactly when mean_F(d) <= theta, so for
-    theta below the mean p(theta) = 2 (1 + #{F non-empty: mean_F(d) <= theta}) / 2^n, likewise above. The theta with
-    p(theta) > 1 - confidence therefore lie between two order statistics of the subset means (Hartigan 1969). Exact up to
-    `MAX_ENUMERATED_PAIRS` pairs; beyond, subsets are drawn, with the unflipped one counted in, for p and interval alike.
-    Its ends are infinite where no assignment of signs is rare enough: below 6 pairs at 95 %.
+    Flipping the signs of a subset F makes the sum of d_i - theta at least as large exactly when mean_F(d) <= theta,
+    so for theta below the mean p(theta) = 2 (1 + #{F non-empty: mean_F(d) <= theta}) / 2^n, likewise above. The
+    theta with p(theta) > 1 - confidence therefore lie between two order statistics of the subset means (Hartigan
+    1969). Exact up to `MAX_ENUMERATED_PAIRS` pairs; beyond, subsets are drawn, with the unflipped one counted in,
+    for p and interval alike. Its ends are infinite where no assignment of signs is rare enough: below 6 pairs at 95
+    %.
     """
     array = _checked(differences)
     exact = array.size <= MAX_ENUMERATED_PAIRS
@@ -114,15 +120,26 @@ def smallest_p(num_pairs: int) -> float:
     return min(1.0, 2.0 ** (1 - num_pairs)) if num_pairs else 1.0
 
 
-def bca_interval(numbers: Sequence[float] | Vector, confidence: float, generator: np.random.Generator) -> Interval | None:
-    """The bias-corrected and accelerated bootstrap interval of the mean (Efron 1987); None below 3 numbers or where all are equal."""
+def bca_interval(
+    numbers: Sequence[float] | Vector, confidence: float, generator: np.random.Generator
+) -> Interval | None:
+    """The bias-corrected and accelerated bootstrap interval of the mean (Efron 1987); None below 3 numbers or where
+    all are equal."""
     array = _checked(numbers)
     if array.size < 3 or np.ptp(array) <= 1e-12 * np.abs(array).max():
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         found = stats.bootstrap(
-            (array,), np.mean, axis=-1, vectorized=True, n_resamples=NUM_BOOTSTRAP_RESAMPLES, batch=1_000, confidence_level=confidence, method="BCa", rng=generator
+            (array,),
+            np.mean,
+            axis=-1,
+            vectorized=True,
+            n_resamples=NUM_BOOTSTRAP_RESAMPLES,
+            batch=1_000,
+            confidence_level=confidence,
+            method="BCa",
+            rng=generator,
         ).confidence_interval
     interval = Interval(float(found.low), float(found.high))
     return interval if interval.is_finite else None
@@ -138,18 +155,26 @@ def t_interval(numbers: Sequence[float] | Vector, confidence: float) -> Interval
 
 
 def mean_band(replicates: NDArray[np.float64], confidence: float) -> Band:
-    """Pointwise mean and t interval of `replicates` [replicates, points]; the interval is NaN for a single replicate."""
+    """Pointwise mean and t interval of `replicates` [replicates, points]; the interval is NaN for a single
+    replicate."""
     num_replicates = replicates.shape[0]
     mean = replicates.mean(axis=0)
     if num_replicates < 2:
         nothing = np.full_like(mean, np.nan)
         return Band(mean, nothing, nothing.copy())
-    half = stats.t.ppf((1 + confidence) / 2, num_replicates - 1) * replicates.std(axis=0, ddof=1) / math.sqrt(num_replicates)
+    half = (
+        stats.t.ppf((1 + confidence) / 2, num_replicates - 1)
+        * replicates.std(axis=0, ddof=1)
+        / math.sqrt(num_replicates)
+    )
     return Band(mean, mean - half, mean + half)
 
 
-def minimum_detectable_effect(differences: Sequence[float] | Vector, confidence: float, power: float = 0.8) -> float | None:
-    """The true mean difference that a two-sided paired test of this spread and number would find with probability `power`.
+def minimum_detectable_effect(
+    differences: Sequence[float] | Vector, confidence: float, power: float = 0.8
+) -> float | None:
+    """The true mean difference that a two-sided paired test of this spread and number would find with probability
+    `power`.
 
     By the noncentral t distribution, with the standard deviation of these differences. None where no effect, however
     large, could be found: one pair, or too few for `smallest_p` to reach 1 - confidence.
@@ -158,11 +183,14 @@ def minimum_detectable_effect(differences: Sequence[float] | Vector, confidence:
     if array.size < 2 or smallest_p(array.size) > 1 - confidence:
         return None
     spread = float(array.std(ddof=1))
-    return spread * float(TTestPower().solve_power(nobs=array.size, alpha=1 - confidence, power=power)) if spread else 0.0
+    return (
+        spread * float(TTestPower().solve_power(nobs=array.size, alpha=1 - confidence, power=power)) if spread else 0.0
+    )
 
 
 def pair_correlation(first: Sequence[float] | Vector, second: Sequence[float] | Vector) -> float | None:
-    """Pearson's correlation over pairs: what pairing by seed really buys. None below 3 pairs or where a side never varies."""
+    """Pearson's correlation over pairs: what pairing by seed really buys. None below 3 pairs or where a side never
+    varies."""
     left, right = _checked(first), _checked(second)
     if left.size < 3 or not left.std() or not right.std():
         return None
@@ -170,7 +198,8 @@ def pair_correlation(first: Sequence[float] | Vector, second: Sequence[float] | 
 
 
 def skewness(numbers: Sequence[float] | Vector) -> float | None:
-    """The sample skewness G1, unbiased for normal numbers (Joanes and Gill 1998); None below 3 numbers or where all are equal."""
+    """The sample skewness G1, unbiased for normal numbers (Joanes and Gill 1998); None below 3 numbers or where all
+    are equal."""
     array = _checked(numbers)
     if array.size < 3 or np.ptp(array) <= 1e-12 * np.abs(array).max():
         return None
@@ -178,13 +207,15 @@ def skewness(numbers: Sequence[float] | Vector) -> float | None:
 
 
 def is_strongly_skewed(numbers: Sequence[float] | Vector) -> bool:
-    """Whether |G1| is above 1, and above two of the standard errors that it has for normal numbers: of few numbers only the most lopsided are told apart."""
+    """Whether |G1| is above 1, and above two of the standard errors that it has for normal numbers: of few numbers
+    only the most lopsided are told apart."""
     found, n = skewness(numbers), len(numbers)
     return found is not None and abs(found) > max(1.0, 2 * math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3))))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's adjusted p of each, in the order given (Holm 1979); a single one is its own, which spares statsmodels' call of the garbage collector."""
+    """Holm's adjusted p of each, in the order given (Holm 1979); a single one is its own, which spares statsmodels'
+    call of the garbage collector."""
     return [float(p) for p in multipletests(list(ps), method="holm")[1]] if len(ps) > 1 else [float(p) for p in ps]
 
 
@@ -198,8 +229,8 @@ def sign_test(differences: Sequence[float] | Vector) -> float:
 def verdict(interval: Interval | None, margin: float) -> Verdict:
     """What an interval of a difference says, with |difference| < margin as the region of practical equivalence.
 
-    equivalent: all of it within the margin, even where it leaves out 0. better / worse: all of it above / below 0 and not
-    equivalent. inconclusive: anything else, and no interval at all.
+    equivalent: all of it within the margin, even where it leaves out 0. better / worse: all of it above / below 0
+    and not equivalent. inconclusive: anything else, and no interval at all.
     """
     if interval is None or not interval.is_finite:
         return "inconclusive"
@@ -211,7 +242,8 @@ def verdict(interval: Interval | None, margin: float) -> Verdict:
 
 
 def rounded(number: Any, digits: int = 6) -> float | None:
-    """`number` to so many significant digits, None for None and for what is not finite: stable text in tables and claims."""
+    """`number` to so many significant digits, None for None and for what is not finite: stable text in tables and
+    claims."""
     if number is None or not math.isfinite(number):
         return None
     return float(f"{float(number):.{digits}g}") + 0.0

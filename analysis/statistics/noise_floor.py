@@ -17,11 +17,13 @@ MAX_ENUMERATED_SPLITS = 15_000
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """The `quantile` of |mean - mean| over splits of `num_trainings` repeated trainings of one cell into two groups of `num_seeds`.
+    """The `quantile` of |mean - mean| over splits of `num_trainings` repeated trainings of one cell into two groups
+    of `num_seeds`.
 
-    `margin` in the unit of the metric. `exact`: all splits were enumerated. `normal_margin`: what it would be for normal noise of the same standard
-    deviation; much less than `margin` speaks of heavy tails. `observed`: |mean difference| of the two sets as they were trained. `split_seeds`: the size of the
-    groups that were split, fewer than `num_seeds` where the trainings are too few and both margins were taken down by the root of their ratio.
+    `margin` in the unit of the metric. `exact`: all splits were enumerated. `normal_margin`: what it would be for
+    normal noise of the same standard deviation; much less than `margin` speaks of heavy tails. `observed`: |mean
+    difference| of the two sets as they were trained. `split_seeds`: the size of the groups that were split, fewer
+    than `num_seeds` where the trainings are too few and both margins were taken down by the root of their ratio.
     """
 
     margin: float
@@ -35,17 +37,29 @@ class NoiseFloor:
     split_seeds: int
 
 
-def noise_floor(first: Sequence[float] | Vector, second: Sequence[float] | Vector, num_seeds: int, quantile: float, num_splits: int, generator: np.random.Generator) -> NoiseFloor:
-    """The noise floor of a comparison with `num_seeds` seeds a side, from one cell trained under two disjoint sets of seeds.
+def noise_floor(
+    first: Sequence[float] | Vector,
+    second: Sequence[float] | Vector,
+    num_seeds: int,
+    quantile: float,
+    num_splits: int,
+    generator: np.random.Generator,
+) -> NoiseFloor:
+    """The noise floor of a comparison with `num_seeds` seeds a side, from one cell trained under two disjoint sets
+    of seeds.
 
-    Both sets are pooled: under the same configuration every split into two groups is as likely as the one that was trained. Over splits
-    the mean square of the difference is exactly 2 s^2 / num_seeds, s^2 the pooled sample variance: unbiased, for any number of trainings. The noise is that of
-    unpaired cells: pairs that correlate positively differ by less, so that as a margin for pairs it is wide. All splits are
-    enumerated up to 15,000 of them; beyond, `num_splits` are drawn.
+    Both sets are pooled: under the same configuration every split into two groups is as likely as the one that was
+    trained. Over splits the mean square of the difference is exactly 2 s^2 / num_seeds, s^2 the pooled sample
+    variance: unbiased, for any number of trainings. The noise is that of unpaired cells: pairs that correlate
+    positively differ by less, so that as a margin for pairs it is wide. All splits are enumerated up to 15,000 of
+    them; beyond, `num_splits` are drawn.
     """
     pool = np.sort(np.concatenate([_finite(first), _finite(second)]))
     if num_seeds < 1 or 2 * num_seeds > pool.size:
-        raise ValueError(f"a noise floor for {num_seeds} seeds a side needs {max(2, 2 * num_seeds)} repeated trainings of one cell; got {pool.size}")
+        raise ValueError(
+            f"a noise floor for {num_seeds} seeds a side needs {max(2, 2 * num_seeds)} repeated trainings of one cell;"
+            f" got {pool.size}"
+        )
     if not 0 < quantile < 1:
         raise ValueError(f"the quantile of a noise floor lies between 0 and 1; got {quantile:g}")
     count = math.comb(pool.size, num_seeds) * math.comb(pool.size - num_seeds, num_seeds)
@@ -69,7 +83,10 @@ def _finite(trainings: Sequence[float] | Vector) -> Vector:
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"a noise floor takes two sets of at least one training each; got shape {array.shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{int((~np.isfinite(array)).sum())} of {array.size} repeated trainings are not finite: a cell that diverges has no noise floor")
+        raise ValueError(
+            f"{int((~np.isfinite(array)).sum())} of {array.size} repeated trainings are not finite: a cell that"
+            " diverges has no noise floor"
+        )
     return array
 
 
@@ -85,4 +102,7 @@ def _enumerated_gaps(pool: Vector, num_seeds: int) -> Vector:
 
 def _drawn_gaps(pool: Vector, num_seeds: int, num_splits: int, generator: np.random.Generator) -> Vector:
     shuffled = generator.permuted(np.broadcast_to(pool, (num_splits, pool.size)), axis=1)
-    return np.asarray(np.abs(shuffled[:, :num_seeds].mean(axis=1) - shuffled[:, num_seeds : 2 * num_seeds].mean(axis=1)), dtype=np.float64)
+    return np.asarray(
+        np.abs(shuffled[:, :num_seeds].mean(axis=1) - shuffled[:, num_seeds : 2 * num_seeds].mean(axis=1)),
+        dtype=np.float64,
+    )

@@ -1,4 +1,5 @@
-"""What pairs of one level and one baseline say: the estimate with its uncertainty, and the sentence that follows from it. Needs no study."""
+"""What pairs of one level and one baseline say: the estimate with its uncertainty, and the sentence that follows
+from it. Needs no study."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from analysis.statistics.power import MAX_SIMULATED_PAIRS, detectable_effect
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean paired difference in the metric's unit, positive where the level is better, and how sure it is; None for what cannot be had."""
+    """The mean paired difference in the metric's unit, positive where the level is better, and how sure it is; None
+    for what cannot be had."""
 
     mean: float
     median: float
@@ -28,10 +30,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Wording:
-    """How a sentence calls what it compares. `where` follows the lead: `in the test lower bound after 250,000 training samples`.
+    """How a sentence calls what it compares. `where` follows the lead: `in the test lower bound after 250,000
+    training samples`.
 
-    `unit` may be empty; numbers have `decimals` places. `is_name`: level and baseline are names from elsewhere, which are never capitalised.
-    `higher_is_better`: else a positive difference, which is one in favour of the level, is called an improvement.
+    `unit` may be empty; numbers have `decimals` places. `is_name`: level and baseline are names from elsewhere,
+    which are never capitalised. `higher_is_better`: else a positive difference, which is one in favour of the level,
+    is called an improvement.
     """
 
     level: str
@@ -56,7 +60,11 @@ class Wording:
     @property
     def difference_is(self) -> str:
         """How a signed difference is led in: `adam less adagrad is`."""
-        return f"{self.level} less {self.baseline} is" if self.higher_is_better else f"{self.level} improves on {self.baseline} by"
+        return (
+            f"{self.level} less {self.baseline} is"
+            if self.higher_is_better
+            else f"{self.level} improves on {self.baseline} by"
+        )
 
     def amount(self, number: float, signed: bool = False) -> str:
         """A number of the metric's unit: `9.27 nats`."""
@@ -68,7 +76,8 @@ class Wording:
 
 
 def paired_estimate(level: Vector, baseline: Vector, confidence: float, generator: np.random.Generator) -> Estimate:
-    """The estimate from two arrays [pairs]; interval and p are of the paired sign-flip test. ValueError where a number is not finite."""
+    """The estimate from two arrays [pairs]; interval and p are of the paired sign-flip test. ValueError where a
+    number is not finite."""
     differences = level - baseline
     test = statistics.sign_flip(differences, confidence, generator)
     return Estimate(
@@ -84,7 +93,8 @@ def paired_estimate(level: Vector, baseline: Vector, confidence: float, generato
 
 
 def _minimum_detectable_effect(differences: Vector, confidence: float) -> float | None:
-    """What the sign-flip test would find with a power of 80 %: by its own simulated effect up to 12 pairs, beyond by Student's t, which agrees there."""
+    """What the sign-flip test would find with a power of 80 %: by its own simulated effect up to 12 pairs, beyond by
+    Student's t, which agrees there."""
     if differences.size > MAX_SIMULATED_PAIRS:
         return statistics.minimum_detectable_effect(differences, confidence)
     in_deviations = _detectable_in_deviations(int(differences.size), confidence)
@@ -97,13 +107,25 @@ def _detectable_in_deviations(num_pairs: int, confidence: float) -> float | None
     return detectable_effect(num_pairs, confidence, 0.8, np.random.default_rng(0)) if num_pairs > 1 else None
 
 
-def verdict_sentence(words: Wording, verdict: Verdict, estimate: Estimate, num_pairs: int, confidence: float, margin: float, holm_p: float | None = None) -> str:
-    """The verdict with its estimate, interval, p and number of pairs, as one sentence; with Holm's p where the claim is one of several."""
+def verdict_sentence(
+    words: Wording,
+    verdict: Verdict,
+    estimate: Estimate,
+    num_pairs: int,
+    confidence: float,
+    margin: float,
+    holm_p: float | None = None,
+) -> str:
+    """The verdict with its estimate, interval, p and number of pairs, as one sentence; with Holm's p where the claim
+    is one of several."""
     kind = "difference" if words.higher_is_better else "improvement"
     lead = {
         "better": f"{words.beginning} {words.verb} better than {words.baseline} by {words.amount(estimate.mean)}",
         "worse": f"{words.beginning} {words.verb} worse than {words.baseline} by {words.amount(-estimate.mean)}",
-        "equivalent": f"{words.beginning} and {words.baseline} are equivalent within {words.margin(margin)}, the {kind} being {words.amount(estimate.mean, signed=True)}",
+        "equivalent": (
+            f"{words.beginning} and {words.baseline} are equivalent within {words.margin(margin)}, the {kind} being"
+            f" {words.amount(estimate.mean, signed=True)}"
+        ),
         "inconclusive": f"Inconclusive: {words.difference_is} {words.amount(estimate.mean, signed=True)}",
     }[verdict]
     return f"{lead} {words.where} ({_precision(words, estimate, num_pairs, confidence, holm_p)})."
@@ -117,7 +139,10 @@ def capital(text: str) -> str:
 def _precision(words: Wording, estimate: Estimate, num_pairs: int, confidence: float, holm_p: float | None) -> str:
     seeds = f"{num_pairs} paired seed" + ("" if num_pairs == 1 else "s")
     if estimate.interval is None:
-        return f"{seeds}: too few for a {100 * confidence:g} % interval, as the smallest p they can reach is {statistics.smallest_p(num_pairs):.3g}"
+        return (
+            f"{seeds}: too few for a {100 * confidence:g} % interval, as the smallest p they can reach is"
+            f" {statistics.smallest_p(num_pairs):.3g}"
+        )
     low, high = (f"{end:+.{words.decimals}f}" for end in (estimate.interval.low, estimate.interval.high))
     corrected = f" and {holm_p:.3g} by Holm's correction" if holm_p is not None and holm_p > estimate.p else ""
     return f"{100 * confidence:g} % interval {low} to {high}, p = {estimate.p:.3g}{corrected}, {seeds}"
@@ -133,8 +158,8 @@ def size_reservation(words: Wording, verdict: Verdict, interval: Interval | None
 def skewness_reservation(skewness: float, confidence: float) -> str:
     """What to know of the interval of strongly skewed differences; analysis/statistics/intervals.py says which are."""
     return (
-        f"Its paired differences are strongly skewed (skewness {skewness:+.2g}): of such differences an interval of {100 * confidence:g} % holds the true mean "
-        "less often than it says, one of 95 % in simulation in 90 to 93 %."
+        f"Its paired differences are strongly skewed (skewness {skewness:+.2g}): of such differences an interval of"
+        f" {100 * confidence:g} % holds the true mean less often than it says, one of 95 % in simulation in 90 to 93 %."
     )
 
 

@@ -1,7 +1,9 @@
-"""Entrants ranked over tasks and seeds: mean ranks, Nemenyi's critical difference, profiles, and the probability of improvement.
+"""Entrants ranked over tasks and seeds: mean ranks, Nemenyi's critical difference, profiles, and the probability of
+improvement.
 
-An entrant is a cell, or a level of a factor; a block is what all entrants share: a seed, or a task with a seed. Higher is better, and
-a score that is not finite is a divergence: the worst outcome there is, equal to other divergences.
+An entrant is a cell, or a level of a factor; a block is what all entrants share: a seed, or a task with a seed.
+Higher is better, and a score that is not finite is a divergence: the worst outcome there is, equal to other
+divergences.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ Block = TypeVar("Block", bound=Hashable)
 class RankFinding:
     """Mean ranks, 1 is best, over blocks in which every entrant has a score; `num_left_out` blocks lack one.
 
-    `friedman_p`: of the hypothesis that all rank alike (chi-squared form); None below three entrants, and where all are tied throughout.
-    `critical_difference`: Nemenyi's, in ranks; None below two entrants or blocks. `groups`: the largest sets of entrants, best first, whose mean ranks
-    lie within it: what a critical-difference diagram joins by a bar.
+    `friedman_p`: of the hypothesis that all rank alike (chi-squared form); None below three entrants, and where all
+    are tied throughout. `critical_difference`: Nemenyi's, in ranks; None below two entrants or blocks. `groups`: the
+    largest sets of entrants, best first, whose mean ranks lie within it: what a critical-difference diagram joins by
+    a bar.
     """
 
     entrants: tuple[str, ...]
@@ -40,7 +43,8 @@ class RankFinding:
 
 @dataclass(frozen=True)
 class Profile:
-    """One entrant's profile: the `share` of problems or runs at each of `thresholds`, with its band where there is one (else NaN)."""
+    """One entrant's profile: the `share` of problems or runs at each of `thresholds`, with its band where there is
+    one (else NaN)."""
 
     entrant: str
     thresholds: Vector
@@ -51,7 +55,8 @@ class Profile:
 
 @dataclass(frozen=True)
 class Improvement:
-    """The probability that a run of X beats a run of Y on a task drawn at random, ties counted half, with its bootstrap interval."""
+    """The probability that a run of X beats a run of Y on a task drawn at random, ties counted half, with its
+    bootstrap interval."""
 
     probability: float
     interval: Interval | None
@@ -60,7 +65,8 @@ class Improvement:
 
 
 def block_ranks(scores: Matrix) -> Matrix:
-    """The rank of each entrant within each block, of `scores` [blocks, entrants]: 1 is best, ties are averaged, divergences are last."""
+    """The rank of each entrant within each block, of `scores` [blocks, entrants]: 1 is best, ties are averaged,
+    divergences are last."""
     return np.asarray(stats.rankdata(-_worst_for_diverged(scores), axis=1), dtype=np.float64)
 
 
@@ -69,16 +75,25 @@ def _worst_for_diverged(scores: Matrix) -> Matrix:
 
 
 def rank_finding(scores: Mapping[str, Mapping[Block, float]], confidence: float) -> RankFinding:
-    """Mean ranks of the entrants over the blocks that all of them have, `scores[entrant][block]`; entrants in order of mean rank, then name.
+    """Mean ranks of the entrants over the blocks that all of them have, `scores[entrant][block]`; entrants in order
+    of mean rank, then name.
 
-    Friedman (1937), Nemenyi (1963) as in Demsar (2006): CD = q sqrt(k (k + 1) / (6 N)), with q the studentized range over sqrt 2. Both take
-    blocks as independent: seeds of one task are, tasks that share data are not quite.
+    Friedman (1937), Nemenyi (1963) as in Demsar (2006): CD = q sqrt(k (k + 1) / (6 N)), with q the studentized range
+    over sqrt 2. Both take blocks as independent: seeds of one task are, tasks that share data are not quite.
     """
     names = sorted(scores)
     every = {block for held in scores.values() for block in held}
     blocks = sorted((block for block in every if all(block in scores[name] for name in names)), key=repr)
-    ranks = block_ranks(np.asarray([[scores[name][block] for name in names] for block in blocks], dtype=np.float64).reshape(len(blocks), len(names)))
-    means = {name: float(mean) for name, mean in zip(names, ranks.mean(axis=0), strict=True)} if blocks else dict.fromkeys(names, math.nan)
+    ranks = block_ranks(
+        np.asarray([[scores[name][block] for name in names] for block in blocks], dtype=np.float64).reshape(
+            len(blocks), len(names)
+        )
+    )
+    means = (
+        {name: float(mean) for name, mean in zip(names, ranks.mean(axis=0), strict=True)}
+        if blocks
+        else dict.fromkeys(names, math.nan)
+    )
     order = sorted(names, key=lambda name: (means[name], name))
     critical = critical_difference(len(names), len(blocks), confidence)
     return RankFinding(
@@ -116,32 +131,56 @@ def _groups(order: Sequence[str], means: Mapping[str, float], critical: float) -
 
 
 def performance_profiles(costs: Mapping[str, Vector], ratios: Vector) -> tuple[Profile, ...]:
-    """Dolan and More's profiles (2002): the share of problems that an entrant solves at a cost within each ratio of the best cost.
+    """Dolan and More's profiles (2002): the share of problems that an entrant solves at a cost within each ratio of
+    the best cost.
 
-    `costs[entrant]` [problems], positive, such as samples to a target; not finite where the target was never reached. A problem that nobody
-    solves stays in the share's denominator. For scores in nats, whose zero has no meaning, use `score_distributions`.
+    `costs[entrant]` [problems], positive, such as samples to a target; not finite where the target was never
+    reached. A problem that nobody solves stays in the share's denominator. For scores in nats, whose zero has no
+    meaning, use `score_distributions`.
     """
     names = sorted(costs)
     table = np.asarray([np.where(np.isfinite(costs[name]), costs[name], math.inf) for name in names], dtype=np.float64)
     if table.size == 0 or (table <= 0).any():
-        raise ValueError("a performance profile takes costs above 0 of at least one problem, such as samples to a target")
+        raise ValueError(
+            "a performance profile takes costs above 0 of at least one problem, such as samples to a target"
+        )
     best = table.min(axis=0)
     with np.errstate(invalid="ignore"):
         relative = np.where(np.isfinite(table), table / best, math.inf)
     nothing = np.full(ratios.shape, math.nan)
-    return tuple(Profile(name, ratios, (row[:, None] <= ratios * (1 + 1e-12)).mean(axis=0), nothing, nothing) for name, row in zip(names, relative, strict=True))
+    return tuple(
+        Profile(name, ratios, (row[:, None] <= ratios * (1 + 1e-12)).mean(axis=0), nothing, nothing)
+        for name, row in zip(names, relative, strict=True)
+    )
 
 
-def score_distributions(scores: Mapping[str, Sequence[Vector]], thresholds: Vector, confidence: float, num_resamples: int, generator: np.random.Generator) -> tuple[Profile, ...]:
-    """The share of runs above each threshold, averaged over tasks: the run-score distribution of Agarwal et al. (2021), with pointwise bands.
+def score_distributions(
+    scores: Mapping[str, Sequence[Vector]],
+    thresholds: Vector,
+    confidence: float,
+    num_resamples: int,
+    generator: np.random.Generator,
+) -> tuple[Profile, ...]:
+    """The share of runs above each threshold, averaged over tasks: the run-score distribution of Agarwal et al.
+    (2021), with pointwise bands.
 
-    `scores[entrant]`: one array [seeds] for each task. Bands are percentiles of a bootstrap that resamples seeds within each task; with one
-    seed in every task there is none.
+    `scores[entrant]`: one array [seeds] for each task. Bands are percentiles of a bootstrap that resamples seeds
+    within each task; with one seed in every task there is none.
     """
-    return tuple(_score_distribution(name, scores[name], thresholds, confidence, num_resamples, generator) for name in sorted(scores))
+    return tuple(
+        _score_distribution(name, scores[name], thresholds, confidence, num_resamples, generator)
+        for name in sorted(scores)
+    )
 
 
-def _score_distribution(name: str, tasks: Sequence[Vector], thresholds: Vector, confidence: float, num_resamples: int, generator: np.random.Generator) -> Profile:
+def _score_distribution(
+    name: str,
+    tasks: Sequence[Vector],
+    thresholds: Vector,
+    confidence: float,
+    num_resamples: int,
+    generator: np.random.Generator,
+) -> Profile:
     above = [_worst_for_diverged(np.asarray(task, dtype=np.float64))[:, None] > thresholds for task in tasks]
     share = np.mean([held.mean(axis=0) for held in above], axis=0)
     drawn = np.mean([_resampling_weights(len(held), num_resamples, generator) @ held for held in above], axis=0)
@@ -156,14 +195,24 @@ def _resampling_weights(num_seeds: int, num_resamples: int, generator: np.random
     return generator.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=num_resamples) / num_seeds
 
 
-def probability_of_improvement(first: Sequence[Vector], second: Sequence[Vector], confidence: float, num_resamples: int, generator: np.random.Generator) -> Improvement:
-    """P(X > Y) + P(X = Y) / 2 over all pairs of runs of a task, averaged over tasks (Agarwal et al. 2021); 1/2 is no difference.
+def probability_of_improvement(
+    first: Sequence[Vector],
+    second: Sequence[Vector],
+    confidence: float,
+    num_resamples: int,
+    generator: np.random.Generator,
+) -> Improvement:
+    """P(X > Y) + P(X = Y) / 2 over all pairs of runs of a task, averaged over tasks (Agarwal et al. 2021); 1/2 is no
+    difference.
 
-    `first` and `second`: one array [seeds] for each task, in the same order of seeds. The percentile bootstrap draws seeds within each task, the
-    same ones for both sides, since they are pairs by design. It is narrow below about 10 seeds, and has no width where all runs agree: no verdict rests
-    on it.
+    `first` and `second`: one array [seeds] for each task, in the same order of seeds. The percentile bootstrap draws
+    seeds within each task, the same ones for both sides, since they are pairs by design. It is narrow below about 10
+    seeds, and has no width where all runs agree: no verdict rests on it.
     """
-    beaten = [_beaten(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)) for x, y in zip(first, second, strict=True)]
+    beaten = [
+        _beaten(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+        for x, y in zip(first, second, strict=True)
+    ]
     if not beaten:
         raise ValueError("the probability of improvement takes at least one task")
     probability = float(np.mean([wins.mean() for wins in beaten]))
@@ -180,6 +229,8 @@ def probability_of_improvement(first: Sequence[Vector], second: Sequence[Vector]
 
 def _beaten(first: Vector, second: Vector) -> Matrix:
     if first.shape != second.shape or first.size == 0:
-        raise ValueError(f"both sides of a task need the same seeds, at least one; got {first.size} and {second.size} runs")
+        raise ValueError(
+            f"both sides of a task need the same seeds, at least one; got {first.size} and {second.size} runs"
+        )
     ours, theirs = _worst_for_diverged(first)[:, None], _worst_for_diverged(second)[None, :]
     return np.asarray((ours > theirs) + 0.5 * (ours == theirs), dtype=np.float64)

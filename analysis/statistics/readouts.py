@@ -27,8 +27,9 @@ LARGE = 1e3
 class CellCurves:
     """The curves of one cell's seeds in one metric, at steps that all finished seeds share.
 
-    `steps` [points], ascending; `curves` [seeds, points], NaN from where a seed diverged and where an unfinished one has no
-    point; `seconds` [seeds, points], or None where nobody measured them. `seeds` ascending; `outcomes` in their order.
+    `steps` [points], ascending; `curves` [seeds, points], NaN from where a seed diverged and where an unfinished one
+    has no point; `seconds` [seeds, points], or None where nobody measured them. `seeds` ascending; `outcomes` in
+    their order.
     """
 
     cell: str
@@ -90,9 +91,11 @@ class PairedReadout:
 
 @dataclass(frozen=True)
 class ReadoutVerdict:
-    """The verdict on level less baseline under one readout; no estimate where a training diverged, inconclusive where one is missing too.
+    """The verdict on level less baseline under one readout; no estimate where a training diverged, inconclusive
+    where one is missing too.
 
-    `worst_case` counts every diverged training as the worst outcome there is: see `worst_case_verdict`; it is never equivalent where one diverged.
+    `worst_case` counts every diverged training as the worst outcome there is: see `worst_case_verdict`; it is never
+    equivalent where one diverged.
     """
 
     readout: Readout
@@ -106,10 +109,11 @@ class ReadoutVerdict:
 
 @dataclass(frozen=True)
 class Crossover:
-    """A change of order of two mean curves between two neighbouring steps; `step` where straight lines between them meet.
+    """A change of order of two mean curves between two neighbouring steps; `step` where straight lines between them
+    meet.
 
-    `num_agree` of `num_seeds` seeds change order themselves: by their own mean difference over the stretch since the previous crossover
-    they were on one side, and over the stretch to the next one on the other.
+    `num_agree` of `num_seeds` seeds change order themselves: by their own mean difference over the stretch since the
+    previous crossover they were on one side, and over the stretch to the next one on the other.
     """
 
     step_before: int
@@ -147,16 +151,33 @@ def paired_readout(level: CellCurves, baseline: CellCurves, readout: Readout) ->
 
 
 def readout_verdicts(
-    level: CellCurves, baseline: CellCurves, readouts: Sequence[Readout], confidence: float, margin: float, generator: np.random.Generator
+    level: CellCurves,
+    baseline: CellCurves,
+    readouts: Sequence[Readout],
+    confidence: float,
+    margin: float,
+    generator: np.random.Generator,
 ) -> tuple[ReadoutVerdict, ...]:
-    """The verdict on the same trainings under each readout, in the order given: where they differ, the claim depends on the readout."""
+    """The verdict on the same trainings under each readout, in the order given: where they differ, the claim depends
+    on the readout."""
     return tuple(_readout_verdict(level, baseline, readout, confidence, margin, generator) for readout in readouts)
 
 
-def _readout_verdict(level: CellCurves, baseline: CellCurves, readout: Readout, confidence: float, margin: float, generator: np.random.Generator) -> ReadoutVerdict:
+def _readout_verdict(
+    level: CellCurves,
+    baseline: CellCurves,
+    readout: Readout,
+    confidence: float,
+    margin: float,
+    generator: np.random.Generator,
+) -> ReadoutVerdict:
     paired = paired_readout(level, baseline, readout)
     lost = paired.num_lost_level + paired.num_lost_baseline
-    test = None if lost or not paired.seeds else statistics.sign_flip(paired.level - paired.baseline, confidence, generator)
+    test = (
+        None
+        if lost or not paired.seeds
+        else statistics.sign_flip(paired.level - paired.baseline, confidence, generator)
+    )
     interval = test.interval if test and test.interval.is_finite else None
     decided = statistics.verdict(interval, margin) if not paired.num_missing else "inconclusive"
     differences = [] if paired.num_missing else _worst_case_differences(level, baseline, readout)
@@ -178,17 +199,21 @@ def _worst_case_differences(level: CellCurves, baseline: CellCurves, readout: Re
 
 
 def worst_case_difference(level: float | None, baseline: float | None) -> float:
-    """Level less baseline of one seed, None for a diverged side: minus infinity, infinity, and 0 where both diverged."""
+    """Level less baseline of one seed, None for a diverged side: minus infinity, infinity, and 0 where both
+    diverged."""
     if level is None:
         return -math.inf if baseline is not None else 0.0
     return level - baseline if baseline is not None else math.inf
 
 
-def worst_case_test(differences: Sequence[float] | Vector, confidence: float, generator: np.random.Generator) -> SignFlip | None:
-    """The paired sign-flip test where a diverged training is the worst outcome there is: `differences` may hold infinities of one sign.
+def worst_case_test(
+    differences: Sequence[float] | Vector, confidence: float, generator: np.random.Generator
+) -> SignFlip | None:
+    """The paired sign-flip test where a diverged training is the worst outcome there is: `differences` may hold
+    infinities of one sign.
 
-    The interval's ends rise and fall with every difference, so that an infinite one leaves its far end decided and its near end infinite.
-    None without a difference, and where both sides diverged, under different seeds.
+    The interval's ends rise and fall with every difference, so that an infinite one leaves its far end decided and
+    its near end infinite. None without a difference, and where both sides diverged, under different seeds.
     """
     array = np.asarray(differences, dtype=np.float64)
     num_below, num_above = int(np.isneginf(array).sum()), int(np.isposinf(array).sum())
@@ -198,21 +223,28 @@ def worst_case_test(differences: Sequence[float] | Vector, confidence: float, ge
     large = LARGE * array.size * (largest + 1.0)
     test = statistics.sign_flip(np.clip(array, -large, large), confidence, generator)
     # A mean that has an infinite difference in it lies far beyond every mean that has none.
-    low, high = (end if abs(end) <= largest + 1.0 else math.copysign(math.inf, end) for end in (test.interval.low, test.interval.high))
+    low, high = (
+        end if abs(end) <= largest + 1.0 else math.copysign(math.inf, end)
+        for end in (test.interval.low, test.interval.high)
+    )
     return replace(test, interval=Interval(low, high))
 
 
-def worst_case_verdict(differences: Sequence[float] | Vector, confidence: float, margin: float, generator: np.random.Generator) -> Verdict:
-    """The verdict where a diverged training is the worst outcome there is: see `decide`; inconclusive where there is no test."""
+def worst_case_verdict(
+    differences: Sequence[float] | Vector, confidence: float, margin: float, generator: np.random.Generator
+) -> Verdict:
+    """The verdict where a diverged training is the worst outcome there is: see `decide`; inconclusive where there is
+    no test."""
     test = worst_case_test(differences, confidence, generator)
     return decide(test.interval, margin) if test else "inconclusive"
 
 
 def decide(interval: Interval, margin: float) -> Verdict:
-    """What an interval that may have an infinite end says: `worse` may survive a level that diverged, `better` and `equivalent` cannot.
+    """What an interval that may have an infinite end says: `worse` may survive a level that diverged, `better` and
+    `equivalent` cannot.
 
-    So a divergence never improves the verdict of the cell it happened in, which leaving the verdict open would do for a cell that is
-    clearly worse. For an interval with two finite ends it is `statistics.verdict`.
+    So a divergence never improves the verdict of the cell it happened in, which leaving the verdict open would do
+    for a cell that is clearly worse. For an interval with two finite ends it is `statistics.verdict`.
     """
     if interval.is_finite:
         return statistics.verdict(interval, margin)
@@ -222,10 +254,11 @@ def decide(interval: Interval, margin: float) -> Verdict:
 
 
 def rank_crossovers(first: CellCurves, second: CellCurves) -> tuple[Crossover, ...]:
-    """Every change of order of the two mean curves, over the seeds and steps that both have and up to where the first seed was lost.
+    """Every change of order of the two mean curves, over the seeds and steps that both have and up to where the
+    first seed was lost.
 
-    Means are over all common seeds that are not unfinished, nobody dropped. Points where the means are equal belong to the
-    stretch before them.
+    Means are over all common seeds that are not unfinished, nobody dropped. Points where the means are equal belong
+    to the stretch before them.
     """
     steps, differences = _common_differences(first, second)
     mean = differences.mean(axis=0) if differences.size else np.zeros(0)
@@ -254,7 +287,14 @@ def rank_crossovers(first: CellCurves, second: CellCurves) -> tuple[Crossover, .
 def _common_differences(first: CellCurves, second: CellCurves) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Matrix]:
     """First less second, [seeds, points], with its steps; no points from where a seed diverged."""
     steps, ours, theirs = np.intersect1d(first.steps, second.steps, assume_unique=True, return_indices=True)
-    kept = [{seed: row for row, (seed, outcome) in enumerate(zip(cell.seeds, cell.outcomes, strict=True)) if outcome != "unfinished"} for cell in (first, second)]
+    kept = [
+        {
+            seed: row
+            for row, (seed, outcome) in enumerate(zip(cell.seeds, cell.outcomes, strict=True))
+            if outcome != "unfinished"
+        }
+        for cell in (first, second)
+    ]
     seeds = sorted(set(kept[0]) & set(kept[1]))
     if not seeds:
         return steps[:0], np.zeros((0, 0))

@@ -1,4 +1,5 @@
-"""How easily a headline claim is overturned: by one seed, by another statistic, by the neighbouring proposal. Numbers, then labelled findings."""
+"""How easily a headline claim is overturned: by one seed, by another statistic, by the neighbouring proposal.
+Numbers, then labelled findings."""
 
 from __future__ import annotations
 
@@ -44,10 +45,12 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Pairing:
-    """What pairing by seed bought: Pearson's correlation, and the variance of unpaired differences over that of the pairs.
+    """What pairing by seed bought: Pearson's correlation, and the variance of unpaired differences over that of the
+    pairs.
 
-    `variance_gain` = (var x + var y) / var(x - y), sample variances: so many times the seeds would an unpaired comparison need. Below 1
-    pairing costs; infinite where all differences are equal; None below 3 pairs and where neither side varies.
+    `variance_gain` = (var x + var y) / var(x - y), sample variances: so many times the seeds would an unpaired
+    comparison need. Below 1 pairing costs; infinite where all differences are equal; None below 3 pairs and where
+    neither side varies.
     """
 
     correlation: float | None
@@ -56,10 +59,11 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """The claim with a runner-up in place of a winner, where the neighbouring proposal of `side` was trained under the same seeds.
+    """The claim with a runner-up in place of a winner, where the neighbouring proposal of `side` was trained under
+    the same seeds.
 
-    Where `num_lost` of its trainings diverged there is no mean and no interval, and the verdict and p count them as the worst outcome there is. `testable` where so many
-    pairs can reach the confidence.
+    Where `num_lost` of its trainings diverged there is no mean and no interval, and the verdict and p count them as
+    the worst outcome there is. `testable` where so many pairs can reach the confidence.
     """
 
     side: Literal["level", "baseline"]
@@ -91,7 +95,8 @@ class Robustness:
 
 @dataclass(frozen=True)
 class LeftOutWorstCase:
-    """A claim in which trainings diverged, judged without one seed; `testable` where so few pairs can still reach the confidence."""
+    """A claim in which trainings diverged, judged without one seed; `testable` where so few pairs can still reach
+    the confidence."""
 
     seed: int
     verdict: Verdict
@@ -100,7 +105,8 @@ class LeftOutWorstCase:
 
 @dataclass(frozen=True)
 class WorstCaseRobustness:
-    """What might overturn a verdict that counts divergences as the worst outcome there is: it has no mean, no median and no correlation."""
+    """What might overturn a verdict that counts divergences as the worst outcome there is: it has no mean, no median
+    and no correlation."""
 
     seeds: tuple[int, ...]
     verdict: Verdict
@@ -126,9 +132,11 @@ def robustness(
     level_runner_up: Mapping[int, float] | None = None,
     baseline_runner_up: Mapping[int, float] | None = None,
 ) -> Robustness:
-    """Everything about the robustness of "level less baseline", each a mapping of seed to its value; a runner-up's may be NaN where it diverged.
+    """Everything about the robustness of "level less baseline", each a mapping of seed to its value; a runner-up's
+    may be NaN where it diverged.
 
-    Pairs are the seeds that both have. The values must be finite: a claim with a diverged training has no estimate to be robust.
+    Pairs are the seeds that both have. The values must be finite: a claim with a diverged training has no estimate
+    to be robust.
     """
     seeds = sorted(set(level) & set(baseline))
     if not seeds:
@@ -139,7 +147,11 @@ def robustness(
     left_out = _left_out(seeds, differences, confidence, margin, generator)
     neighbours = [
         _neighbour("level", level_runner_up, baseline, confidence, margin, generator) if level_runner_up else None,
-        _neighbour("baseline", level, baseline_runner_up, confidence, margin, generator) if baseline_runner_up else None,
+        (
+            _neighbour("baseline", level, baseline_runner_up, confidence, margin, generator)
+            if baseline_runner_up
+            else None
+        ),
     ]
     return Robustness(
         seeds=tuple(seeds),
@@ -166,7 +178,8 @@ def worst_case_robustness(
     level_runner_up: Mapping[int, float] | None = None,
     baseline_runner_up: Mapping[int, float] | None = None,
 ) -> WorstCaseRobustness:
-    """As `robustness`, of a claim of which trainings diverged: None in either mapping of seed to value, NaN in a runner-up's. A verdict that is not `allowed` is open."""
+    """As `robustness`, of a claim of which trainings diverged: None in either mapping of seed to value, NaN in a
+    runner-up's. A verdict that is not `allowed` is open."""
     seeds = sorted(set(level) & set(baseline))
     differences = np.asarray([worst_case_difference(level[seed], baseline[seed]) for seed in seeds], dtype=np.float64)
 
@@ -177,13 +190,20 @@ def worst_case_robustness(
         return "inconclusive" if is_open else decided
 
     testable = statistics.smallest_p(len(seeds) - 1) <= 1 - confidence
-    left_out = tuple(LeftOutWorstCase(seeds[index], verdict_on(np.delete(differences, index)), testable) for index in _places_left_out(differences))
-    own, theirs = ({seed: math.nan if number is None else number for seed, number in side.items()} for side in (level, baseline))
+    left_out = tuple(
+        LeftOutWorstCase(seeds[index], verdict_on(np.delete(differences, index)), testable)
+        for index in _places_left_out(differences)
+    )
+    own, theirs = (
+        {seed: math.nan if number is None else number for seed, number in side.items()} for side in (level, baseline)
+    )
     neighbours = [
         _neighbour("level", level_runner_up, theirs, confidence, margin, generator) if level_runner_up else None,
         _neighbour("baseline", own, baseline_runner_up, confidence, margin, generator) if baseline_runner_up else None,
     ]
-    return WorstCaseRobustness(tuple(seeds), verdict_on(differences), left_out, tuple(neighbour for neighbour in neighbours if neighbour))
+    return WorstCaseRobustness(
+        tuple(seeds), verdict_on(differences), left_out, tuple(neighbour for neighbour in neighbours if neighbour)
+    )
 
 
 def _most_extreme(left_out: Sequence[LeftOut], seeds: Sequence[int], differences: Vector) -> LeftOut | None:
@@ -192,13 +212,18 @@ def _most_extreme(left_out: Sequence[LeftOut], seeds: Sequence[int], differences
     return next((left for left in left_out if left.seed == seed), None)
 
 
-def _left_out(seeds: Sequence[int], differences: Vector, confidence: float, margin: float, generator: np.random.Generator) -> tuple[LeftOut, ...]:
+def _left_out(
+    seeds: Sequence[int], differences: Vector, confidence: float, margin: float, generator: np.random.Generator
+) -> tuple[LeftOut, ...]:
     """The test without each pair in turn; nothing for a single pair.
 
-    Above `MAX_LEFT_OUT_IN_TURN` pairs the largest and the smallest difference alone are left out: the interval's ends rise with every difference, so that
-    no other pair's absence lowers or raises it by more.
+    Above `MAX_LEFT_OUT_IN_TURN` pairs the largest and the smallest difference alone are left out: the interval's
+    ends rise with every difference, so that no other pair's absence lowers or raises it by more.
     """
-    return tuple(_without(index, seeds[index], differences, confidence, margin, generator) for index in _places_left_out(differences))
+    return tuple(
+        _without(index, seeds[index], differences, confidence, margin, generator)
+        for index in _places_left_out(differences)
+    )
 
 
 def _places_left_out(differences: Vector) -> list[int]:
@@ -209,11 +234,20 @@ def _places_left_out(differences: Vector) -> list[int]:
     return [index for index in range(differences.size) if differences.size <= MAX_LEFT_OUT_IN_TURN or index in extremes]
 
 
-def _without(index: int, seed: int, differences: Vector, confidence: float, margin: float, generator: np.random.Generator) -> LeftOut:
+def _without(
+    index: int, seed: int, differences: Vector, confidence: float, margin: float, generator: np.random.Generator
+) -> LeftOut:
     rest = np.delete(differences, index)
     test = statistics.sign_flip(rest, confidence, generator)
     interval = test.interval if test.interval.is_finite else None
-    return LeftOut(seed, float(rest.mean()), interval, test.p, statistics.verdict(interval, margin), statistics.smallest_p(rest.size) <= 1 - confidence)
+    return LeftOut(
+        seed,
+        float(rest.mean()),
+        interval,
+        test.p,
+        statistics.verdict(interval, margin),
+        statistics.smallest_p(rest.size) <= 1 - confidence,
+    )
 
 
 def pairing(level: Vector, baseline: Vector) -> Pairing:
@@ -245,16 +279,32 @@ def _neighbour(
         return Neighbour(side, tuple(common), None, None, None, "inconclusive", num_lost, testable)
     decided = decide(test.interval, margin)
     if num_lost:
-        return Neighbour(side, tuple(common), None, None, test.p, "inconclusive" if decided == "equivalent" else decided, num_lost, testable)
+        return Neighbour(
+            side,
+            tuple(common),
+            None,
+            None,
+            test.p,
+            "inconclusive" if decided == "equivalent" else decided,
+            num_lost,
+            testable,
+        )
     interval = test.interval if test.interval.is_finite else None
     return Neighbour(side, tuple(common), float(np.mean(differences)), interval, test.p, decided, 0, testable)
 
 
 def robustness_findings(found: Robustness, confidence: float) -> tuple[RobustnessFinding, ...]:
     """The findings in words, those about seeds first."""
-    changed = [f"{left.seed} ({left.verdict}, {left.mean:+.3g})" for left in found.left_out if left.verdict != found.verdict]
+    changed = [
+        f"{left.seed} ({left.verdict}, {left.mean:+.3g})" for left in found.left_out if left.verdict != found.verdict
+    ]
     of_seeds = _seed_findings(found, changed)
-    return (*of_seeds, *_statistic_findings(found, confidence), *_pairing_findings(found.pairing), *_neighbour_findings(found, has_interval=found.interval is not None))
+    return (
+        *of_seeds,
+        *_statistic_findings(found, confidence),
+        *_pairing_findings(found.pairing),
+        *_neighbour_findings(found, has_interval=found.interval is not None),
+    )
 
 
 def worst_case_findings(found: WorstCaseRobustness) -> tuple[RobustnessFinding, ...]:
@@ -266,16 +316,37 @@ def worst_case_findings(found: WorstCaseRobustness) -> tuple[RobustnessFinding, 
 def _seed_findings(found: Robustness | WorstCaseRobustness, changed: Sequence[str]) -> list[RobustnessFinding]:
     """`changed`: the seeds whose absence changes the verdict, with what it then is."""
     if not found.left_out or not all(left.testable for left in found.left_out):
-        sentence = f"Whether one seed overturns it cannot be tested: with a pair fewer than {len(found.seeds)} no test can reach the confidence."
+        sentence = (
+            f"Whether one seed overturns it cannot be tested: with a pair fewer than {len(found.seeds)} no test can"
+            " reach the confidence."
+        )
         return [RobustnessFinding("too_few_pairs_to_leave_one_out", found.verdict in DECIDED, sentence)]
     named = ", ".join(changed[:MOST_NAMED])
     named += f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
     seeds = "seed" if len(changed) == 1 else "any one of the seeds"
     if not changed:
-        return [RobustnessFinding("holds_without_any_one_seed", False, f"It stays {found.verdict} without any one of its {len(found.seeds)} seeds.")]
+        return [
+            RobustnessFinding(
+                "holds_without_any_one_seed",
+                False,
+                f"It stays {found.verdict} without any one of its {len(found.seeds)} seeds.",
+            )
+        ]
     if found.verdict in DECIDED:
-        return [RobustnessFinding("overturned_by_one_seed", True, f"Overturned by one seed: it is {found.verdict}, but no longer without {seeds} {named}.")]
-    return [RobustnessFinding("undecided_because_of_one_seed", True, f"Undecided because of one seed: it is decided without {seeds} {named}.")]
+        return [
+            RobustnessFinding(
+                "overturned_by_one_seed",
+                True,
+                f"Overturned by one seed: it is {found.verdict}, but no longer without {seeds} {named}.",
+            )
+        ]
+    return [
+        RobustnessFinding(
+            "undecided_because_of_one_seed",
+            True,
+            f"Undecided because of one seed: it is decided without {seeds} {named}.",
+        )
+    ]
 
 
 def _statistic_findings(found: Robustness, confidence: float) -> list[RobustnessFinding]:
@@ -284,7 +355,9 @@ def _statistic_findings(found: Robustness, confidence: float) -> list[Robustness
         sentence = f"The mean difference ({found.mean:+.3g}) and the median ({found.median:+.3g}) have different signs."
         findings.append(RobustnessFinding("mean_and_median_disagree", True, sentence))
     if found.verdict in ("better", "worse") and found.sign_test_p > 1 - confidence:
-        sentence = f"The sign test, which counts seeds and not sizes, does not confirm it (p = {found.sign_test_p:.3g})."
+        sentence = (
+            f"The sign test, which counts seeds and not sizes, does not confirm it (p = {found.sign_test_p:.3g})."
+        )
         findings.append(RobustnessFinding("sign_test_does_not_confirm", True, sentence))
     return findings
 
@@ -293,7 +366,10 @@ def _pairing_findings(pairing: Pairing) -> list[RobustnessFinding]:
     if pairing.variance_gain is None or pairing.variance_gain > 1:
         return []
     correlation = f"correlation {pairing.correlation:.2f}, " if pairing.correlation is not None else ""
-    sentence = f"Pairing by seed bought nothing ({correlation}variance gain {pairing.variance_gain:.2f}): the interval is no narrower than that of unpaired seeds."
+    sentence = (
+        f"Pairing by seed bought nothing ({correlation}variance gain {pairing.variance_gain:.2f}): the interval is no"
+        " narrower than that of unpaired seeds."
+    )
     return [RobustnessFinding("pairing_bought_nothing", False, sentence)]
 
 
@@ -305,7 +381,11 @@ def _neighbour_findings(found: Robustness | WorstCaseRobustness, *, has_interval
         whose = f"the {neighbour.side}'s neighbouring proposal"
         size = f"{neighbour.mean:+.3g}, " if neighbour.mean is not None else ""
         rest = f"({size}{len(neighbour.seeds)} seeds"
-        rest += f", {neighbour.num_lost} of them diverged and counted as the worst outcome there is)" if neighbour.num_lost else ")"
+        rest += (
+            f", {neighbour.num_lost} of them diverged and counted as the worst outcome there is)"
+            if neighbour.num_lost
+            else ")"
+        )
         if found.verdict in DECIDED and neighbour.verdict != found.verdict:
             sentence = f"Overturned by one step of the search: with {whose} it is {neighbour.verdict} {rest}."
             findings.append(RobustnessFinding("overturned_by_neighbouring_proposal", True, sentence))
@@ -313,5 +393,9 @@ def _neighbour_findings(found: Robustness | WorstCaseRobustness, *, has_interval
             sentence = f"With {whose} it is {neighbour.verdict} {rest}."
             findings.append(RobustnessFinding("decided_by_neighbouring_proposal", False, sentence))
         else:
-            findings.append(RobustnessFinding("holds_for_neighbouring_proposal", False, f"With {whose} it is {neighbour.verdict} as well {rest}."))
+            findings.append(
+                RobustnessFinding(
+                    "holds_for_neighbouring_proposal", False, f"With {whose} it is {neighbour.verdict} as well {rest}."
+                )
+            )
     return findings

@@ -1,6 +1,7 @@
 """What tuning buys: the best validation result to expect from fewer proposals than were tried.
 
-A diverged proposal (an objective that is not finite) is the worst outcome: it takes part in every draw and never wins one.
+A diverged proposal (an objective that is not finite) is the worst outcome: it takes part in every draw and never
+wins one.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from analysis.statistics.intervals import Vector
 
 @dataclass(frozen=True)
 class TuningBudget:
-    """The best of n proposals drawn without replacement from those of a search, for n = 1 to their number: arrays [proposals].
+    """The best of n proposals drawn without replacement from those of a search, for n = 1 to their number: arrays
+    [proposals].
 
-    `expected_best`: its exact mean, NaN for those n at which a draw may hold nothing but diverged proposals and these were given no
-    worth; `chance_of_nothing` is the probability of that. `low_quartile`, `median` and `high_quartile` of the best are always there, minus infinity where it is
-    that nothing was found. `simple_regret`: the best of all proposals less `expected_best`. `running_best`: the best so far in the
-    order of proposing, minus infinity before the first that did not diverge.
+    `expected_best`: its exact mean, NaN for those n at which a draw may hold nothing but diverged proposals and
+    these were given no worth; `chance_of_nothing` is the probability of that. `low_quartile`, `median` and
+    `high_quartile` of the best are always there, minus infinity where it is that nothing was found. `simple_regret`:
+    the best of all proposals less `expected_best`. `running_best`: the best so far in the order of proposing, minus
+    infinity before the first that did not diverge.
     """
 
     num_drawn: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -43,14 +46,16 @@ def winner(objectives: Sequence[float] | Vector) -> int | None:
 
 
 def tuning_budget(objectives: Sequence[float] | Vector, diverged_worth: float | None = None) -> TuningBudget:
-    """The best result to expect from n of these proposals, at every n; `objectives` in the order of proposing, higher is better.
+    """The best result to expect from n of these proposals, at every n; `objectives` in the order of proposing,
+    higher is better.
 
-    E[best of n] = sum_i v_(i) C(i - 1, n - 1) / C(N, n) over the N objectives in ascending order: the expectation of the maximum of n draws
-    *without* replacement. It is unbiased for the best of n fresh independent proposals, at every n <= N, where proposals are independent
-    (random search); the estimator of Dodge et al. (2019), which draws with replacement, is biased low (Tang et al. 2020). Proposals of an
-    adaptive or space-filling sampler are not independent: for them this is the curve of the same proposals in random order, and
-    `running_best` is what was seen. `diverged_worth`: what a diverged proposal counts as in the mean, in nats, such as the constant-pixel bound; it
-    may not be above any finite objective.
+    E[best of n] = sum_i v_(i) C(i - 1, n - 1) / C(N, n) over the N objectives in ascending order: the expectation of
+    the maximum of n draws *without* replacement. It is unbiased for the best of n fresh independent proposals, at
+    every n <= N, where proposals are independent (random search); the estimator of Dodge et al. (2019), which draws
+    with replacement, is biased low (Tang et al. 2020). Proposals of an adaptive or space-filling sampler are not
+    independent: for them this is the curve of the same proposals in random order, and `running_best` is what was
+    seen. `diverged_worth`: what a diverged proposal counts as in the mean, in nats, such as the constant-pixel
+    bound; it may not be above any finite objective.
     """
     array = np.asarray(objectives, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
@@ -58,7 +63,10 @@ def tuning_budget(objectives: Sequence[float] | Vector, diverged_worth: float | 
     array = np.where(np.isfinite(array), array, -math.inf)
     finite = array[np.isfinite(array)]
     if diverged_worth is not None and finite.size and diverged_worth > finite.min():
-        raise ValueError(f"a diverged proposal cannot be worth {diverged_worth:g}, more than the {finite.min():g} of one that did not diverge")
+        raise ValueError(
+            f"a diverged proposal cannot be worth {diverged_worth:g}, more than the {finite.min():g} of one that did"
+            " not diverge"
+        )
     num_drawn = np.arange(1, array.size + 1)
     ordered = np.sort(array)
     weights = _weights_of_maximum(array.size)
@@ -71,7 +79,9 @@ def tuning_budget(objectives: Sequence[float] | Vector, diverged_worth: float | 
     return TuningBudget(
         num_drawn=num_drawn,
         expected_best=expected,
-        chance_of_nothing=np.asarray(stats.hypergeom.pmf(num_drawn, array.size, num_diverged, num_drawn), dtype=np.float64),
+        chance_of_nothing=np.asarray(
+            stats.hypergeom.pmf(num_drawn, array.size, num_diverged, num_drawn), dtype=np.float64
+        ),
         low_quartile=quartiles[0],
         median=quartiles[1],
         high_quartile=quartiles[2],
@@ -82,13 +92,18 @@ def tuning_budget(objectives: Sequence[float] | Vector, diverged_worth: float | 
 
 
 def _weights_of_maximum(num_proposals: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """[n - 1, i - 1]: the probability that the i-th smallest is the largest of n draws without replacement, C(i - 1, n - 1) / C(N, n)."""
-    exact = [[math.comb(i - 1, n - 1) / math.comb(num_proposals, n) for i in range(1, num_proposals + 1)] for n in range(1, num_proposals + 1)]
+    """[n - 1, i - 1]: the probability that the i-th smallest is the largest of n draws without replacement, C(i - 1,
+    n - 1) / C(N, n)."""
+    exact = [
+        [math.comb(i - 1, n - 1) / math.comb(num_proposals, n) for i in range(1, num_proposals + 1)]
+        for n in range(1, num_proposals + 1)
+    ]
     return np.asarray(exact, dtype=np.float64).reshape(num_proposals, num_proposals)
 
 
 def _expectation(weights: Vector, ordered: Vector, worth: float) -> float:
-    """The mean of `ordered` under `weights`, each minus infinity that has weight counted as `worth`; never above the largest."""
+    """The mean of `ordered` under `weights`, each minus infinity that has weight counted as `worth`; never above the
+    largest."""
     drawn = weights > 0
     numbers = np.where(np.isfinite(ordered[drawn]), ordered[drawn], worth)
     return min(math.fsum(weights[drawn] * numbers), float(numbers[-1])) if np.isfinite(numbers).all() else math.nan

@@ -1,4 +1,5 @@
-"""Pythae's own trainer and its own get_nll on the network of the benchmarks: run by benchmarks.pythae with Pythae on the path.
+"""Pythae's own trainer and its own get_nll on the network of the benchmarks: run by benchmarks.pythae with Pythae on
+the path.
 
 Reads a request (JSON) from its first argument and prints one line of JSON.
 """
@@ -52,10 +53,17 @@ class Decoder(BaseDecoder):  # type: ignore[misc]
 
 def model_with(weights: dict[str, Tensor] | None) -> Any:
     """Pythae's VAE, with this project's weights where they are given."""
-    model = VAE(VAEConfig(input_dim=(784,), latent_dim=20, reconstruction_loss="bce"), encoder=Encoder(), decoder=Decoder())
+    model = VAE(
+        VAEConfig(input_dim=(784,), latent_dim=20, reconstruction_loss="bce"), encoder=Encoder(), decoder=Decoder()
+    )
     if weights is not None:
         names = {"encoder.hidden.0": "encoder.hidden", "decoder.hidden.0": "decoder.hidden"}
-        model.load_state_dict({f"{names.get(stem, stem)}.{kind}": tensor for (stem, _, kind), tensor in ((n.rpartition("."), t) for n, t in weights.items())})
+        model.load_state_dict(
+            {
+                f"{names.get(stem, stem)}.{kind}": tensor
+                for (stem, _, kind), tensor in ((n.rpartition("."), t) for n, t in weights.items())
+            }
+        )
     return model
 
 
@@ -65,7 +73,9 @@ def train(request: dict[str, Any]) -> dict[str, float]:
     dataset = BaseDataset(data=images, labels=torch.zeros(len(images)))
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        settings = BaseTrainerConfig(output_dir=folder, num_epochs=1, learning_rate=1e-3, per_device_train_batch_size=100, no_cuda=True)
+        settings = BaseTrainerConfig(
+            output_dir=folder, num_epochs=1, learning_rate=1e-3, per_device_train_batch_size=100, no_cuda=True
+        )
         trainer = BaseTrainer(model_with(None), dataset, training_config=settings)
         trainer.prepare_training()
         began = time.perf_counter()

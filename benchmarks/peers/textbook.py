@@ -1,7 +1,8 @@
-"""The classic training loop as tutorials have it: torchvision's dataset, a DataLoader, one image at a time through ToTensor.
+"""The classic training loop as tutorials have it: torchvision's dataset, a DataLoader, one image at a time through
+ToTensor.
 
-The shape of PyTorch's own VAE example with this project's network. Nothing here is made slow, and nothing fast: it is
-what a user writes on the first day.
+The shape of PyTorch's own VAE example with this project's network. Nothing here is made slow, and nothing fast: it
+is what a user writes on the first day.
 """
 
 from __future__ import annotations

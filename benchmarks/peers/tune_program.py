@@ -25,7 +25,15 @@ def train_vae(config: dict[str, Any]) -> None:
     began = time.time()
     for epoch in range(config["num_epochs"]):
         train_loss = training.train_epoch()
-        tune.report({"train_loss": train_loss, "test_loss": training.test(), "epoch": epoch, "began": began, "reported": time.time()})
+        tune.report(
+            {
+                "train_loss": train_loss,
+                "test_loss": training.test(),
+                "epoch": epoch,
+                "began": began,
+                "reported": time.time(),
+            }
+        )
 
 
 def main() -> None:
@@ -38,14 +46,20 @@ def main() -> None:
         run_config=tune.RunConfig(
             name="textbook",
             storage_path=str(outputs / "ray"),
-            callbacks=[MLflowLoggerCallback(tracking_uri=f"sqlite:///{outputs / 'mlflow.db'}", experiment_name="textbook")],
+            callbacks=[
+                MLflowLoggerCallback(tracking_uri=f"sqlite:///{outputs / 'mlflow.db'}", experiment_name="textbook")
+            ],
         ),
     )
     results = tuner.fit()
     last = [results[index].metrics or {} for index in range(len(results))]
     if results.num_errors or len(last) != num_trainings:
         raise SystemExit(f"{results.num_errors} of {num_trainings} trainings failed")
-    (outputs / "times.json").write_text(json.dumps({"first_step": min(each["began"] for each in last), "last_result": max(each["reported"] for each in last)}))
+    (outputs / "times.json").write_text(
+        json.dumps(
+            {"first_step": min(each["began"] for each in last), "last_result": max(each["reported"] for each in last)}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What is wrong with an address as it is written, before anything is asked of it: of an MLflow store, of a Ray cluster, of storage for checkpoints."""
+"""What is wrong with an address as it is written, before anything is asked of it: of an MLflow store, of a Ray
+cluster, of storage for checkpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _PLACES = "a folder that all nodes see, or a URI such as s3://bucket/folder or f
 
 
 def tracking_uri_fault(uri: str) -> str | None:
-    """What is wrong with the address of an MLflow store, and what is allowed; None where nothing is, or where MLflow alone can know."""
+    """What is wrong with the address of an MLflow store, and what is allowed; None where nothing is, or where MLflow
+    alone can know."""
     fault = _fault(uri)
     return f"the MLflow address {_shown(uri)!r} {fault}" if fault else None
 
@@ -44,14 +46,19 @@ def _fault(uri: str) -> str | None:
     kind = scheme.lower().partition("+")[0]
     if kind not in SCHEMES:
         near = difflib.get_close_matches(kind, SCHEMES, n=1)
-        return f"begins with {scheme}://; did you mean {near[0]}://? Allowed are {_EXAMPLES}" if near else None  # a plug-in of MLflow's may know it
+        return (
+            f"begins with {scheme}://; did you mean {near[0]}://? Allowed are {_EXAMPLES}" if near else None
+        )  # a plug-in of MLflow's may know it
     if kind == "sqlite":
         return _fault_of_sqlite(rest)
     try:
         parts = urlsplit(uri)
         port = parts.port
     except ValueError:
-        return f"has no port from 1 to {_HIGHEST_PORT} after its host; a password with : / @ or [ in it must be escaped (%3A %2F %40 %5B)"
+        return (
+            f"has no port from 1 to {_HIGHEST_PORT} after its host; a password with : / @ or [ in it must be escaped"
+            " (%3A %2F %40 %5B)"
+        )
     return _fault_of_server(kind, parts, port)
 
 
@@ -62,7 +69,10 @@ def _odd_characters(uri: str) -> str | None:
     if uri[0] in "'\"<" or uri[-1] in "'\">":
         return "holds quotes; the shell, not the address, has them"
     if found := re.search(r"[\s\x00-\x1f]", uri):
-        return f"holds {'a blank' if found[0] == ' ' else 'a line break or another control character'} at position {found.start() + 1}"
+        return (
+            f"holds {'a blank' if found[0] == ' ' else 'a line break or another control character'} at position"
+            f" {found.start() + 1}"
+        )
     return None
 
 
@@ -80,13 +90,23 @@ def _fault_without_scheme(uri: str) -> str:
 def _fault_of_sqlite(rest: str) -> str | None:
     """`rest` is what follows sqlite://, and begins with the third slash."""
     if not rest.startswith("/"):
-        return f"has two slashes; SQLite wants three before a relative path, four in all before an absolute one: sqlite:///{rest}"
+        return (
+            "has two slashes; SQLite wants three before a relative path, four in all before an absolute one:"
+            f" sqlite:///{rest}"
+        )
     path = rest[1:].partition("?")[0]
     if path in ("", ":memory:"):
         return "names no file, and would forget everything at the end; name one: sqlite:///FOLDER/mlflow.db"
     if path.startswith("~"):
-        return f"begins with ~, which stands for nothing in an address; write the folder: sqlite:///{Path(path).expanduser()}"
-    return f"is a folder; name a file in it: sqlite:///{path.rstrip('/')}/mlflow.db" if Path(path).is_dir() or path.endswith("/") else None
+        return (
+            "begins with ~, which stands for nothing in an address; write the folder:"
+            f" sqlite:///{Path(path).expanduser()}"
+        )
+    return (
+        f"is a folder; name a file in it: sqlite:///{path.rstrip('/')}/mlflow.db"
+        if Path(path).is_dir() or path.endswith("/")
+        else None
+    )
 
 
 def _fault_of_server(kind: str, parts: SplitResult, port: int | None) -> str | None:
@@ -109,9 +129,15 @@ def ray_address_fault(address: str) -> str | None:
     if odd := _odd_characters(address):
         return f"{text}: it {odd}"
     if address.startswith(("http://", "https://")):
-        return f"{text}. An address that begins with http:// is that of the job server, which `study submit --address` (make submit) takes"
+        return (
+            f"{text}. An address that begins with http:// is that of the job server, which `study submit --address`"
+            " (make submit) takes"
+        )
     if address.lower().startswith("ray://"):
-        return f"{text}. ray:// is for Ray's client, which has no way back for a study's results. From a machine that is no node: make submit ADDRESS=http://HOST:8265"
+        return (
+            f"{text}. ray:// is for Ray's client, which has no way back for a study's results. From a machine that is"
+            " no node: make submit ADDRESS=http://HOST:8265"
+        )
     host, colon, port = address.rpartition(":")
     if not colon or (address.count(":") > 1 and not host.endswith("]")):
         return f"{text}{_with_a_port(address)}"
@@ -130,13 +156,15 @@ def _with_a_port(address: str) -> str:
 
 
 def checkpoints_fault(place: str) -> str | None:
-    """What is wrong with a place of checkpoints as it is written, a folder or an fsspec URI, and what is allowed; None where nothing is."""
+    """What is wrong with a place of checkpoints as it is written, a folder or an fsspec URI, and what is allowed;
+    None where nothing is."""
     fault = _fault_of_place(place)
     return fault and shown_place(fault)
 
 
 def shown_place(place: str) -> str:
-    """A place, or a text that names one, without the user and password that may stand in it, also where its slashes were mistyped."""
+    """A place, or a text that names one, without the user and password that may stand in it, also where its slashes
+    were mistyped."""
     return re.sub(r"[^\s/'\"<>]+@", f"{HIDDEN}@", place)
 
 
@@ -168,15 +196,28 @@ def _fault_of_storage(kind: str, rest: str) -> str | None:
     if kind in _OF_ONE_PROCESS:
         return f"that storage is seen by one process alone; give {_PLACES}"
     if kind in ("http", "https"):
-        return "a web server takes no files. The bucket of an S3 server is s3://bucket/folder, and the server's own address belongs in AWS_ENDPOINT_URL"
+        return (
+            "a web server takes no files. The bucket of an S3 server is s3://bucket/folder, and the server's own"
+            " address belongs in AWS_ENDPOINT_URL"
+        )
     if kind != kind.lower():
         return f"begins with {kind}://; did you mean {kind.lower()}://?"
     if kind in ("file", "local"):
-        return None if rest.startswith("/") else f"is not whole: {kind}:// wants a third slash and a whole path, such as {kind}:///{rest or 'shared/folder'}"
+        return (
+            None
+            if rest.startswith("/")
+            else (
+                f"is not whole: {kind}:// wants a third slash and a whole path, such as"
+                f" {kind}:///{rest or 'shared/folder'}"
+            )
+        )
     if odd := _odd_characters(rest or "-"):
         return odd
     if kind in OBJECT_STORAGE and not rest.partition("/")[0]:
         return f"names no bucket; it is to be {kind}://bucket/folder"
     if kind in ("s3", "s3a", "gs", "gcs") and "@" in rest.partition("/")[0]:
-        return "holds a key, which others would read in logs and lists of processes; keys come from the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or ~/.aws"
+        return (
+            "holds a key, which others would read in logs and lists of processes; keys come from the environment"
+            " (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or ~/.aws"
+        )
     return None

@@ -12,10 +12,15 @@ HIDDEN = "***"
 _IN_ADDRESS = re.compile(r"(?<=://)[^\s'\"<>]*@")
 """What stands before the host of an address; to the last @, since people forget to escape those of a password."""
 
-_IN_QUERY = re.compile(r"(?<=[?&])([\w-]*(?:password|passwd|pwd|token|secret|key|credential|signature|sig)[\w-]*=)[^&\s'\"<>]+", re.IGNORECASE)
+_IN_QUERY = re.compile(
+    r"(?<=[?&])([\w-]*(?:password|passwd|pwd|token|secret|key|credential|signature|sig)[\w-]*=)[^&\s'\"<>]+",
+    re.IGNORECASE,
+)
 """Parameters of an address, as PostgreSQL takes a password and signed links their key."""
 
-_IN_HEADER = re.compile(r"(\bauthorization\b['\"]?\s*[:=]\s*['\"]?)(?:(?:basic|bearer|digest|token)\s+)?[^\s'\",;]+", re.IGNORECASE)
+_IN_HEADER = re.compile(
+    r"(\bauthorization\b['\"]?\s*[:=]\s*['\"]?)(?:(?:basic|bearer|digest|token)\s+)?[^\s'\",;]+", re.IGNORECASE
+)
 """A line of HTTP, as clients write it into what they say went wrong."""
 
 _NAMES = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|ACCESS_KEY|API_KEY|CREDENTIAL", re.IGNORECASE)
@@ -24,7 +29,8 @@ _SHORTEST = 6
 """A shorter value of such a variable (`true`, `admin`) would be found in innocent words."""
 
 _SHORTEST_TOKEN = 8
-"""What stands alone before the host of a web server and is shorter is a user, as it is before that of a database: `mlflow` is a word of every other message."""
+"""What stands alone before the host of a web server and is shorter is a user, as it is before that of a database:
+`mlflow` is a word of every other message."""
 
 
 def environment_secrets() -> tuple[str, ...]:
@@ -34,7 +40,8 @@ def environment_secrets() -> tuple[str, ...]:
 
 
 def secrets_of_address(address: str) -> tuple[str, ...]:
-    """The password in an address, or the token that stands alone there, as it is written and as it is meant; none where there is none.
+    """The password in an address, or the token that stands alone there, as it is written and as it is meant; none
+    where there is none.
 
     Those of its parameters are left to `without_credentials`.
     """
@@ -42,13 +49,16 @@ def secrets_of_address(address: str) -> tuple[str, ...]:
         parts = urlsplit(address)
     except ValueError:
         return ()
-    alone = parts.username if parts.scheme in ("http", "https") and len(parts.username or "") >= _SHORTEST_TOKEN else None
+    alone = (
+        parts.username if parts.scheme in ("http", "https") and len(parts.username or "") >= _SHORTEST_TOKEN else None
+    )
     secret = parts.password or alone
     return tuple(dict.fromkeys((secret, unquote(secret)))) if secret else ()
 
 
 def without_credentials(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` with the user and password of every address in it, secret parameters, Authorization headers, and every one of `secrets`, replaced by ***."""
+    """`text` with the user and password of every address in it, secret parameters, Authorization headers, and every
+    one of `secrets`, replaced by ***."""
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
     if "://" in text:

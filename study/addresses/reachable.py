@@ -1,4 +1,5 @@
-"""Whether anything answers at an address of Ray's or MLflow's: asked before they are, which would wait for minutes, or start much beforehand."""
+"""Whether anything answers at an address of Ray's or MLflow's: asked before they are, which would wait for minutes,
+or start much beforehand."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class TrackingError(Exception):
 
 
 def require_tracking_server(uri: str, seconds: float = 10.0) -> None:
-    """Raises TrackingError where an MLflow server does not answer at all; what it answers, and to whom, is asked through MLflow. Other stores pass."""
+    """Raises TrackingError where an MLflow server does not answer at all; what it answers, and to whom, is asked
+    through MLflow. Other stores pass."""
     if not uri.startswith(("http://", "https://")):
         return
     try:
@@ -38,13 +40,18 @@ def require_tracking_server(uri: str, seconds: float = 10.0) -> None:
             said = f"did not answer within {seconds:g} s"
         elif isinstance(cause, (ConnectionError, socket.gaierror)) and not isinstance(cause, ConnectionResetError):
             said = f"cannot be reached ({cause})"
-        else:  # it answers, be it with a refusal, in another protocol, or with a certificate that MLflow is told to trust
+        # it answers, be it with a refusal, in another protocol, or with a certificate that MLflow is told to trust
+        else:
             return
-        raise TrackingError(f"the MLflow server at {without_credentials(uri)} {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)") from error
+        raise TrackingError(
+            f"the MLflow server at {without_credentials(uri)} {said}. Start it, or give another --tracking-uri"
+            " (default: SQLite in the outputs folder)"
+        ) from error
 
 
 def health_address(uri: str) -> str:
-    """Where an MLflow server says whether it lives, to anybody: without the user and password of its address, which urllib would take for its host."""
+    """Where an MLflow server says whether it lives, to anybody: without the user and password of its address, which
+    urllib would take for its host."""
     parts = urlsplit(uri.rstrip("/"))
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], path=f"{parts.path}/health").geturl()
 
@@ -61,11 +68,19 @@ def require_reachable(address: str, seconds: float = 5.0) -> None:
         with socket.create_connection((host.strip("[]"), int(port)), seconds) as connection:
             answer = _SETTINGS if os.environ.get("RAY_USE_TLS") else _greeted(connection)
     except TimeoutError as error:
-        raise LaunchError(f"nothing answered at the Ray address {address} within {seconds:g} s; is it the port of `ray start --head`, and does no firewall hold it?") from error
+        raise LaunchError(
+            f"nothing answered at the Ray address {address} within {seconds:g} s; is it the port of `ray start --head`,"
+            " and does no firewall hold it?"
+        ) from error
     except (OSError, OverflowError) as error:
-        raise LaunchError(f"nothing answers at the Ray address {address} ({error}); start Ray there with `ray start --head --port={port}`, or leave --address out") from error
+        raise LaunchError(
+            f"nothing answers at the Ray address {address} ({error}); start Ray there with `ray start --head"
+            f" --port={port}`, or leave --address out"
+        ) from error
     if answer[3:4] != _SETTINGS[3:4]:
-        raise LaunchError(f"what answers at the Ray address {address} is not Ray; give the address that `ray start --head` printed")
+        raise LaunchError(
+            f"what answers at the Ray address {address} is not Ray; give the address that `ray start --head` printed"
+        )
 
 
 def _greeted(connection: socket.socket) -> bytes:

@@ -18,28 +18,63 @@ from study.addresses.credentials import without_credentials
 from study.spec.loading import StudyFileError, load_study, shipped_studies
 from study.spec.schema import Study
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Seeded, searched and tracked studies of the VAE.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Seeded, searched and tracked studies of the VAE.",
+)
 
 Name = Annotated[str, typer.Argument(help="A shipped study's name, or the path of a study file.", metavar="NAME")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the study file; may be repeated.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the study file; may be repeated."),
+]
 Outputs = Annotated[Path, typer.Option(envvar="OUTPUTS", help="Where everything is written.")]
-TrackingUri = Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="An MLflow tracking server; by default SQLite in the outputs folder.")]
-Address = Annotated[str | None, typer.Option(envvar="RAY_ADDRESS", help="A running Ray cluster, HOST:PORT or auto; by default Ray is started here.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MLFLOW_TRACKING_URI", help="An MLflow tracking server; by default SQLite in the outputs folder."
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RAY_ADDRESS", help="A running Ray cluster, HOST:PORT or auto; by default Ray is started here."
+    ),
+]
 NumCpus = Annotated[int | None, typer.Option(min=1, help="Cores to use; by default all. One training uses one.")]
 NumGpus = Annotated[int | None, typer.Option(min=0, help="GPUs to use; by default none.")]
-PackSize = Annotated[str, typer.Option(metavar="auto|N", help="Seeds of a configuration trained at once; auto: one on a CPU, all that fit on a GPU.")]
+PackSize = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|N", help="Seeds of a configuration trained at once; auto: one on a CPU, all that fit on a GPU."
+    ),
+]
 Checkpoints = Annotated[
     str,
     typer.Option(
-        envvar="VAE_STUDY_CHECKPOINTS", metavar="FOLDER|URI", help="Where checkpoints go: a folder or an fsspec URI (s3://...) that all nodes see; by default each node's own disk."
+        envvar="VAE_STUDY_CHECKPOINTS",
+        metavar="FOLDER|URI",
+        help=(
+            "Where checkpoints go: a folder or an fsspec URI (s3://...) that all nodes see; by default each node's own"
+            " disk."
+        ),
     ),
 ]
-GpuShare = Annotated[str, typer.Option(metavar="auto|FRACTION", help="What a pack takes of a GPU, 0.5 for two on each; auto: all of it, less where packs are small.")]
+GpuShare = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|FRACTION",
+        help="What a pack takes of a GPU, 0.5 for two on each; auto: all of it, less where packs are small.",
+    ),
+]
 
 
 @contextmanager
 def _exit_statuses() -> Iterator[None]:
-    """Turns the errors that a person can act on into one message and an exit status: 1 failed, 2 wrong request, 130 stopped."""
+    """Turns the errors that a person can act on into one message and an exit status: 1 failed, 2 wrong request, 130
+    stopped."""
     from study.records.records import RecordsError
     from study.run.runner import RequestError, StoppedError, StudyError
     from vae.data.dataset import DataError
@@ -75,7 +110,9 @@ def run(
     pack_size: PackSize = "auto",
     gpu_share: GpuShare = "auto",
     checkpoints: Checkpoints = "",
-    code_changed: Annotated[str | None, typer.Option(metavar="retrain|keep", help="What to do with trainings made by other code.")] = None,
+    code_changed: Annotated[
+        str | None, typer.Option(metavar="retrain|keep", help="What to do with trainings made by other code.")
+    ] = None,
     report: Annotated[bool, typer.Option("--report", help="Write the study's report when it is complete.")] = False,
 ) -> None:
     """Run a study, or what is missing of it."""
@@ -88,12 +125,18 @@ def run(
             raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
         command = shlex.join(["python", "-m", "study", *sys.argv[1:]])
         where = (outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus)
-        options = Options(*where, code_changed, command=command, pack_size=pack_size, gpu_share=gpu_share, checkpoints=checkpoints)  # type: ignore[arg-type]
+        options = Options(
+            *where, code_changed, command=command, pack_size=pack_size, gpu_share=gpu_share, checkpoints=checkpoints
+        )  # type: ignore[arg-type]
         execution = run_study(study, options, lambda message: print(message, flush=True))
         for cell in execution.unconfirmed:
-            print(f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller learning rates to get one.")
+            print(
+                f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller"
+                " learning rates to get one."
+            )
         print(
-            f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded before. Tracked at {without_credentials(options.tracking_uri)}",
+            f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded"
+            f" before. Tracked at {without_credentials(options.tracking_uri)}",
             flush=True,
         )
         if report:
@@ -121,12 +164,29 @@ def status(name: Name, set_: Set = None, outputs: Outputs = Path("outputs")) -> 
 @app.command()
 def submit(
     name: Name,
-    address: Annotated[str, typer.Option(envvar="RAY_API_SERVER_ADDRESS", help="The cluster's job server, http://HOST:8265.")] = "",
+    address: Annotated[
+        str, typer.Option(envvar="RAY_API_SERVER_ADDRESS", help="The cluster's job server, http://HOST:8265.")
+    ] = "",
     set_: Set = None,
-    tracking_uri: Annotated[str | None, typer.Option(help="An MLflow server as the cluster sees it; by default what the cluster's head is set up with.")] = None,
-    outputs: Annotated[str | None, typer.Option(help="A folder on the cluster's head; by default its OUTPUTS, else vae-study-outputs in the home there.")] = None,
-    follow: Annotated[bool, typer.Option("--follow/--no-wait", help="Follow the log to the end, or return when the job is sent.")] = True,
-    arguments: Annotated[list[str] | None, typer.Argument(help="After --: arguments of `study run` on the cluster.", metavar="[-- ARGUMENTS]")] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            help="An MLflow server as the cluster sees it; by default what the cluster's head is set up with."
+        ),
+    ] = None,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            help="A folder on the cluster's head; by default its OUTPUTS, else vae-study-outputs in the home there."
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-wait", help="Follow the log to the end, or return when the job is sent.")
+    ] = True,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="After --: arguments of `study run` on the cluster.", metavar="[-- ARGUMENTS]"),
+    ] = None,
 ) -> None:
     """Run a study, and its report, as a job of a Ray cluster that this machine is no node of."""
     with _exit_statuses():
@@ -136,7 +196,9 @@ def submit(
 
         submission = Submission(name, address, tuple(set_ or ()), tuple(arguments or ()), tracking_uri, outputs, follow)
         try:
-            status = submit(submission, lambda message: print(message, flush=True), lambda text: print(text, end="", flush=True))
+            status = submit(
+                submission, lambda message: print(message, flush=True), lambda text: print(text, end="", flush=True)
+            )
         except (AddressError, SubmissionError) as error:
             raise RequestError(str(error)) from error
     raise SystemExit(status)
@@ -169,7 +231,8 @@ def _console() -> Console:
 
 
 def _tracking_uri(given: str | None, outputs: Path) -> str:
-    """The address given, or that of the database in the outputs folder. Raises RequestError for one that no store can have."""
+    """The address given, or that of the database in the outputs folder. Raises RequestError for one that no store
+    can have."""
     from study.addresses.addresses import tracking_uri_fault
     from study.run.runner import RequestError
 

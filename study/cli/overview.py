@@ -23,19 +23,43 @@ def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) 
     execution = _replayed(study, outputs)
     done = execution.drain() if execution else []
     phases = _phases(study)
-    table = Table("cell", "parameters", "searched", *map(_phase_title, phases), box=None, title=f"{study.name}: {' '.join(study.question.split())}", title_justify="left")
+    table = Table(
+        "cell",
+        "parameters",
+        "searched",
+        *map(_phase_title, phases),
+        box=None,
+        title=f"{study.name}: {' '.join(study.question.split())}",
+        title_justify="left",
+    )
     for cell in study_cells(study):
         space = ", ".join(f"{name} {_shown(distribution)}" for name, distribution in search_space(study, cell).items())
         parameters = count_parameters(training_configuration(study, cell, "confirm", {}))
-        table.add_row(cell.name or cell.label, f"{parameters:,}", space or "nothing", *(str(num_trainings_of_cell(study, cell, phase)) for phase in phases))
+        table.add_row(
+            cell.name or cell.label,
+            f"{parameters:,}",
+            space or "nothing",
+            *(str(num_trainings_of_cell(study, cell, phase)) for phase in phases),
+        )
     console.print(table)
     rate = seconds_per_work([record for _, record in done])
-    whole = sum(work(training_configuration(study, cell, phase, {})) * num_trainings_of_cell(study, cell, phase) for cell in study_cells(study) for phase in phases)
-    left = 0.0 if execution and execution.finished else max(0.0, whole - sum(work(planned.configuration) for planned, _ in done if not planned.extra_round))
+    whole = sum(
+        work(training_configuration(study, cell, phase, {})) * num_trainings_of_cell(study, cell, phase)
+        for cell in study_cells(study)
+        for phase in phases
+    )
+    left = (
+        0.0
+        if execution and execution.finished
+        else max(0.0, whole - sum(work(planned.configuration) for planned, _ in done if not planned.extra_round))
+    )
     source = "this machine's records of it" if done else "what one core of a Zen 4 was seen to do"
     totals = [f"{count} {_phase_title(phase)}" for phase, count in num_trainings(study).items()]
     console.print(f"{', '.join(totals[:-1])} and {totals[-1]} trainings, {len(done)} of them recorded already.")
-    console.print(f"About {duration(left * rate / num_workers)} on {num_workers} cores, of {duration(whole * rate / num_workers)} in all (from {source}).")
+    console.print(
+        f"About {duration(left * rate / num_workers)} on {num_workers} cores, of {duration(whole * rate / num_workers)}"
+        f" in all (from {source})."
+    )
     for note in _notes(study):
         console.print(note)
 
@@ -54,7 +78,8 @@ def _notes(study: Study) -> list[str]:
     if search and (most := max_extra_trainings(study)):
         rounds = "one extra round" if search.max_extra_rounds == 1 else f"{search.max_extra_rounds} extra rounds"
         notes.append(
-            f"Up to {most} search trainings more: {rounds} of {search.num_extra_proposals} proposals in all cells of a comparison where the winner of one touches an edge."
+            f"Up to {most} search trainings more: {rounds} of {search.num_extra_proposals} proposals in all cells of a"
+            " comparison where the winner of one touches an edge."
         )
     if search and search.num_repeats > 1:
         notes.append(f"The search is made {search.num_repeats} times, which is counted; claims rest on the first.")
@@ -67,24 +92,45 @@ def print_status(study: Study, outputs: Path, console: Console) -> None:
     done = execution.drain() if execution else []
     table = Table("cell", *map(_phase_title, _phases(study)), "best bound (nats)", "outcomes", box=None)
     for cell in study_cells(study):
-        table.add_row(*_status_row(study, cell, [(planned, record) for planned, record in done if planned.cell == cell]))
+        table.add_row(
+            *_status_row(study, cell, [(planned, record) for planned, record in done if planned.cell == cell])
+        )
     console.print(table)
-    state = "running now" if is_running(outputs, study.name) else "complete" if execution and execution.finished else "not running; `run` continues it"
+    state = (
+        "running now"
+        if is_running(outputs, study.name)
+        else "complete"
+        if execution and execution.finished
+        else "not running; `run` continues it"
+    )
     num_asked = sum(num_trainings(study).values()) + (execution.num_extra if execution else 0)
     console.print(f"{study.name}: {len(done)} of {num_asked} trainings recorded; {state}.")
 
 
 def _status_row(study: Study, cell: Cell, done: list[tuple[PlannedTraining, Record]]) -> list[str]:
-    counts = [_counts(study, cell, phase, [planned for planned, _ in done if planned.phase == phase]) for phase in _phases(study)]
-    bounds = [record.final_metrics.get("validation/lower_bound", record.final_metrics.get("train/lower_bound")) for _, record in done]
+    counts = [
+        _counts(study, cell, phase, [planned for planned, _ in done if planned.phase == phase])
+        for phase in _phases(study)
+    ]
+    bounds = [
+        record.final_metrics.get("validation/lower_bound", record.final_metrics.get("train/lower_bound"))
+        for _, record in done
+    ]
     finite = [bound for bound in bounds if bound is not None]
     outcomes = Counter(record.outcome for _, record in done)
-    return [cell.name or cell.label, *counts, f"{max(finite):.2f}" if finite else "", ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))]
+    return [
+        cell.name or cell.label,
+        *counts,
+        f"{max(finite):.2f}" if finite else "",
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())),
+    ]
 
 
 def _counts(study: Study, cell: Cell, phase: Phase, done: list[PlannedTraining]) -> str:
     num_extra = sum(planned.extra_round > 0 for planned in done)
-    return f"{len(done) - num_extra}/{num_trainings_of_cell(study, cell, phase)}" + (f" +{num_extra} extra" if num_extra else "")
+    return f"{len(done) - num_extra}/{num_trainings_of_cell(study, cell, phase)}" + (
+        f" +{num_extra} extra" if num_extra else ""
+    )
 
 
 def _replayed(study: Study, outputs: Path) -> Execution | None:

@@ -1,4 +1,5 @@
-"""What Tune keeps of trials that have ended, and how to have it forget them: its memory would grow with the study. Knows no Ray."""
+"""What Tune keeps of trials that have ended, and how to have it forget them: its memory would grow with the study.
+Knows no Ray."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ NAMES = ("_trials", "_trial_metadata", "_stopped_trials", "_trials_to_cache", "_
 
 
 def forget_finished(controller: Any) -> None:
-    """Drops the trials that ended well from a Tune controller: about 60 kB each, and a share of the file that Tune writes at the end.
+    """Drops the trials that ended well from a Tune controller: about 60 kB each, and a share of the file that Tune
+    writes at the end.
 
-    Nothing asks for them again: their results are in the records. The names are private to Tune's controller; where one of them is
-    gone nothing is dropped, and a study only takes more memory. Trials that failed stay, for Tune to speak of.
+    Nothing asks for them again: their results are in the records. The names are private to Tune's controller; where
+    one of them is gone nothing is dropped, and a study only takes more memory. Trials that failed stay, for Tune to
+    speak of.
     """
     if not all(hasattr(controller, name) for name in NAMES):
         return

@@ -1,4 +1,5 @@
-"""The job server of a Ray cluster over HTTP: whether one is there, who may use it, how a job is. Needs no Ray and never waits for long."""
+"""The job server of a Ray cluster over HTTP: whether one is there, who may use it, how a job is. Needs no Ray and
+never waits for long."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ class JobServer:
     seconds: float = _SECONDS
 
     def require(self) -> None:
-        """Raises LaunchError, within 10 s of the server's name being known, unless a job server answers there and lets this user in."""
+        """Raises LaunchError, within 10 s of the server's name being known, unless a job server answers there and
+        lets this user in."""
         answer = self._get("/api/version")
         if not isinstance(answer, dict) or "ray_version" not in answer:
             raise LaunchError(f"what answers at {self.address} is not the job server of a Ray cluster; give {_EXAMPLE}")
@@ -75,20 +77,35 @@ class JobServer:
 
     def _refused(self, code: int) -> str:
         if code in (401, 403):
-            return f"the Ray cluster at {self.address} asks for {'its' if 'Authorization' in self.headers else 'a'} token (HTTP {code}): {_TOKEN}"
+            return (
+                f"the Ray cluster at {self.address} asks for {'its' if 'Authorization' in self.headers else 'a'} token"
+                f" (HTTP {code}): {_TOKEN}"
+            )
         return f"what answers at {self.address} is not the job server of a Ray cluster (HTTP {code}); give {_EXAMPLE}"
 
     def _silent(self, error: Exception) -> str:
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(cause, TimeoutError):
-            return f"nothing answered at {self.address} within {self.seconds:g} s; is it the port of Ray's dashboard, and does no firewall hold it?"
+            return (
+                f"nothing answered at {self.address} within {self.seconds:g} s; is it the port of Ray's dashboard, and"
+                " does no firewall hold it?"
+            )
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate that {self.address} shows is not trusted here ({cause.verify_message}); SSL_CERT_FILE names the authorities that are"
+            return (
+                f"the certificate that {self.address} shows is not trusted here ({cause.verify_message}); SSL_CERT_FILE"
+                " names the authorities that are"
+            )
         if isinstance(cause, ssl.SSLError):
             return f"what answers at {self.address} does not speak TLS; Ray's job server itself speaks plain http://"
         if isinstance(cause, http.client.HTTPException | ConnectionResetError):
-            return f"what answers at {self.address} is not the job server of a Ray cluster (it speaks no HTTP); give {_EXAMPLE}"
-        return f"nothing answers at {self.address} ({cause}); is the cluster up, was it started with --include-dashboard=true, and is ray[default] installed on its head?"
+            return (
+                f"what answers at {self.address} is not the job server of a Ray cluster (it speaks no HTTP); give"
+                f" {_EXAMPLE}"
+            )
+        return (
+            f"nothing answers at {self.address} ({cause}); is the cluster up, was it started with"
+            " --include-dashboard=true, and is ray[default] installed on its head?"
+        )
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
@@ -102,11 +119,19 @@ def job_server(address: str, environment: Mapping[str, str] = os.environ) -> Job
     """The job server at an address as a user gives it, asked with the token that the user has. Raises AddressError."""
     parts = urlsplit(address)
     try:
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.username and not parts.query
+        fits = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not parts.username
+            and not parts.query
+        )
     except ValueError:
         fits = False
     if not fits or any(character.isspace() for character in address):
-        raise AddressError(f"{address!r} is not the address of a Ray cluster's job server: {_EXAMPLE}{_other_address(address)}")
+        raise AddressError(
+            f"{address!r} is not the address of a Ray cluster's job server: {_EXAMPLE}{_other_address(address)}"
+        )
     token = ray_token(environment)
     return JobServer(address.rstrip("/"), {"Authorization": f"Bearer {token}"} if token else {})
 
@@ -121,7 +146,8 @@ def _other_address(address: str) -> str:
 
 
 def ray_token(environment: Mapping[str, str]) -> str | None:
-    """The token that Ray itself would show: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token; none under RAY_AUTH_MODE=disabled."""
+    """The token that Ray itself would show: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token; none
+    under RAY_AUTH_MODE=disabled."""
     if environment.get("RAY_AUTH_MODE") == "disabled":
         return None
     if token := environment.get("RAY_AUTH_TOKEN", "").strip():

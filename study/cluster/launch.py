@@ -1,4 +1,5 @@
-"""Trainings on Ray Tune, here or on a cluster: the driver's side, of which study/cluster/trainable.py is the workers'."""
+"""Trainings on Ray Tune, here or on a cluster: the driver's side, of which study/cluster/trainable.py is the
+workers'."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # Tune's snapshots of the experiment, which nothing reads: a study continues from its records
+    "TUNE_GLOBAL_CHECKPOINT_S": (
+        "1e9"
+    ),  # Tune's snapshots of the experiment, which nothing reads: a study continues from its records
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
@@ -45,11 +48,13 @@ _QUIET = {
 
 
 _MOST_AT_ONCE = 100_000
-"""More trials than any cluster has room for: Tune is to have no limit of its own, since it never changes the one that it is given."""
+"""More trials than any cluster has room for: Tune is to have no limit of its own, since it never changes the one
+that it is given."""
 
 
 class _StudySearcher(Searcher):
-    """Adapts the protocol to Tune: hands out released trainings as there is room, None while a batch is incomplete, FINISHED at the end."""
+    """Adapts the protocol to Tune: hands out released trainings as there is room, None while a batch is incomplete,
+    FINISHED at the end."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__()
@@ -60,7 +65,9 @@ class _StudySearcher(Searcher):
         job = self._dispatcher.next_job(trial_id)
         if job is not None:
             return {JOB: job.encoded()}
-        return cast(dict[str, Any], Searcher.FINISHED) if self._dispatcher.over else None  # a string, whatever the signature says
+        return (
+            cast(dict[str, Any], Searcher.FINISHED) if self._dispatcher.over else None
+        )  # a string, whatever the signature says
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if error:
@@ -82,7 +89,9 @@ class _StudyCallback(tune.Callback):
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
         self._dispatcher.report(trial.trial_id, result.pop(REPORT))
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -95,8 +104,9 @@ class _StudyCallback(tune.Callback):
 class _WarmWorkers(FIFOScheduler):
     """First in, first out; keeps as many idle workers warm as there is room for at all.
 
-    Tune keeps only as many idle actors as trials are staged, and would start a process (seconds) for a trial that the
-    protocol releases a moment later. The cache is private to Tune's controller; where it is gone, studies are only slower.
+    Tune keeps only as many idle actors as trials are staged, and would start a process (seconds) for a trial that
+    the protocol releases a moment later. The cache is private to Tune's controller; where it is gone, studies are
+    only slower.
     """
 
     def __init__(self, room: Room) -> None:
@@ -133,17 +143,36 @@ class _WhenAsked(tune.Stopper):
 
 @contextlib.contextmanager
 def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[Room]:
-    """Ray, started here or joined at its address; yields what it has room for, at a cluster perhaps nothing yet. Raises LaunchError."""
+    """Ray, started here or joined at its address; yields what it has room for, at a cluster perhaps nothing yet.
+    Raises LaunchError."""
     os.environ.update({name: os.environ.get(name, given) for name, given in _QUIET.items()})
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "include_dashboard": False, "configure_logging": True}
+    options: dict[str, Any] = {
+        "logging_level": logging.ERROR,
+        "log_to_driver": False,
+        "include_dashboard": False,
+        "configure_logging": True,
+    }
     if resources.address:
         require_reachable(resources.address)
-        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "8")  # how often a cluster is asked, about once a second
+        os.environ.setdefault(
+            "RAY_gcs_server_port_wait_time_s", "8"
+        )  # how often a cluster is asked, about once a second
         _show_token()
-        options = {"address": resources.address, "logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": {"py_modules": _code(plugins)}}
+        options = {
+            "address": resources.address,
+            "logging_level": logging.ERROR,
+            "log_to_driver": False,
+            "runtime_env": {"py_modules": _code(plugins)},
+        }
     else:
-        options |= {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus, "_temp_dir": str(own_temporary_folder())}
-        options |= {"runtime_env": {"worker_process_setup_hook": "study.cluster.trainable.warm"}}  # workers import torch while the driver sets up Tune
+        options |= {
+            "num_cpus": resources.num_cpus,
+            "num_gpus": resources.num_gpus,
+            "_temp_dir": str(own_temporary_folder()),
+        }
+        options |= {
+            "runtime_env": {"worker_process_setup_hook": "study.cluster.trainable.warm"}
+        }  # workers import torch while the driver sets up Tune
     try:
         with contextlib.nullcontext() if resources.address else without_spare_processes(ray):
             ray.init(**options)
@@ -157,11 +186,15 @@ def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[Roo
 
 @contextlib.contextmanager
 def cluster_with_room(resources: Resources, plugins: tuple[str, ...], say: Callable[[str], None]) -> Iterator[Room]:
-    """The same, once there is room for a training; where that takes a while, or a cluster goes away later, `say` says so. Raises LaunchError."""
+    """The same, once there is room for a training; where that takes a while, or a cluster goes away later, `say`
+    says so. Raises LaunchError."""
     with cluster(resources, plugins) as room:
         context = ray.get_runtime_context()
         if not resources.address:
-            with watched(context.gcs_address, say, what="Ray's head process"), watched(_own_raylet(), say, what="Ray's node process"):
+            with (
+                watched(context.gcs_address, say, what="Ray's head process"),
+                watched(_own_raylet(), say, what="Ray's node process"),
+            ):
                 yield room
             return
         room.require(say)
@@ -195,17 +228,25 @@ def _cannot_be_used(address: str | None, error: Exception) -> str:
     cause = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
     if address and isinstance(error, RuntimeEnvSetupError):
         said = [" ".join(str(error).split())]
-        return f"the code cannot be sent to the nodes of {address}: {said[0]}. Of a plug-in's package the whole folder is sent, less what a `.rayignore` there names"
+        return (
+            f"the code cannot be sent to the nodes of {address}: {said[0]}. Of a plug-in's package the whole folder is"
+            " sent, less what a `.rayignore` there names"
+        )
     if address is None:
-        return f"Ray cannot be started: {cause.rstrip('.')}. Where the machine is only busy, run the same command again; `python -m study doctor` says what else is in its way."
+        return (
+            f"Ray cannot be started: {cause.rstrip('.')}. Where the machine is only busy, run the same command again;"
+            " `python -m study doctor` says what else is in its way."
+        )
     return (
-        f"Ray cannot be reached at {address}: {cause}. Is it Ray that listens there, of the same version ({ray.__version__})? "
-        "A cluster made by `ray start --head` asks for a token: set RAY_AUTH_MODE=token and have the head's ~/.ray/auth_token here."
+        f"Ray cannot be reached at {address}: {cause}. Is it Ray that listens there, of the same version"
+        f" ({ray.__version__})? A cluster made by `ray start --head` asks for a token: set RAY_AUTH_MODE=token and have"
+        " the head's ~/.ray/auth_token here."
     )
 
 
 def _show_token() -> None:
-    """Lets this process use the token of a cluster where the user has one, as `ray start --head` leaves it; RAY_AUTH_MODE decides otherwise.
+    """Lets this process use the token of a cluster where the user has one, as `ray start --head` leaves it;
+    RAY_AUTH_MODE decides otherwise.
 
     Ray reads RAY_AUTH_MODE when it is imported, and offers no public way to decide later.
     """
@@ -240,13 +281,16 @@ def run(
 ) -> bool:
     """Runs all trainings that the execution releases; True at the end, False when it was stopped by a signal.
 
-    `folder` is Tune's own, scratch; `checkpoints` a folder on each worker's machine. Raises what an observer raised, and LaunchError where Ray went away.
+    `folder` is Tune's own, scratch; `checkpoints` a folder on each worker's machine. Raises what an observer raised,
+    and LaunchError where Ray went away.
     """
     job = Job("", (), checkpoints, resources.device, resources.gpu_share, checkpoint_every_seconds, libraries())
     dispatcher = Dispatcher(execution, observers, study, job, packing, room)
     scratch = folder.absolute() / study
     shutil.rmtree(scratch, ignore_errors=True)  # of an execution that was killed; the study's lock is held
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # it would count trials whose training another one finished
+    logging.getLogger("ray.tune.tune").setLevel(
+        logging.CRITICAL
+    )  # it would count trials whose training another one finished
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     with stopping_on_signals(dispatcher.stop):
         try:
@@ -259,11 +303,19 @@ def run(
     return not dispatcher.stopping
 
 
-def _tuner(dispatcher: Dispatcher, datasets: Mapping[str, Dataset], scratch: Path, room: Room, resources: Resources) -> tune.Tuner:
+def _tuner(
+    dispatcher: Dispatcher, datasets: Mapping[str, Dataset], scratch: Path, room: Room, resources: Resources
+) -> tune.Tuner:
     share = {"gpu": resources.gpu_share, "cpu": 1.0} if resources.device == "cuda" else {"cpu": 1.0}
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(StudyTrainable, datasets=dict(datasets)), share),
-        tune_config=TuneConfig(num_samples=-1, max_concurrent_trials=_MOST_AT_ONCE, reuse_actors=True, search_alg=_StudySearcher(dispatcher), scheduler=_WarmWorkers(room)),
+        tune_config=TuneConfig(
+            num_samples=-1,
+            max_concurrent_trials=_MOST_AT_ONCE,
+            reuse_actors=True,
+            search_alg=_StudySearcher(dispatcher),
+            scheduler=_WarmWorkers(room),
+        ),
         run_config=RunConfig(
             name=scratch.name,
             storage_path=str(scratch.parent),

@@ -15,11 +15,15 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Calls `stop` at the first of STOPPING, and gives all of them back their own meaning.
 
-    A closed terminal stays ignored where nohup had it ignored. SIGINT does not: a shell without job control has it ignored in all that it starts with `&`, and whoever
-    sends it to such a study by `kill -INT` means it.
+    A closed terminal stays ignored where nohup had it ignored. SIGINT does not: a shell without job control has it
+    ignored in all that it starts with `&`, and whoever sends it to such a study by `kill -INT` means it.
     """
     handlers = {number: signal.getsignal(number) for number in STOPPING}
-    before = {number: handler or signal.SIG_DFL for number, handler in handlers.items() if (number, handler) != (signal.SIGHUP, signal.SIG_IGN)}
+    before = {
+        number: handler or signal.SIG_DFL
+        for number, handler in handlers.items()
+        if (number, handler) != (signal.SIGHUP, signal.SIG_IGN)
+    }
 
     def restore() -> None:
         for number, handler in before.items():

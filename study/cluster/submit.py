@@ -49,7 +49,8 @@ class SubmissionError(Exception):
 
 @dataclass(frozen=True)
 class Submission:
-    """What to run where: `arguments` are those of `study run` beside the study's name, and `outputs` is a folder on the cluster's head."""
+    """What to run where: `arguments` are those of `study run` beside the study's name, and `outputs` is a folder on
+    the cluster's head."""
 
     name: str
     address: str
@@ -60,7 +61,8 @@ class Submission:
     follow: bool = True
 
     def entrypoint(self) -> str:
-        """The command line that the head's shell runs: the study, then its report. Where nothing else is said, OUTPUTS is the head's own."""
+        """The command line that the head's shell runs: the study, then its report. Where nothing else is said,
+        OUTPUTS is the head's own."""
         name = Path(self.name).name
         where = ["--tracking-uri", self.tracking_uri] if self.tracking_uri else []
         changes = [part for change in self.changes for part in ("--set", change)]
@@ -70,7 +72,8 @@ class Submission:
 
 
 def submit(submission: Submission, say: Say, write: Say) -> int:
-    """Sends the study, follows its log through `write` until it ends, and returns its exit status; 0 at once where nobody is to follow.
+    """Sends the study, follows its log through `write` until it ends, and returns its exit status; 0 at once where
+    nobody is to follow.
 
     Raises StudyFileError, SubmissionError, LaunchError, and KeyboardInterrupt with how to find the job again.
     """
@@ -103,23 +106,25 @@ def _require_own_options_before_dashes(arguments: tuple[str, ...]) -> None:
     for given in arguments:
         if (option := given.partition("=")[0]) in _LOOKED_AT_HERE:
             raise SubmissionError(
-                f"{option} stands after --, where that stands which the cluster alone has to know; it is looked at here too. "
-                f"Give it before: python -m study submit NAME {option} ... -- ..."
+                f"{option} stands after --, where that stands which the cluster alone has to know; it is looked at here"
+                f" too. Give it before: python -m study submit NAME {option} ... -- ..."
             )
 
 
 def _require_server_uri(uri: str | None) -> None:
     if uri and not uri.startswith(("http://", "https://")):
         raise SubmissionError(
-            f"--tracking-uri {without_credentials(uri)}: a job writes from the cluster, which sees neither files nor databases of this machine. "
-            "Give the http:// or https:// address of an MLflow server as the cluster sees it, or none: then it is the head's own MLFLOW_TRACKING_URI or OUTPUTS"
+            f"--tracking-uri {without_credentials(uri)}: a job writes from the cluster, which sees neither files nor"
+            " databases of this machine. Give the http:// or https:// address of an MLflow server as the cluster sees"
+            " it, or none: then it is the head's own MLFLOW_TRACKING_URI or OUTPUTS"
         )
     if uri and (fault := tracking_uri_fault(uri)) is not None:
         raise SubmissionError(f"{fault} (--tracking-uri)")
 
 
 def stage(study: Study, name: str, folder: Path) -> list[str]:
-    """Puts into `folder` what a job needs and nothing else: the code, the study file, its plug-ins, its images; returns what a person should know."""
+    """Puts into `folder` what a job needs and nothing else: the code, the study file, its plug-ins, its images;
+    returns what a person should know."""
     here = Path(__file__).resolve().parents[2]
     for package in _PACKAGES:
         shutil.copytree(here / package, folder / package, ignore=_NOT_SENT)
@@ -128,12 +133,16 @@ def stage(study: Study, name: str, folder: Path) -> list[str]:
     configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
     for files in plugin_files(code_of(study)):
         _stage_plugin(files, folder)
-    messages = [message for dataset in sorted({one.dataset for one in configurations}) if (message := _stage_images(dataset, folder))]
+    messages = [
+        message
+        for dataset in sorted({one.dataset for one in configurations})
+        if (message := _stage_images(dataset, folder))
+    ]
     num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if num_bytes > _MAX_BYTES:
         raise SubmissionError(
-            f"the study, its plug-ins and its images are {num_bytes / 2**20:.0f} MiB; a job takes {_MAX_BYTES // 2**20}. "
-            "Put the images in a folder that the cluster's head sees, and name it whole"
+            f"the study, its plug-ins and its images are {num_bytes / 2**20:.0f} MiB; a job takes"
+            f" {_MAX_BYTES // 2**20}. Put the images in a folder that the cluster's head sees, and name it whole"
         )
     return messages
 
@@ -147,12 +156,16 @@ def _stage_plugin(files: PluginFiles, folder: Path) -> None:
 
 
 def _stage_images(dataset: str, folder: Path) -> str | None:
-    """A folder below this one goes along under its own name; one that is named whole is looked for on the head, which is said."""
+    """A folder below this one goes along under its own name; one that is named whole is looked for on the head,
+    which is said."""
     given = Path(dataset).expanduser()
     if is_plugin(dataset) or not given.is_dir():
         return None
     if given.is_absolute() or ".." in given.parts:
-        return f"the images in {dataset} are not sent: the cluster's head is to have that folder too. A folder below this one would be sent"
+        return (
+            f"the images in {dataset} are not sent: the cluster's head is to have that folder too. A folder below this"
+            " one would be sent"
+        )
     shutil.copytree(given, folder / given, ignore=_NOT_SENT, dirs_exist_ok=True)
     return None
 
@@ -174,14 +187,23 @@ def _client(server: JobServer) -> JobSubmissionClient:
 
 def _send(client: JobSubmissionClient, submission: Submission, folder: str) -> str:
     try:
-        return str(client.submit_job(entrypoint=submission.entrypoint(), runtime_env={"working_dir": folder}, metadata={"study": submission.name}))
+        return str(
+            client.submit_job(
+                entrypoint=submission.entrypoint(),
+                runtime_env={"working_dir": folder},
+                metadata={"study": submission.name},
+            )
+        )
     except Exception as error:
         raise LaunchError(_not_taken(submission.address, error)) from error
 
 
 def _not_taken(address: str, error: Exception) -> str:
     said = str(error).strip().splitlines()
-    return f"the Ray cluster at {address} does not take the job ({type(error).__name__}: {said[0] if said else 'no reason given'})"
+    return (
+        f"the Ray cluster at {address} does not take the job ({type(error).__name__}:"
+        f" {said[0] if said else 'no reason given'})"
+    )
 
 
 @dataclass
@@ -212,13 +234,17 @@ class _Following:
         except LaunchError as error:
             self.silent_since = self.silent_since or time.monotonic()
             if time.monotonic() - self.silent_since > _PATIENCE_SECONDS:
-                raise LaunchError(f"{error}. If the cluster's head is gone, so is the job: what was recorded is in its outputs folder, and the same command continues") from error
+                raise LaunchError(
+                    f"{error}. If the cluster's head is gone, so is the job: what was recorded is in its outputs"
+                    " folder, and the same command continues"
+                ) from error
             return None
         self.silent_since = None
         return state
 
     async def _tail(self) -> None:
-        """Writes what the log gains, from where it was left, until the connection ends; a silent one is asked whether it still stands."""
+        """Writes what the log gains, from where it was left, until the connection ends; a silent one is asked
+        whether it still stands."""
         chunks: Any = self.client.tail_job_logs(self.job)
         seen = 0
         pending = asyncio.ensure_future(anext(chunks))
@@ -245,4 +271,6 @@ class _Following:
         if state.status == "FAILED" and not state.exit_status:
             say(f"job {self.job} failed at the cluster: {state.message}")
             return 1
-        return state.exit_status if state.exit_status and 0 < state.exit_status < 256 else int(state.status != "SUCCEEDED")
+        return (
+            state.exit_status if state.exit_status and 0 < state.exit_status < 256 else int(state.status != "SUCCEEDED")
+        )

@@ -20,7 +20,8 @@ REPORT = "report"
 
 
 class StudyTrainable(tune.Trainable):
-    """Runs one trial after another in the same process, a slice of it each step; the results come with the last ones."""
+    """Runs one trial after another in the same process, a slice of it each step; the results come with the last
+    ones."""
 
     def setup(self, config: dict[str, Any], datasets: Mapping[str, Dataset] | None = None) -> None:
         """Data, once per worker; the training itself starts with the first step."""

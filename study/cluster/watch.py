@@ -1,4 +1,5 @@
-"""Whether Ray still answers while a study runs: it waits up to a minute for a head or a node that is gone, then ends the process without a word for a person. Knows no Ray."""
+"""Whether Ray still answers while a study runs: it waits up to a minute for a head or a node that is gone, then ends
+the process without a word for a person. Knows no Ray."""
 
 from __future__ import annotations
 
@@ -12,13 +13,21 @@ _SECONDS_TO_ANSWER = 5.0
 
 
 @contextmanager
-def watched(address: str, say: Callable[[str], None], seconds: float = SECONDS_BETWEEN_LOOKS, what: str = "") -> Iterator[None]:
-    """Meanwhile `say`, on a thread of its own, tells when nothing takes connections at `address`, HOST:PORT, any more, and when something does again.
+def watched(
+    address: str, say: Callable[[str], None], seconds: float = SECONDS_BETWEEN_LOOKS, what: str = ""
+) -> Iterator[None]:
+    """Meanwhile `say`, on a thread of its own, tells when nothing takes connections at `address`, HOST:PORT, any
+    more, and when something does again.
 
     `what` is there, in words; else a Ray cluster.
     """
     over = threading.Event()
-    thread = threading.Thread(target=_watch, args=(address, say, seconds, what or f"the Ray cluster at {address}", over), daemon=True, name="head-watch")
+    thread = threading.Thread(
+        target=_watch,
+        args=(address, say, seconds, what or f"the Ray cluster at {address}", over),
+        daemon=True,
+        name="head-watch",
+    )
     thread.start()
     try:
         yield
@@ -33,7 +42,10 @@ def _watch(address: str, say: Callable[[str], None], seconds: float, what: str, 
         if over.is_set() or answers == there:
             continue
         there = answers
-        kept = "Everything that finished is kept; if it stays away, this ends within a minute or so, and the same command continues"
+        kept = (
+            "Everything that finished is kept; if it stays away, this ends within a minute or so, and the same command"
+            " continues"
+        )
         say(f"{what} {'answers again' if there else f'no longer answers. {kept}'}")
 
 

@@ -1,7 +1,8 @@
-"""Whether this machine can run a study, checked part by part: a line for each, and what to do where something is wrong.
+"""Whether this machine can run a study, checked part by part: a line for each, and what to do where something is
+wrong.
 
-Every check is a process of its own with a time limit, so that a driver that hangs or a library that crashes is a line too. This module and
-what it imports need the standard library alone: it is asked when something else is broken.
+Every check is a process of its own with a time limit, so that a driver that hangs or a library that crashes is a
+line too. This module and what it imports need the standard library alone: it is asked when something else is broken.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked about: the outputs folder, where studies are tracked, and where they run; empty as `study run` has it by default."""
+    """What is asked about: the outputs folder, where studies are tracked, and where they run; empty as `study run`
+    has it by default."""
 
     outputs: str = "outputs"
     tracking_uri: str = ""
@@ -95,9 +97,22 @@ def _start(name: str, request: Request) -> _Running:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])}
     check = _Running(name)
     try:
-        check.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+        check.process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     except OSError as error:
-        check.findings.append(Finding("problem", f"no process could be started to look at it: {error.strerror}", "End other programs, or raise this user's limits (ulimit -u)."))
+        check.findings.append(
+            Finding(
+                "problem",
+                f"no process could be started to look at it: {error.strerror}",
+                "End other programs, or raise this user's limits (ulimit -u).",
+            )
+        )
         return check
     assert check.process.stdout is not None
     check.reader = threading.Thread(target=_read, args=(check.process.stdout, check.findings), daemon=True)
@@ -122,7 +137,13 @@ def _await(check: _Running, deadline: float, request: Request) -> None:
         load = _load()
         busy = load > 2 * (os.cpu_count() or 1)
         text = f"no answer within {request.seconds:g} s; {load:.1f} processes run or wait for {os.cpu_count()} cores"
-        check.findings.append(Finding("warning" if busy else "problem", text, f"If the machine is only busy, wait longer: --seconds {10 * request.seconds:.0f}."))
+        check.findings.append(
+            Finding(
+                "warning" if busy else "problem",
+                text,
+                f"If the machine is only busy, wait longer: --seconds {10 * request.seconds:.0f}.",
+            )
+        )
         return
     check.reader.join(1)
     if status != 0:
@@ -156,7 +177,13 @@ def examine_here(name: str, request: Request, say: Callable[[Finding], None]) ->
         for finding in check(request):
             say(finding)
     except ImportError as error:
-        say(Finding("problem", f"a package is missing or broken: {_first_line(error)}", "Make .venv anew: rm -r .venv, then make setup."))
+        say(
+            Finding(
+                "problem",
+                f"a package is missing or broken: {_first_line(error)}",
+                "Make .venv anew: rm -r .venv, then make setup.",
+            )
+        )
     except Exception as error:  # noqa: BLE001 - whatever is broken is what was asked for
         say(Finding("problem", _first_line(error)))
 
@@ -188,8 +215,16 @@ def report(request: Request, say: Callable[[str], None] = print) -> int:
         say(f"{finding.status:<8} {name:<10} {finding.text}")
         if finding.advice:
             say(f"{'':<19} -> {finding.advice}")
-    said = [f"{number} {word}{'s' if number > 1 else ''}" for word, number in (("problem", counts["problem"]), ("warning", counts["warning"])) if number]
-    say(f"{' and '.join(said)}; each line with an arrow says what to do." if said else "Everything is as a study needs it.")
+    said = [
+        f"{number} {word}{'s' if number > 1 else ''}"
+        for word, number in (("problem", counts["problem"]), ("warning", counts["warning"]))
+        if number
+    ]
+    say(
+        f"{' and '.join(said)}; each line with an arrow says what to do."
+        if said
+        else "Everything is as a study needs it."
+    )
     return 1 if counts["problem"] else 0
 
 
@@ -206,12 +241,34 @@ def _mend(outputs: Path) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """`python -m study.doctor`: 0 where studies can run, 1 where something is in their way, 130 when it was stopped."""
-    parser = argparse.ArgumentParser(prog="python -m study doctor", description="Check whether this machine can run a study, and say what to do where it cannot.")
-    parser.add_argument("--outputs", default=os.environ.get("OUTPUTS") or "outputs", help="the outputs folder (OUTPUTS)")
-    parser.add_argument("--tracking-uri", default=os.environ.get("MLFLOW_TRACKING_URI", ""), help="the MLflow store (MLFLOW_TRACKING_URI); by default OUTPUTS/mlflow.db")
-    parser.add_argument("--address", default=os.environ.get("RAY_ADDRESS", ""), help="a running Ray cluster (RAY_ADDRESS); by default Ray is started here and ended")
-    parser.add_argument("--mend-artifacts", action="store_true", help="tell the MLflow database in a moved outputs folder where its artifacts are now")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long each check may take (%(default)g); they run side by side")
+    parser = argparse.ArgumentParser(
+        prog="python -m study doctor",
+        description="Check whether this machine can run a study, and say what to do where it cannot.",
+    )
+    parser.add_argument(
+        "--outputs", default=os.environ.get("OUTPUTS") or "outputs", help="the outputs folder (OUTPUTS)"
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        default=os.environ.get("MLFLOW_TRACKING_URI", ""),
+        help="the MLflow store (MLFLOW_TRACKING_URI); by default OUTPUTS/mlflow.db",
+    )
+    parser.add_argument(
+        "--address",
+        default=os.environ.get("RAY_ADDRESS", ""),
+        help="a running Ray cluster (RAY_ADDRESS); by default Ray is started here and ended",
+    )
+    parser.add_argument(
+        "--mend-artifacts",
+        action="store_true",
+        help="tell the MLflow database in a moved outputs folder where its artifacts are now",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        help="how long each check may take (%(default)g); they run side by side",
+    )
     parser.add_argument("--check", nargs=2, metavar=("NAME", "REQUEST"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.check:
@@ -219,6 +276,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.mend_artifacts:
         return _mend(Path(options.outputs))
     try:
-        return report(Request(options.outputs, options.tracking_uri, options.address, options.seconds), lambda line: print(line, flush=True))
+        return report(
+            Request(options.outputs, options.tracking_uri, options.address, options.seconds),
+            lambda line: print(line, flush=True),
+        )
     except KeyboardInterrupt:
         return 130

@@ -1,4 +1,5 @@
-"""What `study doctor` looks at in the outputs folder: data, records, locks, checkpoints, and where MLflow believes the artifacts to be."""
+"""What `study doctor` looks at in the outputs folder: data, records, locks, checkpoints, and where MLflow believes
+the artifacts to be."""
 
 from __future__ import annotations
 
@@ -29,7 +30,10 @@ def data(request: Request) -> Iterator[Finding]:
 
 
 def _data_of(published: Published, folder: Path, is_named: bool) -> Finding:
-    fetched = f"The next study fetches it, where it reaches a source; or name a folder that has it: {published.variable}=FOLDER."
+    fetched = (
+        "The next study fetches it, where it reaches a source; or name a folder that has it:"
+        f" {published.variable}=FOLDER."
+    )
     remedy = f"Put the published files there, or unset {published.variable}." if is_named else fetched
     bad: Finding | None = None
     missing = []
@@ -48,7 +52,9 @@ def _data_of(published: Published, folder: Path, is_named: bool) -> Finding:
     if len(missing) == len(FILES) and not is_named:
         return Finding("warning", f"{published.title} is not in {folder} yet", remedy)
     if missing:
-        return Finding("problem" if is_named else "warning", f"{folder} lacks {', '.join(missing)} of {published.title}", remedy)
+        return Finding(
+            "problem" if is_named else "warning", f"{folder} lacks {', '.join(missing)} of {published.title}", remedy
+        )
     return Finding("ok", f"{published.title} in {folder} is the published one")
 
 
@@ -64,7 +70,11 @@ def outputs(request: Request) -> Iterator[Finding]:
             return
         list(folder.iterdir())
     except OSError as error:
-        yield Finding("problem", f"{folder} cannot be read: {error.strerror}", "Have it given to this user (chown), or name another: OUTPUTS=/elsewhere (--outputs).")
+        yield Finding(
+            "problem",
+            f"{folder} cannot be read: {error.strerror}",
+            "Have it given to this user (chown), or name another: OUTPUTS=/elsewhere (--outputs).",
+        )
         return
     yield from _locks(folder / "locks")
     yield from _records(folder / "trainings")
@@ -81,28 +91,44 @@ def _locks(folder: Path) -> Iterator[Finding]:
         except BlockingIOError:
             yield Finding("ok", f"the study {path.stem} is running now ({holder})")
         except OSError as error:
-            yield Finding("problem", f"the lock {path} cannot be taken: {error.strerror}", "Have it given to this user (chown), or take a disk that has locks.")
+            yield Finding(
+                "problem",
+                f"the lock {path} cannot be taken: {error.strerror}",
+                "Have it given to this user (chown), or take a disk that has locks.",
+            )
 
 
 def _records(folder: Path) -> Iterator[Finding]:
     names = sorted(path.name for path in _entries(folder))
     whole = [name for name in names if name.isalnum()]
     aside = [name for name in names if ".damaged." in name]
-    left = [name for name in names if (match := re.fullmatch(r"\.[0-9a-f]{64}\.(\d+)", name)) and not Path(f"/proc/{match[1]}").exists()]
+    left = [
+        name
+        for name in names
+        if (match := re.fullmatch(r"\.[0-9a-f]{64}\.(\d+)", name)) and not Path(f"/proc/{match[1]}").exists()
+    ]
     yield Finding("ok", f"{len(whole)} trainings are recorded in {folder.parent}")
     if aside:
         text = f"{len(aside)} records were damaged and set aside, the first {folder / aside[0]}"
-        advice = "The same command trains them again. Look for what damages files there (memory, disk), then remove them"
+        advice = (
+            "The same command trains them again. Look for what damages files there (memory, disk), then remove them"
+        )
         yield Finding("warning", text, f"{advice}: rm -r {shlex.quote(str(folder))}/*.damaged.*")
     if left:
         text = f"{len(left)} records were half-written when their process was killed; nothing reads them"
-        yield Finding("warning", text, f"Remove them: rm -r {' '.join(shlex.quote(str(folder / name)) for name in left[:3])}")
+        yield Finding(
+            "warning", text, f"Remove them: rm -r {' '.join(shlex.quote(str(folder / name)) for name in left[:3])}"
+        )
 
 
 def _checkpoints(folder: Path) -> Iterator[Finding]:
     files = [path for path in _entries(folder) if path.suffix == ".safetensors"]
     if files:
-        yield Finding("ok", f"{len(files)} trainings are checkpointed half-way, {_bytes_of(files) / 2**20:.0f} MiB; the command that began them continues them")
+        yield Finding(
+            "ok",
+            f"{len(files)} trainings are checkpointed half-way, {_bytes_of(files) / 2**20:.0f} MiB; the command that"
+            " began them continues them",
+        )
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -121,7 +147,8 @@ def _bytes_of(files: Sequence[Path]) -> int:
 
 
 def artifacts(request: Request) -> Iterator[Finding]:
-    """Whether the artifacts of the store in the outputs folder are where it says: MLflow keeps whole paths, and a moved folder has others."""
+    """Whether the artifacts of the store in the outputs folder are where it says: MLflow keeps whole paths, and a
+    moved folder has others."""
     database = Path(request.outputs) / "mlflow.db"
     if request.tracking_uri and database_path(request.tracking_uri) is None:
         yield Finding("ok", "are kept by the MLflow server")
@@ -136,7 +163,9 @@ def artifacts(request: Request) -> Iterator[Finding]:
             places = _artifact_places(connection)
             moved = {location for location in places if _is_moved(connection, location, expected)}
     except (OSError, sqlite3.Error) as error:
-        yield Finding("warning", f"where they are cannot be read from {database}: {error}", "The line about MLflow says more.")
+        yield Finding(
+            "warning", f"where they are cannot be read from {database}: {error}", "The line about MLflow says more."
+        )
         return
     for location, names in places.items():
         yield _place(location, names, expected, location in moved)
@@ -145,8 +174,9 @@ def artifacts(request: Request) -> Iterator[Finding]:
 def _artifact_places(connection: sqlite3.Connection) -> dict[str, list[str]]:
     """The places of artifacts that the database names, each with the experiments that have runs there."""
     rows = connection.execute(
-        "SELECT experiments.artifact_location, experiments.name FROM experiments WHERE experiments.lifecycle_stage = 'active'"
-        " AND EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id) ORDER BY experiments.name"
+        "SELECT experiments.artifact_location, experiments.name FROM experiments WHERE experiments.lifecycle_stage ="
+        " 'active' AND EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id) ORDER BY"
+        " experiments.name"
     ).fetchall()
     places: dict[str, list[str]] = {}
     for location, name in rows:
@@ -167,11 +197,15 @@ def _reading(database: Path) -> sqlite3.Connection:
 
 
 def _is_moved(connection: sqlite3.Connection, location: str, expected: Path) -> bool:
-    """Whether artifacts are gone from where the database has them, and those of some run lie in the folder where they would be expected."""
+    """Whether artifacts are gone from where the database has them, and those of some run lie in the folder where
+    they would be expected."""
     folder = artifact_folder(location)
     if folder is None or folder.is_dir():
         return False
-    rows = connection.execute("SELECT substr(artifact_uri, ?) FROM runs WHERE substr(artifact_uri, 1, ?) = ?", (len(location) + 2, len(location) + 1, f"{location}/"))
+    rows = connection.execute(
+        "SELECT substr(artifact_uri, ?) FROM runs WHERE substr(artifact_uri, 1, ?) = ?",
+        (len(location) + 2, len(location) + 1, f"{location}/"),
+    )
     return any((expected / str(below)).is_dir() for (below,) in rows)
 
 
@@ -182,22 +216,37 @@ def _place(location: str, studies: list[str], expected: Path, is_moved: bool) ->
         return Finding("ok", f"those of {which} are at {location}")
     if not folder.is_dir():
         if is_moved:
-            return Finding("problem", f"those of {which} are not in {folder} any more: the outputs folder was moved", f"Tell MLflow where they are: {_MEND} --outputs OUTPUTS")
-        return Finding("problem", f"those of {which} are not in {folder}, where MLflow has them", "Bring the folder back; its weights are also with the records, in trainings/.")
+            return Finding(
+                "problem",
+                f"those of {which} are not in {folder} any more: the outputs folder was moved",
+                f"Tell MLflow where they are: {_MEND} --outputs OUTPUTS",
+            )
+        return Finding(
+            "problem",
+            f"those of {which} are not in {folder}, where MLflow has them",
+            "Bring the folder back; its weights are also with the records, in trainings/.",
+        )
     if folder.resolve() != expected.resolve():
-        return Finding("warning", f"those of {which} lie outside the outputs folder, in {folder}", "Keep that folder too: a backup of the outputs alone lacks it.")
+        return Finding(
+            "warning",
+            f"those of {which} lie outside the outputs folder, in {folder}",
+            "Keep that folder too: a backup of the outputs alone lacks it.",
+        )
     return Finding("ok", f"those of {which} are in {folder}")
 
 
 def mend_artifacts(outputs: Path) -> str:
-    """Tells the MLflow database in a moved outputs folder where its artifacts are now; returns what was done. Raises OSError, sqlite3.Error."""
+    """Tells the MLflow database in a moved outputs folder where its artifacts are now; returns what was done. Raises
+    OSError, sqlite3.Error."""
     database, folder = outputs / "mlflow.db", (outputs / "artifacts").absolute()
     if not database.is_file() or not folder.is_dir():
         return f"nothing was changed: {outputs} does not hold both mlflow.db and artifacts"
     with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
         gone = [location for location in _artifact_places(connection) if _is_moved(connection, location, folder)]
         for location in gone:
-            connection.execute("UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (folder.as_uri(), location))
+            connection.execute(
+                "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (folder.as_uri(), location)
+            )
             connection.execute(
                 "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
                 (folder.as_uri(), len(location) + 1, len(location) + 1, f"{location}/"),

@@ -40,9 +40,24 @@ def ray(request: Request) -> Iterator[Finding]:
             if request.address:
                 room.require(lambda message: None, seconds=0)
     except LaunchError as error:
-        yield Finding("problem", str(error), "" if request.address else "Look at what Ray wrote below the temporary folder (ray-*/r/session_latest/logs).")
+        yield Finding(
+            "problem",
+            str(error),
+            (
+                ""
+                if request.address
+                else "Look at what Ray wrote below the temporary folder (ray-*/r/session_latest/logs)."
+            ),
+        )
         return
-    yield Finding("ok", f"the cluster at {request.address} has room for {room.num_workers} trainings at once" if request.address else f"starts on this machine in {seconds:.1f} s")
+    yield Finding(
+        "ok",
+        (
+            f"the cluster at {request.address} has room for {room.num_workers} trainings at once"
+            if request.address
+            else f"starts on this machine in {seconds:.1f} s"
+        ),
+    )
 
 
 def mlflow(request: Request) -> Iterator[Finding]:
@@ -50,7 +65,12 @@ def mlflow(request: Request) -> Iterator[Finding]:
     uri = request.tracking_uri or f"sqlite:///{(Path(request.outputs) / 'mlflow.db').absolute()}"
     fault = tracking_uri_fault(uri)
     if fault is not None:
-        yield Finding("problem", fault, "Mend --tracking-uri or the variable MLFLOW_TRACKING_URI, or unset it to use the database in the outputs folder.")
+        yield Finding(
+            "problem",
+            fault,
+            "Mend --tracking-uri or the variable MLFLOW_TRACKING_URI, or unset it to use the database in the outputs"
+            " folder.",
+        )
         return
     database = database_path(uri)
     found = list(_database(database) if database is not None else _server(uri))
@@ -83,14 +103,24 @@ def _database(path: Path) -> Iterator[Finding]:
         yield Finding("ok", f"{path} is not there yet; the first study makes it")
         return
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=3, isolation_level=None)) as connection:
-            damage = "ok" if path.stat().st_size > _WHOLE_CHECK_BYTES else str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=3, isolation_level=None)
+        ) as connection:
+            damage = (
+                "ok"
+                if path.stat().st_size > _WHOLE_CHECK_BYTES
+                else str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            )
             if damage == "ok":
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
-            yield Finding("warning", f"{path} is being written by another process for 3 s already", "Wait for it; if nothing runs, end what holds it (fuser -v on the file).")
+            yield Finding(
+                "warning",
+                f"{path} is being written by another process for 3 s already",
+                "Wait for it; if nothing runs, end what holds it (fuser -v on the file).",
+            )
         else:
             yield Finding("problem", f"{path} cannot be written: {error}", elsewhere)
         return
@@ -98,7 +128,10 @@ def _database(path: Path) -> Iterator[Finding]:
         damage = str(error)
     if damage != "ok":
         move = shlex.join(["mv", str(path), f"{path}.damaged"])
-        advice = f"Move it away ({move}) with its -wal and -shm, then run the studies again: nothing is trained again, the records fill a new one."
+        advice = (
+            f"Move it away ({move}) with its -wal and -shm, then run the studies again: nothing is trained again, the"
+            " records fill a new one."
+        )
         yield Finding("problem", f"{path} is damaged: {damage}", advice)
 
 
@@ -107,17 +140,32 @@ def _server(uri: str) -> Iterator[Finding]:
     if not uri.startswith(("http://", "https://")):
         return
     if bool(os.environ.get("MLFLOW_TRACKING_USERNAME")) != bool(os.environ.get("MLFLOW_TRACKING_PASSWORD")):
-        yield Finding("warning", "of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD only one is set", "Set both, or neither.")
+        yield Finding(
+            "warning",
+            "of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD only one is set",
+            "Set both, or neither.",
+        )
     try:
         with urllib.request.urlopen(health_address(uri), timeout=5) as answer:
             said = answer.headers.get("Date")
     except urllib.error.HTTPError as error:
         said = error.headers.get("Date")
     except (OSError, ValueError, http.client.HTTPException) as error:
-        advice = "Start it, or mend --tracking-uri or MLFLOW_TRACKING_URI. A server that speaks plain http wants http://, not https://."
-        yield Finding("problem", f"nothing that can be used answers at {without_credentials(uri)}: {getattr(error, 'reason', error)}", advice)
+        advice = (
+            "Start it, or mend --tracking-uri or MLFLOW_TRACKING_URI. A server that speaks plain http wants http://,"
+            " not https://."
+        )
+        yield Finding(
+            "problem",
+            f"nothing that can be used answers at {without_credentials(uri)}: {getattr(error, 'reason', error)}",
+            advice,
+        )
         return
     with contextlib.suppress(TypeError, ValueError):
         ahead = parsedate_to_datetime(said).timestamp() - time.time()
         if abs(ahead) > CLOCK_SKEW_SECONDS:
-            yield Finding("warning", f"the clock of the server is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's", "Have both set right.")
+            yield Finding(
+                "warning",
+                f"the clock of the server is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's",
+                "Have both set right.",
+            )

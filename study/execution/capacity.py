@@ -1,4 +1,5 @@
-"""How many trainings a machine or a cluster has room for: asked again while the study runs, since nodes come and go. Knows no Ray: what there is, is handed in."""
+"""How many trainings a machine or a cluster has room for: asked again while the study runs, since nodes come and go.
+Knows no Ray: what there is, is handed in."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ SECONDS_BETWEEN_LOOKS = 5.0
 """How old what is known of a cluster may be; Ray itself takes some seconds to know of a node."""
 
 PATIENCE_SECONDS = 20.0
-"""How long a cluster may have no room for a single training before a study does not start: its nodes may be about to join."""
+"""How long a cluster may have no room for a single training before a study does not start: its nodes may be about to
+join."""
 
 Nodes = Sequence[Mapping[str, float]]
 """What each node that lives has of each resource, by Ray's names: CPU, GPU."""
@@ -31,7 +33,8 @@ class Resources:
 
 
 def workers_on(resources: Resources, nodes: Nodes) -> int:
-    """Trials that run at once: one on each core, or on GPUs as many on each as have their share of it, each with a core of the same node. It may be none."""
+    """Trials that run at once: one on each core, or on GPUs as many on each as have their share of it, each with a
+    core of the same node. It may be none."""
     cores = [int(node.get("CPU", 0)) for node in nodes]
     if resources.device == "cuda":
         on_each_gpu = int(1 / resources.gpu_share)
@@ -44,7 +47,8 @@ def workers_on(resources: Resources, nodes: Nodes) -> int:
 
 
 class Room:
-    """The number of trials that may run at once, as it is now. `nodes` says what there is; what it raises at first is the caller's."""
+    """The number of trials that may run at once, as it is now. `nodes` says what there is; what it raises at first
+    is the caller's."""
 
     def __init__(self, resources: Resources, nodes: Callable[[], Nodes]) -> None:
         self._resources = resources
@@ -53,20 +57,24 @@ class Room:
 
     @property
     def num_workers(self) -> int:
-        """At least one: where the last node has gone, a training waits for the next. A cluster that cannot be asked has what it had."""
+        """At least one: where the last node has gone, a training waits for the next. A cluster that cannot be asked
+        has what it had."""
         if time.monotonic() - self._looked_at > SECONDS_BETWEEN_LOOKS:
             with contextlib.suppress(Exception):  # whatever it is, Tune meets it too, and ends
                 self._look()
         return max(1, self._num_workers)
 
     def require(self, say: Callable[[str], None], seconds: float = PATIENCE_SECONDS) -> None:
-        """Returns as soon as there is room for a training. Raises LaunchError, with what there is and what is asked for, after `seconds`."""
+        """Returns as soon as there is room for a training. Raises LaunchError, with what there is and what is asked
+        for, after `seconds`."""
         deadline = time.monotonic() + seconds
         if not self._num_workers and seconds:
             say(f"{self._what_there_is()}; waiting {seconds:.0f} s for nodes that have room for a training")
         while not self._num_workers:
             if time.monotonic() >= deadline:
-                raise LaunchError(f"{self._what_there_is()}, and a training takes {self._what_one_takes()}. {self._what_to_do()}")
+                raise LaunchError(
+                    f"{self._what_there_is()}, and a training takes {self._what_one_takes()}. {self._what_to_do()}"
+                )
             time.sleep(min(1.0, seconds))
             with contextlib.suppress(Exception):  # it may be there again in a moment
                 self._look()
@@ -85,8 +93,14 @@ class Room:
         if self._resources.device == "cpu":
             return "a CPU"
         share = self._resources.gpu_share
-        return f"a CPU and {'a GPU' if share == 1 else f'{share:g} of a GPU'} of one node (--num-gpus {self._resources.num_gpus})"
+        return (
+            f"a CPU and {'a GPU' if share == 1 else f'{share:g} of a GPU'} of one node (--num-gpus"
+            f" {self._resources.num_gpus})"
+        )
 
     def _what_to_do(self) -> str:
         without = ", or leave --num-gpus out to train on CPUs" if self._resources.device == "cuda" else ""
-        return f"Let a node join that has them (`ray start --address=HEAD:PORT`; `ray status` shows who is there){without}, then run the same command again"
+        return (
+            "Let a node join that has them (`ray start --address=HEAD:PORT`; `ray status` shows who is"
+            f" there){without}, then run the same command again"
+        )

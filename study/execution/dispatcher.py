@@ -1,4 +1,5 @@
-"""What the driver makes of what Tune tells it: which training starts next, what becomes of a worker's report, of a worker that died. Knows no Ray."""
+"""What the driver makes of what Tune tells it: which training starts next, what becomes of a worker's report, of a
+worker that died. Knows no Ray."""
 
 from __future__ import annotations
 
@@ -30,12 +31,16 @@ class Observers:
     on_message: Callable[[str], None] = lambda message: None
 
 
-STOPPING = "stopping: what is under way is checkpointed, which takes some seconds; asked again, this ends at once, and up to half a minute is trained again"
+STOPPING = (
+    "stopping: what is under way is checkpointed, which takes some seconds; asked again, this ends at once, and up to"
+    " half a minute is trained again"
+)
 
 
 @dataclass
 class Dispatcher:
-    """The execution, the trainings that run, and whether to stop: what Tune's searcher, callback and stopper share. Each job is `job` with its own configuration and members."""
+    """The execution, the trainings that run, and whether to stop: what Tune's searcher, callback and stopper share.
+    Each job is `job` with its own configuration and members."""
 
     execution: Execution
     observers: Observers
@@ -53,7 +58,8 @@ class Dispatcher:
 
     @contextlib.contextmanager
     def _keeping_errors(self) -> Iterator[None]:
-        """What is raised here would end Tune's loop with workers in the middle of something: it stops them as a signal does, and is raised after the loop."""
+        """What is raised here would end Tune's loop with workers in the middle of something: it stops them as a
+        signal does, and is raised after the loop."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - raised again after Tune's loop
@@ -76,7 +82,9 @@ class Dispatcher:
             self.observers.on_start(planned, identity.hash, trial_id)
         members = tuple(Member(identity.hash, planned.seeds) for identity, planned in released)
         share = self.job.memory_share if self.job.device == "cuda" else 1 / self.room.num_workers
-        return replace(self.job, configuration=released[0][1].configuration.model_dump_json(), members=members, memory_share=share)
+        return replace(
+            self.job, configuration=released[0][1].configuration.model_dump_json(), members=members, memory_share=share
+        )
 
     def report(self, trial_id: str, report: Report) -> None:
         """A worker's report."""
@@ -119,7 +127,8 @@ class Dispatcher:
             self.observers.on_tick()
 
     def lost(self, trial_id: str) -> None:
-        """A trial whose worker died: another one takes what it has not handed over, a little later; too often, and it is given up."""
+        """A trial whose worker died: another one takes what it has not handed over, a little later; too often, and
+        it is given up."""
         with self._keeping_errors():
             if trial_id in self.running:
                 self._postpone(trial_id)
@@ -130,13 +139,19 @@ class Dispatcher:
         seconds = seconds_to_another(num_lost)
         if seconds is None:
             smaller = " or a smaller --pack-size" if len(members) > 1 else ""
-            self._give_up(trial_id, f"{num_lost} workers died in a row, and none got further with it; is memory short? Run the same command again, with fewer --num-cpus{smaller}")
+            self._give_up(
+                trial_id,
+                f"{num_lost} workers died in a row, and none got further with it; is memory short? Run the same command"
+                f" again, with fewer --num-cpus{smaller}",
+            )
             return
         at = time.monotonic() + seconds
         for identity, planned in self.running.pop(trial_id).values():
             self.postponed.append((at, identity, planned))
             goes_on = "the same command goes on with it" if self.ending else "another one goes on with it"
-            self._say((f"the worker of {planned.title} died; {goes_on}, from its checkpoint where that can be reached",))
+            self._say(
+                (f"the worker of {planned.title} died; {goes_on}, from its checkpoint where that can be reached",)
+            )
 
     def _release_what_waited(self) -> None:
         now = time.monotonic()

@@ -1,4 +1,5 @@
-"""How long trainings take: from this machine's own records where there are any, else from what one core was seen to do."""
+"""How long trainings take: from this machine's own records where there are any, else from what one core was seen to
+do."""
 
 from __future__ import annotations
 
@@ -39,14 +40,23 @@ def work(configuration: TrainingConfiguration) -> float:
     """What a training costs, in samples x parameters, its evaluations included."""
     parameters = count_parameters(configuration)
     evaluated = len(configuration.evaluation_points()) * _EVALUATED_IMAGES
-    weighted = configuration.num_importance_samples * configuration.num_importance_images / 2 if configuration.test_at_end else 0
+    weighted = (
+        configuration.num_importance_samples * configuration.num_importance_images / 2
+        if configuration.test_at_end
+        else 0
+    )
     return parameters * (configuration.budget_samples + _FORWARD_SHARE * (evaluated + weighted))
 
 
 def seconds_per_work(records: Sequence[Record]) -> float:
-    """Seconds per sample and parameter in these records (their training time alone), or of the core that the constant was measured on."""
+    """Seconds per sample and parameter in these records (their training time alone), or of the core that the
+    constant was measured on."""
     done = sum(record.num_parameters * record.evaluations[-1].samples for record in records if record.evaluations)
-    return sum(record.seconds for record in records if record.evaluations) / done if done else SECONDS_PER_SAMPLE_AND_PARAMETER
+    return (
+        sum(record.seconds for record in records if record.evaluations) / done
+        if done
+        else SECONDS_PER_SAMPLE_AND_PARAMETER
+    )
 
 
 def duration(seconds: float) -> str:

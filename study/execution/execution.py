@@ -1,4 +1,5 @@
-"""Which trainings may run now and which are done: drives the cells' protocols from records and results. Knows no Ray."""
+"""Which trainings may run now and which are done: drives the cells' protocols from records and results. Knows no
+Ray."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from study.spec.cells import Cell, Phase, comparisons, noise_floor_cells, search
 from study.spec.schema import Study
 
 _SEEDS_BY_LENGTH = 6
-"""So many seeds of every cell start longest first, at the end: enough for the cores not to wait for one late long training."""
+"""So many seeds of every cell start longest first, at the end: enough for the cores not to wait for one late long
+training."""
 
 
 @dataclass
@@ -32,7 +34,8 @@ class _CellState:
 
 @dataclass
 class _Gate:
-    """Where the cells of one comparison wait for each other: those that are there, and whether one of all that came touches an edge."""
+    """Where the cells of one comparison wait for each other: those that are there, and whether one of all that came
+    touches an edge."""
 
     num_came: int = 0
     touched: bool = False
@@ -48,7 +51,8 @@ class Failure:
 
 
 class Execution:
-    """One execution of a study: replays what is recorded, releases what is not, and advances each cell when its batch is in."""
+    """One execution of a study: replays what is recorded, releases what is not, and advances each cell when its
+    batch is in."""
 
     def __init__(
         self,
@@ -70,7 +74,11 @@ class Execution:
         self._num_seeds_in_turn = max(0, study.confirm.num_reporting_seeds - _SEEDS_BY_LENGTH)
         self._comparisons = comparisons(study)
         self._gates: dict[tuple[str, int, int], _Gate] = {}
-        self._cells = [_CellState(cell, repeat, self._protocol(study, cell, repeat)) for repeat in range(_num_repeats(study)) for cell in _cells_of_repeat(study, repeat)]
+        self._cells = [
+            _CellState(cell, repeat, self._protocol(study, cell, repeat))
+            for repeat in range(_num_repeats(study))
+            for cell in _cells_of_repeat(study, repeat)
+        ]
         for state in self._cells:
             self._advance(state, None)
 
@@ -86,7 +94,11 @@ class Execution:
     @property
     def unconfirmed(self) -> list[Cell]:
         """The cells all of whose proposals diverged: their search has ended and there is nothing to confirm."""
-        return [state.cell for state in self._cells if state.finished and not state.repeat and state.batch[0].phase == "search"]
+        return [
+            state.cell
+            for state in self._cells
+            if state.finished and not state.repeat and state.batch[0].phase == "search"
+        ]
 
     @property
     def held_up(self) -> list[Cell]:
@@ -115,16 +127,20 @@ class Execution:
         return self._released.popleft() if self._released else None
 
     def _put_in_order(self) -> None:
-        """What others wait for first; then seed after seed, so that a study that is stopped has whole pairs; the last seeds longest first.
+        """What others wait for first; then seed after seed, so that a study that is stopped has whole pairs; the
+        last seeds longest first.
 
         So short trainings fill the cores at the end. No result depends on it.
         """
         if not self._in_order:
-            self._released = deque(sorted(self._released, key=lambda released: _urgency(released[1], self._num_seeds_in_turn)))
+            self._released = deque(
+                sorted(self._released, key=lambda released: _urgency(released[1], self._num_seeds_in_turn))
+            )
         self._in_order = True
 
     def next_pack(self, max_members: Callable[[PlannedTraining], int]) -> list[tuple[Identity, PlannedTraining]]:
-        """The next training to start, and with it others of the same configuration that may start too; empty when all that may run now is running.
+        """The next training to start, and with it others of the same configuration that may start too; empty when
+        all that may run now is running.
 
         `max_members` says of the first how many there may be in all. Each member is completed, or fails, by itself.
         """
@@ -135,8 +151,11 @@ class Execution:
         return [first, *others]
 
     def _take_alike(self, planned: PlannedTraining, most: int) -> list[tuple[Identity, PlannedTraining]]:
-        """Up to `most` released trainings that differ from `planned` by their seeds alone, in order; they are released no longer."""
-        alike = list(islice((each for each in self._released if each[1].configuration == planned.configuration), max(0, most)))
+        """Up to `most` released trainings that differ from `planned` by their seeds alone, in order; they are
+        released no longer."""
+        alike = list(
+            islice((each for each in self._released if each[1].configuration == planned.configuration), max(0, most))
+        )
         taken = {identity.hash for identity, _ in alike}
         if taken:
             self._released = deque(each for each in self._released if each[0].hash not in taken)
@@ -154,10 +173,11 @@ class Execution:
         self._in_order = False
 
     def fail(self, identity_hash: str, message: str) -> None:
-        """Gives up a training whose code raised. Its cells go no further, nor beyond their next edge gate those that they are compared with; the others do.
+        """Gives up a training whose code raised. Its cells go no further, nor beyond their next edge gate those that
+        they are compared with; the others do.
 
-        A comparison could not be made otherwise: whether the failed cell touches an edge is known when it is trained, and the others would then be searched further,
-        after their winners had been confirmed.
+        A comparison could not be made otherwise: whether the failed cell touches an edge is known when it is
+        trained, and the others would then be searched further, after their winners had been confirmed.
         """
         self.failures += [Failure(planned, message) for _, _, planned in self._waiting.pop(identity_hash, ())]
 
@@ -171,7 +191,8 @@ class Execution:
             self._advance(state, [state.summaries[index] for index in range(len(state.batch))])
 
     def _advance(self, state: _CellState, answer: Answer | None) -> None:
-        """Sends a whole batch, or what was found at a gate, to the cell's protocol and releases the next, over and over while all of it is recorded."""
+        """Sends a whole batch, or what was found at a gate, to the cell's protocol and releases the next, over and
+        over while all of it is recorded."""
         while True:
             try:
                 step = next(state.protocol) if answer is None else state.protocol.send(answer)
@@ -190,7 +211,8 @@ class Execution:
             answer = [state.summaries[index] for index in range(len(state.batch))]
 
     def _wait(self, state: _CellState, found: Gate) -> None:
-        """Keeps a cell until every cell of its comparison has come as far, or one of them touches an edge: then all make an extra round, those here at once."""
+        """Keeps a cell until every cell of its comparison has come as far, or one of them touches an edge: then all
+        make an extra round, those here at once."""
         comparison = self._comparisons[state.cell.label]
         state.num_gates += 1
         gate = self._gates.setdefault((comparison, state.repeat, state.num_gates), _Gate())
@@ -219,7 +241,8 @@ class Execution:
 
 
 def _urgency(planned: PlannedTraining, num_seeds_in_turn: int) -> tuple[bool, int, float]:
-    """Sorts what may start: a search holds up its cell's confirm phase; then come the first `num_seeds_in_turn` seeds in turn; of the rest what takes longest."""
+    """Sorts what may start: a search holds up its cell's confirm phase; then come the first `num_seeds_in_turn`
+    seeds in turn; of the rest what takes longest."""
     cost = 0.0
     with suppress(Exception):  # a user's model that cannot be built fails in its own training, and is told there
         cost = work(planned.configuration)
@@ -246,7 +269,9 @@ def num_trainings_of_cell(study: Study, cell: Cell, phase: Phase) -> int:
     """How many of them are one cell's."""
     search, num_seeds = study.search, study.confirm.num_reporting_seeds
     if phase == "noise_floor":
-        return (study.noise_floor.num_seeds or num_seeds) if study.noise_floor and cell in noise_floor_cells(study) else 0
+        return (
+            (study.noise_floor.num_seeds or num_seeds) if study.noise_floor and cell in noise_floor_cells(study) else 0
+        )
     if search is None or not search_space(study, cell):
         return num_seeds if phase == "confirm" else 0
     if phase == "search":
@@ -257,4 +282,12 @@ def num_trainings_of_cell(study: Study, cell: Cell, phase: Phase) -> int:
 def max_extra_trainings(study: Study) -> int:
     """How many search trainings the extra rounds add at most."""
     search = study.search
-    return len(comparisons(study)) * search.max_extra_rounds * search.num_extra_proposals * search.num_tuning_seeds * search.num_repeats if search else 0
+    return (
+        len(comparisons(study))
+        * search.max_extra_rounds
+        * search.num_extra_proposals
+        * search.num_tuning_seeds
+        * search.num_repeats
+        if search
+        else 0
+    )

@@ -1,4 +1,5 @@
-"""How many seeds of a configuration one trial trains at once, and how much of a GPU it takes: as asked for, or by rule."""
+"""How many seeds of a configuration one trial trains at once, and how much of a GPU it takes: as asked for, or by
+rule."""
 
 from __future__ import annotations
 
@@ -15,10 +16,12 @@ from vae.optimizers import specification
 AUTO = "auto"
 
 SEEDS_THAT_FILL_A_GPU = 64
-"""With `auto`, configurations of fewer seeds than this share a GPU: a step of so few small models is mostly the time to start its kernels."""
+"""With `auto`, configurations of fewer seeds than this share a GPU: a step of so few small models is mostly the time
+to start its kernels."""
 
 MAX_PACKS_PER_GPU = 4
-"""Each pack on a GPU is a process of its own, with a core and about half a gigabyte of the GPU's memory before it holds anything."""
+"""Each pack on a GPU is a process of its own, with a core and about half a gigabyte of the GPU's memory before it
+holds anything."""
 
 _SHARES_OF_A_GPU = 10_000
 """Ray counts a GPU in ten thousandths."""
@@ -32,8 +35,9 @@ class PackingError(ValueError):
 class Packing:
     """What is packed in one execution of a study; no part of any training's identity.
 
-    `size` is the number of seeds asked for, None for `auto`: one on a CPU; on GPUs all seeds of a configuration, in as many packs as there are
-    GPUs for each cell. What does not fit in a GPU's memory its worker trains in smaller parts.
+    `size` is the number of seeds asked for, None for `auto`: one on a CPU; on GPUs all seeds of a configuration, in
+    as many packs as there are GPUs for each cell. What does not fit in a GPU's memory its worker trains in smaller
+    parts.
     """
 
     size: int | None = None
@@ -44,7 +48,8 @@ class Packing:
     num_reporting_seeds: int = 1
 
     def max_members(self, planned: PlannedTraining) -> int:
-        """How many seeds of this training's configuration may be in one trial; a function of the request alone, so that the same command packs the same seeds."""
+        """How many seeds of this training's configuration may be in one trial; a function of the request alone, so
+        that the same command packs the same seeds."""
         if not is_packable(planned.configuration.optimizer):
             return 1
         if self.size is not None:
@@ -69,22 +74,29 @@ def packing_of(study: Study, pack_size: str, gpu_share: str, num_gpus: int) -> P
 
 
 def packing_notes(study: Study, packing: Packing, gpu_share: str) -> list[str]:
-    """What the user should know before anything starts: options without effect, and cells that `auto` trains one seed at a time."""
+    """What the user should know before anything starts: options without effect, and cells that `auto` trains one
+    seed at a time."""
     notes = []
     most = max(packing.num_tuning_seeds, packing.num_reporting_seeds)
     if packing.size is not None and packing.size > 1 and most == 1:
-        notes.append(f"--pack-size {packing.size} has no effect: no configuration of {study.name} has more than one seed")
+        notes.append(
+            f"--pack-size {packing.size} has no effect: no configuration of {study.name} has more than one seed"
+        )
     if gpu_share != AUTO and not packing.num_gpus:
         notes.append(f"--gpu-share {gpu_share} has no effect: no GPU is used; --num-gpus says how many")
     unpackable = dict.fromkeys(optimizer for _, optimizer in _unpackable(study))
     if unpackable and packing.size is None and packing.num_gpus and most > 1:
-        notes.append(f"the optimizer {', '.join(unpackable)} cannot be packed, not being known to treat every weight by itself: its cells are trained one seed at a time")
+        notes.append(
+            f"the optimizer {', '.join(unpackable)} cannot be packed, not being known to treat every weight by itself:"
+            " its cells are trained one seed at a time"
+        )
     return notes
 
 
 @cache
 def is_packable(optimizer: str) -> bool:
-    """Whether several seeds under that optimizer can be trained as one batched model: it must treat every weight by itself."""
+    """Whether several seeds under that optimizer can be trained as one batched model: it must treat every weight by
+    itself."""
     return specification(optimizer).elementwise
 
 
@@ -92,7 +104,9 @@ def _size_of(text: str) -> int | None:
     if text == AUTO:
         return None
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise PackingError(f"--pack-size {text}: allowed are auto and whole numbers from 1, the seeds that are trained at once")
+        raise PackingError(
+            f"--pack-size {text}: allowed are auto and whole numbers from 1, the seeds that are trained at once"
+        )
     return int(text)
 
 
@@ -104,7 +118,10 @@ def _share_of(text: str) -> float | None:
     except ValueError:
         share = math.nan
     if not 1 / _SHARES_OF_A_GPU <= share <= 1:
-        raise PackingError(f"--gpu-share {text}: allowed are auto and fractions of a GPU above 0 and up to 1, such as 0.5 for two packs on each GPU")
+        raise PackingError(
+            f"--gpu-share {text}: allowed are auto and fractions of a GPU above 0 and up to 1, such as 0.5 for two"
+            " packs on each GPU"
+        )
     return share
 
 
@@ -117,8 +134,9 @@ def _share_by_rule(seeds_at_once: int) -> float:
 def _require_packable(study: Study, size: int) -> None:
     for cell, optimizer in _unpackable(study):
         raise PackingError(
-            f"--pack-size {size}: the cell {cell.name or cell.label} has the optimizer {optimizer}, which is not known to treat every weight by itself, so that "
-            "the seeds of a pack would disturb each other. Leave --pack-size out (auto trains such cells one seed at a time), or the cell"
+            f"--pack-size {size}: the cell {cell.name or cell.label} has the optimizer {optimizer}, which is not known"
+            " to treat every weight by itself, so that the seeds of a pack would disturb each other. Leave --pack-size"
+            " out (auto trains such cells one seed at a time), or the cell"
         )
 
 

@@ -1,4 +1,5 @@
-"""The study's protocol, as a methods section would tell it: search, search further where a winner touches an edge, select, confirm; for each cell by itself."""
+"""The study's protocol, as a methods section would tell it: search, search further where a winner touches an edge,
+select, confirm; for each cell by itself."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from vae.randomness import Seeds
 class PlannedTraining:
     """One training that the protocol asks for, with its place in the study.
 
-    `repeat`: of which repeat of the search it is part. Of a proposal: `extra_round`, 0 for the declared rounds, and `space`, where it was drawn from, as
-    `study.protocol.edges.encoded` writes it.
+    `repeat`: of which repeat of the search it is part. Of a proposal: `extra_round`, 0 for the declared rounds, and
+    `space`, where it was drawn from, as `study.protocol.edges.encoded` writes it.
     """
 
     phase: Phase
@@ -37,15 +38,24 @@ class PlannedTraining:
 
     @property
     def place(self) -> str:
-        """Its place in the study, unique within it: phase, cell, proposal, rank and seed; and the extra round and the repeat where it is of one."""
+        """Its place in the study, unique within it: phase, cell, proposal, rank and seed; and the extra round and
+        the repeat where it is of one."""
         numbers = ["none" if number is None else str(number) for number in (self.proposal, self.rank, self.replicate)]
-        further = [f"{name} {number}" for name, number in (("extra round", self.extra_round), ("repeat", self.repeat)) if number]
+        further = [
+            f"{name} {number}"
+            for name, number in (("extra round", self.extra_round), ("repeat", self.repeat))
+            if number
+        ]
         return "|".join([self.phase, self.cell.label, *numbers, *further])
 
     @property
     def title(self) -> str:
         """A name that a person can read: the run's name in MLflow."""
-        names = {"search": f"proposal {self.proposal}", "confirm": f"runner-up {self.rank}" if self.rank else "confirm", "noise_floor": "noise floor"}
+        names = {
+            "search": f"proposal {self.proposal}",
+            "confirm": f"runner-up {self.rank}" if self.rank else "confirm",
+            "noise_floor": "noise floor",
+        }
         repeat = f"repeat {self.repeat} · " if self.repeat else ""
         return f"{repeat}{names[self.phase]} · seed {self.replicate} · {self.cell.name or self.cell.label}"
 
@@ -60,7 +70,8 @@ class Summary:
 
 @dataclass(frozen=True)
 class Gate:
-    """Between two rounds: a cell waits here until it is known whether the winner of any cell that it is compared with touches an edge.
+    """Between two rounds: a cell waits here until it is known whether the winner of any cell that it is compared
+    with touches an edge.
 
     It is sent true where one does, its own among them: then it makes an extra round, as all of them do.
     """
@@ -76,8 +87,8 @@ CellProtocol = Generator[Step, Answer | None, None]
 def cell_protocol(study: Study, cell: Cell, repeat: int = 0, num_extra_rounds: int = 0) -> CellProtocol:
     """One cell's part of the study, or of a repeat of its search.
 
-    Yields trainings that may run at the same time, and is sent their summaries in the same order when all of them are in; or a gate, and is sent whether there is an
-    extra round, of which it makes at most `num_extra_rounds`.
+    Yields trainings that may run at the same time, and is sent their summaries in the same order when all of them
+    are in; or a gate, and is sent whether there is an extra round, of which it makes at most `num_extra_rounds`.
     """
     search, space = study.search, search_space(study, cell)
     if search is None or not space:
@@ -89,11 +100,17 @@ def cell_protocol(study: Study, cell: Cell, repeat: int = 0, num_extra_rounds: i
     if repeat:
         yield _confirm_trainings(study, cell, ranked[0], repeat=repeat)
         return
-    confirmed = [training for rank, proposal in enumerate(ranked[: 1 + study.confirm.num_runners_up]) for training in _confirm_trainings(study, cell, proposal, rank)]
+    confirmed = [
+        training
+        for rank, proposal in enumerate(ranked[: 1 + study.confirm.num_runners_up])
+        for training in _confirm_trainings(study, cell, proposal, rank)
+    ]
     yield confirmed + _noise_floor_trainings(study, cell, ranked[0])
 
 
-def _search_phase(study: Study, search: Search, cell: Cell, repeat: int, num_extra_rounds: int) -> Generator[Step, Answer | None, list[Proposal]]:
+def _search_phase(
+    study: Study, search: Search, cell: Cell, repeat: int, num_extra_rounds: int
+) -> Generator[Step, Answer | None, list[Proposal]]:
     space = search_space(study, cell)
     asked = CellSearch(space, search, sampler_seed(study.seed, cell, repeat))
     for first in range(0, search.num_proposals, search.round_size):
@@ -110,19 +127,28 @@ def _search_phase(study: Study, search: Search, cell: Cell, repeat: int, num_ext
     return asked.ranked()
 
 
-def _round(study: Study, search: Search, cell: Cell, repeat: int, asked: CellSearch, count: int, extra_round: int = 0) -> Generator[Step, Answer | None, None]:
+def _round(
+    study: Study, search: Search, cell: Cell, repeat: int, asked: CellSearch, count: int, extra_round: int = 0
+) -> Generator[Step, Answer | None, None]:
     """Asks for one round, has it trained, and tells what came of it."""
     space = encoded(asked.space)
     seeds = [training_seeds(study.seed, "search", replicate, repeat) for replicate in range(search.num_tuning_seeds)]
     batch = [
-        PlannedTraining("search", cell, proposal.number, None, replicate, configuration, own, repeat, extra_round, space)
+        PlannedTraining(
+            "search", cell, proposal.number, None, replicate, configuration, own, repeat, extra_round, space
+        )
         for proposal in asked.ask(count)
         for configuration in (training_configuration(study, cell, "search", dict(proposal.hyperparameters)),)
         for replicate, own in enumerate(seeds)
     ]
     summaries = yield batch
     assert isinstance(summaries, list)
-    asked.tell([objective(summaries[start : start + len(seeds)], search.objective) for start in range(0, len(summaries), len(seeds))])
+    asked.tell(
+        [
+            objective(summaries[start : start + len(seeds)], search.objective)
+            for start in range(0, len(summaries), len(seeds))
+        ]
+    )
 
 
 def objective(summaries: Sequence[Summary], metric: str) -> float:
@@ -132,8 +158,11 @@ def objective(summaries: Sequence[Summary], metric: str) -> float:
     return math.fsum(summary.metrics[metric] for summary in summaries) / len(summaries)
 
 
-def _extensions(study: Study, cell: Cell, space: Mapping[str, Distribution], asked: CellSearch) -> list[tuple[Edge, Range]]:
-    """The edges that the best proposal so far touches, each with its range extended beyond it; not those beyond which nothing legal lies."""
+def _extensions(
+    study: Study, cell: Cell, space: Mapping[str, Distribution], asked: CellSearch
+) -> list[tuple[Edge, Range]]:
+    """The edges that the best proposal so far touches, each with its range extended beyond it; not those beyond
+    which nothing legal lies."""
     ranked = asked.ranked()
     if not ranked:
         return []
@@ -141,32 +170,51 @@ def _extensions(study: Study, cell: Cell, space: Mapping[str, Distribution], ask
     edges = touched_edges(space, [dict(proposal.hyperparameters) for proposal in asked.proposals], winner)
     configuration = training_configuration(study, cell, "search", winner)
     found = [(edge, extended_at(edge, limits_of(configuration, edge.hyperparameter))) for edge in edges]
-    return [(edge, extension) for edge, extension in found if extension is not None and _is_legal(study, cell, winner, edge, extension)]
+    return [
+        (edge, extension)
+        for edge, extension in found
+        if extension is not None and _is_legal(study, cell, winner, edge, extension)
+    ]
 
 
 def _is_legal(study: Study, cell: Cell, winner: Mapping[str, Any], edge: Edge, extension: Range) -> bool:
-    """Whether a training at the extended end agrees with the rest of its configuration, as a batch larger than the budget would not."""
+    """Whether a training at the extended end agrees with the rest of its configuration, as a batch larger than the
+    budget would not."""
     end = extension.high if edge.side == "high" else extension.low
     try:
-        training_configuration(study, cell, "search", dict(winner) | {edge.hyperparameter: int(end) if extension.integer else end})
+        training_configuration(
+            study, cell, "search", dict(winner) | {edge.hyperparameter: int(end) if extension.integer else end}
+        )
     except ValueError:
         return False
     return True
 
 
-def _confirm_trainings(study: Study, cell: Cell, proposal: Proposal | None, rank: int = 0, repeat: int = 0) -> list[PlannedTraining]:
+def _confirm_trainings(
+    study: Study, cell: Cell, proposal: Proposal | None, rank: int = 0, repeat: int = 0
+) -> list[PlannedTraining]:
     return _trained_again(study, cell, "confirm", proposal, rank, repeat, range(study.confirm.num_reporting_seeds))
 
 
 def _noise_floor_trainings(study: Study, cell: Cell, proposal: Proposal | None) -> list[PlannedTraining]:
-    """The A/A comparison: the same winner under seeds that follow the reporting seeds; nothing but in the cell that the study names."""
+    """The A/A comparison: the same winner under seeds that follow the reporting seeds; nothing but in the cell that
+    the study names."""
     if study.noise_floor is None or cell not in noise_floor_cells(study):
         return []
     first = study.confirm.num_reporting_seeds
-    return _trained_again(study, cell, "noise_floor", proposal, 0, 0, range(first, first + (study.noise_floor.num_seeds or first)))
+    return _trained_again(
+        study, cell, "noise_floor", proposal, 0, 0, range(first, first + (study.noise_floor.num_seeds or first))
+    )
 
 
-def _trained_again(study: Study, cell: Cell, phase: Phase, proposal: Proposal | None, rank: int, repeat: int, replicates: range) -> list[PlannedTraining]:
+def _trained_again(
+    study: Study, cell: Cell, phase: Phase, proposal: Proposal | None, rank: int, repeat: int, replicates: range
+) -> list[PlannedTraining]:
     configuration = training_configuration(study, cell, phase, dict(proposal.hyperparameters) if proposal else {})
     number = proposal.number if proposal else None
-    return [PlannedTraining(phase, cell, number, rank, replicate, configuration, training_seeds(study.seed, phase, replicate), repeat) for replicate in replicates]
+    return [
+        PlannedTraining(
+            phase, cell, number, rank, replicate, configuration, training_seeds(study.seed, phase, replicate), repeat
+        )
+        for replicate in replicates
+    ]

@@ -1,4 +1,5 @@
-"""What a study declares before it runs, and the history of that: a claim that changed when results were there says so in the report. Pure."""
+"""What a study declares before it runs, and the history of that: a claim that changed when results were there says
+so in the report. Pure."""
 
 from __future__ import annotations
 
@@ -15,19 +16,42 @@ TAG = "declarations"
 MOST_CHARACTERS = 7_500
 """MLflow's tags hold 8,000."""
 
-OF_THE_STUDY = ("metric", "readout", "targets", "equivalence_margin_nats", "noise_floor", "confidence", "seed", "training", "factors", "cells")
-OF_THE_SEARCH = ("spaces", "num_proposals", "sampler", "num_tuning_seeds", "objective", "budget_samples", "max_extra_rounds", "extra_proposals")
+OF_THE_STUDY = (
+    "metric",
+    "readout",
+    "targets",
+    "equivalence_margin_nats",
+    "noise_floor",
+    "confidence",
+    "seed",
+    "training",
+    "factors",
+    "cells",
+)
+OF_THE_SEARCH = (
+    "spaces",
+    "num_proposals",
+    "sampler",
+    "num_tuning_seeds",
+    "objective",
+    "budget_samples",
+    "max_extra_rounds",
+    "extra_proposals",
+)
 SHARED = (*OF_THE_STUDY, "num_reporting_seeds", *OF_THE_SEARCH)
-"""What every claim rests on beside the trainings: fields of the study, how many reporting seeds, fields of its search."""
+"""What every claim rests on beside the trainings: fields of the study, how many reporting seeds, fields of its
+search."""
 
 LONGEST = 400
 DIGEST = "sha256:"
-"""A field whose text is longer than `LONGEST` characters is kept as its digest: that it changed can then be told, and not from what to what."""
+"""A field whose text is longer than `LONGEST` characters is kept as its digest: that it changed can then be told,
+and not from what to what."""
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the study file declared from some moment on, when so many trainings were recorded, so many of them on reporting seeds.
+    """What the study file declared from some moment on, when so many trainings were recorded, so many of them on
+    reporting seeds.
 
     `claims`: each claim in words, by its name. `shared`: the fields of `SHARED`, as text.
     """
@@ -42,9 +66,18 @@ def declaration_of(study: Study, num_trainings: int, num_confirm: int) -> Declar
     """What the study file declares now."""
     held = study.model_dump(mode="json")
     search = held["search"] or {}
-    shared = {name: held[name] for name in OF_THE_STUDY} | {"num_reporting_seeds": study.confirm.num_reporting_seeds} | {name: search.get(name) for name in OF_THE_SEARCH}
+    shared = (
+        {name: held[name] for name in OF_THE_STUDY}
+        | {"num_reporting_seeds": study.confirm.num_reporting_seeds}
+        | {name: search.get(name) for name in OF_THE_SEARCH}
+    )
     shared["num_proposals"] = search.get("num_proposals", 0)
-    return Declaration(num_trainings, num_confirm, {claim.name: claim_words(claim) for claim in study.claims}, {name: _text(given) for name, given in shared.items()})
+    return Declaration(
+        num_trainings,
+        num_confirm,
+        {claim.name: claim_words(claim) for claim in study.claims},
+        {name: _text(given) for name, given in shared.items()},
+    )
 
 
 def _text(given: object) -> str:
@@ -55,35 +88,52 @@ def _text(given: object) -> str:
 def claim_words(claim: Claim) -> str:
     """A claim as the history keeps it: `optimizer: adam over adagrad, num_hidden_layers=2, primary`."""
     at = "".join(f", {name}={level_text(level)}" for name, level in sorted(claim.at.items()))
-    return f"{claim.factor}: {level_text(claim.level)} over {level_text(claim.baseline)}{at}" + (", primary" if claim.primary else "")
+    return f"{claim.factor}: {level_text(claim.level)} over {level_text(claim.baseline)}{at}" + (
+        ", primary" if claim.primary else ""
+    )
 
 
 def recorded_declarations(text: str | None, study: Study, places: Collection[str]) -> str | None:
-    """The tag that the parent run is to have: what was in it, and what the study declares now where that is something else.
+    """The tag that the parent run is to have: what was in it, and what the study declares now where that is
+    something else.
 
-    `places`: of all trainings that are there already (`PlannedTraining.place`), in MLflow or among the records that this execution uses again, be they of a study of
-    another name. A history that begins when there are some says so by their number. None where no history fits the tag.
+    `places`: of all trainings that are there already (`PlannedTraining.place`), in MLflow or among the records that
+    this execution uses again, be they of a study of another name. A history that begins when there are some says so
+    by their number. None where no history fits the tag.
     """
     history, there = declarations_in(text), frozenset(places)
     now = declaration_of(study, len(there), sum(place.startswith("confirm|") for place in there))
     if not history or (history[-1].claims, history[-1].shared) != (now.claims, now.shared):
         history = (*history, now)
-    while len(written := json.dumps([asdict(entry) for entry in history], separators=(",", ":"))) > MOST_CHARACTERS and len(history) > 2:
+    while (
+        len(written := json.dumps([asdict(entry) for entry in history], separators=(",", ":"))) > MOST_CHARACTERS
+        and len(history) > 2
+    ):
         history = _with_one_less(history)
     return written if len(written) <= MOST_CHARACTERS else None
 
 
 def _with_one_less(history: Sequence[Declaration]) -> tuple[Declaration, ...]:
-    """The history without an entry between its first and its last: the earliest whose claims all stand in another one, else the earliest."""
-    known = [frozenset().union(*(entry.claims for place, entry in enumerate(history) if place != left_out)) for left_out in range(len(history))]
+    """The history without an entry between its first and its last: the earliest whose claims all stand in another
+    one, else the earliest."""
+    known = [
+        frozenset().union(*(entry.claims for place, entry in enumerate(history) if place != left_out))
+        for left_out in range(len(history))
+    ]
     spared = next((place for place in range(1, len(history) - 1) if known[place] >= set(history[place].claims)), 1)
     return (*history[:spared], *history[spared + 1 :])
 
 
 def declarations_in(held: Any) -> tuple[Declaration, ...]:
-    """The history that a tag holds, as text or read already, oldest first; empty where there is none or it cannot be read."""
+    """The history that a tag holds, as text or read already, oldest first; empty where there is none or it cannot be
+    read."""
     try:
         entries = json.loads(held) if isinstance(held, str) else held or []
-        return tuple(Declaration(int(entry["num_trainings"]), int(entry["num_confirm"]), dict(entry["claims"]), dict(entry["shared"])) for entry in entries)
+        return tuple(
+            Declaration(
+                int(entry["num_trainings"]), int(entry["num_confirm"]), dict(entry["claims"]), dict(entry["shared"])
+            )
+            for entry in entries
+        )
     except (ValueError, KeyError, TypeError):
         return ()

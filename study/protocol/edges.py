@@ -1,4 +1,5 @@
-"""Where a search ends too soon: a winner at an edge of what was searched, and the space that goes on beyond it. Pure."""
+"""Where a search ends too soon: a winner at an edge of what was searched, and the space that goes on beyond it.
+Pure."""
 
 from __future__ import annotations
 
@@ -24,9 +25,11 @@ EXTENSION_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Edge:
-    """One hyperparameter of a winner that touches an edge of its search: `number` lies in the outer tenth of `searched`, or is the outermost proposal.
+    """One hyperparameter of a winner that touches an edge of its search: `number` lies in the outer tenth of
+    `searched`, or is the outermost proposal.
 
-    `is_only`: nothing else was proposed, so that it is the outermost on both sides, and neither is known to be the one to go on at.
+    `is_only`: nothing else was proposed, so that it is the outermost on both sides, and neither is known to be the
+    one to go on at.
     """
 
     hyperparameter: str
@@ -42,14 +45,21 @@ class Edge:
         if self.is_only:
             return f"{self.hyperparameter} {self.number:.3g} is all that was proposed"
         if self.is_outermost or self.searched is None:
-            return f"{self.hyperparameter} {self.number:.3g} is the {'largest' if self.side == 'high' else 'smallest'} that was proposed"
+            return (
+                f"{self.hyperparameter} {self.number:.3g} is the {'largest' if self.side == 'high' else 'smallest'}"
+                " that was proposed"
+            )
         tenth = "upper" if self.side == "high" else "lower"
-        return f"{self.hyperparameter} {self.number:.3g} lies in the {tenth} tenth of its range {self.searched.low:g} to {self.searched.high:g}"
+        return (
+            f"{self.hyperparameter} {self.number:.3g} lies in the {tenth} tenth of its range {self.searched.low:g} to"
+            f" {self.searched.high:g}"
+        )
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What numbers a hyperparameter may have at all, from `low` to `high`; an end that is not closed is not one of them."""
+    """What numbers a hyperparameter may have at all, from `low` to `high`; an end that is not closed is not one of
+    them."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -57,12 +67,17 @@ class Limits:
     high_closed: bool = True
 
 
-def touched_edges(space: Mapping[str, Distribution], proposals: Sequence[Mapping[str, Any]], winner: Mapping[str, Any]) -> tuple[Edge, ...]:
-    """Every hyperparameter of the winner that touches an edge: of its range's outer tenth, or of what was proposed. In the order of their names.
+def touched_edges(
+    space: Mapping[str, Distribution], proposals: Sequence[Mapping[str, Any]], winner: Mapping[str, Any]
+) -> tuple[Edge, ...]:
+    """Every hyperparameter of the winner that touches an edge: of its range's outer tenth, or of what was proposed.
+    In the order of their names.
 
-    One of which a single number was proposed touches one, as nothing shows that it does not; a list of one choice has nothing else to propose, and no edge.
+    One of which a single number was proposed touches one, as nothing shows that it does not; a list of one choice
+    has nothing else to propose, and no edge.
 
-    `proposals` are the hyperparameters of all proposals, those that diverged among them: a winner with a diverged proposal on either side is bracketed.
+    `proposals` are the hyperparameters of all proposals, those that diverged among them: a winner with a diverged
+    proposal on either side is bracketed.
     """
     found = []
     for name, distribution in sorted(space.items()):
@@ -107,18 +122,30 @@ def at_share(searched: Range, share: float) -> float:
 
 
 def limits_of(configuration: TrainingConfiguration, name: str) -> Limits:
-    """What is legal for a field of a training, or for a hyperparameter of its optimizer; a model's own arguments have no limits that are known."""
+    """What is legal for a field of a training, or for a hyperparameter of its optimizer; a model's own arguments
+    have no limits that are known."""
     own = hyperparameters_of(configuration.optimizer).get(name)
     if own is not None:
         return Limits(own.low, own.high, True, own.closed)
     if name not in TrainingConfiguration.model_fields:
         return Limits()
-    rules = {kind: float(given) for rule in TrainingConfiguration.model_fields[name].metadata for kind in _RULES if (given := getattr(rule, kind, None)) is not None}
-    return Limits(rules.get("gt", rules.get("ge", -math.inf)), rules.get("lt", rules.get("le", math.inf)), "gt" not in rules, "lt" not in rules)
+    rules = {
+        kind: float(given)
+        for rule in TrainingConfiguration.model_fields[name].metadata
+        for kind in _RULES
+        if (given := getattr(rule, kind, None)) is not None
+    }
+    return Limits(
+        rules.get("gt", rules.get("ge", -math.inf)),
+        rules.get("lt", rules.get("le", math.inf)),
+        "gt" not in rules,
+        "lt" not in rules,
+    )
 
 
 def extended(searched: Range, side: Side, limits: Limits) -> Range | None:
-    """The range with EXTENSION_SHARE of its width added on one side, as far as is legal; None where nothing legal lies beyond its end.
+    """The range with EXTENSION_SHARE of its width added on one side, as far as is legal; None where nothing legal
+    lies beyond its end.
 
     Towards a limit that is itself not legal, such as 1 for a decay rate, it goes half of the remaining way.
     """
@@ -135,7 +162,8 @@ def extended(searched: Range, side: Side, limits: Limits) -> Range | None:
 
 
 def extended_at(edge: Edge, limits: Limits) -> Range | None:
-    """Where the search of an edge's hyperparameter goes on: its range extended on that side; its own range where nothing else was proposed of it yet.
+    """Where the search of an edge's hyperparameter goes on: its range extended on that side; its own range where
+    nothing else was proposed of it yet.
 
     None for a list of choices, and where nothing legal lies beyond.
     """
@@ -145,7 +173,8 @@ def extended_at(edge: Edge, limits: Limits) -> Range | None:
 
 
 def beyond(edge: Edge, extension: Range) -> Range:
-    """The part of an extended range that decides: from the winner outwards; all of it where nothing else was proposed."""
+    """The part of an extended range that decides: from the winner outwards; all of it where nothing else was
+    proposed."""
     if edge.is_only:
         return extension
     return extension.model_copy(update={"low" if edge.side == "high" else "high": edge.number})
@@ -171,9 +200,17 @@ def _joined(one: Distribution, other: Distribution | None) -> Distribution:
 
 def encoded(space: Mapping[str, Distribution]) -> str:
     """A space as JSON, as a run's tag holds it."""
-    return json.dumps({name: distribution.model_dump(mode="json", exclude_defaults=True) for name, distribution in sorted(space.items())})
+    return json.dumps(
+        {
+            name: distribution.model_dump(mode="json", exclude_defaults=True)
+            for name, distribution in sorted(space.items())
+        }
+    )
 
 
 def decoded(text: str) -> dict[str, Distribution]:
     """The space that `encoded` wrote."""
-    return {name: Choices.model_validate(given) if "choices" in given else Range.model_validate(given) for name, given in json.loads(text).items()}
+    return {
+        name: Choices.model_validate(given) if "choices" in given else Range.model_validate(given)
+        for name, given in json.loads(text).items()
+    }

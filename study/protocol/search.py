@@ -1,4 +1,5 @@
-"""The search of one cell: proposals in rounds, from an Optuna sampler or a grid. The only module that imports optuna."""
+"""The search of one cell: proposals in rounds, from an Optuna sampler or a grid. The only module that imports
+optuna."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ _SAMPLERS: Mapping[str, Callable[[int], optuna.samplers.BaseSampler]] = {
 
 
 class CellSearch:
-    """Ask and tell for one cell. Asking and telling again from the start, in the same order, gives the same proposals."""
+    """Ask and tell for one cell. Asking and telling again from the start, in the same order, gives the same
+    proposals."""
 
     def __init__(self, space: Mapping[str, Distribution], search: Search, seed: int) -> None:
         self.space = dict(space)
@@ -53,13 +55,22 @@ class CellSearch:
         return tuple(self._proposals)
 
     def elsewhere(self, space: Mapping[str, Distribution], seed: int) -> CellSearch:
-        """The search gone on in another space by a sampler of its own, which is told what of the earlier proposals lies in there; all of them are ranked."""
+        """The search gone on in another space by a sampler of its own, which is told what of the earlier proposals
+        lies in there; all of them are ranked."""
         other = CellSearch(space, self._search, seed)
         other._proposals, other._objectives = list(self._proposals), dict(self._objectives)
         for proposal in self._proposals:
             known = dict(proposal.hyperparameters)
-            if other._study is not None and known.keys() == space.keys() and all(contains(space[name], number) for name, number in known.items()):
-                other._study.add_trial(optuna.trial.create_trial(params=known, distributions=other._distributions, value=self._objectives[proposal.number]))
+            if (
+                other._study is not None
+                and known.keys() == space.keys()
+                and all(contains(space[name], number) for name, number in known.items())
+            ):
+                other._study.add_trial(
+                    optuna.trial.create_trial(
+                        params=known, distributions=other._distributions, value=self._objectives[proposal.number]
+                    )
+                )
         return other
 
     def ask(self, count: int) -> list[Proposal]:
@@ -69,7 +80,8 @@ class CellSearch:
         return asked
 
     def tell(self, objectives: Sequence[float]) -> None:
-        """The objectives of the last round in proposal order, higher better; -inf for a proposal of which any seed diverged."""
+        """The objectives of the last round in proposal order, higher better; -inf for a proposal of which any seed
+        diverged."""
         told = len(self._objectives)
         for number, objective in enumerate(objectives, start=told):
             if math.isnan(objective):
@@ -81,7 +93,9 @@ class CellSearch:
     def ranked(self) -> list[Proposal]:
         """The proposals that did not diverge, best first; of equals the one proposed first."""
         finite = [number for number, objective in self._objectives.items() if math.isfinite(objective)]
-        return [self._proposals[number] for number in sorted(finite, key=lambda number: (-self._objectives[number], number))]
+        return [
+            self._proposals[number] for number in sorted(finite, key=lambda number: (-self._objectives[number], number))
+        ]
 
     def _propose(self, number: int) -> Proposal:
         if self._grid is not None:
@@ -91,7 +105,9 @@ class CellSearch:
             warnings.filterwarnings("ignore", "Clip non-finite", UserWarning)
             trial = self._study.ask(self._distributions)
         self._trials[number] = trial
-        return Proposal(number, tuple((name, _plain(self.space[name], trial.params[name])) for name in sorted(self.space)))
+        return Proposal(
+            number, tuple((name, _plain(self.space[name], trial.params[name])) for name in sorted(self.space))
+        )
 
 
 def _new_study(sampler: str, seed: int) -> optuna.Study:

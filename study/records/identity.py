@@ -35,7 +35,8 @@ class Identity:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 of everything, as 64 hexadecimal digits. The data count by their content, not by the name or folder they came from."""
+        """sha256 of everything, as 64 hexadecimal digits. The data count by their content, not by the name or folder
+        they came from."""
         return _digest(self._determining())
 
     @cached_property
@@ -50,9 +51,13 @@ class Identity:
 
 def training_identity(configuration: TrainingConfiguration, seeds: Seeds, data_sha256: str, device: str) -> Identity:
     """The identity of one training on this installation."""
-    plugins = sorted({name for name in (configuration.dataset, configuration.model, configuration.optimizer) if is_plugin(name)})
+    plugins = sorted(
+        {name for name in (configuration.dataset, configuration.model, configuration.optimizer) if is_plugin(name)}
+    )
     sources = [plugin_source(name) for name in plugins]
-    return Identity(configuration.to_flat(), asdict(seeds), data_sha256, device, libraries(), code_digest(tuple(sources)))
+    return Identity(
+        configuration.to_flat(), asdict(seeds), data_sha256, device, libraries(), code_digest(tuple(sources))
+    )
 
 
 @cache
@@ -74,7 +79,10 @@ def code_digest(plugins: tuple[Path, ...] = ()) -> str:
 def _syntax(path: Path) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 

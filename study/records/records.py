@@ -43,8 +43,8 @@ class EvaluationRecord(BaseModel):
 class Record(BaseModel):
     """What a finished training leaves on disk; it alone decides that the training is complete.
 
-    `pack_size` is how many seeds were trained at once, which changes a result by rounding alone. `code_kept` is not part of it: set
-    on a record that stands in for one of newer code, as its user asked.
+    `pack_size` is how many seeds were trained at once, which changes a result by rounding alone. `code_kept` is not
+    part of it: set on a record that stands in for one of newer code, as its user asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,14 +91,16 @@ class Records:
     def get(self, identity: Identity) -> Record | None:
         """The record of that training, its weights checked against their hash; None where it is not complete.
 
-        A damaged one is set aside under another name, with a line that says so. Raises RecordsError for one that the disk does not give out now: it may be whole.
+        A damaged one is set aside under another name, with a line that says so. Raises RecordsError for one that the
+        disk does not give out now: it may be whole.
         """
         return self.unwritten.get(identity.hash) or self._read(self.path(identity.hash))
 
     def write(self, record: Record, weights: bytes, log: bytes = b"") -> None:
         """Adds a record, and the training's log where there is one. Raises RecordsError when the disk refuses.
 
-        It is written beside its place, flushed, renamed, and its name is flushed too: what is passed on from here, to MLflow, is there after a power cut.
+        It is written beside its place, flushed, renamed, and its name is flushed too: what is passed on from here,
+        to MLflow, is there after a power cut.
         """
         place = self.path(record.identity.hash)
         beside = self._folder / f".{record.identity.hash}.{os.getpid()}"
@@ -116,16 +118,22 @@ class Records:
             shutil.rmtree(beside, ignore_errors=True)
             if not place.exists():
                 raise RecordsError(
-                    f"a finished training could not be written to {place}: {error.strerror}. Make room or give another --outputs, then run the same command again."
+                    f"a finished training could not be written to {place}: {error.strerror}. Make room or give another"
+                    " --outputs, then run the same command again."
                 ) from error
 
     def same_but_for_code(self, identity: Identity) -> Record | None:
-        """An intact record that differs from `identity` in the code's digest alone, the newest where there are several."""
+        """An intact record that differs from `identity` in the code's digest alone, the newest where there are
+        several."""
         if self._places_by_content is None:
             self._places_by_content = self._index()
         if not self._places_by_content:
             return None
-        others = [place for place in self._places_by_content.get(identity.hash_without_code, ()) if place.name != identity.hash]
+        others = [
+            place
+            for place in self._places_by_content.get(identity.hash_without_code, ())
+            if place.name != identity.hash
+        ]
         found = [record for record in map(self._read, others) if record is not None]
         return max(found, key=lambda record: record.finished_ms, default=None)
 
@@ -147,8 +155,8 @@ class Records:
             intact = False
         except OSError as error:
             raise RecordsError(
-                f"{place} cannot be read: {error.strerror}. If that passes (a network disk that is away, too many open files), run the same command again; "
-                "if its files are damaged, remove it, and it is trained again."
+                f"{place} cannot be read: {error.strerror}. If that passes (a network disk that is away, too many open"
+                " files), run the same command again; if its files are damaged, remove it, and it is trained again."
             ) from error
         if intact:
             return record
@@ -156,11 +164,18 @@ class Records:
         return None
 
     def _set_aside(self, place: Path) -> None:
-        aside = next(name for number in itertools.count(1) if not (name := place.with_name(f"{place.name}.damaged.{number}")).exists())
+        aside = next(
+            name
+            for number in itertools.count(1)
+            if not (name := place.with_name(f"{place.name}.damaged.{number}")).exists()
+        )
         try:
             place.rename(aside)
         except OSError as error:
-            raise RecordsError(f"{place} is damaged and cannot be set aside: {error.strerror}. Remove it, then run the same command again.") from error
+            raise RecordsError(
+                f"{place} is damaged and cannot be set aside: {error.strerror}. Remove it, then run the same command"
+                " again."
+            ) from error
         self._report(f"{place} is damaged; it was set aside as {aside.name} and will be trained again")
 
 
@@ -171,7 +186,8 @@ def encode_record(record: Record) -> bytes:
 
 
 def decode_record(file: bytes) -> Record:
-    """The record that a file holds, every bit of it checked; one from before files began with a hash is read as it stands.
+    """The record that a file holds, every bit of it checked; one from before files began with a hash is read as it
+    stands.
 
     Raises ValueError (pydantic's ValidationError among them) for a file that is damaged or no record.
     """
@@ -185,7 +201,8 @@ def decode_record(file: bytes) -> Record:
 
 
 def flush_folder(folder: Path) -> None:
-    """Has the names in a folder on the disk, as fsync has a file's content; some file systems of networks know no such thing. Raises OSError."""
+    """Has the names in a folder on the disk, as fsync has a file's content; some file systems of networks know no
+    such thing. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -207,6 +224,11 @@ def bytes_sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def record_of(identity: Identity, facts: dict[str, Any], weights: bytes, trial: str, study: str, machine: str) -> Record:
-    """The record of what a worker returned: `facts` are a vae.training.TrainingResult without its weights, and the pack's size."""
-    return Record(identity=identity, weights_sha256=bytes_sha256(weights), trial=trial, study=study, machine=machine, **facts)
+def record_of(
+    identity: Identity, facts: dict[str, Any], weights: bytes, trial: str, study: str, machine: str
+) -> Record:
+    """The record of what a worker returned: `facts` are a vae.training.TrainingResult without its weights, and the
+    pack's size."""
+    return Record(
+        identity=identity, weights_sha256=bytes_sha256(weights), trial=trial, study=study, machine=machine, **facts
+    )

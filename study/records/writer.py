@@ -12,7 +12,8 @@ from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record, Records
 
 MAX_WAITING = 8
-"""Records that wait for the disk at once; a kill loses no more than these, and the next execution trains them again to the same bits."""
+"""Records that wait for the disk at once; a kill loses no more than these, and the next execution trains them again
+to the same bits."""
 
 Written = Callable[[PlannedTraining, Record], None]
 
@@ -20,12 +21,14 @@ Written = Callable[[PlannedTraining, Record], None]
 class RecordWriter:
     """Writes records in the order in which they are given, and passes a training on once its record is on the disk.
 
-    Leaving the `with` block waits until all is written. A record that could not be written is never passed on; the error is raised
-    by the next call of `write` or `check`, or else on leaving, and the records after it are still written where they can be.
-    `log_of` gives the lines that lie beside a record.
+    Leaving the `with` block waits until all is written. A record that could not be written is never passed on; the
+    error is raised by the next call of `write` or `check`, or else on leaving, and the records after it are still
+    written where they can be. `log_of` gives the lines that lie beside a record.
     """
 
-    def __init__(self, records: Records, written: Written, log_of: Callable[[Record], bytes] = lambda record: b"") -> None:
+    def __init__(
+        self, records: Records, written: Written, log_of: Callable[[Record], bytes] = lambda record: b""
+    ) -> None:
         self._records = records
         self._written = written
         self._log_of = log_of
@@ -40,7 +43,9 @@ class RecordWriter:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._queue.put(None)
         self._thread.join()
         if error is None and not self._raised:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class Projection:
-    """The tracker of a study from before it is there: what is added meanwhile is kept, in order, and given to it once it is. Used from several threads."""
+    """The tracker of a study from before it is there: what is added meanwhile is kept, in order, and given to it
+    once it is. Used from several threads."""
 
     def __init__(self, opening: Future[Tracker]) -> None:
         self._opening = opening
@@ -38,8 +39,15 @@ class Projection:
         if self._opening.done():
             self._hand_over()
 
-    def end(self, complete: bool, failures: list[Failure], log_of: Callable[[PlannedTraining], str], public: Callable[[str], str]) -> str | None:
-        """Waits until MLflow has everything; a message where it did not take it all. Raises TrackingError where it could not be opened.
+    def end(
+        self,
+        complete: bool,
+        failures: list[Failure],
+        log_of: Callable[[PlannedTraining], str],
+        public: Callable[[str], str],
+    ) -> str | None:
+        """Waits until MLflow has everything; a message where it did not take it all. Raises TrackingError where it
+        could not be opened.
 
         `public` takes passwords out of what the code of a failed training said.
         """
@@ -58,8 +66,14 @@ class Projection:
 
 
 @contextlib.contextmanager
-def projected(opening: Future[Tracker], execution: Execution, log_of: Callable[[PlannedTraining], str], public: Callable[[str], str]) -> Iterator[Projection]:
-    """MLflow while the study runs; at the end waits for what is still to be written. Raises StudyError for what is left over."""
+def projected(
+    opening: Future[Tracker],
+    execution: Execution,
+    log_of: Callable[[PlannedTraining], str],
+    public: Callable[[str], str],
+) -> Iterator[Projection]:
+    """MLflow while the study runs; at the end waits for what is still to be written. Raises StudyError for what is
+    left over."""
     projection = Projection(opening)
     complete = False
     try:

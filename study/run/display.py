@@ -55,7 +55,11 @@ class Display:
         self._best: tuple[float, str] | None = None
         self._outcomes: dict[str, int] = {}
         self._console = Console(file=stream or sys.stdout, soft_wrap=True, highlight=False)
-        self._live = Live(Text(), console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        self._live = (
+            Live(Text(), console=self._console, auto_refresh=False, transient=True)
+            if self._console.is_terminal
+            else None
+        )
 
     def __enter__(self) -> Display:
         if self._live:
@@ -75,7 +79,9 @@ class Display:
     def found(self, num_trainings: int) -> None:
         """Says how much of the study is there already."""
         if num_trainings:
-            self.say(f"{self._study.name}: {num_trainings} of {sum(self._totals.values())} trainings are recorded already")
+            self.say(
+                f"{self._study.name}: {num_trainings} of {sum(self._totals.values())} trainings are recorded already"
+            )
 
     def failed(self, planned: PlannedTraining, message: str) -> None:
         """Says that a training's code raised."""
@@ -98,7 +104,8 @@ class Display:
         self._running[planned.place] = _UnderWay(planned)
 
     def _expect(self, planned: PlannedTraining) -> None:
-        """Trainings of extra rounds come to the total when they are first heard of: nobody knows before whether there is one."""
+        """Trainings of extra rounds come to the total when they are first heard of: nobody knows before whether
+        there is one."""
         if planned.extra_round and planned.place not in self._extra:
             self._extra.add(planned.place)
             self._totals[planned.phase] += 1
@@ -126,11 +133,20 @@ class Display:
 
     def _line(self) -> str:
         phase = "search" if self._done.get("search", 0) < self._totals.get("search", 0) else "confirm"
-        counts = " · ".join(f"{name.replace('_', ' ')} {self._done[name]}/{total}" for name, total in self._totals.items() if total)
+        counts = " · ".join(
+            f"{name.replace('_', ' ')} {self._done[name]}/{total}" for name, total in self._totals.items() if total
+        )
         best = f" · best bound {self._best[0]:.2f} nats ({self._best[1]})" if self._best else ""
-        odd = "".join(f" · {count} {outcome.replace('_', ' ')}" for outcome, count in sorted(self._outcomes.items()) if outcome != "finished")
+        odd = "".join(
+            f" · {count} {outcome.replace('_', ' ')}"
+            for outcome, count in sorted(self._outcomes.items())
+            if outcome != "finished"
+        )
         left = self._time_left()
-        return f"{self._study.name}: {phase} phase · {counts} trainings{best}{odd}{f' · about {left} left' if left else ''}"
+        return (
+            f"{self._study.name}: {phase} phase · {counts}"
+            f" trainings{best}{odd}{f' · about {left} left' if left else ''}"
+        )
 
     def _time_left(self) -> str | None:
         """From the work done so far in this execution; None before anything ended and once all is done."""

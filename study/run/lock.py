@@ -1,4 +1,5 @@
-"""The lock of a study in an outputs folder: of two executions at once one runs, and the other is told. A kill leaves nothing of it behind."""
+"""The lock of a study in an outputs folder: of two executions at once one runs, and the other is told. A kill leaves
+nothing of it behind."""
 
 from __future__ import annotations
 
@@ -22,10 +23,11 @@ def lock_path(outputs: Path, study: str) -> Path:
 
 @contextlib.contextmanager
 def only_one(outputs: Path, study: str) -> Iterator[None]:
-    """Holds the study's lock in this outputs folder. Raises StudyError where another process has it, or where none can be had.
+    """Holds the study's lock in this outputs folder. Raises StudyError where another process has it, or where none
+    can be had.
 
-    It is the system's own (flock), which ends with its process however that ends; on NFS the server has it, for all machines. What the file says of its holder
-    is for people alone.
+    It is the system's own (flock), which ends with its process however that ends; on NFS the server has it, for all
+    machines. What the file says of its holder is for people alone.
     """
     descriptor = _opened(lock_path(outputs, study), outputs)
     try:
@@ -60,19 +62,29 @@ def _opened(path: Path, outputs: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        raise StudyError(f"the outputs folder {outputs} cannot be written: {error.strerror}; give another with --outputs (OUTPUTS= with make)") from error
+        raise StudyError(
+            f"the outputs folder {outputs} cannot be written: {error.strerror}; give another with --outputs (OUTPUTS="
+            " with make)"
+        ) from error
 
 
 def _take(descriptor: int, outputs: Path, study: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, _MOST_CHARACTERS, 0).decode(errors="replace").strip() or "its holder could not be written"
-        raise StudyError(f"the study {study!r} is already running in {outputs} ({holder}); wait for it, or stop it and run the same command again") from None
+        holder = (
+            os.pread(descriptor, _MOST_CHARACTERS, 0).decode(errors="replace").strip()
+            or "its holder could not be written"
+        )
+        raise StudyError(
+            f"the study {study!r} is already running in {outputs} ({holder}); wait for it, or stop it and run the same"
+            " command again"
+        ) from None
     except OSError as error:
         raise StudyError(
-            f"the disk of {outputs} has no file locks ({error.strerror}), which keep two executions of a study apart. Have them switched on (NFS: its lock service; "
-            "Lustre: the mount option flock), or give another folder with --outputs (OUTPUTS= with make)"
+            f"the disk of {outputs} has no file locks ({error.strerror}), which keep two executions of a study apart."
+            " Have them switched on (NFS: its lock service; Lustre: the mount option flock), or give another folder"
+            " with --outputs (OUTPUTS= with make)"
         ) from error
 
 

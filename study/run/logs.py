@@ -1,7 +1,9 @@
-"""What happened in a study, as JSON lines: one file for each execution, and a training's own lines beside its record.
+"""What happened in a study, as JSON lines: one file for each execution, and a training's own lines beside its
+record.
 
-A line has `time` (UTC), `level` (info, warning, error), `event` and `study`; of a training also `identity`, `phase`, `cell`, `proposal`,
-`rank`, `seed`, `extra_round` and `repeat` where it is of one, and `trial` where it is known; then the event's own fields. No line holds a password.
+A line has `time` (UTC), `level` (info, warning, error), `event` and `study`; of a training also `identity`, `phase`,
+`cell`, `proposal`, `rank`, `seed`, `extra_round` and `repeat` where it is of one, and `trial` where it is known;
+then the event's own fields. No line holds a password.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ NUM_KEPT = 20
 class StudyLog:
     """The log of one execution of a study, written from several threads.
 
-    A log that cannot be written costs a message, never the study. Each line is handed to the system at once, so that a kill loses none.
+    A log that cannot be written costs a message, never the study. Each line is handed to the system at once, so that
+    a kill loses none.
     """
 
     def __init__(self, folder: Path, study: str, report: Callable[[str], None], tracking_uri: str = "") -> None:
@@ -59,7 +62,8 @@ class StudyLog:
         self._report(f"the log {self.path} cannot be written ({error.strerror}); the study goes on without it")
 
     def public(self, text: str) -> str:
-        """`text` without the passwords that this execution knows of, and without what UTF-8 cannot say: a path may hold any bytes."""
+        """`text` without the passwords that this execution knows of, and without what UTF-8 cannot say: a path may
+        hold any bytes."""
         return without_credentials(text, self._secrets).encode(errors="backslashreplace").decode()
 
     def close(self) -> None:
@@ -89,14 +93,24 @@ class StudyLog:
     def training_started(self, planned: PlannedTraining, identity: str, trial: str) -> None:
         """Adds that a training was handed to a worker."""
         about = _about(planned, identity) | {"trial": trial}
-        line = self._line("training_started", "info", about, {"title": planned.title, "budget_samples": planned.configuration.budget_samples})
+        line = self._line(
+            "training_started",
+            "info",
+            about,
+            {"title": planned.title, "budget_samples": planned.configuration.budget_samples},
+        )
         self._started[identity] = (about, line)
         self._write(line)
 
     def training_failed(self, planned: PlannedTraining, identity: str, message: str) -> None:
         """Adds that a training's code raised, with the whole traceback."""
         about, begun = self._started.pop(identity, (_about(planned, identity), ""))
-        line = self._line("training_failed", "error", about, {"error": message.strip().splitlines()[-1] if message.strip() else "", "traceback": message})
+        line = self._line(
+            "training_failed",
+            "error",
+            about,
+            {"error": message.strip().splitlines()[-1] if message.strip() else "", "traceback": message},
+        )
         self._failed[planned.place] = begun + line
         self._write(line)
 
@@ -108,15 +122,34 @@ class StudyLog:
         """The lines of a training that has ended, its curve among them; the study's own log gets the last of them."""
         identity = record.identity.hash
         about, begun = self._started.pop(identity, ({"identity": identity, "trial": record.trial}, ""))
-        curve = (self._line("evaluation", "info", about, {"samples": point.samples, **point.metrics}, point.timestamp_ms) for point in record.evaluations)
-        ended = self._line("training_ended", "warning" if record.outcome != "finished" else "info", about, _ending(record), record.finished_ms)
+        curve = (
+            self._line("evaluation", "info", about, {"samples": point.samples, **point.metrics}, point.timestamp_ms)
+            for point in record.evaluations
+        )
+        ended = self._line(
+            "training_ended",
+            "warning" if record.outcome != "finished" else "info",
+            about,
+            _ending(record),
+            record.finished_ms,
+        )
         self._write(ended)
         return "".join((begun, *curve, ended)).encode(errors="backslashreplace")
 
-    def _line(self, event: str, level: Level, about: dict[str, Any], fields: Mapping[str, Any], time_ms: float | None = None) -> str:
+    def _line(
+        self, event: str, level: Level, about: dict[str, Any], fields: Mapping[str, Any], time_ms: float | None = None
+    ) -> str:
         when = datetime.fromtimestamp((time.time_ns() // 1_000_000 if time_ms is None else time_ms) / 1000, UTC)
-        head = {"time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "level": level, "event": event, "study": self._study}
-        return json.dumps(head | about | {name: self._plain(given) for name, given in fields.items()}, ensure_ascii=False) + "\n"
+        head = {
+            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": level,
+            "event": event,
+            "study": self._study,
+        }
+        return (
+            json.dumps(head | about | {name: self._plain(given) for name, given in fields.items()}, ensure_ascii=False)
+            + "\n"
+        )
 
     def _plain(self, given: Any) -> Any:
         """A value as JSON has it: no credentials, no number that JSON lacks."""
@@ -143,17 +176,30 @@ class StudyLog:
 
 def _about(planned: PlannedTraining, identity: str) -> dict[str, Any]:
     places = {"proposal": planned.proposal, "rank": planned.rank, "seed": planned.replicate}
-    places |= {name: number for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat)) if number}
+    places |= {
+        name: number for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat)) if number
+    }
     return {"identity": identity, "phase": planned.phase, "cell": planned.cell.label} | places
 
 
 def _ending(record: Record) -> dict[str, Any]:
-    facts = {"outcome": record.outcome, "seconds": record.seconds, "machine": record.machine, "pack_size": record.pack_size}
-    return facts | ({} if record.diverged_at_samples is None else {"diverged_at_samples": record.diverged_at_samples}) | {"metrics": record.final_metrics}
+    facts = {
+        "outcome": record.outcome,
+        "seconds": record.seconds,
+        "machine": record.machine,
+        "pack_size": record.pack_size,
+    }
+    return (
+        facts
+        | ({} if record.diverged_at_samples is None else {"diverged_at_samples": record.diverged_at_samples})
+        | {"metrics": record.final_metrics}
+    )
 
 
 @contextlib.contextmanager
-def study_log(folder: Path, study: str, report: Callable[[str], None], tracking_uri: str = "", **facts: Any) -> Iterator[StudyLog]:
+def study_log(
+    folder: Path, study: str, report: Callable[[str], None], tracking_uri: str = "", **facts: Any
+) -> Iterator[StudyLog]:
     """The log of an execution, from its beginning, with `facts`, to its end, with what ended it."""
     log = StudyLog(folder, study, report, tracking_uri)
     log.say("execution_started", process=os.getpid(), tracking_uri=tracking_uri, **facts)

@@ -23,7 +23,14 @@ def execution_facts(command: str) -> dict[str, str]:
         "command": command,
         "git_commit": git_commit(),
         "versions": json.dumps({"python": platform.python_version()} | versions_of(_LIBRARIES)),
-        "machine": json.dumps({"host": platform.node(), "system": platform.platform(), "processor": processor(), "num_cpus": os.cpu_count()}),
+        "machine": json.dumps(
+            {
+                "host": platform.node(),
+                "system": platform.platform(),
+                "processor": processor(),
+                "num_cpus": os.cpu_count(),
+            }
+        ),
     }
 
 
@@ -40,7 +47,13 @@ def git_commit() -> str:
     """The commit of the checkout that this code lies in, `-dirty` where it was changed; `unknown` outside of one."""
     folder = Path(__file__).parent
     try:
-        found = subprocess.run(["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], capture_output=True, text=True, timeout=10, check=True)
+        found = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return found.stdout.strip()

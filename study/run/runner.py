@@ -79,10 +79,13 @@ def load_datasets(study: Study, cache: Path, report: Report) -> dict[str, Datase
 
 
 def replay(study: Study, datasets: dict[str, Dataset], records: Records, options: Options) -> Execution:
-    """The execution as far as records take it. Raises RequestError when the code has changed since they were made and nobody said what to do."""
+    """The execution as far as records take it. Raises RequestError when the code has changed since they were made
+    and nobody said what to do."""
 
     def identify(planned: PlannedTraining) -> Identity:
-        return training_identity(planned.configuration, planned.seeds, datasets[planned.configuration.dataset].sha256, options.device)
+        return training_identity(
+            planned.configuration, planned.seeds, datasets[planned.configuration.dataset].sha256, options.device
+        )
 
     def keep(identity: Identity) -> Record | None:
         record = records.get(identity) or records.same_but_for_code(identity)
@@ -110,8 +113,9 @@ def _require_same_code(kept: Execution) -> None:
     num_kept = sum(record.code_kept for _, record in kept.drain())
     if num_kept:
         raise RequestError(
-            f"the code in vae/ (or a plug-in) has changed since {num_kept} of this study's trainings were made. "
-            "Say --code-changed=retrain to train them again, or --code-changed=keep to use them as they are; the report marks kept ones."
+            f"the code in vae/ (or a plug-in) has changed since {num_kept} of this study's trainings were made. Say"
+            " --code-changed=retrain to train them again, or --code-changed=keep to use them as they are; the report"
+            " marks kept ones."
         )
 
 
@@ -127,7 +131,12 @@ def run_study(study: Study, options: Options, report: Report = print) -> Executi
     if options.address:
         require_reachable(options.address)
     require_store(options.tracking_uri)
-    with _prompt_threads(), only_one(options.outputs, study.name), _logged(study, options, report) as log, ThreadPoolExecutor(1) as background:
+    with (
+        _prompt_threads(),
+        only_one(options.outputs, study.name),
+        _logged(study, options, report) as log,
+        ThreadPoolExecutor(1) as background,
+    ):
         report = log.beside(report)
         require_sqlite(options.tracking_uri)
         records = Records(options.outputs / "trainings", report)
@@ -139,7 +148,9 @@ def run_study(study: Study, options: Options, report: Report = print) -> Executi
         for planned, record in replayed:
             display.done(planned, record)
         log.say("replayed", num_trainings=execution.num_replayed)
-        open_tracker = partial(background.submit, partial(_open_tracker, study, options, records, replayed, report, log))
+        open_tracker = partial(
+            background.submit, partial(_open_tracker, study, options, records, replayed, report, log)
+        )
         if execution.idle:
             with projected(open_tracker(), execution, log.of_failure, log.public):
                 pass
@@ -161,7 +172,8 @@ def _train(
     display: Display,
     log: StudyLog,
 ) -> None:
-    """Runs the released trainings on Ray until the execution is idle. MLflow opens while the workers start; no training waits for it."""
+    """Runs the released trainings on Ray until the execution is idle. MLflow opens while the workers start; no
+    training waits for it."""
     from study.cluster.launch import cluster_with_room, run
 
     resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device, packing.gpu_share)
@@ -192,7 +204,9 @@ def _train(
             writer.check()
             display.tick()
 
-        observers = Observers(started, display.progressed, writer.write, completed, failed, tick, log.beside(display.say))
+        observers = Observers(
+            started, display.progressed, writer.write, completed, failed, tick, log.beside(display.say)
+        )
         with display:
             went_through = run(
                 execution,
@@ -207,7 +221,10 @@ def _train(
                 checkpoint_every_seconds=options.checkpoint_every_seconds,
             )
         if not went_through:
-            raise StoppedError("stopped; everything finished is kept and what was under way is checkpointed. The same command continues.")
+            raise StoppedError(
+                "stopped; everything finished is kept and what was under way is checkpointed. The same command"
+                " continues."
+            )
 
 
 def _logged(study: Study, options: Options, report: Report) -> contextlib.AbstractContextManager[StudyLog]:
@@ -216,13 +233,26 @@ def _logged(study: Study, options: Options, report: Report) -> contextlib.Abstra
     return study_log(options.outputs / "logs", study.name, report, options.tracking_uri, **asked)
 
 
-def _open_tracker(study: Study, options: Options, records: Records, replayed: Sequence[tuple[PlannedTraining, Record]], report: Report, log: StudyLog) -> Tracker:
+def _open_tracker(
+    study: Study,
+    options: Options,
+    records: Records,
+    replayed: Sequence[tuple[PlannedTraining, Record]],
+    report: Report,
+    log: StudyLog,
+) -> Tracker:
     """The study's tracker, told of this execution and of what is recorded already."""
     from study.tracking.tracker import Tracker  # imports mlflow, which takes seconds
 
     local = options.tracking_uri.startswith("sqlite:")
     artifacts = options.outputs / "artifacts" if local else None
-    tracker = Tracker(options.tracking_uri, study, artifacts=artifacts, place=lambda record: records.path(record.identity.hash), report=report)
+    tracker = Tracker(
+        options.tracking_uri,
+        study,
+        artifacts=artifacts,
+        place=lambda record: records.path(record.identity.hash),
+        report=report,
+    )
     facts = execution_facts(log.public(options.command)) | {"log": str(log.path.relative_to(options.outputs))}
     tracker.begin(facts, replayed=[planned.place for planned, _ in replayed], writer=Writer.of(options.outputs))
     for planned, record in replayed:
@@ -235,37 +265,56 @@ def _require_finished(execution: Execution, log: StudyLog) -> None:
     if execution.finished:
         return
     if not execution.failures:
-        raise StudyError("Ray ended before the study did. Everything that finished is kept; the same command continues.")
+        raise StudyError(
+            "Ray ended before the study did. Everything that finished is kept; the same command continues."
+        )
     first = execution.failures[0]
     last_line = log.public(first.message).strip().splitlines()[-1]
     waiting = [cell.name or cell.label for cell in execution.held_up]
-    held = f"\nCells that are compared with theirs wait for them, since it is not known whether there is an extra round: {'; '.join(waiting)}." if waiting else ""
+    held = (
+        "\nCells that are compared with theirs wait for them, since it is not known whether there is an extra round:"
+        f" {'; '.join(waiting)}."
+        if waiting
+        else ""
+    )
     raise StudyError(
-        f"{len(execution.failures)} trainings failed; the first: {first.planned.title}: {last_line}{held}\n"
-        "The whole traceback is in its MLflow run (failure.txt). Everything else is kept; after mending the cause the same command continues."
+        f"{len(execution.failures)} trainings failed; the first: {first.planned.title}: {last_line}{held}\nThe whole"
+        " traceback is in its MLflow run (failure.txt). Everything else is kept; after mending the cause the same"
+        " command continues."
     )
 
 
 def _remove_superseded(options: Options, records: Records) -> None:
     """Removes the checkpoints of recorded trainings wherever the driver sees some."""
-    for place in dict.fromkeys((str(options.outputs / "checkpoints"), _checkpoint_place(options) or str(scratch_folder()))):
+    for place in dict.fromkeys(
+        (str(options.outputs / "checkpoints"), _checkpoint_place(options) or str(scratch_folder()))
+    ):
         remove_superseded(place, lambda identity: records.path(identity).is_dir())
 
 
 def _require_device(options: Options) -> None:
     if options.device == "cuda" and not torch.cuda.is_available() and not options.address:
-        raise RequestError(f"--num-gpus {options.num_gpus}: torch {torch.__version__} sees no GPU on this machine; leave it out to train on the CPU")
+        raise RequestError(
+            f"--num-gpus {options.num_gpus}: torch {torch.__version__} sees no GPU on this machine; leave it out to"
+            " train on the CPU"
+        )
     if options.num_gpus and not options.address and options.num_gpus > torch.cuda.device_count():
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         shown = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
-        raise RequestError(f"--num-gpus {options.num_gpus}: torch sees {torch.cuda.device_count()} on this machine{shown}")
+        raise RequestError(
+            f"--num-gpus {options.num_gpus}: torch sees {torch.cuda.device_count()} on this machine{shown}"
+        )
     cores = os.cpu_count() or 1
     if options.num_cpus is not None and not options.address and options.num_cpus > cores:
-        raise RequestError(f"--num-cpus {options.num_cpus}: this machine has {cores}; more trainings at once than cores would only slow each other")
+        raise RequestError(
+            f"--num-cpus {options.num_cpus}: this machine has {cores}; more trainings at once than cores would only"
+            " slow each other"
+        )
 
 
 def _require_precisions(study: Study, options: Options) -> None:
-    """Raises RequestError for a cell whose arithmetic this machine does not have; what a cluster's nodes have, they say themselves."""
+    """Raises RequestError for a cell whose arithmetic this machine does not have; what a cluster's nodes have, they
+    say themselves."""
     for cell in study_cells(study) if not options.address else ():
         try:
             require_precision(fixed_fields(study, cell).get("precision", "float32"), options.device)
@@ -294,7 +343,8 @@ def _packing(study: Study, options: Options, report: Report) -> Packing:
 
 @contextlib.contextmanager
 def _prompt_threads() -> Iterator[None]:
-    """Threads take turns ten times as often: a core waits for Tune's loop, which after each system call would wait 5 ms for the MLflow writer."""
+    """Threads take turns ten times as often: a core waits for Tune's loop, which after each system call would wait 5
+    ms for the MLflow writer."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(before / 10)
     try:
@@ -304,7 +354,8 @@ def _prompt_threads() -> Iterator[None]:
 
 
 def _checkpoint_place(options: Options) -> str:
-    """Where workers checkpoint: where the options say, else in the outputs folder here; on a cluster nowhere that is said: each node has a scratch folder."""
+    """Where workers checkpoint: where the options say, else in the outputs folder here; on a cluster nowhere that is
+    said: each node has a scratch folder."""
     if options.checkpoints and not is_uri(options.checkpoints):
         return str(Path(options.checkpoints).absolute())
     return options.checkpoints or ("" if options.address else str((options.outputs / "checkpoints").absolute()))

@@ -59,7 +59,8 @@ def study_cells(study: Study) -> tuple[Cell, ...]:
 
 
 def grid_cells(study: Study) -> tuple[Cell, ...]:
-    """Every combination of the factors' levels, the last factor changing fastest; one cell without levels where there are neither factors nor named cells."""
+    """Every combination of the factors' levels, the last factor changing fastest; one cell without levels where
+    there are neither factors nor named cells."""
     if not study.factors and study.cells.add:
         return ()
     names = list(study.factors)
@@ -72,24 +73,31 @@ def num_grid_cells(study: Study) -> int:
 
 
 def claim_pairs(study: Study, claim: Claim) -> tuple[tuple[Cell, Cell], ...]:
-    """The pairs of cells that a claim compares, (level, baseline): equal in everything but the claim's factor, and as its `at` says.
+    """The pairs of cells that a claim compares, (level, baseline): equal in everything but the claim's factor, and
+    as its `at` says.
 
-    A claim about `cell` compares the two cells that it names, by their names or labels, whatever they differ in. A named cell that sets a field
-    which is no factor is a control: it takes part only where `at` names that field.
+    A claim about `cell` compares the two cells that it names, by their names or labels, whatever they differ in. A
+    named cell that sets a field which is no factor is a control: it takes part only where `at` names that field.
     """
     if claim.factor == WHOLE_CELL:
         named = [named_cell(study, name) for name in (claim.level, claim.baseline)]
         return ((named[0], named[1]),) if named[0] is not None and named[1] is not None else ()
-    cells = [cell for cell in study_cells(study) if cell.matches(claim.at) and not _is_other_control(study, cell, claim)]
+    cells = [
+        cell for cell in study_cells(study) if cell.matches(claim.at) and not _is_other_control(study, cell, claim)
+    ]
     ours = [cell for cell in cells if cell.matches({claim.factor: claim.level})]
-    baselines = {cell.without(claim.factor).label: cell for cell in cells if cell.matches({claim.factor: claim.baseline})}
+    baselines = {
+        cell.without(claim.factor).label: cell for cell in cells if cell.matches({claim.factor: claim.baseline})
+    }
     pairs = [(cell, baselines.get(cell.without(claim.factor).label)) for cell in ours]
     return tuple((cell, baseline) for cell, baseline in pairs if baseline is not None)
 
 
 def _is_other_control(study: Study, cell: Cell, claim: Claim) -> bool:
     """Whether a cell sets a field that is no factor of the grid, and that the claim says nothing of."""
-    return bool(study.factors) and any(name not in study.factors and name != claim.factor and name not in claim.at for name, _ in cell.levels)
+    return bool(study.factors) and any(
+        name not in study.factors and name != claim.factor and name not in claim.at for name, _ in cell.levels
+    )
 
 
 def named_cell(study: Study, name: Level) -> Cell | None:
@@ -98,7 +106,8 @@ def named_cell(study: Study, name: Level) -> Cell | None:
 
 
 def noise_floor_cells(study: Study) -> tuple[Cell, ...]:
-    """The cells that `noise_floor.at` may mean: one in a study that can run. The one with exactly those levels goes before those that have more."""
+    """The cells that `noise_floor.at` may mean: one in a study that can run. The one with exactly those levels goes
+    before those that have more."""
     if study.noise_floor is None:
         return ()
     at = study.noise_floor.at
@@ -111,10 +120,12 @@ def noise_floor_cells(study: Study) -> tuple[Cell, ...]:
 
 
 def comparisons(study: Study) -> dict[str, str]:
-    """Which searched cells are compared with which, by label: cells of one comparison have the same name here, the label of their first cell.
+    """Which searched cells are compared with which, by label: cells of one comparison have the same name here, the
+    label of their first cell.
 
-    Two cells are of one comparison where a claim has them as a pair, or a chain of claims does: an extra round for one of them is one for all, so
-    that no claim compares cells that were searched more and less. A cell that no claim compares is not in it.
+    Two cells are of one comparison where a claim has them as a pair, or a chain of claims does: an extra round for
+    one of them is one for all, so that no claim compares cells that were searched more and less. A cell that no
+    claim compares is not in it.
     """
     labels = {cell.label for cell in study_cells(study) if search_space(study, cell)}
     groups: dict[str, set[str]] = {}
@@ -127,7 +138,8 @@ def comparisons(study: Study) -> dict[str, str]:
 
 
 def search_space(study: Study, cell: Cell) -> dict[str, Distribution]:
-    """The nuisance hyperparameters of a cell, by name; a later space overrides an earlier one. Empty for a cell that is not searched."""
+    """The nuisance hyperparameters of a cell, by name; a later space overrides an earlier one. Empty for a cell that
+    is not searched."""
     space: dict[str, Distribution] = {}
     for part in study.search.spaces if study.search else ():
         if cell.matches(part.when):
@@ -135,8 +147,11 @@ def search_space(study: Study, cell: Cell) -> dict[str, Distribution]:
     return space
 
 
-def training_configuration(study: Study, cell: Cell, phase: Phase, nuisance: Mapping[str, Any]) -> TrainingConfiguration:
-    """The configuration of one training: the study's fixed fields, the cell's levels, one proposal, what the phase measures.
+def training_configuration(
+    study: Study, cell: Cell, phase: Phase, nuisance: Mapping[str, Any]
+) -> TrainingConfiguration:
+    """The configuration of one training: the study's fixed fields, the cell's levels, one proposal, what the phase
+    measures.
 
     The search phase never sees the test set; the others read it once, at the end.
     """
@@ -147,7 +162,8 @@ def training_configuration(study: Study, cell: Cell, phase: Phase, nuisance: Map
 
 
 def _searched(fields: Mapping[str, Any], search: Search) -> dict[str, Any]:
-    """The fields of a proposal's training: the search's own budget and evaluations, and nothing read from the test set."""
+    """The fields of a proposal's training: the search's own budget and evaluations, and nothing read from the test
+    set."""
     changed = dict(fields) | {"test_at_end": False, "test_curve": False}
     if search.num_evaluations is not None:
         changed["num_evaluations"] = search.num_evaluations

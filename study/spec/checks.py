@@ -1,4 +1,5 @@
-"""Whether a study as a whole can run: faults that no single field shows. Everything is checked before anything is trained."""
+"""Whether a study as a whole can run: faults that no single field shows. Everything is checked before anything is
+trained."""
 
 from __future__ import annotations
 
@@ -27,7 +28,15 @@ _SAMPLER_PACKAGES = {"cmaes": "cmaes"}
 
 _WHEN_MEASURED = ("test_at_end", "test_curve")
 _WHAT_IS_MEASURED = (
-    *("dataset", "train_on_all", "pixels", "binarisation_seed", "budget_samples", "num_evaluations", "evaluation_spacing"),
+    *(
+        "dataset",
+        "train_on_all",
+        "pixels",
+        "binarisation_seed",
+        "budget_samples",
+        "num_evaluations",
+        "evaluation_spacing",
+    ),
     *("first_evaluation_samples", "test_at_end", "test_curve", "num_importance_samples", "num_importance_images"),
 )
 
@@ -41,7 +50,11 @@ def study_faults(study: Study) -> list[Fault]:
     if not study_cells(study):
         return faults or [Fault(("cells", "exclude"), "leaves no cell; exclude less or add a cell")]
     faults += configuration_faults(study)
-    faults += [] if study.search is None else [*_space_faults(study), *_search_faults(study, study.search), *_sampler_faults(study, study.search)]
+    faults += (
+        []
+        if study.search is None
+        else [*_space_faults(study), *_search_faults(study, study.search), *_sampler_faults(study, study.search)]
+    )
     faults += [*protocol_faults(study), *_measurement_faults(study), *_claim_faults(study)]
     return list(dict.fromkeys(faults))
 
@@ -57,19 +70,29 @@ def _factor_faults(study: Study) -> Iterator[Fault]:
         if factor in _WHEN_MEASURED:
             yield Fault(path, "cannot be a factor: it says when the test set is read, which is the same in every cell")
         if factor in study.training:
-            yield Fault(("training", factor), "is a factor too, so the value here cannot take effect; leave it out of training or out of factors")
+            yield Fault(
+                ("training", factor),
+                "is a factor too, so the value here cannot take effect; leave it out of training or out of factors",
+            )
 
 
 def _cell_faults(study: Study) -> Iterator[Fault]:
     grid = grid_cells(study)
     for i, excluded in enumerate(study.cells.exclude):
         if not any(cell.matches(excluded) for cell in grid):
-            yield Fault(("cells", "exclude", i), f"{_levels_text(excluded)} matches no cell. {_why_no_match(excluded, grid)}".strip())
+            yield Fault(
+                ("cells", "exclude", i),
+                f"{_levels_text(excluded)} matches no cell. {_why_no_match(excluded, grid)}".strip(),
+            )
     for i, named in enumerate(study.cells.add):
         path: Path = ("cells", "add", i)
         missing = [factor for factor in study.factors if factor not in named.levels]
         if missing:
-            yield Fault((*path, "levels"), f"has no level of the factor {missing[0]}; a named cell gives a level of every factor: {', '.join(study.factors)}")
+            yield Fault(
+                (*path, "levels"),
+                f"has no level of the factor {missing[0]}; a named cell gives a level of every factor:"
+                f" {', '.join(study.factors)}",
+            )
         if named.name in [earlier.name for earlier in study.cells.add[:i]]:
             yield Fault((*path, "name"), f"{named.name!r} is the name of another cell already")
         for name in set(named.levels) & set(_WHEN_MEASURED):
@@ -87,17 +110,32 @@ def _space_faults(study: Study) -> Iterator[Fault]:
         path: Path = ("search", "spaces", i)
         matched = [cell for cell in cells if cell.matches(space.when)]
         if not matched:
-            yield Fault((*path, "when"), f"{_levels_text(space.when)} matches no cell, so this space cannot take effect. {_why_no_match(space.when, cells)}".strip())
+            yield Fault(
+                (*path, "when"),
+                f"{_levels_text(space.when)} matches no cell, so this space cannot take effect."
+                f" {_why_no_match(space.when, cells)}".strip(),
+            )
         for name, distribution in space.hyperparameters.items():
             own: Path = (*path, "hyperparameters", name)
             if name in _WHAT_IS_MEASURED:
-                yield Fault(own, "cannot be searched: proposals are compared at the same data, budget and evaluations; fix it in training or make it a factor")
+                yield Fault(
+                    own,
+                    "cannot be searched: proposals are compared at the same data, budget and evaluations; fix it in"
+                    " training or make it a factor",
+                )
             compared = [cell for cell in matched if name in dict(cell.levels)]
             if compared:
-                yield Fault(own, f"is a level of the cell {compared[0].label} already; a hyperparameter is either compared or tuned")
+                yield Fault(
+                    own,
+                    f"is a level of the cell {compared[0].label} already; a hyperparameter is either compared or tuned",
+                )
             if matched and not any(search_space(study, cell).get(name) is distribution for cell in matched):
                 yield Fault(own, "cannot take effect: later spaces override it in every cell that it is meant for")
-            if isinstance(distribution, Range) and not distribution.integer and any(takes_whole_numbers(study, cell, name) for cell in matched):
+            if (
+                isinstance(distribution, Range)
+                and not distribution.integer
+                and any(takes_whole_numbers(study, cell, name) for cell in matched)
+            ):
                 yield Fault(own, "takes whole numbers only; add integer: true")
 
 
@@ -106,15 +144,28 @@ def _search_faults(study: Study, search: Search) -> Iterator[Fault]:
     spaces = [search_space(study, cell) for cell in cells]
     for name in study.training:
         if all(name in space for space in spaces):
-            yield Fault(("training", name), "is searched in every cell, so the value here cannot take effect; leave it out of training or out of the spaces")
+            yield Fault(
+                ("training", name),
+                "is searched in every cell, so the value here cannot take effect; leave it out of training or out of"
+                " the spaces",
+            )
     if "round_size" in search.model_fields_set and search.round_size > search.num_proposals:
-        yield Fault(("search", "round_size"), f"is {search.round_size}; it must be at most num_proposals, {search.num_proposals}")
+        yield Fault(
+            ("search", "round_size"),
+            f"is {search.round_size}; it must be at most num_proposals, {search.num_proposals}",
+        )
     if study.confirm.num_runners_up >= search.num_proposals:
-        text = f"is {study.confirm.num_runners_up}; it must be less than search.num_proposals, {search.num_proposals}: the winner is one of them"
+        text = (
+            f"is {study.confirm.num_runners_up}; it must be less than search.num_proposals, {search.num_proposals}: the"
+            " winner is one of them"
+        )
         yield Fault(("confirm", "num_runners_up"), text)
     budget = min(budget_of(study, cell) for cell in cells)
     if search.budget_samples is not None and search.budget_samples > budget:
-        yield Fault(("search", "budget_samples"), f"is {search.budget_samples}; it must be at most the training's own budget_samples, {budget}")
+        yield Fault(
+            ("search", "budget_samples"),
+            f"is {search.budget_samples}; it must be at most the training's own budget_samples, {budget}",
+        )
 
 
 def _sampler_faults(study: Study, search: Search) -> Iterator[Fault]:
@@ -123,13 +174,21 @@ def _sampler_faults(study: Study, search: Search) -> Iterator[Fault]:
         yield from _grid_faults(study, search, cells)
     package = _SAMPLER_PACKAGES.get(search.sampler)
     if package and importlib.util.find_spec(package) is None:
-        text = f"is '{search.sampler}', which needs the package {package}, and it is not installed; run: pip install {package}. Or choose tpe, qmc, random, grid or gp"
+        text = (
+            f"is '{search.sampler}', which needs the package {package}, and it is not installed; run: pip install"
+            f" {package}. Or choose tpe, qmc, random, grid or gp"
+        )
         yield Fault(("search", "sampler"), text)
     if search.sampler not in ("tpe", "random", "grid"):
         spaces = [(cell.label, search_space(study, cell)) for cell in cells]
-        without = [label for label, space in spaces if space and not any(isinstance(part, Range) for part in space.values())]
+        without = [
+            label for label, space in spaces if space and not any(isinstance(part, Range) for part in space.values())
+        ]
         if without:
-            text = f"is '{search.sampler}', which needs at least one range {{low, high}} in every cell; {without[0]} has none. Choose tpe, random or grid"
+            text = (
+                f"is '{search.sampler}', which needs at least one range {{low, high}} in every cell; {without[0]} has"
+                " none. Choose tpe, random or grid"
+            )
             yield Fault(("search", "sampler"), text)
 
 
@@ -141,14 +200,28 @@ def _grid_faults(study: Study, search: Search, cells: Iterable[Cell]) -> Iterato
             continue
         ranges = [name for name, distribution in space.items() if isinstance(distribution, Range)]
         if ranges:
-            yield Fault(_space_path(study, cell, ranges[0]), "is a range; the sampler grid needs {choices: [...]} for every hyperparameter, or choose another sampler")
+            yield Fault(
+                _space_path(study, cell, ranges[0]),
+                "is a range; the sampler grid needs {choices: [...]} for every hyperparameter, or choose another"
+                " sampler",
+            )
             return
-        sizes.setdefault(math.prod(len(part.choices) for part in space.values() if isinstance(part, Choices)), cell.label)
+        sizes.setdefault(
+            math.prod(len(part.choices) for part in space.values() if isinstance(part, Choices)), cell.label
+        )
     text = " and ".join(f"{size} in {label}" for size, label in sizes.items())
     if len(sizes) > 1:
-        yield Fault(("search", "spaces"), f"make grids of different sizes, {text}; every cell gets the same number of proposals, so the sizes must be equal")
+        yield Fault(
+            ("search", "spaces"),
+            f"make grids of different sizes, {text}; every cell gets the same number of proposals, so the sizes must be"
+            " equal",
+        )
     elif search.num_proposals not in sizes:
-        yield Fault(("search", "num_proposals"), f"is {search.num_proposals}; with the sampler grid it must be the number of points in the grid, {next(iter(sizes))}")
+        yield Fault(
+            ("search", "num_proposals"),
+            f"is {search.num_proposals}; with the sampler grid it must be the number of points in the grid,"
+            f" {next(iter(sizes))}",
+        )
 
 
 def _measurement_faults(study: Study) -> Iterator[Fault]:
@@ -156,33 +229,67 @@ def _measurement_faults(study: Study) -> Iterator[Fault]:
     on_all = [cell.label for cell in study_cells(study) if fixed_fields(study, cell).get("train_on_all") is True]
     remedy = "train_on_all leaves no validation images"
     if on_all and search and search.objective == "validation/lower_bound":
-        yield Fault(("search", "objective"), f"is validation/lower_bound, but {remedy}; set train_on_all: false, or objective: train/lower_bound, or leave the search out")
+        yield Fault(
+            ("search", "objective"),
+            f"is validation/lower_bound, but {remedy}; set train_on_all: false, or objective: train/lower_bound, or"
+            " leave the search out",
+        )
     if on_all and study.metric == "validation/lower_bound":
-        yield Fault(("metric",), f"is validation/lower_bound, but {remedy}; set train_on_all: false or another metric: test/lower_bound, train/lower_bound")
+        yield Fault(
+            ("metric",),
+            f"is validation/lower_bound, but {remedy}; set train_on_all: false or another metric: test/lower_bound,"
+            " train/lower_bound",
+        )
     if study.training.get("test_curve") is True and search and search.objective == "validation/lower_bound":
         rule = "a test curve is drawn only where all is fixed or chosen on training data"
-        yield Fault(("training", "test_curve"), f"is true, but the search chooses on held-out images; {rule}: set it to false, or search.objective to train/lower_bound")
-    if study.metric == "test/lower_bound" and study.training.get("test_at_end") is False and not study.training.get("test_curve"):
-        yield Fault(("metric",), "is test/lower_bound, but training.test_at_end is false; set it to true, or choose validation/lower_bound or train/lower_bound")
+        yield Fault(
+            ("training", "test_curve"),
+            f"is true, but the search chooses on held-out images; {rule}: set it to false, or search.objective to"
+            " train/lower_bound",
+        )
+    if (
+        study.metric == "test/lower_bound"
+        and study.training.get("test_at_end") is False
+        and not study.training.get("test_curve")
+    ):
+        yield Fault(
+            ("metric",),
+            "is test/lower_bound, but training.test_at_end is false; set it to true, or choose validation/lower_bound"
+            " or train/lower_bound",
+        )
     if search is None and study.confirm.num_runners_up:
-        yield Fault(("confirm", "num_runners_up"), f"is {study.confirm.num_runners_up}, but nothing is searched, so there is no runner-up; set it to 0")
+        yield Fault(
+            ("confirm", "num_runners_up"),
+            f"is {study.confirm.num_runners_up}, but nothing is searched, so there is no runner-up; set it to 0",
+        )
 
 
 def _claim_faults(study: Study) -> Iterator[Fault]:
     cells = study_cells(study)
-    levels = _levels_by_factor(cells) | {WHOLE_CELL: [name for cell in cells for name in (cell.name, cell.label) if name]}
+    levels = _levels_by_factor(cells) | {
+        WHOLE_CELL: [name for cell in cells for name in (cell.name, cell.label) if name]
+    }
     for i, claim in enumerate(study.claims):
         path: Path = ("claims", i)
         faults = list(_levels_of_claim_faults(path, claim, levels))
         if not faults and not claim_pairs(study, claim):
             at = f", at {_levels_text(claim.at)}" if claim.at else ""
-            faults = [Fault(path, f"compares nothing: no two cells differ in {claim.factor} alone, {level_text(claim.level)} against {level_text(claim.baseline)}{at}")]
+            faults = [
+                Fault(
+                    path,
+                    f"compares nothing: no two cells differ in {claim.factor} alone, {level_text(claim.level)} against"
+                    f" {level_text(claim.baseline)}{at}",
+                )
+            ]
         if claim.name in [earlier.name for earlier in study.claims[:i]]:
             faults.append(Fault((*path, "name"), f"{claim.name!r} is the name of another claim already"))
         yield from faults
     primary = [claim.name for claim in study.claims if claim.primary]
     if len(primary) > 1:
-        yield Fault(("claims",), f"{', '.join(primary)} are all primary; a study has at most one primary claim, the others are descriptive")
+        yield Fault(
+            ("claims",),
+            f"{', '.join(primary)} are all primary; a study has at most one primary claim, the others are descriptive",
+        )
 
 
 def _levels_of_claim_faults(path: Path, claim: Claim, levels: Mapping[str, list[Level]]) -> Iterator[Fault]:
@@ -199,7 +306,9 @@ def _levels_of_claim_faults(path: Path, claim: Claim, levels: Mapping[str, list[
             yield Fault((*path, "at"), "cannot take effect: a claim about whole cells says all in level and baseline")
             return
         if factor == claim.factor:
-            yield Fault((*path, "at", factor), "is the factor that the claim compares; `at` names levels of other factors")
+            yield Fault(
+                (*path, "at", factor), "is the factor that the claim compares; `at` names levels of other factors"
+            )
         elif factor not in levels:
             yield Fault((*path, "at", factor), unknown_name_message(factor, levels, "a factor of this study"))
         elif not _among(level, levels[factor]):

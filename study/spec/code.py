@@ -1,4 +1,5 @@
-"""What of a user's code goes to machines that do not have it: of each module:attribute the file of its module, or the whole package that the module is in."""
+"""What of a user's code goes to machines that do not have it: of each module:attribute the file of its module, or
+the whole package that the module is in."""
 
 from __future__ import annotations
 
@@ -16,12 +17,17 @@ from vae.plugins import is_plugin, plugin_source
 def code_of(study: Study) -> tuple[str, ...]:
     """Every module:attribute that the study's cells train with, each once, in the order of their names."""
     configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
-    return tuple(sorted({name for each in configurations for name in (each.dataset, each.model, each.optimizer) if is_plugin(name)}))
+    return tuple(
+        sorted(
+            {name for each in configurations for name in (each.dataset, each.model, each.optimizer) if is_plugin(name)}
+        )
+    )
 
 
 @dataclass(frozen=True)
 class PluginFiles:
-    """A top-level module that is one file, or the folder of a top-level package; `name` is what it is imported by, and what it is to be called elsewhere."""
+    """A top-level module that is one file, or the folder of a top-level package; `name` is what it is imported by,
+    and what it is to be called elsewhere."""
 
     name: str
     path: Path
@@ -33,7 +39,8 @@ class PluginFiles:
 
 
 def plugin_files(names: Iterable[str]) -> list[PluginFiles]:
-    """Those of all `names` that are module:attribute, each once, in the order of their names. What is installed is no part: every node is to have it.
+    """Those of all `names` that are module:attribute, each once, in the order of their names. What is installed is
+    no part: every node is to have it.
 
     Raises PluginError for one that cannot be imported.
     """

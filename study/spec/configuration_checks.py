@@ -1,4 +1,5 @@
-"""Whether every training that a study could start has a valid configuration: each cell, each phase, each end of its search space."""
+"""Whether every training that a study could start has a valid configuration: each cell, each phase, each end of its
+search space."""
 
 from __future__ import annotations
 
@@ -23,13 +24,17 @@ _Named = tuple[str | None, str]
 
 
 def configuration_faults(study: Study) -> list[Fault]:
-    """One fault for each thing that makes a configuration invalid; of a field of `training`, with the cells where it does, unless all."""
+    """One fault for each thing that makes a configuration invalid; of a field of `training`, with the cells where it
+    does, unless all."""
     cells = study_cells(study)
     found: dict[tuple[Path, str], list[str]] = {}
     for cell in cells:
         for key in dict.fromkeys(_faults_of_cell(study, cell)):
             found.setdefault(key, []).append(cell.label)
-    return [Fault(path, text + (_in_cells(labels, len(cells)) if path[0] == "training" else "")) for (path, text), labels in found.items()]
+    return [
+        Fault(path, text + (_in_cells(labels, len(cells)) if path[0] == "training" else ""))
+        for (path, text), labels in found.items()
+    ]
 
 
 def fixed_fields(study: Study, cell: Cell) -> dict[str, Any]:
@@ -38,7 +43,8 @@ def fixed_fields(study: Study, cell: Cell) -> dict[str, Any]:
 
 
 def budget_of(study: Study, cell: Cell) -> int:
-    """The training samples of one training of a cell, in the confirm phase; the default where what is given is no number."""
+    """The training samples of one training of a cell, in the confirm phase; the default where what is given is no
+    number."""
     given = fixed_fields(study, cell).get("budget_samples")
     default = TrainingConfiguration.model_fields["budget_samples"].default
     return int(given) if isinstance(given, (int, float)) else int(default)
@@ -94,13 +100,19 @@ def _faults_of_training(study: Study, cell: Cell, phase: Phase, proposal: Mappin
     if faults:
         return faults
     faults = [*_unknown_fields(fields), *_misread_fields(fields), *_hyperparameter_faults(fields)]
-    sound = study.model_copy(update={"training": {name: given for name, given in study.training.items() if name not in dict(faults)}})
+    sound = study.model_copy(
+        update={"training": {name: given for name, given in study.training.items() if name not in dict(faults)}}
+    )
     rest = {name: given for name, given in proposal.items() if name not in dict(faults)}
     levels = Cell(tuple((name, level) for name, level in cell.levels if name not in dict(faults)), cell.name)
     try:
         training_configuration(sound, levels, phase, rest)
     except ValidationError as error:
-        return faults + [(name or _field_in(text, proposal), text) for name, text in training_faults(error) if name is not None or not faults]
+        return faults + [
+            (name or _field_in(text, proposal), text)
+            for name, text in training_faults(error)
+            if name is not None or not faults
+        ]
     except ValueError as error:
         return faults or [(_field_in(str(error), proposal), str(error))]
     return faults
@@ -114,7 +126,8 @@ def _field_in(text: str, proposal: Mapping[str, Any]) -> str | None:
 
 
 def _code_faults(fields: Mapping[str, Any]) -> list[_Named]:
-    """What keeps the optimizer, the model or the dataset that the fields name from being found or told its arguments."""
+    """What keeps the optimizer, the model or the dataset that the fields name from being found or told its
+    arguments."""
     faults: list[_Named] = []
     for name, find in (("optimizer", hyperparameters_of), ("model", model_argument_names), ("dataset", _find_dataset)):
         given = fields.get(name)
@@ -125,13 +138,26 @@ def _code_faults(fields: Mapping[str, Any]) -> list[_Named]:
                 raise ValueError(f"is {shown(given)}; it must be text")
             find(given)
         except (ValueError, TypeError, SystemExit) as error:
-            faults.append((name, str(error) if not isinstance(error, SystemExit) else f"{given!r}: its module ends the program when it is imported"))
+            faults.append(
+                (
+                    name,
+                    (
+                        str(error)
+                        if not isinstance(error, SystemExit)
+                        else f"{given!r}: its module ends the program when it is imported"
+                    ),
+                )
+            )
     for name in ("optimizer_arguments", "model_arguments"):
         given = fields.get(name, {})
         if not isinstance(given, dict):
             faults.append((name, f"is {shown(given)}; it must be a mapping of names to values"))
         else:
-            faults += [(name, f"{own} is {shown(part)}; it must be a number, true, false or text") for own, part in given.items() if isinstance(part, (list, dict))]
+            faults += [
+                (name, f"{own} is {shown(part)}; it must be a number, true, false or text")
+                for own, part in given.items()
+                if isinstance(part, (list, dict))
+            ]
     return faults
 
 
@@ -139,7 +165,9 @@ def _find_dataset(name: str) -> None:
     if is_plugin(name):
         load_plugin(name)
     elif name not in PUBLISHED and not _is_folder(name):
-        raise ValueError(unknown_name_message(name, PUBLISHED, "a dataset or a folder that exists") + " Or module:function.")
+        raise ValueError(
+            unknown_name_message(name, PUBLISHED, "a dataset or a folder that exists") + " Or module:function."
+        )
 
 
 def _is_folder(name: str) -> bool:
@@ -156,18 +184,36 @@ def _unknown_fields(fields: Mapping[str, Any]) -> Iterator[_Named]:
         if name in TrainingConfiguration.model_fields or name in own or name in further:
             continue
         if name == ARM:
-            yield name, f"is a factor, whose levels are names of tuning rules, and no field of a training; write it under factors: {ARM}: [defaults, learning_rate]"
+            yield (
+                name,
+                (
+                    "is a factor, whose levels are names of tuning rules, and no field of a training; write it under"
+                    f" factors: {ARM}: [defaults, learning_rate]"
+                ),
+            )
             continue
         owners = [other for other, known in OPTIMIZERS.items() if name in known.hyperparameters]
         if owners:
-            yield name, f"is a hyperparameter of {', '.join(owners)}, not of {optimizer}, whose own are {', '.join(own) or 'none'}"
+            yield (
+                name,
+                (
+                    f"is a hyperparameter of {', '.join(owners)}, not of {optimizer}, whose own are"
+                    f" {', '.join(own) or 'none'}"
+                ),
+            )
         else:
             known = {name for other in OPTIMIZERS.values() for name in other.hyperparameters}
-            yield name, unknown_name_message(name, [*TrainingConfiguration.model_fields, *known, *own, *further], "a field of a training")
+            yield (
+                name,
+                unknown_name_message(
+                    name, [*TrainingConfiguration.model_fields, *known, *own, *further], "a field of a training"
+                ),
+            )
 
 
 def _misread_fields(fields: Mapping[str, Any]) -> Iterator[_Named]:
-    """Text or true/false where a number belongs, and the like, which would otherwise be turned into what was not meant."""
+    """Text or true/false where a number belongs, and the like, which would otherwise be turned into what was not
+    meant."""
     for name, given in fields.items():
         if name not in TrainingConfiguration.model_fields or name.endswith("_arguments"):
             continue
@@ -177,7 +223,9 @@ def _misread_fields(fields: Mapping[str, Any]) -> Iterator[_Named]:
                 quoted = "; take the quotes away" if isinstance(part, str) and _is_number(part) else ""
                 yield name, f"is {shown(given)}; it must be {'a whole number' if int in kinds else 'a number'}{quoted}"
             elif bool in kinds and not isinstance(part, bool):
-                yes = {"yes": "; write true", "on": "; write true", "no": "; write false", "off": "; write false"}.get(str(part).lower(), "")
+                yes = {"yes": "; write true", "on": "; write true", "no": "; write false", "off": "; write false"}.get(
+                    str(part).lower(), ""
+                )
                 yield name, f"is {shown(given)}; it must be true or false{yes}"
             else:
                 continue
@@ -219,7 +267,11 @@ def _path(study: Study, cell: Cell, phase: Phase, proposal: Mapping[str, Any], n
     if name is None:
         return ("training",)
     if name in proposal and study.search is not None:
-        last = max(i for i, space in enumerate(study.search.spaces) if cell.matches(space.when) and name in space.hyperparameters)
+        last = max(
+            i
+            for i, space in enumerate(study.search.spaces)
+            if cell.matches(space.when) and name in space.hyperparameters
+        )
         return ("search", "spaces", last, "hyperparameters", name)
     if phase == "search" and name in ("budget_samples", "num_evaluations") and getattr(study.search, name) is not None:
         return ("search", name)

@@ -1,4 +1,5 @@
-"""What is wrong with a study, as text for a person: the field, what was received, what is allowed, the nearest legal name."""
+"""What is wrong with a study, as text for a person: the field, what was received, what is allowed, the nearest legal
+name."""
 
 from __future__ import annotations
 
@@ -65,7 +66,13 @@ def shown(given: object) -> str:
         return str(given).lower()
     if isinstance(given, (dict, BaseModel)):
         return "a mapping"
-    text = repr(list(given)) if isinstance(given, tuple) else f"{given:g}" if isinstance(given, float) and given == float(f"{given:g}") else repr(given)
+    text = (
+        repr(list(given))
+        if isinstance(given, tuple)
+        else f"{given:g}"
+        if isinstance(given, float) and given == float(f"{given:g}")
+        else repr(given)
+    )
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -76,7 +83,10 @@ def study_shape_faults(error: ValidationError) -> list[Fault]:
 
 def training_faults(error: ValidationError) -> list[tuple[str | None, str]]:
     """The faults of a training's configuration: the field at fault, None where several disagree, and what is wrong."""
-    return [(str(details["loc"][0]) if details["loc"] else None, fault_text(details)) for details in error.errors(include_url=False)]
+    return [
+        (str(details["loc"][0]) if details["loc"] else None, fault_text(details))
+        for details in error.errors(include_url=False)
+    ]
 
 
 def fault_text(details: ErrorDetails) -> str:
@@ -87,11 +97,18 @@ def fault_text(details: ErrorDetails) -> str:
         return f"is {shown(given)}; {text}" if text.startswith("it must") else text
     if kind == "literal_error":
         allowed = _listed(str(context["expected"]))
-        return unknown_name_message(given, allowed, "one of its values") if isinstance(given, str) else _must_be(given, f"one of {', '.join(allowed)}")
+        return (
+            unknown_name_message(given, allowed, "one of its values")
+            if isinstance(given, str)
+            else _must_be(given, f"one of {', '.join(allowed)}")
+        )
     if kind in ("too_short", "string_too_short"):
         return "is empty; give at least one" if kind == "too_short" else "is empty; write at least a word"
     if kind == "string_pattern_mismatch":
-        return f"is {shown(given)}; it must begin with a letter or a digit and hold only letters, digits, - and _, at most 64 of them"
+        return (
+            f"is {shown(given)}; it must begin with a letter or a digit and hold only letters, digits, - and _, at most"
+            " 64 of them"
+        )
     return _must_be(given, _RULES.get(kind) or details["msg"].removeprefix("Input should be "))
 
 
@@ -146,9 +163,17 @@ def _study_text(details: ErrorDetails) -> str:
 
 def unknown_field_text(name: str, part: type[BaseModel] | None, parent: Path) -> str:
     """What to say about a field that a part of the study does not have."""
-    place = "a field of a study" if not parent else f"a field of {dotted(tuple(step for step in parent if step not in _DISTRIBUTIONS))}"
+    place = (
+        "a field of a study"
+        if not parent
+        else f"a field of {dotted(tuple(step for step in parent if step not in _DISTRIBUTIONS))}"
+    )
     text = unknown_name_message(name, part.model_fields if part else (), place)
-    return f"{text} It is a field of a training: write it under training." if part is Study and name in TrainingConfiguration.model_fields else text
+    return (
+        f"{text} It is a field of a training: write it under training."
+        if part is Study and name in TrainingConfiguration.model_fields
+        else text
+    )
 
 
 def _part_at(parent: Path) -> type[BaseModel] | None:

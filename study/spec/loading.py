@@ -86,7 +86,8 @@ class _Source:
         self.places = {known: said for known, said in self.places.items() if known[: len(path)] != path} | {path: place}
 
     def study(self, written: Study | None = None) -> Study:
-        """The study that the content makes, checked as a whole; `written` is what the file said before it was changed."""
+        """The study that the content makes, checked as a whole; `written` is what the file said before it was
+        changed."""
         try:
             study = Study.model_validate(self.content)
         except ValidationError as error:
@@ -116,7 +117,10 @@ class _Source:
 
     def _place(self, path: FieldPath) -> str:
         """The line or the change that said what is at a path, or what it lies in; the file alone where nothing did."""
-        return next((self.places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.places), self.file)
+        return next(
+            (self.places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.places),
+            self.file,
+        )
 
 
 def _study_path(name_or_path: str) -> Path:
@@ -132,10 +136,14 @@ def _study_path(name_or_path: str) -> Path:
     except (OSError, ValueError):
         is_folder = False
     if is_folder and _looks_like_a_path(name_or_path):
-        raise StudyFileError(f"{name_or_path}: is a folder; name a study file in it, or one of the studies: {', '.join(shipped)}")
+        raise StudyFileError(
+            f"{name_or_path}: is a folder; name a study file in it, or one of the studies: {', '.join(shipped)}"
+        )
     if _looks_like_a_path(name_or_path):
         raise StudyFileError(f"{name_or_path}: there is no such file{_neighbour(path)}")
-    raise StudyFileError(f"{unknown_name_message(name_or_path, shipped, 'a study')} Or the path of a study file, such as ./mine.yaml.")
+    raise StudyFileError(
+        f"{unknown_name_message(name_or_path, shipped, 'a study')} Or the path of a study file, such as ./mine.yaml."
+    )
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -164,13 +172,19 @@ def _text(path: Path) -> str:
         if not path.is_file():
             raise StudyFileError(f"{path}: is not a file that can be read; a study file is YAML text")
         if path.stat().st_size > _MAX_BYTES:
-            raise StudyFileError(f"{path}: is {path.stat().st_size:,} bytes; a study file has at most {_MAX_BYTES:,}. Is it the right file?")
+            raise StudyFileError(
+                f"{path}: is {path.stat().st_size:,} bytes; a study file has at most {_MAX_BYTES:,}. Is it the right"
+                " file?"
+            )
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise StudyFileError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise StudyFileError(f"{path}:{line}: is not UTF-8 text (byte {error.object[error.start]:#x}); save it as UTF-8, or is it the right file?") from None
+        raise StudyFileError(
+            f"{path}:{line}: is not UTF-8 text (byte {error.object[error.start]:#x}); save it as UTF-8, or is it the"
+            " right file?"
+        ) from None
 
 
 def _mapping(file: str, document: Document) -> dict[str, Any]:
@@ -193,10 +207,19 @@ def _field_path(name: str, content: Mapping[str, Any]) -> FieldPath:
         raise ValueError(f"{name!r} is a factor of this study; say which levels it has with factors.{name}=[...]")
     if name in _training_names():
         return ("training", name)
-    legal = [*Study.model_fields, *_training_names(), *(f"search.{own}" for own in Search.model_fields), *(f"confirm.{own}" for own in Confirm.model_fields)]
-    near = [full for full in legal if full.endswith(f".{name}")] or difflib.get_close_matches(name, legal, n=1, cutoff=0.5)
+    legal = [
+        *Study.model_fields,
+        *_training_names(),
+        *(f"search.{own}" for own in Search.model_fields),
+        *(f"confirm.{own}" for own in Confirm.model_fields),
+    ]
+    near = [full for full in legal if full.endswith(f".{name}")] or difflib.get_close_matches(
+        name, legal, n=1, cutoff=0.5
+    )
     nearest = f"; did you mean {near[0]}?" if near else "."
-    allowed = f"{', '.join(Study.model_fields)}, what lies in them after a dot, and the fields of training by their own names"
+    allowed = (
+        f"{', '.join(Study.model_fields)}, what lies in them after a dot, and the fields of training by their own names"
+    )
     raise ValueError(f"{name!r} is not a field of a study{nearest} Allowed: {allowed}.")
 
 
@@ -207,13 +230,17 @@ def _training_names() -> tuple[str, ...]:
 
 
 def _put(content: dict[str, Any], path: FieldPath, given: object) -> None:
-    """Sets the value at a path, making mappings on the way; raises ValueError where a path leads through something else."""
+    """Sets the value at a path, making mappings on the way; raises ValueError where a path leads through something
+    else."""
     place: Any = content
     for depth, step in enumerate(path):
         last = depth == len(path) - 1
         if isinstance(place, list):
             if not isinstance(step, int) or step >= len(place):
-                raise ValueError(f"{dotted(path[:depth])} is a list of {len(place)}; after it comes a position from 0 to {len(place) - 1}, not {step!r}")
+                raise ValueError(
+                    f"{dotted(path[:depth])} is a list of {len(place)}; after it comes a position from 0 to"
+                    f" {len(place) - 1}, not {step!r}"
+                )
         elif isinstance(place, dict):
             step = str(step)
             if not last and place.get(step) is None:
@@ -229,12 +256,21 @@ def _put(content: dict[str, Any], path: FieldPath, given: object) -> None:
 def _without_what_lost_its_cells(study: Study, written: Study) -> Study:
     """The changed study less those spaces and exclusions of the file whose last cell the change took away.
 
-    `factors.optimizer=[adam]` alone thus makes a smaller study: the space for adagrad, which was right in the file, goes with it.
+    `factors.optimizer=[adam]` alone thus makes a smaller study: the space for adagrad, which was right in the file,
+    goes with it.
     """
     cells, grid = study_cells(study), grid_cells(study)
-    exclude = tuple(part for part in study.cells.exclude if part not in written.cells.exclude or any(cell.matches(part) for cell in grid))
+    exclude = tuple(
+        part
+        for part in study.cells.exclude
+        if part not in written.cells.exclude or any(cell.matches(part) for cell in grid)
+    )
     changed: dict[str, Any] = {"cells": study.cells.model_copy(update={"exclude": exclude})}
     if study.search is not None and written.search is not None:
-        spaces = tuple(part for part in study.search.spaces if part not in written.search.spaces or any(cell.matches(part.when) for cell in cells))
+        spaces = tuple(
+            part
+            for part in study.search.spaces
+            if part not in written.search.spaces or any(cell.matches(part.when) for cell in cells)
+        )
         changed["search"] = study.search.model_copy(update={"spaces": spaces})
     return study.model_copy(update=changed)

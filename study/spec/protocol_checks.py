@@ -1,4 +1,5 @@
-"""Whether what a study declares about its protocol can take effect: arms, extra rounds, the readout, targets and the noise floor."""
+"""Whether what a study declares about its protocol can take effect: arms, extra rounds, the readout, targets and the
+noise floor."""
 
 from __future__ import annotations
 
@@ -26,45 +27,81 @@ def protocol_faults(study: Study) -> Iterator[Fault]:
 
 def _arm_faults(study: Study) -> Iterator[Fault]:
     places: list[tuple[Path, Level]] = [(("factors", ARM), level) for level in study.factors.get(ARM, ())]
-    places += [(("cells", "add", i, "levels", ARM), named.levels[ARM]) for i, named in enumerate(study.cells.add) if ARM in named.levels]
+    places += [
+        (("cells", "add", i, "levels", ARM), named.levels[ARM])
+        for i, named in enumerate(study.cells.add)
+        if ARM in named.levels
+    ]
     for path, level in places:
         if not isinstance(level, str):
-            yield Fault(path, f"has the level {shown(level)}; the levels of {ARM} are names of tuning rules, such as defaults, learning_rate and everything")
+            yield Fault(
+                path,
+                f"has the level {shown(level)}; the levels of {ARM} are names of tuning rules, such as defaults,"
+                " learning_rate and everything",
+            )
     if places and study.search is None:
-        yield Fault(places[0][0], "names tuning rules, but nothing is searched; add search, whose spaces say `when: {arm: ...}`, or leave it out")
+        yield Fault(
+            places[0][0],
+            "names tuning rules, but nothing is searched; add search, whose spaces say `when: {arm: ...}`, or leave"
+            " it out",
+        )
 
 
 def _unsearched_faults(study: Study) -> Iterator[Fault]:
-    """A cell that no space is meant for is an arm of defaults, where it has an arm at all and the whole arm is so; else somebody forgot it."""
+    """A cell that no space is meant for is an arm of defaults, where it has an arm at all and the whole arm is so;
+    else somebody forgot it."""
     cells = study_cells(study)
     unsearched = [cell for cell in cells if not search_space(study, cell)]
     forgotten = [cell.label for cell in unsearched if ARM not in dict(cell.levels)]
     if forgotten:
-        text = f"search nothing in {'; '.join(forgotten)}: no `when` matches; every cell is searched, with the same number of proposals"
+        text = (
+            f"search nothing in {'; '.join(forgotten)}: no `when` matches; every cell is searched, with the same number"
+            " of proposals"
+        )
         yield Fault(("search", "spaces"), f"{text}. Cells that keep the defaults have the factor {ARM} to say so")
     for arm in dict.fromkeys(dict(cell.levels).get(ARM) for cell in unsearched):
-        searched = [cell.label for cell in cells if arm is not None and cell.matches({ARM: arm}) and search_space(study, cell)]
+        searched = [
+            cell.label for cell in cells if arm is not None and cell.matches({ARM: arm}) and search_space(study, cell)
+        ]
         if searched:
             without = "; ".join(cell.label for cell in unsearched if arm is not None and cell.matches({ARM: arm}))
-            yield Fault(("search", "spaces"), f"search nothing in {without}, but something in {'; '.join(searched)}: an arm is one rule for all its cells")
+            yield Fault(
+                ("search", "spaces"),
+                f"search nothing in {without}, but something in {'; '.join(searched)}: an arm is one rule for all its"
+                " cells",
+            )
 
 
 def _extra_round_faults(study: Study, search: Search) -> Iterator[Fault]:
     if not search.max_extra_rounds:
         if search.extra_proposals is not None:
             yield Fault(
-                ("search", "extra_proposals"), f"is {search.extra_proposals}, but max_extra_rounds is 0, so there is no extra round; set it to 1 or more, or leave this out"
+                ("search", "extra_proposals"),
+                f"is {search.extra_proposals}, but max_extra_rounds is 0, so there is no extra round; set it to 1 or"
+                " more, or leave this out",
             )
         return
     path, given = ("search", "max_extra_rounds"), f"is {search.max_extra_rounds}"
     if search.sampler == "grid":
-        yield Fault(path, f"{given}, but a grid is all that can be proposed, and has no edge to go beyond; set it to 0, or choose another sampler")
+        yield Fault(
+            path,
+            f"{given}, but a grid is all that can be proposed, and has no edge to go beyond; set it to 0, or choose"
+            " another sampler",
+        )
         return
     compared = [cell for cell in study_cells(study) if cell.label in comparisons(study)]
     if not compared:
-        yield Fault(path, f"{given}, but extra rounds are for cells that a claim compares, and no claim compares any that are searched; declare one, or set it to 0")
+        yield Fault(
+            path,
+            f"{given}, but extra rounds are for cells that a claim compares, and no claim compares any that are"
+            " searched; declare one, or set it to 0",
+        )
     elif not any(isinstance(part, Range) for cell in compared for part in search_space(study, cell).values()):
-        yield Fault(path, f"{given}, but nothing is searched over a range {{low, high}}, so there is no edge to go beyond; set it to 0")
+        yield Fault(
+            path,
+            f"{given}, but nothing is searched over a range {{low, high}}, so there is no edge to go beyond; set it"
+            " to 0",
+        )
 
 
 def _readout_faults(study: Study) -> Iterator[Fault]:
@@ -73,11 +110,20 @@ def _readout_faults(study: Study) -> Iterator[Fault]:
     path: Path = ("readout",)
     text = f"is {'mean_of_last' if isinstance(study.readout, MeanOfLast) else study.readout}"
     if study.metric == "test/lower_bound" and not study.training.get("test_curve"):
-        yield Fault(path, f"{text}, but the test bound is read once, at the end; set it to final, or choose the metric validation/lower_bound")
+        yield Fault(
+            path,
+            f"{text}, but the test bound is read once, at the end; set it to final, or choose the metric"
+            " validation/lower_bound",
+        )
         return
-    points = min((num for cell in study_cells(study) if (num := _num_evaluations(study, cell)) is not None), default=None)
+    points = min(
+        (num for cell in study_cells(study) if (num := _num_evaluations(study, cell)) is not None), default=None
+    )
     if isinstance(study.readout, MeanOfLast) and points is not None and study.readout.mean_of_last > points:
-        yield Fault((*path, "mean_of_last"), f"is {study.readout.mean_of_last}; a training is evaluated {points} times, so it must be at most {points}")
+        yield Fault(
+            (*path, "mean_of_last"),
+            f"is {study.readout.mean_of_last}; a training is evaluated {points} times, so it must be at most {points}",
+        )
 
 
 def _num_evaluations(study: Study, cell: Cell) -> int | None:
@@ -91,7 +137,11 @@ def _num_evaluations(study: Study, cell: Cell) -> int | None:
 def _noise_floor_faults(study: Study, declared: NoiseFloor | None) -> Iterator[Fault]:
     if declared is None:
         if study.equivalence_margin_nats == NOISE_FLOOR:
-            yield Fault(("equivalence_margin_nats",), "is noise_floor, but the study has none; add noise_floor: {at: {...}}, the cell that is trained again, or give a number")
+            yield Fault(
+                ("equivalence_margin_nats",),
+                "is noise_floor, but the study has none; add noise_floor: {at: {...}}, the cell that is trained again,"
+                " or give a number",
+            )
         return
     path: Path = ("noise_floor", "at")
     found = noise_floor_cells(study)
@@ -102,7 +152,9 @@ def _noise_floor_faults(study: Study, declared: NoiseFloor | None) -> Iterator[F
         yield Fault(path, unknown_name_message(declared.at, [name for name in names if name], "a cell of this study"))
     elif not found:
         yield Fault(
-            path, f"{Cell(tuple(declared.at.items())).label if isinstance(declared.at, dict) else declared.at} matches no cell; the cells are {_titles(study_cells(study))}"
+            path,
+            f"{Cell(tuple(declared.at.items())).label if isinstance(declared.at, dict) else declared.at} matches no"
+            f" cell; the cells are {_titles(study_cells(study))}",
         )
 
 

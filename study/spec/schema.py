@@ -1,7 +1,7 @@
 """What a study file may say. The models are the documentation: every field has its meaning and its range.
 
-Numbers, true/false and text are never turned into one another: `"5"` is not 5 and `true` is not 1. The one exception is a
-whole number written as a float, so that `1e6` samples can be said.
+Numbers, true/false and text are never turned into one another: `"5"` is not 5 and `true` is not 1. The one exception
+is a whole number written as a float, so that `1e6` samples can be said.
 """
 
 from __future__ import annotations
@@ -49,13 +49,18 @@ def _readout(given: object) -> object:
 
 
 def _margin(given: object) -> object:
-    if given == NOISE_FLOOR or (isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < math.inf):
+    if given == NOISE_FLOOR or (
+        isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < math.inf
+    ):
         return given
     raise ValueError("it must be a number above 0, or noise_floor")
 
 
 def _one_cell(given: object) -> object:
-    if isinstance(given, str) or (isinstance(given, Mapping) and all(isinstance(name, str) and isinstance(level, (bool, int, float, str)) for name, level in given.items())):
+    if isinstance(given, str) or (
+        isinstance(given, Mapping)
+        and all(isinstance(name, str) and isinstance(level, (bool, int, float, str)) for name, level in given.items())
+    ):
         return given
     raise ValueError("it must be the name or the label of a cell, or a mapping of factors to levels")
 
@@ -75,13 +80,17 @@ class Range(_Part):
 
     low: Number = Field(description="The smallest number proposed.")
     high: Number = Field(description="The largest number proposed; above low.")
-    log: Switch = Field(default=False, description="Spread the proposals over the logarithm; low must then be positive.")
+    log: Switch = Field(
+        default=False, description="Spread the proposals over the logarithm; low must then be positive."
+    )
     integer: Switch = Field(default=False, description="Whole numbers only.")
 
     @model_validator(mode="after")
     def _upright(self) -> Self:
         if not self.low < self.high:
-            raise ValueError(f"the range is upside down or empty: low {self.low:g}, high {self.high:g}; low must be below high")
+            raise ValueError(
+                f"the range is upside down or empty: low {self.low:g}, high {self.high:g}; low must be below high"
+            )
         if self.log and self.low <= 0:
             raise ValueError(f"a log range needs a positive low; got {self.low:g}")
         if self.integer and not (self.low.is_integer() and self.high.is_integer()):
@@ -104,7 +113,9 @@ class Choices(_Part):
 
 def repeated_level(levels: tuple[Level, ...]) -> Level | None:
     """The first level that stands a second time, if one does."""
-    return next((level for i, level in enumerate(levels) if any(same_level(level, earlier) for earlier in levels[:i])), None)
+    return next(
+        (level for i, level in enumerate(levels) if any(same_level(level, earlier) for earlier in levels[:i])), None
+    )
 
 
 def _kind_of_distribution(given: object) -> str | None:
@@ -114,14 +125,21 @@ def _kind_of_distribution(given: object) -> str | None:
 
 
 Distribution = Range | Choices
-OneDistribution = Annotated[Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_kind_of_distribution)]
+OneDistribution = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_kind_of_distribution)
+]
 
 
 class Space(_Part):
     """Nuisance hyperparameters that are searched in every cell whose levels match `when`."""
 
-    when: dict[str, OneLevel] = Field(default_factory=dict, description="Levels that a cell must have; empty for every cell.")
-    hyperparameters: dict[str, OneDistribution] = Field(min_length=1, description="A distribution for each hyperparameter searched: {low, high, log, integer} or {choices: [...]}.")
+    when: dict[str, OneLevel] = Field(
+        default_factory=dict, description="Levels that a cell must have; empty for every cell."
+    )
+    hyperparameters: dict[str, OneDistribution] = Field(
+        min_length=1,
+        description="A distribution for each hyperparameter searched: {low, high, log, integer} or {choices: [...]}.",
+    )
 
 
 class NamedCell(_Part):
@@ -129,7 +147,11 @@ class NamedCell(_Part):
 
     name: SafeName = Field(description="What reports call it.")
     levels: dict[str, OneLevel] = Field(
-        min_length=1, description="A level of every factor, listed there or not, and any further field of the training that it sets otherwise than the study."
+        min_length=1,
+        description=(
+            "A level of every factor, listed there or not, and any further field of the training that it sets otherwise"
+            " than the study."
+        ),
     )
 
 
@@ -137,7 +159,9 @@ class Cells(_Part):
     """Cells that the grid of factors lacks, and those that it has and the study does not want."""
 
     add: tuple[NamedCell, ...] = Field(default=(), description="Named cells beside the grid.")
-    exclude: tuple[dict[str, OneLevel], ...] = Field(default=(), description="Each excludes every cell of the grid that has all the levels it names.")
+    exclude: tuple[dict[str, OneLevel], ...] = Field(
+        default=(), description="Each excludes every cell of the grid that has all the levels it names."
+    )
 
 
 class Search(_Part):
@@ -145,23 +169,64 @@ class Search(_Part):
 
     sampler: Sampler = Field(default="tpe", description="Who proposes: one Optuna sampler per cell.")
     num_proposals: Count = Field(ge=1, le=10_000, description="Proposals per cell.")
-    round_size: Count = Field(default=2, ge=1, description="Proposals made before any of them is told; a constant, so that the number of cores changes nothing.")
-    num_tuning_seeds: Count = Field(default=1, ge=1, le=1_000, description="Trainings per proposal; the objective is their mean.")
-    objective: Objective = Field(default="validation/lower_bound", description="What is maximised, at the end of the budget.")
+    round_size: Count = Field(
+        default=2,
+        ge=1,
+        description=(
+            "Proposals made before any of them is told; a constant, so that the number of cores changes nothing."
+        ),
+    )
+    num_tuning_seeds: Count = Field(
+        default=1, ge=1, le=1_000, description="Trainings per proposal; the objective is their mean."
+    )
+    objective: Objective = Field(
+        default="validation/lower_bound", description="What is maximised, at the end of the budget."
+    )
     budget_samples: Count | None = Field(
-        default=None, ge=1, description="Training samples per proposal; by default the training's own budget. A shorter one favours fast starters."
+        default=None,
+        ge=1,
+        description=(
+            "Training samples per proposal; by default the training's own budget. A shorter one favours fast starters."
+        ),
     )
     num_evaluations: Count | None = Field(
-        default=None, ge=1, le=100_000, description="How often a proposal's bounds are measured; by default as often as in training. The last time decides."
+        default=None,
+        ge=1,
+        le=100_000,
+        description=(
+            "How often a proposal's bounds are measured; by default as often as in training. The last time decides."
+        ),
     )
     max_extra_rounds: Count = Field(
-        default=0, ge=0, le=20, description="How often all cells of a comparison are searched further when the winner of one of them touches an edge of its search."
+        default=0,
+        ge=0,
+        le=20,
+        description=(
+            "How often all cells of a comparison are searched further when the winner of one of them touches an edge of"
+            " its search."
+        ),
     )
-    extra_proposals: Count | None = Field(default=None, ge=1, le=10_000, description="Proposals of such an extra round, the same in every cell; by default round_size.")
+    extra_proposals: Count | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="Proposals of such an extra round, the same in every cell; by default round_size.",
+    )
     num_repeats: Count = Field(
-        default=1, ge=1, le=100, description="How often the whole search is made, under other sampler and tuning seeds; claims rest on the first, the others show what it hangs on."
+        default=1,
+        ge=1,
+        le=100,
+        description=(
+            "How often the whole search is made, under other sampler and tuning seeds; claims rest on the first, the"
+            " others show what it hangs on."
+        ),
     )
-    spaces: tuple[Space, ...] = Field(min_length=1, description="What is searched, by cell; where two spaces of a cell name the same hyperparameter, the later one holds.")
+    spaces: tuple[Space, ...] = Field(
+        min_length=1,
+        description=(
+            "What is searched, by cell; where two spaces of a cell name the same hyperparameter, the later one holds."
+        ),
+    )
 
     @property
     def num_extra_proposals(self) -> int:
@@ -173,22 +238,37 @@ class Confirm(_Part):
     """The confirm phase: each cell's winner on fresh seeds, the same in every cell."""
 
     num_reporting_seeds: Count = Field(ge=1, le=10_000, description="Trainings per cell; cells are paired by seed.")
-    num_runners_up: Count = Field(default=0, ge=0, le=10, description="Further proposals of each cell trained as a sensitivity line; never promoted.")
+    num_runners_up: Count = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="Further proposals of each cell trained as a sensitivity line; never promoted.",
+    )
 
 
 class Claim(_Part):
     """A comparison declared before anything runs: is `level` better than `baseline`?"""
 
     name: SafeName = Field(description="What reports call it.")
-    factor: str = Field(description="The factor that is compared; or `cell`, to compare two whole cells by name or label, such as a control.")
+    factor: str = Field(
+        description=(
+            "The factor that is compared; or `cell`, to compare two whole cells by name or label, such as a control."
+        )
+    )
     level: OneLevel = Field(description="The level that may be better.")
     baseline: OneLevel = Field(description="The level that it is compared with.")
-    at: dict[str, OneLevel] = Field(default_factory=dict, description="Levels of other factors at which it is made; over those left out it is averaged within each seed.")
-    primary: Switch = Field(default=False, description="The one claim that the study was made for; the others are descriptive.")
+    at: dict[str, OneLevel] = Field(
+        default_factory=dict,
+        description="Levels of other factors at which it is made; over those left out it is averaged within each seed.",
+    )
+    primary: Switch = Field(
+        default=False, description="The one claim that the study was made for; the others are descriptive."
+    )
 
 
 class Published(_Part):
-    """A number from elsewhere that the study is to reproduce: the mean of `metric` over a cell's reporting seeds is held against it."""
+    """A number from elsewhere that the study is to reproduce: the mean of `metric` over a cell's reporting seeds is
+    held against it."""
 
     nats: float = Field(description="The published number, in nats per example; a bound, so negative.")
     tolerance_nats: float = Field(gt=0, description="How far from it the mean may lie to count as reproduced.")
@@ -202,10 +282,18 @@ class MeanOfLast(_Part):
 
 
 class NoiseFloor(_Part):
-    """One cell trained again under further seeds: by how much two means of the same thing differ (an A/A comparison)."""
+    """One cell trained again under further seeds: by how much two means of the same thing differ (an A/A
+    comparison)."""
 
-    at: Annotated[str | dict[str, OneLevel], BeforeValidator(_one_cell)] = Field(description="The cell: its name or label, or its levels.")
-    num_seeds: Count | None = Field(default=None, ge=1, le=10_000, description="Further trainings of its winner; by default as many as there are reporting seeds.")
+    at: Annotated[str | dict[str, OneLevel], BeforeValidator(_one_cell)] = Field(
+        description="The cell: its name or label, or its levels."
+    )
+    num_seeds: Count | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="Further trainings of its winner; by default as many as there are reporting seeds.",
+    )
 
 
 Readout = Literal["final", "best"] | MeanOfLast
@@ -219,21 +307,41 @@ class Study(_Part):
     description: str = Field(default="", description="What a reader should know beside the question.")
     seed: Count = Field(default=0, ge=0, lt=2**63, description="The root of the seed tree.")
     training: dict[str, Any] = Field(default_factory=dict, description="Fields fixed in every training.")
-    factors: dict[str, tuple[OneLevel, ...]] = Field(default_factory=dict, description="Scientific hyperparameters and the levels compared.")
-    cells: Cells = Field(default=Cells(), description="Cells beside the grid of factors, and those that it should not have.")
-    search: Search | None = Field(default=None, description="Left out: nothing is tuned, every cell is trained as it stands.")
+    factors: dict[str, tuple[OneLevel, ...]] = Field(
+        default_factory=dict, description="Scientific hyperparameters and the levels compared."
+    )
+    cells: Cells = Field(
+        default=Cells(), description="Cells beside the grid of factors, and those that it should not have."
+    )
+    search: Search | None = Field(
+        default=None, description="Left out: nothing is tuned, every cell is trained as it stands."
+    )
     confirm: Confirm = Field(description="How the winners are trained again, on fresh seeds.")
     claims: tuple[Claim, ...] = Field(default=(), description="The comparisons that the study was made for.")
     published: Published | None = Field(default=None, description="A published number that every cell is to reproduce.")
     metric: Metric = Field(default="test/lower_bound", description="What is compared, per reporting seed.")
     readout: Annotated[Readout, BeforeValidator(_readout)] = Field(
-        default="final", description="How a curve of the metric becomes one number: final, at the end of the budget; best; or {mean_of_last: k}, over k evaluations."
+        default="final",
+        description=(
+            "How a curve of the metric becomes one number: final, at the end of the budget; best; or {mean_of_last: k},"
+            " over k evaluations."
+        ),
     )
     targets: tuple[Annotated[Number, Field(lt=0)], ...] = Field(
-        default=(), description="Bounds in nats, so negative: reports say how long each cell takes to reach them, on the validation curve where the metric is read once."
+        default=(),
+        description=(
+            "Bounds in nats, so negative: reports say how long each cell takes to reach them, on the validation curve"
+            " where the metric is read once."
+        ),
     )
     equivalence_margin_nats: Annotated[Number | Literal["noise_floor"], BeforeValidator(_margin)] = Field(
-        default=0.5, description="Differences smaller than this do not matter: the region of practical equivalence. noise_floor: what the A/A comparison finds."
+        default=0.5,
+        description=(
+            "Differences smaller than this do not matter: the region of practical equivalence. noise_floor: what the"
+            " A/A comparison finds."
+        ),
     )
-    noise_floor: NoiseFloor | None = Field(default=None, description="The A/A comparison: one cell's winner trained again under seeds of its own.")
+    noise_floor: NoiseFloor | None = Field(
+        default=None, description="The A/A comparison: one cell's winner trained again under seeds of its own."
+    )
     confidence: Number = Field(default=0.95, gt=0.5, lt=1, description="Coverage of every interval.")

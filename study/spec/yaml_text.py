@@ -1,8 +1,9 @@
 """YAML text -> plain data, with the line of every field, read as a person means it.
 
-YAML 1.1 has traps that this reader does not have: `1e-3` is a number, `no` and `on` are text (true and false are written
-so), `010` is ten, `1:30` and dates are text, a key that stands twice is an error, aliases cannot blow a small file up.
-Nothing in a file can make an object of any other kind than mapping, list, text, number, true/false and null.
+YAML 1.1 has traps that this reader does not have: `1e-3` is a number, `no` and `on` are text (true and false are
+written so), `010` is ten, `1:30` and dates are text, a key that stands twice is an error, aliases cannot blow a
+small file up. Nothing in a file can make an object of any other kind than mapping, list, text, number, true/false
+and null.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ _SCALARS = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("int", r"[-+]?[0-9][0-9_]*", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
 )
 
 for _name, _pattern, _first in _SCALARS:
@@ -65,7 +70,10 @@ def read_yaml(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         raise YamlError(_syntax_message(error), _line_of(error)) from None
     except yaml.reader.ReaderError as error:
-        raise YamlError(f"holds the character U+{int(error.character):04X}, which YAML does not allow; is it a text file?", text.count("\n", 0, error.position) + 1) from None
+        raise YamlError(
+            f"holds the character U+{int(error.character):04X}, which YAML does not allow; is it a text file?",
+            text.count("\n", 0, error.position) + 1,
+        ) from None
     except yaml.YAMLError as error:
         raise YamlError(f"is not YAML: {error}") from None
     except RecursionError:
@@ -82,13 +90,15 @@ def read_value(text: str) -> Any:
 
 @dataclass
 class _Reading:
-    """The walk from YAML's nodes to plain data; counts what it has made, so that aliases cannot multiply without end."""
+    """The walk from YAML's nodes to plain data; counts what it has made, so that aliases cannot multiply without
+    end."""
 
     lines: dict[Path, int] = field(default_factory=dict)
     num_values: int = 0
 
     def value(self, node: yaml.Node, path: Path) -> Any:
-        """The plain data of the node at `path`. Raises YamlError where it holds too much, is nested too deep or is of a kind that study files do not have."""
+        """The plain data of the node at `path`. Raises YamlError where it holds too much, is nested too deep or is
+        of a kind that study files do not have."""
         line = node.start_mark.line + 1
         self.num_values += 1
         if self.num_values > MAX_VALUES:
@@ -112,7 +122,11 @@ class _Reading:
                 raise YamlError("a key is a list or a mapping; every key must be text", line)
             key = str(key_node.value)
             if key in found:
-                raise YamlError(f"the key {key!r} stands twice in the same mapping; its first place is line {self.lines[(*path, key)]}", line)
+                raise YamlError(
+                    f"the key {key!r} stands twice in the same mapping; its first place is line"
+                    f" {self.lines[(*path, key)]}",
+                    line,
+                )
             self.lines[(*path, key)] = line
             found[key] = self.value(value_node, (*path, key))
         return found
@@ -148,7 +162,10 @@ def _syntax_message(error: yaml.MarkedYAMLError) -> str:
         return "is not YAML: a tab stands where YAML wants spaces; indent with spaces"
     context, began = error.context, error.context_mark
     if not context:
-        return f"is not YAML: {problem}.{' A value with a colon in it needs quotes.' if 'mapping values' in problem else ''}"
+        return (
+            "is not YAML:"
+            f" {problem}.{' A value with a colon in it needs quotes.' if 'mapping values' in problem else ''}"
+        )
     elsewhere = began is not None and error.problem_mark is not None and began.line != error.problem_mark.line
     where = f" that began on line {began.line + 1}" if elsewhere and began is not None else ""
     return f"is not YAML: {context}{where}, {problem}"

@@ -47,7 +47,10 @@ def run_tags(planned: PlannedTraining, record: Record, study: str, parent_run_id
 
 def run_params(record: Record) -> dict[str, str]:
     """The parameters of a training's run, as text."""
-    return {name: _param_text(given) for name, given in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()}
+    return {
+        name: _param_text(given)
+        for name, given in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()
+    }
 
 
 def text_or_none(number: int | None) -> str:

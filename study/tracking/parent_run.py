@@ -13,7 +13,8 @@ MOST_CHARACTERS = 8_000
 
 
 def with_execution(tag: str, execution: Mapping[str, Any]) -> str:
-    """The executions that a tag lists, and one more: the newest, as many as a tag holds. What cannot be read is left out."""
+    """The executions that a tag lists, and one more: the newest, as many as a tag holds. What cannot be read is left
+    out."""
     try:
         listed = [*json.loads(tag), dict(execution)] if tag else [dict(execution)]
     except (ValueError, TypeError):
@@ -27,5 +28,8 @@ def study_note(study: Study) -> str:
     """The question, the factors and the phases, as Markdown."""
     factors = "; ".join(f"{name}: {', '.join(map(str, levels))}" for name, levels in study.factors.items())
     phases = f"{study.search.num_proposals} proposals per cell by {study.search.sampler}, then " if study.search else ""
-    note = f"**{study.question}**\n\n{study.description}\n\nFactors: {factors or 'none'}.\n\n{phases}{study.confirm.num_reporting_seeds} reporting seeds per cell."
+    note = (
+        f"**{study.question}**\n\n{study.description}\n\nFactors:"
+        f" {factors or 'none'}.\n\n{phases}{study.confirm.num_reporting_seeds} reporting seeds per cell."
+    )
     return note[:MOST_CHARACTERS]

@@ -1,4 +1,5 @@
-"""Whether MLflow's store can be used, by whom and as what: asked as MLflow would, before Ray or MLflow are started, which takes half a minute together."""
+"""Whether MLflow's store can be used, by whom and as what: asked as MLflow would, before Ray or MLflow are started,
+which takes half a minute together."""
 
 from __future__ import annotations
 
@@ -21,12 +22,19 @@ _ASKED = "/api/2.0/mlflow/experiments/search"
 _SECONDS = 10.0
 _INSTEAD = "or give another --tracking-uri (default: SQLite in the outputs folder)"
 _NUMBERS = ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")
-_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "pymysql": "pymysql", "MySQLdb": "mysqlclient", "pyodbc": "pyodbc"}
+_DRIVERS = {
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+    "pymysql": "pymysql",
+    "MySQLdb": "mysqlclient",
+    "pyodbc": "pyodbc",
+}
 """The package of each module through which SQLAlchemy speaks to a database."""
 
 
 def require_store(uri: str) -> None:
-    """Raises TrackingError, within half a minute, where an MLflow server or a database server cannot be used by this user. Other stores pass."""
+    """Raises TrackingError, within half a minute, where an MLflow server or a database server cannot be used by this
+    user. Other stores pass."""
     if uri.startswith(("http://", "https://")):
         require_tracking_server(uri, _SECONDS)
         _require_mlflow(uri)
@@ -35,7 +43,8 @@ def require_store(uri: str) -> None:
 
 
 def require_sqlite(uri: str) -> None:
-    """Makes the folder of a SQLite store where it is not there. Raises TrackingError for a file that cannot be opened, or is no database. Other stores pass."""
+    """Makes the folder of a SQLite store where it is not there. Raises TrackingError for a file that cannot be
+    opened, or is no database. Other stores pass."""
     from study.tracking.store import database_path, prepare_sqlite  # brings in SQLAlchemy
 
     path = database_path(uri)
@@ -47,22 +56,31 @@ def require_sqlite(uri: str) -> None:
 
 
 def _require_mlflow(uri: str) -> None:
-    """Asks an MLflow server as MLflow's own client will: by the same library, with the same credentials and certificates."""
+    """Asks an MLflow server as MLflow's own client will: by the same library, with the same credentials and
+    certificates."""
     import requests
 
     _require_numbers(os.environ)
     shown = f"the MLflow server at {without_credentials(uri)}"
     try:
-        answer = requests.get(uri.rstrip("/") + _ASKED, params={"max_results": "1"}, timeout=_SECONDS, **_as_mlflow_asks(os.environ))
+        answer = requests.get(
+            uri.rstrip("/") + _ASKED, params={"max_results": "1"}, timeout=_SECONDS, **_as_mlflow_asks(os.environ)
+        )
     except requests.exceptions.SSLError as error:
         raise TrackingError(f"{shown} {_fault_of_tls(uri, str(error))}") from error
     except requests.exceptions.Timeout as error:
-        raise TrackingError(f"{shown} did not answer within {_SECONDS:g} s. Is it under too much load? Start it anew, {_INSTEAD}") from error
+        raise TrackingError(
+            f"{shown} did not answer within {_SECONDS:g} s. Is it under too much load? Start it anew, {_INSTEAD}"
+        ) from error
     except requests.exceptions.RequestException as error:
         meant = f"; did you mean {_other_scheme(uri)}?" if uri.startswith("http://") else ""
-        raise TrackingError(f"{shown} does not answer as a web server does ({_said(error, uri)}){meant}. Mend the address, {_INSTEAD}") from error
+        raise TrackingError(
+            f"{shown} does not answer as a web server does ({_said(error, uri)}){meant}. Mend the address, {_INSTEAD}"
+        ) from error
     except (OSError, ValueError) as error:  # a file of certificates that is not there
-        raise TrackingError(f"{shown} cannot be asked ({_said(error, uri)}). Mend the variables of MLflow's, {_INSTEAD}") from error
+        raise TrackingError(
+            f"{shown} cannot be asked ({_said(error, uri)}). Mend the variables of MLflow's, {_INSTEAD}"
+        ) from error
     fault = _fault_of_answer(uri, answer.status_code, answer.text, _is_mlflows(answer))
     if fault is not None:
         raise TrackingError(f"{shown} {fault}")
@@ -71,16 +89,24 @@ def _require_mlflow(uri: str) -> None:
 def _require_numbers(environment: Mapping[str, str]) -> None:
     for name in _NUMBERS:
         if not environment.get(name, "0").strip().isdigit():
-            raise TrackingError(f"MLflow cannot be used: the variable {name} is {environment[name]!r}; allowed are whole numbers from 0")
+            raise TrackingError(
+                f"MLflow cannot be used: the variable {name} is {environment[name]!r}; allowed are whole numbers from 0"
+            )
 
 
 def _as_mlflow_asks(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Arguments of a request with what MLflow's client takes from the environment, and from its own file of credentials."""
+    """Arguments of a request with what MLflow's client takes from the environment, and from its own file of
+    credentials."""
     user, password = environment.get("MLFLOW_TRACKING_USERNAME"), environment.get("MLFLOW_TRACKING_PASSWORD")
     if not (user and password):
         kept = _kept_credentials()
         user, password = user or kept.get("mlflow_tracking_username"), password or kept.get("mlflow_tracking_password")
-    asked: dict[str, Any] = {"verify": environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or environment.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("true", "1")}
+    asked: dict[str, Any] = {
+        "verify": (
+            environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
+            or environment.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("true", "1")
+        )
+    }
     if certificate := environment.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"):
         asked["cert"] = certificate
     if user and password:
@@ -106,34 +132,55 @@ def _is_mlflows(answer: Any) -> bool:
         content = answer.json()
     except ValueError:
         return False
-    return isinstance(content, dict) and ("error_code" in content or content.keys() <= {"experiments", "next_page_token"})
+    return isinstance(content, dict) and (
+        "error_code" in content or content.keys() <= {"experiments", "next_page_token"}
+    )
 
 
 def _fault_of_answer(uri: str, status: int, text: str, is_mlflows: bool) -> str | None:
     """What an answer says against using the server; None where it is MLflow's and this user is let in."""
     if status == 403 and "host header" in text.lower():
-        return f"does not take requests for {urlsplit(uri).hostname}; start it with --allowed-hosts (MLFLOW_SERVER_ALLOWED_HOSTS) that names it"
+        return (
+            f"does not take requests for {urlsplit(uri).hostname}; start it with --allowed-hosts"
+            " (MLFLOW_SERVER_ALLOWED_HOSTS) that names it"
+        )
     if status in (401, 403):
         if os.environ.get("MLFLOW_TRACKING_AUTH") or os.environ.get("MLFLOW_TRACKING_AWS_SIGV4"):
             return None  # a way of MLflow's own plug-ins to show who one is
-        return f"does not let this user in (HTTP {status}); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) to what it knows"
+        return (
+            f"does not let this user in (HTTP {status}); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or"
+            " MLFLOW_TRACKING_TOKEN) to what it knows"
+        )
     if is_mlflows:
-        return None if status < 500 else f"answers that something is wrong with it (HTTP {status}); look into its log, {_INSTEAD}"
+        return (
+            None
+            if status < 500
+            else f"answers that something is wrong with it (HTTP {status}); look into its log, {_INSTEAD}"
+        )
     if status >= 500:
         return f"answers HTTP {status}; is MLflow up behind it? Start it, {_INSTEAD}"
     parts = urlsplit(uri)
-    elsewhere = f" The path {parts.path!r} may be wrong, or missing;" if parts.path.strip("/") else " It may lie below a path that the address lacks, or behind a page to log in;"
+    elsewhere = (
+        f" The path {parts.path!r} may be wrong, or missing;"
+        if parts.path.strip("/")
+        else " It may lie below a path that the address lacks, or behind a page to log in;"
+    )
     return f"answers HTTP {status}, and not as MLflow does.{elsewhere} mend the address, {_INSTEAD}"
 
 
 def _fault_of_tls(uri: str, said: str) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in said:
-        return "shows a certificate that is not trusted here; MLFLOW_TRACKING_SERVER_CERT_PATH names the file of the authorities that are"
+        return (
+            "shows a certificate that is not trusted here; MLFLOW_TRACKING_SERVER_CERT_PATH names the file of the"
+            " authorities that are"
+        )
     return f"does not speak TLS; did you mean {_other_scheme(uri)}?"
 
 
 def _other_scheme(uri: str) -> str:
-    swapped = uri.replace("https://", "http://", 1) if uri.startswith("https://") else uri.replace("http://", "https://", 1)
+    swapped = (
+        uri.replace("https://", "http://", 1) if uri.startswith("https://") else uri.replace("http://", "https://", 1)
+    )
     return without_credentials(swapped)
 
 
@@ -146,10 +193,14 @@ def _require_database(uri: str) -> None:
         require_database(uri)
     except ModuleNotFoundError as error:
         package = _DRIVERS.get(error.name or "", error.name)
-        raise TrackingError(f"{shown} needs the package {package}, which is not installed here: `.venv/bin/uv pip install '{package}'`, {_INSTEAD}") from error
+        raise TrackingError(
+            f"{shown} needs the package {package}, which is not installed here: `.venv/bin/uv pip install '{package}'`,"
+            f" {_INSTEAD}"
+        ) from error
     except Exception as error:
         raise TrackingError(
-            f"{shown} cannot be used: {_said(error, uri)}. Is it up, and are user, password and database those that it knows? Mend the address, {_INSTEAD}"
+            f"{shown} cannot be used: {_said(error, uri)}. Is it up, and are user, password and database those that it"
+            f" knows? Mend the address, {_INSTEAD}"
         ) from error
 
 

@@ -1,4 +1,5 @@
-"""What a store of MLflow's is made of: on this machine a SQLite file, and artifacts that are second names of the records' own files; else a database server."""
+"""What a store of MLflow's is made of: on this machine a SQLite file, and artifacts that are second names of the
+records' own files; else a database server."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def artifact_folder(uri: str) -> Path | None:
 
 
 def link(file: Path, artifact_uri: str) -> bool:
-    """Whether `file` now has a second name among the artifacts of a run, in place of what was there; False where they are not on its file system."""
+    """Whether `file` now has a second name among the artifacts of a run, in place of what was there; False where
+    they are not on its file system."""
     folder = artifact_folder(artifact_uri)
     if folder is None:
         return False
@@ -49,19 +51,23 @@ def link(file: Path, artifact_uri: str) -> bool:
 
 
 def prepare_sqlite(path: Path) -> None:
-    """Makes the folder and sets the write-ahead log, which makes writing a third cheaper and lets the UI read meanwhile. Raises OSError, sqlite3.Error."""
+    """Makes the folder and sets the write-ahead log, which makes writing a third cheaper and lets the UI read
+    meanwhile. Raises OSError, sqlite3.Error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=10)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])  # 2 ms for a megabyte
     if said != "ok":
-        raise sqlite3.DatabaseError(f"it is damaged ({said}); move it away with its -wal and -shm, and the records fill a new one")
+        raise sqlite3.DatabaseError(
+            f"it is damaged ({said}); move it away with its -wal and -shm, and the records fill a new one"
+        )
     if not event.contains(Engine, "connect", _without_waiting):
         event.listen(Engine, "connect", _without_waiting)
 
 
 def require_database(uri: str) -> None:
-    """Connects once to a database server, where the store is one: MLflow would try ten times, for minutes. Raises what the driver raises, or OSError."""
+    """Connects once to a database server, where the store is one: MLflow would try ten times, for minutes. Raises
+    what the driver raises, or OSError."""
     parts = urlsplit(uri)
     kind = parts.scheme.partition("+")[0]
     if kind not in DATABASES:
@@ -79,7 +85,8 @@ def require_database(uri: str) -> None:
 def _without_waiting(connection: Any, _: Any) -> None:
     """Lets SQLite flush its log when it is merged, not after every transaction.
 
-    The database stays whole whatever happens; after a power cut its last runs may be missing, and the next execution writes them again.
+    The database stays whole whatever happens; after a power cut its last runs may be missing, and the next execution
+    writes them again.
     """
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous=NORMAL")

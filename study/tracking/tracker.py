@@ -1,4 +1,5 @@
-"""MLflow as a projection of the records: one writer, batched, idempotent. The only module of study that imports mlflow."""
+"""MLflow as a projection of the records: one writer, batched, idempotent. The only module of study that imports
+mlflow."""
 
 from __future__ import annotations
 
@@ -54,7 +55,9 @@ _MOST_CHARACTERS_OF_A_NAME = 250
 
 _RETRY_SECONDS = 5.0
 
-_REFUSALS = frozenset({"BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
+_REFUSALS = frozenset(
+    {"BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"}
+)
 """Codes of errors with which a server that is well turns down one request."""
 
 _LAST_ATTEMPTS = 2
@@ -78,7 +81,15 @@ class _Known:
         tags = run.data.tags
         superseded, code_kept = (tags.get(name) == "true" for name in ("superseded", "code_kept"))
         info = run.info
-        return cls(info.run_id, info.artifact_uri or "", info.status, info.start_time, superseded, code_kept, tags.get("weights_sha256", ""))
+        return cls(
+            info.run_id,
+            info.artifact_uri or "",
+            info.status,
+            info.start_time,
+            superseded,
+            code_kept,
+            tags.get("weights_sha256", ""),
+        )
 
 
 def local_tracking_uri(outputs: Path) -> str:
@@ -89,11 +100,20 @@ def local_tracking_uri(outputs: Path) -> str:
 class Tracker:
     """Writes one study into MLflow, from a thread of its own, so that trainings never wait for it.
 
-    What cannot be written while the server is away is written later; the records on disk are the queue, and another run of the
-    study writes what is still missing. Every point carries its original time, so that writing again adds nothing.
+    What cannot be written while the server is away is written later; the records on disk are the queue, and another
+    run of the study writes what is still missing. Every point carries its original time, so that writing again adds
+    nothing.
     """
 
-    def __init__(self, uri: str, study: Study, *, artifacts: Path | None, place: Callable[[Record], Path], report: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        uri: str,
+        study: Study,
+        *,
+        artifacts: Path | None,
+        place: Callable[[Record], Path],
+        report: Callable[[str], None] = print,
+    ) -> None:
         self._uri = without_credentials(uri)  # as messages name it
         self._study = study
         self._place = place
@@ -119,8 +139,9 @@ class Tracker:
     def begin(self, execution: Mapping[str, Any], replayed: Collection[str] = (), writer: Writer | None = None) -> None:
         """Marks the parent run as running again, and lists this execution (time, machine, versions, commit) on it.
 
-        Raises TrackingError where another execution than `writer` writes this study at present, after up to 45 s in which it shows whether it lives.
-        `replayed`: the places of trainings that are recorded on disk already, whether or not this store has them: what is declared now was declared after them.
+        Raises TrackingError where another execution than `writer` writes this study at present, after up to 45 s in
+        which it shows whether it lives. `replayed`: the places of trainings that are recorded on disk already,
+        whether or not this store has them: what is declared now was declared after them.
         """
         with _answering(self._uri):
             if writer is not None:
@@ -145,7 +166,9 @@ class Tracker:
             STUDY_SEAL: study_seal(self._study.model_dump(mode="json")),
             **{name: str(given) for name, given in execution.items()},
         }
-        declared = recorded_declarations(parent.data.tags.get(TAG), self._study, {*replayed, *(key.rpartition("|")[0] for key in self._runs if key)})
+        declared = recorded_declarations(
+            parent.data.tags.get(TAG), self._study, {*replayed, *(key.rpartition("|")[0] for key in self._runs if key)}
+        )
         if declared is not None:
             tags[TAG] = declared
         self._client.log_batch(self.parent_run_id, tags=[RunTag(name, given) for name, given in tags.items()])
@@ -159,7 +182,8 @@ class Tracker:
         self._queue.put((planned, record))
 
     def close(self, complete: bool, seconds: float = 60.0) -> str | None:
-        """Waits until all that was added is written, and ends the parent run; a message where MLflow did not take it all.
+        """Waits until all that was added is written, and ends the parent run; a message where MLflow did not take it
+        all.
 
         Gives up when nothing could be written for `seconds`.
         """
@@ -169,7 +193,10 @@ class Tracker:
             written = self._num_written
             self._thread.join(seconds)
         if not self._refused and (self._thread.is_alive() or self._error):
-            return f"MLflow at {self._uri} did not take everything ({self._error or 'too slow'}); nothing is lost: run the same command again when it answers"
+            return (
+                f"MLflow at {self._uri} did not take everything ({self._error or 'too slow'}); nothing is lost: run the"
+                " same command again when it answers"
+            )
         complete = complete and not self._refused
         try:
             if complete:
@@ -178,22 +205,31 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe
             return f"MLflow at {self._uri}: {_first_line(error)}; run the same command again when it answers"
         if self._refused:
-            return f"MLflow at {self._uri} refuses {len(self._refused)} of the trainings, first {self._refused[0]}. Their records are kept, and the same command offers them again"
+            return (
+                f"MLflow at {self._uri} refuses {len(self._refused)} of the trainings, first {self._refused[0]}. Their"
+                " records are kept, and the same command offers them again"
+            )
         return None
 
     def _find_or_create_experiment(self, artifacts: Path | None) -> str:
         experiment = self._client.get_experiment_by_name(self._study.name)
         if experiment is None:
-            tags = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows runs, not traces and prompts
-            return str(self._client.create_experiment(self._study.name, artifacts.absolute().as_uri() if artifacts else None, tags))
+            tags = {
+                "mlflow.experimentKind": "custom_model_development"
+            }  # the UI then shows runs, not traces and prompts
+            return str(
+                self._client.create_experiment(
+                    self._study.name, artifacts.absolute().as_uri() if artifacts else None, tags
+                )
+            )
         self._require_active(experiment)
         return str(experiment.experiment_id)
 
     def _require_active(self, experiment: Experiment) -> None:
         if experiment.lifecycle_stage != "active":
             raise TrackingError(
-                f"the MLflow experiment {self._study.name!r} was deleted; restore it with "
-                f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`, or give the study another name"
+                f"the MLflow experiment {self._study.name!r} was deleted; restore it with `mlflow experiments restore"
+                f" --experiment-id {experiment.experiment_id}`, or give the study another name"
             )
 
     def _existing_runs(self) -> tuple[dict[str, _Known], list[_Known]]:
@@ -205,7 +241,9 @@ class Tracker:
         duplicates: list[_Known] = []
         token = None
         while True:
-            page = self._client.search_runs([self._experiment_id], "tags.kind = 'training'", max_results=_PAGE, page_token=token)
+            page = self._client.search_runs(
+                [self._experiment_id], "tags.kind = 'training'", max_results=_PAGE, page_token=token
+            )
             for run in page:
                 key, known = run.data.tags.get("key", ""), _Known.of(run)
                 kept = found.setdefault(key, known)
@@ -219,10 +257,18 @@ class Tracker:
                 return found, duplicates
 
     def _find_or_create_parent(self) -> str:
-        found = list(self._client.search_runs([self._experiment_id], "tags.kind = 'study'", order_by=["attributes.start_time ASC"], max_results=1))
+        found = list(
+            self._client.search_runs(
+                [self._experiment_id], "tags.kind = 'study'", order_by=["attributes.start_time ASC"], max_results=1
+            )
+        )
         if found:
             return str(found[0].info.run_id)
-        return str(self._client.create_run(self._experiment_id, tags={"kind": "study", "study": self._study.name}, run_name=self._study.name).info.run_id)
+        return str(
+            self._client.create_run(
+                self._experiment_id, tags={"kind": "study", "study": self._study.name}, run_name=self._study.name
+            ).info.run_id
+        )
 
     def _work(self) -> None:
         """Writes what is queued, in order; while the server is away it tries again, until the end of the study."""
@@ -247,10 +293,14 @@ class Tracker:
         other = beat(self._client, self.parent_run_id, self._writer)
         self._last_beat = time.monotonic()
         if other is not None:
-            self._report(f"MLflow at {self._uri}: this study is also being run by {other}; both write the same trainings. Stop one of them")
+            self._report(
+                f"MLflow at {self._uri}: this study is also being run by {other}; both write the same trainings. Stop"
+                " one of them"
+            )
 
     def _write_pending(self, pending: list[tuple[PlannedTraining, Record]]) -> list[tuple[PlannedTraining, Record]]:
-        """Writes in order; what is left where the server is away. A training that a server refuses twice does not hold up those behind it."""
+        """Writes in order; what is left where the server is away. A training that a server refuses twice does not
+        hold up those behind it."""
         while pending:
             try:
                 if self._error is not None:  # what was under way when the server went may be there or not
@@ -263,7 +313,10 @@ class Tracker:
                     pending = pending[1:]
                     continue
                 if self._error is None:
-                    self._report(f"MLflow does not take results at present ({_first_line(error)}); they are kept and written later")
+                    self._report(
+                        f"MLflow does not take results at present ({_first_line(error)}); they are kept and written"
+                        " later"
+                    )
                 self._error = _first_line(error)
                 return pending
             self._beat()
@@ -283,7 +336,8 @@ class Tracker:
         self._num_failures = 0
 
     def _write(self, planned: PlannedTraining, record: Record) -> None:
-        """One training as one nested run; does nothing for one that is there, and completes one that is there in part."""
+        """One training as one nested run; does nothing for one that is there, and completes one that is there in
+        part."""
         key = run_key(planned, record.identity.hash)
         run = self._runs.get(key)
         if run is not None and run.status == "FINISHED":
@@ -293,15 +347,33 @@ class Tracker:
             if run.code_kept != record.code_kept:
                 self._client.set_tag(run.run_id, "code_kept", str(record.code_kept).lower())
             return
-        if run is not None and run.started_ms != record.started_ms:  # begun with a record that was damaged since, of which it may hold points
+        if (
+            run is not None and run.started_ms != record.started_ms
+        ):  # begun with a record that was damaged since, of which it may hold points
             run = None
         if run is None:
             tags = run_tags(planned, record, self._study.name, self.parent_run_id) | {"key": key}
-            tags[SEAL] = seal_of(record.started_ms, run_params(record), tags, ((each.key, each.step, each.value) for each in _metrics(record)))
-            run = _Known.of(self._client.create_run(self._experiment_id, start_time=record.started_ms, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME]))
+            tags[SEAL] = seal_of(
+                record.started_ms,
+                run_params(record),
+                tags,
+                ((each.key, each.step, each.value) for each in _metrics(record)),
+            )
+            run = _Known.of(
+                self._client.create_run(
+                    self._experiment_id,
+                    start_time=record.started_ms,
+                    tags=tags,
+                    run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME],
+                )
+            )
             self._runs[key] = run
         metrics = _metrics(record)
-        self._client.log_batch(run.run_id, metrics=metrics[:_BATCH], params=[Param(name, text) for name, text in run_params(record).items()])
+        self._client.log_batch(
+            run.run_id,
+            metrics=metrics[:_BATCH],
+            params=[Param(name, text) for name, text in run_params(record).items()],
+        )
         for start in range(_BATCH, len(metrics), _BATCH):
             self._client.log_batch(run.run_id, metrics=metrics[start : start + _BATCH])
         for file in (self._place(record) / name for name in (WEIGHTS, LOG)):
@@ -317,7 +389,8 @@ class Tracker:
             self._client.set_tag(run.run_id, "weights_sha256", record.weights_sha256)
 
     def _mark_superseded(self) -> None:
-        """Tags what this version of the study file does not ask for, and runs that are there twice, so that reports leave them out."""
+        """Tags what this version of the study file does not ask for, and runs that are there twice, so that reports
+        leave them out."""
         self._runs, self._duplicates = self._existing_runs()
         unwanted = [run for key, run in self._runs.items() if key not in self._wanted]
         for run in [*unwanted, *self._duplicates]:
@@ -327,12 +400,30 @@ class Tracker:
                 self._client.set_terminated(run.run_id, "KILLED")
 
     def log_failure(self, planned: PlannedTraining, message: str, log: str = "") -> bool:
-        """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the next run of the study. False where it was not taken."""
+        """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the
+        next run of the study. False where it was not taken."""
         with suppress(MlflowException, OSError):
-            tags = {"mlflow.parentRunId": self.parent_run_id, "kind": "training", "phase": planned.phase, "cell": planned.cell.label, "seed": str(planned.replicate)}
-            tags |= {"proposal": text_or_none(planned.proposal), "rank": text_or_none(planned.rank), "outcome": "failed", "superseded": "true"}
-            tags |= {name: str(number) for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat)) if number}
-            run = self._client.create_run(self._experiment_id, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME])
+            tags = {
+                "mlflow.parentRunId": self.parent_run_id,
+                "kind": "training",
+                "phase": planned.phase,
+                "cell": planned.cell.label,
+                "seed": str(planned.replicate),
+            }
+            tags |= {
+                "proposal": text_or_none(planned.proposal),
+                "rank": text_or_none(planned.rank),
+                "outcome": "failed",
+                "superseded": "true",
+            }
+            tags |= {
+                name: str(number)
+                for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat))
+                if number
+            }
+            run = self._client.create_run(
+                self._experiment_id, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME]
+            )
             self._client.log_text(run.info.run_id, message, "failure.txt")
             if log:
                 self._client.log_text(run.info.run_id, log, LOG)
@@ -349,12 +440,15 @@ def _metrics(record: Record) -> list[Metric]:
         for name, nats in [*evaluation.metrics.items(), ("seconds", evaluation.seconds)]
     ]
     if record.diverged_at_samples is not None:
-        points.append(Metric("diverged_at_samples", record.diverged_at_samples, record.finished_ms, record.diverged_at_samples))
+        points.append(
+            Metric("diverged_at_samples", record.diverged_at_samples, record.finished_ms, record.diverged_at_samples)
+        )
     return points
 
 
 def num_experiments(uri: str) -> int:
-    """How many experiments the store at that address shows this user, at most a thousand. Raises TrackingError where it cannot be used."""
+    """How many experiments the store at that address shows this user, at most a thousand. Raises TrackingError where
+    it cannot be used."""
     with _answering(without_credentials(uri)):
         require_database(uri)
         return len(MlflowClient(uri).search_experiments(max_results=1000))
@@ -370,9 +464,15 @@ def _answering(uri: str) -> Iterator[None]:
             raise
         said = _first_line(error)
         if "error code 401" in said or "error code 403" in said:
-            message = f"MLflow at {uri} does not let this user in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) to what it knows"
+            message = (
+                f"MLflow at {uri} does not let this user in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+                " (or MLFLOW_TRACKING_TOKEN) to what it knows"
+            )
             raise TrackingError(message) from error
-        message = f"MLflow at {uri} cannot be used: {said}. Start it, or give another --tracking-uri (default: SQLite in the outputs folder)"
+        message = (
+            f"MLflow at {uri} cannot be used: {said}. Start it, or give another --tracking-uri (default: SQLite in the"
+            " outputs folder)"
+        )
         raise TrackingError(message) from error
 
 

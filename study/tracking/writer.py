@@ -1,6 +1,8 @@
-"""Which execution writes a study into an MLflow store: a tag of its parent run that beats. Of two people who start one study from two places, the second is told.
+"""Which execution writes a study into an MLflow store: a tag of its parent run that beats. Of two people who start
+one study from two places, the second is told.
 
-Within one outputs folder the system's own lock does this; this is for two folders, or two machines, and one server. It knows no MLflow: a client is handed in.
+Within one outputs folder the system's own lock does this; this is for two folders, or two machines, and one server.
+It knows no MLflow: a client is handed in.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ BEAT_SECONDS = 15.0
 """How often the tag changes while an execution lives."""
 
 SILENT_SECONDS = 45.0
-"""For so long is a tag of another place watched; whoever is silent meanwhile was killed, and gives way. No two clocks are compared."""
+"""For so long is a tag of another place watched; whoever is silent meanwhile was killed, and gives way. No two
+clocks are compared."""
 
 
 class HeldError(Exception):
@@ -31,7 +34,8 @@ class HeldError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes, and from where: an execution from the same place has the lock there, so that the one before it is gone."""
+    """Who writes, and from where: an execution from the same place has the lock there, so that the one before it is
+    gone."""
 
     place: str
     person: str
@@ -44,7 +48,10 @@ class Writer:
             user = getpass.getuser()
         except (KeyError, OSError):
             user = str(os.getuid())
-        return cls(f"{machine}:{outputs.absolute()}", f"process {os.getpid()} of {user} on {machine}, outputs {outputs.absolute()}")
+        return cls(
+            f"{machine}:{outputs.absolute()}",
+            f"process {os.getpid()} of {user} on {machine}, outputs {outputs.absolute()}",
+        )
 
     def tag(self) -> str:
         """The text of the tag, another at each beat."""
@@ -66,12 +73,16 @@ def require_unheld(client: Any, run_id: str, writer: Writer, say: Callable[[str]
         if run.info.status != "RUNNING":
             return
         if run.data.tags.get(TAG, "") != first:
-            raise HeldError(f"the study is being run by {holder.person}; wait for it, stop it, or give yours another name (--set name=...)")
+            raise HeldError(
+                f"the study is being run by {holder.person}; wait for it, stop it, or give yours another name (--set"
+                " name=...)"
+            )
     say(f"{holder.person} is silent; this execution goes on")
 
 
 def beat(client: Any, run_id: str, writer: Writer) -> str | None:
-    """Says that this execution lives; returns who else does, where two began in the same moment. A store that is away is let be."""
+    """Says that this execution lives; returns who else does, where two began in the same moment. A store that is
+    away is let be."""
     with suppress(Exception):
         holder = _holder(client.get_run(run_id).data.tags.get(TAG, ""))
         client.set_tag(run_id, TAG, writer.tag())

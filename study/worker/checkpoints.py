@@ -36,18 +36,24 @@ def remove_checkpoint(checkpoint: Path) -> None:
 
 def is_of_writing(error: BaseException) -> bool:
     """Whether the disk refused a checkpoint; else the error is one of the training's own code."""
-    return isinstance(error, OSError) and any(frame.f_code is write_atomically.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+    return isinstance(error, OSError) and any(
+        frame.f_code is write_atomically.__code__ for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def remove_superseded(place: str, is_recorded: Callable[[str], bool]) -> None:
-    """Removes from a folder or a URI the checkpoints of trainings that are recorded, which nothing reads again: a killed worker leaves them behind.
+    """Removes from a folder or a URI the checkpoints of trainings that are recorded, which nothing reads again: a
+    killed worker leaves them behind.
 
-    Those of packs as well, where a member is recorded: that member is in no pack again, so the others start in another one.
+    Those of packs as well, where a member is recorded: that member is in no pack again, so the others start in
+    another one.
     """
     if is_uri(place):
         SharedCheckpoints(place).remove_superseded(is_recorded)
         return
-    for checkpoint in {found.with_suffix(".safetensors") for kind in ("*.safetensors", "*.members") for found in Path(place).glob(kind)}:
+    for checkpoint in {
+        found.with_suffix(".safetensors") for kind in ("*.safetensors", "*.members") for found in Path(place).glob(kind)
+    }:
         if is_recorded(checkpoint.stem) or any(map(is_recorded, _members(checkpoint))):
             remove_checkpoint(checkpoint)
 
@@ -63,7 +69,10 @@ def require_place(place: str) -> None:
             write_atomically(probe := Path(place) / f"probe.{os.getpid()}", b"")
             probe.unlink()
         except OSError as error:
-            raise SharedStorageError(f"--checkpoints {place}: the folder cannot be written ({error.strerror}); give one that every node can write, or a URI") from error
+            raise SharedStorageError(
+                f"--checkpoints {place}: the folder cannot be written ({error.strerror}); give one that every node can"
+                " write, or a URI"
+            ) from error
 
 
 def _members(checkpoint: Path) -> list[str]:

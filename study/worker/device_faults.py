@@ -1,4 +1,5 @@
-"""Errors after which a process can compute nothing more on its GPU: a new process may, so that the worker is started anew."""
+"""Errors after which a process can compute nothing more on its GPU: a new process may, so that the worker is started
+anew."""
 
 from __future__ import annotations
 
@@ -14,7 +15,10 @@ class DeviceLostError(Exception):
 
 
 def is_of_device(error: BaseException) -> bool:
-    """Whether the GPU, its driver or its context failed, and not the code that ran there; memory that ran out is neither."""
+    """Whether the GPU, its driver or its context failed, and not the code that ran there; memory that ran out is
+    neither."""
     if is_out_of_memory(error):
         return False
-    return isinstance(error, torch.AcceleratorError) or (isinstance(error, RuntimeError) and any(text in str(error) for text in _SAID_OF_DEVICES))
+    return isinstance(error, torch.AcceleratorError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in _SAID_OF_DEVICES)
+    )

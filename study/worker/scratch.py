@@ -1,4 +1,5 @@
-"""Folders below the machine's temporary one, which everybody may write: what is read back from them must be from nobody else."""
+"""Folders below the machine's temporary one, which everybody may write: what is read back from them must be from
+nobody else."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ class ForeignFolderError(OSError):
 
 
 def make_private(folder: Path) -> None:
-    """Makes `folder`, or takes the one that is there, and closes it to everybody else. Raises ForeignFolderError, and other OSError where it cannot be made."""
+    """Makes `folder`, or takes the one that is there, and closes it to everybody else. Raises ForeignFolderError,
+    and other OSError where it cannot be made."""
     folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != getuid():
@@ -24,7 +26,8 @@ def make_private(folder: Path) -> None:
 
 
 def scratch_folder() -> Path:
-    """Where a node keeps its own checkpoints: a folder for each user, so that a later process finds them; where another user took that name, one for this process."""
+    """Where a node keeps its own checkpoints: a folder for each user, so that a later process finds them; where
+    another user took that name, one for this process."""
     own = Path(tempfile.gettempdir()) / f"vae-study-{getuid()}"
     try:
         make_private(own)

@@ -1,4 +1,5 @@
-"""Copies of checkpoints on storage that all nodes see, so that a lost node costs at most the work since the last one. Any fsspec URI."""
+"""Copies of checkpoints on storage that all nodes see, so that a lost node costs at most the work since the last
+one. Any fsspec URI."""
 
 from __future__ import annotations
 
@@ -24,12 +25,23 @@ from study.addresses.credentials import environment_secrets, secrets_of_address,
 from vae.checkpoint import CheckpointError, load_checkpoint, write_atomically
 
 SECONDS_TO_ANSWER = 20.0
-"""What storage is given for one small file before a study starts, for the copy that a training begins with, and for the last copies when a worker stops."""
+"""What storage is given for one small file before a study starts, for the copy that a training begins with, and for
+the last copies when a worker stops."""
 
 SECONDS_TO_TIDY = 60.0
 """What storage is given to list and remove what nobody needs, at a study's beginning and end."""
 
-_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs", "sftp": "paramiko", "ssh": "paramiko"}
+_PACKAGES = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+    "az": "adlfs",
+    "sftp": "paramiko",
+    "ssh": "paramiko",
+}
 """What has to be installed for a kind of storage."""
 
 _TORN = re.compile(r"\.[0-9a-f]{32}\.part$")
@@ -47,7 +59,8 @@ def is_uri(place: str) -> bool:
 
 
 class _Errands:
-    """A thread that does one thing after another. Unlike an executor's it does not hold up the end of its process, which silent storage would for minutes."""
+    """A thread that does one thing after another. Unlike an executor's it does not hold up the end of its process,
+    which silent storage would for minutes."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -72,9 +85,11 @@ class _Errands:
 
 
 class SharedCheckpoints:
-    """A folder of checkpoints behind a URI. A worker writes to its own disk as ever; a thread of this copies what it wrote.
+    """A folder of checkpoints behind a URI. A worker writes to its own disk as ever; a thread of this copies what it
+    wrote.
 
-    Nothing here stops a training: what goes wrong is kept for `problems`, and the training goes on with its own disk alone.
+    Nothing here stops a training: what goes wrong is kept for `problems`, and the training goes on with its own disk
+    alone.
     """
 
     def __init__(self, uri: str) -> None:
@@ -88,7 +103,8 @@ class SharedCheckpoints:
         self._problems: list[str] = []
 
     def fetch(self, path: Path) -> None:
-        """Puts the shared copy of the checkpoint at `path` there, where it is whole and further than what is there already."""
+        """Puts the shared copy of the checkpoint at `path` there, where it is whole and further than what is there
+        already."""
         self._unread.add(path)
         with self._forgiving("read"):
             content = self._in_time(partial(self._content, path.name))
@@ -98,13 +114,19 @@ class SharedCheckpoints:
                 self._tried[path] = self._copied[path] = _stamp(path)
 
     def copy(self, path: Path) -> None:
-        """Begins to copy the checkpoint at `path` and what stands beside it, where it has changed and no copy is under way."""
-        if (self._copying is None or self._copying.done()) and path.exists() and self._tried.get(path) != (stamp := _stamp(path)):
+        """Begins to copy the checkpoint at `path` and what stands beside it, where it has changed and no copy is
+        under way."""
+        if (
+            (self._copying is None or self._copying.done())
+            and path.exists()
+            and self._tried.get(path) != (stamp := _stamp(path))
+        ):
             self._tried[path] = stamp
             self._copying = self._thread.do(partial(self._copy, path, stamp))
 
     def finish(self, path: Path | None = None) -> None:
-        """Waits until what is under way is done, and copies `path` once more where it has changed since, or could not be copied."""
+        """Waits until what is under way is done, and copies `path` once more where it has changed since, or could
+        not be copied."""
         with self._forgiving("written"):
             self._in_time(lambda: None)
             if path is not None and self._tried.get(path) != self._copied.get(path):
@@ -114,7 +136,8 @@ class SharedCheckpoints:
                 self._in_time(lambda: None)
 
     def _in_time(self, errand: Callable[[], Answer], seconds: float | None = None) -> Answer:
-        """What the thread finds in time. Raises TimeoutError after SECONDS_TO_ANSWER, and at once while an earlier errand still waits that was given up."""
+        """What the thread finds in time. Raises TimeoutError after SECONDS_TO_ANSWER, and at once while an earlier
+        errand still waits that was given up."""
         if self._late is not None and not self._late.done():
             raise TimeoutError
         self._late = self._thread.do(errand)
@@ -133,7 +156,8 @@ class SharedCheckpoints:
         return found
 
     def remove_superseded(self, is_recorded: Callable[[str], bool]) -> None:
-        """Removes copies of trainings that are recorded, of packs with a recorded member, and files that a killed worker left half written."""
+        """Removes copies of trainings that are recorded, of packs with a recorded member, and files that a killed
+        worker left half written."""
         with self._forgiving("read"):
             self._in_time(partial(self._tidy, is_recorded), SECONDS_TO_TIDY)
 
@@ -166,13 +190,16 @@ class SharedCheckpoints:
             self._copied[path] = stamp
 
     def _is_behind(self, path: Path) -> bool:
-        """Whether the shared copy is further: it could not be read when the training began, which so began anew, and may be of use to another one."""
+        """Whether the shared copy is further: it could not be read when the training began, which so began anew, and
+        may be of use to another one."""
         content = self._content(path.name)
         return content is not None and _step_of(content, path) > _step(path)
 
     def _remove(self, name: str) -> None:
         with self._forgiving("removed"):
-            for each in dict.fromkeys((name, name.removesuffix(".safetensors") + ".members", name.removesuffix(".members") + ".safetensors")):
+            for each in dict.fromkeys(
+                (name, name.removesuffix(".safetensors") + ".members", name.removesuffix(".members") + ".safetensors")
+            ):
                 self._storage.remove(each)
 
     @contextlib.contextmanager
@@ -180,7 +207,10 @@ class SharedCheckpoints:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - every storage has errors of its own, and none of them is worth a training
-            self._problems.append(f"shared checkpoints could not be {done} at {without_credentials(self._uri)} ({_cause(error)}); trainings go on with each node's own disk")
+            self._problems.append(
+                f"shared checkpoints could not be {done} at {without_credentials(self._uri)} ({_cause(error)});"
+                " trainings go on with each node's own disk"
+            )
 
 
 class _Storage:
@@ -192,7 +222,8 @@ class _Storage:
         self._holds_objects = holds_objects
 
     def names(self) -> list[str]:
-        """Of all files there, as the storage has them now; fsspec would list, and look for what it reads, in its memory."""
+        """Of all files there, as the storage has them now; fsspec would list, and look for what it reads, in its
+        memory."""
         self._files.invalidate_cache()
         with contextlib.suppress(FileNotFoundError):
             return [str(found).rstrip("/").rpartition("/")[2] for found in self._files.ls(self._root, detail=False)]
@@ -208,8 +239,9 @@ class _Storage:
     def write(self, name: str, content: bytes) -> None:
         """Readers see the old file or the new one.
 
-        An object is put in one piece. Other files get another name, and are renamed; where renaming is a copy, the checkpoint's digest tells.
-        A folder is made for those alone: for objects it is no more than a part of their name, and making it could make a bucket that was misspelt.
+        An object is put in one piece. Other files get another name, and are renamed; where renaming is a copy, the
+        checkpoint's digest tells. A folder is made for those alone: for objects it is no more than a part of their
+        name, and making it could make a bucket that was misspelt.
         """
         if self._holds_objects:
             self._put(name, content)
@@ -223,7 +255,9 @@ class _Storage:
         try:
             self._files.pipe_file(self._place(name), content)
         except FileNotFoundError as error:
-            raise SharedStorageError(f"there is no bucket {self._root.partition('/')[0]!r}; it has to be made first, it is not made for you") from error
+            raise SharedStorageError(
+                f"there is no bucket {self._root.partition('/')[0]!r}; it has to be made first, it is not made for you"
+            ) from error
 
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
@@ -242,9 +276,14 @@ def require_usable(uri: str) -> None:
     except SharedStorageError as error:
         raise SharedStorageError(f"--checkpoints {shown}: {error}") from error
     except TimeoutError as error:
-        raise SharedStorageError(f"--checkpoints {shown}: nothing answered there within {SECONDS_TO_ANSWER:g} s{_where_objects_are(uri)}") from error
+        raise SharedStorageError(
+            f"--checkpoints {shown}: nothing answered there within {SECONDS_TO_ANSWER:g} s{_where_objects_are(uri)}"
+        ) from error
     except Exception as error:
-        raise SharedStorageError(f"--checkpoints {shown}: no file could be written there and read again ({_whole_cause(error, uri)}){_where_objects_are(uri)}") from error
+        raise SharedStorageError(
+            f"--checkpoints {shown}: no file could be written there and read again"
+            f" ({_whole_cause(error, uri)}){_where_objects_are(uri)}"
+        ) from error
 
 
 def _try(uri: str) -> None:
@@ -265,7 +304,10 @@ def _opened(uri: str) -> _Storage:
     kind = uri.partition("://")[0]
     package = _PACKAGES.get(kind)
     if package is not None and importlib.util.find_spec(package) is None:
-        raise SharedStorageError(f"{kind}:// needs the package {package}, which is not installed here: `.venv/bin/uv pip install {package}`, on every node")
+        raise SharedStorageError(
+            f"{kind}:// needs the package {package}, which is not installed here: `.venv/bin/uv pip install {package}`,"
+            " on every node"
+        )
     try:
         files, root = fsspec.url_to_fs(uri)
     except ImportError as error:
@@ -273,7 +315,9 @@ def _opened(uri: str) -> _Storage:
     except ValueError as error:
         near = difflib.get_close_matches(kind, available_protocols(), n=1)
         meant = f"; did you mean {near[0]}://?" if near else "."
-        raise SharedStorageError(f"{error}{meant} Known are a folder, file://, s3://, gs://, abfs://, sftp:// and what else fsspec has") from error
+        raise SharedStorageError(
+            f"{error}{meant} Known are a folder, file://, s3://, gs://, abfs://, sftp:// and what else fsspec has"
+        ) from error
     return _Storage(files, str(root).rstrip("/"), kind in OBJECT_STORAGE)
 
 
@@ -286,7 +330,9 @@ def _cause(error: Exception) -> str:
     said = error.strerror if isinstance(error, OSError) else ""
     if isinstance(error, PermissionError):
         said = said or str(error)  # s3fs gives one without a number
-    return f"{type(error).__name__}: {without_credentials(said, environment_secrets())}" if said else type(error).__name__
+    return (
+        f"{type(error).__name__}: {without_credentials(said, environment_secrets())}" if said else type(error).__name__
+    )
 
 
 def _whole_cause(error: Exception, uri: str) -> str:
@@ -299,9 +345,20 @@ def _where_objects_are(uri: str) -> str:
     """What a person may have forgotten who named a bucket, as the end of a sentence."""
     if not uri.startswith(("s3://", "s3a://")):
         return ""
-    at = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("FSSPEC_S3_ENDPOINT_URL")
-    server = f"at {without_credentials(at)} (AWS_ENDPOINT_URL)" if at else "at Amazon's; another server's address belongs in AWS_ENDPOINT_URL"
-    return f". The bucket was looked for {server}; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws, on every node"
+    at = (
+        os.environ.get("AWS_ENDPOINT_URL_S3")
+        or os.environ.get("AWS_ENDPOINT_URL")
+        or os.environ.get("FSSPEC_S3_ENDPOINT_URL")
+    )
+    server = (
+        f"at {without_credentials(at)} (AWS_ENDPOINT_URL)"
+        if at
+        else "at Amazon's; another server's address belongs in AWS_ENDPOINT_URL"
+    )
+    return (
+        f". The bucket was looked for {server}; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws,"
+        " on every node"
+    )
 
 
 def _step(path: Path) -> int:

@@ -1,4 +1,5 @@
-"""What a worker does with one trial after another: trains a configuration under one seed or several, a few seconds at a time. Knows no Ray."""
+"""What a worker does with one trial after another: trains a configuration under one seed or several, a few seconds
+at a time. Knows no Ray."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ PAUSE_SECONDS = 2.0
 """A worker reports where it is at least this often; between two reports it cannot be stopped."""
 
 BYTES_PER_REPORT = 2**28
-"""Weights that are handed over in one report, at least one member's: those of a large pack would be gigabytes in one piece."""
+"""Weights that are handed over in one report, at least one member's: those of a large pack would be gigabytes in one
+piece."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Job:
-    """One trial: a configuration, as JSON, under the seeds of its members; where checkpoints go, the device, the share of its memory to use.
+    """One trial: a configuration, as JSON, under the seeds of its members; where checkpoints go, the device, the
+    share of its memory to use.
 
-    `checkpoints` is a folder, the URI of storage that all nodes see, or nothing for each node's own scratch folder; `libraries` are the driver's, by version,
-    under which the results are recorded.
+    `checkpoints` is a folder, the URI of storage that all nodes see, or nothing for each node's own scratch folder;
+    `libraries` are the driver's, by version, under which the results are recorded.
     """
 
     configuration: str
@@ -76,7 +79,8 @@ class Job:
 
 @dataclass(frozen=True)
 class MemberResult:
-    """What a finished training hands over: the facts of its record, and its weights as the bytes of a safetensors file."""
+    """What a finished training hands over: the facts of its record, and its weights as the bytes of a safetensors
+    file."""
 
     identity: str
     facts: dict[str, Any]
@@ -85,7 +89,8 @@ class MemberResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Where a trial is after a slice of it, and from where it was `resumed`. One that is `handing_over` has results to be fetched, and is not to be stopped."""
+    """Where a trial is after a slice of it, and from where it was `resumed`. One that is `handing_over` has results
+    to be fetched, and is not to be stopped."""
 
     samples: int
     machine: str
@@ -114,9 +119,11 @@ class Worker:
         self._trial = _Trial(job, self._data, self._superseded, self._shared_checkpoints(job))
 
     def step(self) -> Report:
-        """Trains for PAUSE_SECONDS or to the next evaluation. What the user's own code raises is reported, and the worker lives on.
+        """Trains for PAUSE_SECONDS or to the next evaluation. What the user's own code raises is reported, and the
+        worker lives on.
 
-        A GPU that fails is reported too; after that every step raises DeviceLostError, so that another process goes on with the job.
+        A GPU that fails is reported too; after that every step raises DeviceLostError, so that another process goes
+        on with the job.
         """
         if self._device_fault:
             raise DeviceLostError(self._device_fault)
@@ -132,7 +139,10 @@ class Worker:
             self._trial = None
             if trial.device == "cuda" and is_of_device(error):
                 place = traceback.extract_tb(error.__traceback__)[-1]
-                self._device_fault = f"the GPU of a worker on {_machine()} failed ({str(error).splitlines()[0]}, in {place.filename}:{place.lineno}); the worker is started anew"
+                self._device_fault = (
+                    f"the GPU of a worker on {_machine()} failed ({str(error).splitlines()[0]}, in"
+                    f" {place.filename}:{place.lineno}); the worker is started anew"
+                )
                 return trial.report(message=self._device_fault)
             return trial.report(failure=traceback.format_exc().rstrip())
 
@@ -162,9 +172,16 @@ class Worker:
 
 
 class _Trial:
-    """One job: one seed as a vae.training.Training, several as a vae.pack.pack.Pack, or as parts that fit, one after the other, where memory is short."""
+    """One job: one seed as a vae.training.Training, several as a vae.pack.pack.Pack, or as parts that fit, one after
+    the other, where memory is short."""
 
-    def __init__(self, job: Job, prepared: Callable[[TrainingConfiguration], PreparedData], superseded: list[Path], shared: SharedCheckpoints | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        prepared: Callable[[TrainingConfiguration], PreparedData],
+        superseded: list[Path],
+        shared: SharedCheckpoints | None = None,
+    ) -> None:
         self._job = job
         self._shared = shared
         self._prepared = prepared
@@ -203,7 +220,10 @@ class _Trial:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(self._part) <= 1:
                 raise
-            size, reason = math.ceil(len(self._part) / 2), f"{_machine()} ran out of memory with {len(self._part)} seeds at once"
+            size, reason = (
+                math.ceil(len(self._part) / 2),
+                f"{_machine()} ran out of memory with {len(self._part)} seeds at once",
+            )
         return self._divide(size, reason)  # here, where no traceback holds what the pack took
 
     def save(self) -> None:
@@ -221,7 +241,16 @@ class _Trial:
         if failure and len(self._part) > 1:
             failure += f" (with {len(self._part)} seeds trained at once; --pack-size 1 trains one at a time)"
         done = bool(failure) or not (self._running or self._trained or self._to_train)
-        return Report(self._samples, _machine(), done, bool(self._trained), tuple(results), messages, failure, self._resumed_samples)
+        return Report(
+            self._samples,
+            _machine(),
+            done,
+            bool(self._trained),
+            tuple(results),
+            messages,
+            failure,
+            self._resumed_samples,
+        )
 
     def _train(self) -> Report:
         """A slice of the part that runs; the last one begins to hand over its results."""
@@ -246,22 +275,31 @@ class _Trial:
         if self._part_size is None:
             self._part_size = self._size_of_parts(configuration, data)
         self._part = tuple(self._to_train.popleft() for _ in range(min(self._part_size, len(self._to_train))))
-        if self._job.device == "cuda":  # a pack that outgrows its share is to fail itself, not its neighbour; it can be divided
+        if (
+            self._job.device == "cuda"
+        ):  # a pack that outgrows its share is to fail itself, not its neighbour; it can be divided
             torch.cuda.set_per_process_memory_fraction(self._job.memory_share if len(self._part) > 1 else 1.0)
         checkpoint = self._checkpoint()
         if self._shared:
             self._shared.fetch(checkpoint)
-        options: dict[str, Any] = {"device": self._job.device, "checkpoint": checkpoint, "checkpoint_every_seconds": self._job.checkpoint_every_seconds}
+        options: dict[str, Any] = {
+            "device": self._job.device,
+            "checkpoint": checkpoint,
+            "checkpoint_every_seconds": self._job.checkpoint_every_seconds,
+        }
         if len(self._part) == 1:
             return Training(configuration, self._part[0].seeds, data, **options)
         try:
             list_members(checkpoint, [member.identity for member in self._part])
         except OSError as error:
             self._say_unwritten(error)
-        return Pack(configuration, [member.seeds for member in self._part], data, **options, report=self._messages.append)
+        return Pack(
+            configuration, [member.seeds for member in self._part], data, **options, report=self._messages.append
+        )
 
     def _go_on_without_checkpoint(self, error: OSError) -> Report:
-        """A full disk costs no training: it goes on from where it is, in memory, and tries to write again after as long as it waits between two checkpoints."""
+        """A full disk costs no training: it goes on from where it is, in memory, and tries to write again after as
+        long as it waits between two checkpoints."""
         self._say_unwritten(error)
         if self._running is not None:
             self._running.checkpoint_every_seconds += max(PAUSE_SECONDS, self._job.checkpoint_every_seconds)
@@ -269,7 +307,10 @@ class _Trial:
         return self.report()
 
     def _say_unwritten(self, error: OSError) -> None:
-        self._messages.append(f"{_machine()} cannot write checkpoints ({error.strerror}); trainings there go on without them, and start anew where they are stopped")
+        self._messages.append(
+            f"{_machine()} cannot write checkpoints ({error.strerror}); trainings there go on without them, and start"
+            " anew where they are stopped"
+        )
 
     def _checkpoint(self) -> Path:
         """That of the part that was begun last."""
@@ -281,10 +322,14 @@ class _Trial:
         num_members = len(self._job.members)
         if num_members == 1:
             return 1
-        fit = max(1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), _memory_bytes(self._job)))
+        fit = max(
+            1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), _memory_bytes(self._job))
+        )
         size = math.ceil(num_members / math.ceil(num_members / fit))
         if size < num_members:
-            self._messages.append(f"{_machine()} has no memory for {num_members} seeds at once; they are trained {size} at a time")
+            self._messages.append(
+                f"{_machine()} has no memory for {num_members} seeds at once; they are trained {size} at a time"
+            )
         return size
 
     def _divide(self, size: int, reason: str) -> Report:
@@ -302,14 +347,21 @@ class _Trial:
         return self.report()
 
     def _hand_over(self) -> Report:
-        """The next of the results, about BYTES_PER_REPORT of them; the last report of a job is that of its last results."""
+        """The next of the results, about BYTES_PER_REPORT of them; the last report of a job is that of its last
+        results."""
         configuration = TrainingConfiguration.model_validate_json(self._job.configuration)
         results: list[MemberResult] = []
         while self._trained and sum(len(result.weights) for result in results) < BYTES_PER_REPORT:
             member, result = self._trained.popleft()
             facts = asdict(replace(result, weights={}))
             del facts["weights"]
-            results.append(MemberResult(member.identity, facts | {"pack_size": len(self._part)}, encode_weights(result.weights, configuration)))
+            results.append(
+                MemberResult(
+                    member.identity,
+                    facts | {"pack_size": len(self._part)},
+                    encode_weights(result.weights, configuration),
+                )
+            )
         return self.report(results)
 
 
@@ -324,16 +376,23 @@ def _machine() -> str:
 
 
 def _libraries_fault(wanted: Mapping[str, str]) -> str | None:
-    """Why this machine may not train for a driver with other libraries: results are recorded, and found again, under the driver's versions."""
+    """Why this machine may not train for a driver with other libraries: results are recorded, and found again, under
+    the driver's versions."""
     differing = [(name, own, wanted[name]) for name, own in libraries().items() if wanted.get(name, own) != own]
     if not differing:
         return None
-    said = "; ".join(f"{name} {own}, and the machine that runs the study has {name} {other}" for name, own, other in differing)
-    return f"the node {_machine()} has {said}: results would differ from what is recorded of them. Install the same environment on every node, then run the same command again"
+    said = "; ".join(
+        f"{name} {own}, and the machine that runs the study has {name} {other}" for name, own, other in differing
+    )
+    return (
+        f"the node {_machine()} has {said}: results would differ from what is recorded of them. Install the same"
+        " environment on every node, then run the same command again"
+    )
 
 
 def _memory_bytes(job: Job) -> int:
-    """What a pack of this job may take of its device's memory. A core's share of the machine's at least, a GPU's share at most."""
+    """What a pack of this job may take of its device's memory. A core's share of the machine's at least, a GPU's
+    share at most."""
     if job.device == "cpu":
         return int(device_memory(job.device) * max(job.memory_share, 1 / (os.cpu_count() or 1)))
     gc.collect()  # what an earlier pack held

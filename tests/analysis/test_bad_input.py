@@ -1,4 +1,5 @@
-"""Studies that can conclude little: the report is made all the same, by the path that `python -m analysis` takes, and says what cannot be concluded and why."""
+"""Studies that can conclude little: the report is made all the same, by the path that `python -m analysis` takes,
+and says what cannot be concluded and why."""
 
 from __future__ import annotations
 
@@ -85,23 +86,41 @@ def test_a_study_without_a_finished_search_says_that_everything_is_missing(store
 
 def test_a_cell_of_which_every_training_diverged_is_the_worst_there_is(store_uri: str, tmp_path: Path) -> None:
     study = _study("bad-diverged", targets=(-112.0,))
-    lost = {place: "diverged" for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adagrad"}
+    lost = {
+        place: "diverged"
+        for place, _, _ in places(study)
+        if place.phase == "confirm" and place.cell == "optimizer=adagrad"
+    }
     report = _report(_read(store_uri, tmp_path, study, outcomes=lost), tmp_path)
     claim = _primary(report)
-    assert (claim["verdict"], claim["estimate_nats"], claim["num_diverged_baseline"], claim["n"]) == ("better", None, 6, 6)
-    assert "0 of its trainings and 6 of the baseline&#39;s diverged, counted as the worst outcome there is" in report.top
+    assert (claim["verdict"], claim["estimate_nats"], claim["num_diverged_baseline"], claim["n"]) == (
+        "better",
+        None,
+        6,
+        6,
+    )
+    assert (
+        "0 of its trainings and 6 of the baseline&#39;s diverged, counted as the worst outcome there is" in report.top
+    )
     assert "6 of 6 reporting seeds diverged or failed" in report.top
     assert "6 of 12 trainings diverged in the confirm phase" in report.top
 
 
 def test_a_cell_all_of_whose_proposals_diverged_has_no_winner_to_compare(store_uri: str, tmp_path: Path) -> None:
     study = _study("bad-no-winner")
-    lost = {place: "diverged" for place, _, _ in places(study) if place.phase == "search" and place.cell == "optimizer=adam"}
-    missing = frozenset(place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam")
+    lost = {
+        place: "diverged" for place, _, _ in places(study) if place.phase == "search" and place.cell == "optimizer=adam"
+    }
+    missing = frozenset(
+        place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam"
+    )
     found = _findings(_read(store_uri, tmp_path, study, outcomes=lost, missing=missing))
     assert (found.claims[0]["verdict"], found.claims[0]["num_missing"]) == ("inconclusive", 0)
     assert "no winner to compare" in found.claims[0]["statement"]
-    assert any("every proposal of its search diverged or failed, so it has no confirm phase" in said for said in factor_report.warnings(found))
+    assert any(
+        "every proposal of its search diverged or failed, so it has no confirm phase" in said
+        for said in factor_report.warnings(found)
+    )
 
 
 def test_trainings_of_two_versions_are_told_apart_or_said_to_be_mixed(store_uri: str, tmp_path: Path) -> None:
@@ -114,7 +133,9 @@ def test_trainings_of_two_versions_are_told_apart_or_said_to_be_mixed(store_uri:
     client.set_tag(runs[0].info.run_id, "code_kept", "true")  # an earlier version of the code, kept
     client.set_tag(runs[0].info.run_id, "code_sha256", "earlier")
     client.set_tag(runs[1].info.run_id, "cell", "optimizer=sgd")  # an earlier version of the study file
-    (other,) = client.search_runs([experiment.experiment_id], "tags.phase = 'confirm' and tags.seed = '4' and tags.cell = 'optimizer=adam'")
+    (other,) = client.search_runs(
+        [experiment.experiment_id], "tags.phase = 'confirm' and tags.seed = '4' and tags.cell = 'optimizer=adam'"
+    )
     client.set_tag(other.info.run_id, "code_sha256", "later")
     report = _report(read_study("bad-mixed", store_uri), tmp_path)
     assert "1 trainings were made by an earlier version of the code and kept: versions are mixed" in report.top
@@ -136,16 +157,23 @@ def test_a_factor_of_one_level_compares_nothing(store_uri: str, tmp_path: Path) 
 
 def test_a_noise_floor_that_cannot_be_had_leaves_every_verdict_open(store_uri: str, tmp_path: Path) -> None:
     plain = _study("bad-floor").model_dump(mode="json")
-    study = Study.model_validate(plain | {"equivalence_margin_nats": "noise_floor", "noise_floor": {"at": "optimizer=adam"}})
+    study = Study.model_validate(
+        plain | {"equivalence_margin_nats": "noise_floor", "noise_floor": {"at": "optimizer=adam"}}
+    )
     missing = frozenset(place for place, _, _ in places(study) if place.phase == "noise_floor")
     found = _findings(_read(store_uri, tmp_path, study, missing=missing))
-    assert any("The noise floor that was to say which differences matter cannot be had" in said for said in factor_report.warnings(found))
+    assert any(
+        "The noise floor that was to say which differences matter cannot be had" in said
+        for said in factor_report.warnings(found)
+    )
     claim = found.claims[0]
     assert (claim["verdict"], claim["equivalence_margin_nats"], claim["num_missing"]) == ("inconclusive", None, 0)
     assert claim["p"] == 2**-5
 
 
-def test_a_training_whose_code_failed_is_named_as_one_and_not_as_of_another_study_file(store_uri: str, tmp_path: Path) -> None:
+def test_a_training_whose_code_failed_is_named_as_one_and_not_as_of_another_study_file(
+    store_uri: str, tmp_path: Path
+) -> None:
     """As the tracker writes it: a run without parameters; of one place it was tried again, of the other not."""
     study = _study("bad-failed")
     tried, lost = (Place("confirm", "optimizer=adam", 1, 0, seed) for seed in (0, 3))
@@ -153,11 +181,25 @@ def test_a_training_whose_code_failed_is_named_as_one_and_not_as_of_another_stud
     client = MlflowClient(tracking_uri=store_uri)
     parent = read_study("bad-failed", store_uri).parent_run_id
     for place in (tried, lost):
-        tags = {"mlflow.parentRunId": parent, "kind": "training", "phase": place.phase, "cell": place.cell, "seed": str(place.seed), "proposal": "1", "rank": "0"}
-        client.create_run(client.get_run(parent).info.experiment_id, tags=tags | {"outcome": "failed", "superseded": "true"})
+        tags = {
+            "mlflow.parentRunId": parent,
+            "kind": "training",
+            "phase": place.phase,
+            "cell": place.cell,
+            "seed": str(place.seed),
+            "proposal": "1",
+            "rank": "0",
+        }
+        client.create_run(
+            client.get_run(parent).info.experiment_id, tags=tags | {"outcome": "failed", "superseded": "true"}
+        )
     results = read_study("bad-failed", store_uri)
     found = _findings(results)
-    assert (len(results.missing), results.num_of_earlier_files, int((results.trainings["outcome"] == "failed").sum())) == (0, 0, 1)
+    assert (
+        len(results.missing),
+        results.num_of_earlier_files,
+        int((results.trainings["outcome"] == "failed").sum()),
+    ) == (0, 0, 1)
     assert (found.claims[0]["verdict"], found.claims[0]["num_failed"], found.claims[0]["n"]) == ("inconclusive", 1, 5)
     assert "The study is incomplete: 1 training of these cells failed." in found.claims[0]["statement"]
 

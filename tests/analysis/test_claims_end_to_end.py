@@ -1,4 +1,5 @@
-"""What no change of a study may do to its claims: shown from the protocol, or from a real study's trainings, to the rows of claims.json."""
+"""What no change of a study may do to its claims: shown from the protocol, or from a real study's trainings, to the
+rows of claims.json."""
 
 from __future__ import annotations
 
@@ -23,12 +24,15 @@ from tests.support.executed_studies import bound_of, results_of, searched_study
 
 STRENGTH = {"worse": 0, "inconclusive": 1, "equivalent": 1, "better": 2}
 RESTS_ON_ITS_SEARCH = ("edges_touched", "learning_rate_step", "statement", "headline")
-"""Of a row what one more proposal may change though nothing else does: a winner that was the outermost proposal lies between two, and has another neighbour."""
+"""Of a row what one more proposal may change though nothing else does: a winner that was the outermost proposal lies
+between two, and has another neighbour."""
 
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "NUM_BOOTSTRAP_RESAMPLES", 99)  # the bootstrap stands beside the verdict and decides nothing
+    monkeypatch.setattr(
+        statistics, "NUM_BOOTSTRAP_RESAMPLES", 99
+    )  # the bootstrap stands beside the verdict and decides nothing
 
 
 def _claims(results: StudyResults) -> tuple[Comparison, ...]:
@@ -42,7 +46,9 @@ def _row(results: StudyResults) -> dict[str, Any]:
 
 def _with_last_proposal(num_proposals: int, last: float) -> Callable[[PlannedTraining], float]:
     """Bounds under which what every cell proposes last has this objective."""
-    return lambda planned: last if planned.phase == "search" and planned.proposal == num_proposals - 1 else bound_of(planned)
+    return lambda planned: (
+        last if planned.phase == "search" and planned.proposal == num_proposals - 1 else bound_of(planned)
+    )
 
 
 @pytest.mark.parametrize("num_proposals", [1, 4])
@@ -51,7 +57,10 @@ def test_adding_a_worse_proposal_changes_neither_the_winner_nor_the_claim(num_pr
     before = results_of(searched_study(num_proposals))
     after = results_of(searched_study(num_proposals + 1), _with_last_proposal(num_proposals + 1, objective))
     cells = [cell_findings(results) for results in (before, after)]
-    assert [[len(cell.proposals) for cell in found] for found in cells] == [[num_proposals] * 2, [num_proposals + 1] * 2]
+    assert [[len(cell.proposals) for cell in found] for found in cells] == [
+        [num_proposals] * 2,
+        [num_proposals + 1] * 2,
+    ]
     assert [cell.winning_proposal for cell in cells[0]] == [cell.winning_proposal for cell in cells[1]]
     rows = [_row(results) for results in (before, after)]
     assert rows[0]["verdict"] != "inconclusive" or num_proposals == 1
@@ -78,7 +87,8 @@ def _diverged(results: StudyResults, identity: str) -> StudyResults:
 
 @pytest.mark.parametrize("shift", [12.0, pytest.param(-12.0, marks=pytest.mark.slow)])
 def test_no_training_that_diverges_makes_any_verdict_kinder_to_its_cell(shift: float) -> None:
-    """One training of every winner, runner-up and the noise floor of a real study in turn; shifted so that claims are decided either way."""
+    """One training of every winner, runner-up and the noise floor of a real study in turn; shifted so that claims
+    are decided either way."""
     plain = miniature.load()
     is_adam = plain.trainings["cell"].str.contains("optimizer=adam") & (plain.trainings["phase"] == "confirm")
     moved = plain.trainings.assign(**{"test/lower_bound": plain.trainings["test/lower_bound"] + shift * is_adam})
@@ -97,7 +107,11 @@ def test_no_training_that_diverges_makes_any_verdict_kinder_to_its_cell(shift: f
 
 def test_claims_of_an_executed_study_are_the_same_under_another_order_of_rows() -> None:
     results = results_of(searched_study(3))
-    shuffled = replace(results, trainings=results.trainings.sample(frac=1, random_state=1), curves=results.curves.sample(frac=1, random_state=2))
+    shuffled = replace(
+        results,
+        trainings=results.trainings.sample(frac=1, random_state=1),
+        curves=results.curves.sample(frac=1, random_state=2),
+    )
     assert _row(results) == _row(shuffled)
     assert isinstance(results.missing, pd.DataFrame)
     assert results.missing.empty

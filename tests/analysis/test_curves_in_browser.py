@@ -1,4 +1,5 @@
-"""The pages of curves from a file and of two studies, opened in Chromium from the disk: they work as a study's page does."""
+"""The pages of curves from a file and of two studies, opened in Chromium from the disk: they work as a study's page
+does."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ HOSTILE = "a.cell [of] 'a' long \"name\", </script><!-- with details of its kind
 def page(request: pytest.FixtureRequest, results: StudyResults, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     if request.param == "two studies":
-        other = replace(results, study=results.study.model_copy(update={"name": "other", "seed": 3}), parent_run_id="other")
+        other = replace(
+            results, study=results.study.model_copy(update={"name": "other", "seed": 3}), parent_run_id="other"
+        )
         return write_studies_page(studies_findings(results, other), folder / "page")
     frame = spoiled(points(("adagrad", "adam", HOSTILE)), "adam", 1, 300)
     file = written(frame if request.param == "curves in nats" else frame.assign(value=-1e-5 * frame["value"]), folder)
@@ -37,12 +40,19 @@ def page(request: pytest.FixtureRequest, results: StudyResults, tmp_path_factory
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
-def test_page_fits_its_window_sorts_its_tables_and_fetches_nothing(browser: Browser, page: Path, size: tuple[int, int], scheme: str) -> None:
+def test_page_fits_its_window_sorts_its_tables_and_fetches_nothing(
+    browser: Browser, page: Path, size: tuple[int, int], scheme: str
+) -> None:
     faults: list[str] = []
-    opened = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if scheme == "dark" else "light")
+    opened = browser.new_page(
+        viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if scheme == "dark" else "light"
+    )
     opened.on("console", lambda message: faults.append(message.text))
     opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("request", lambda request: faults.append(request.url) if not request.url.startswith(("data:", page.as_uri())) else None)
+    opened.on(
+        "request",
+        lambda request: faults.append(request.url) if not request.url.startswith(("data:", page.as_uri())) else None,
+    )
     opened.goto(page.as_uri())
     opened.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     assert opened.evaluate("document.documentElement.scrollWidth") <= size[0]
@@ -57,7 +67,9 @@ def test_page_fits_its_window_sorts_its_tables_and_fetches_nothing(browser: Brow
     assert opened.evaluate("document.documentElement.scrollWidth") <= size[0]
     heading = opened.locator("#table-cells th button").first
     heading.click()
-    cells: list[str] = opened.eval_on_selector_all("#table-cells tbody tr td:first-child", "cells => cells.map(cell => cell.textContent)")
+    cells: list[str] = opened.eval_on_selector_all(
+        "#table-cells tbody tr td:first-child", "cells => cells.map(cell => cell.textContent)"
+    )
     assert cells == sorted(cells)
     opened.close()
     assert faults == []
@@ -72,7 +84,9 @@ def test_any_metric_is_explored_in_its_own_direction_and_digits(browser: Browser
     assert curves.locator(".axis").inner_text() == "bound, lower is better"
     curves.get_by_role("application").focus()
     opened.keyboard.press("ArrowRight")
-    assert re.fullmatch(re.escape(HOSTILE) + r", mean of 6 seeds: 0\.\d{7,} at step 100", curves.get_by_role("status").inner_text())
+    assert re.fullmatch(
+        re.escape(HOSTILE) + r", mean of 6 seeds: 0\.\d{7,} at step 100", curves.get_by_role("status").inner_text()
+    )
     curves.get_by_role("button", name=HOSTILE).click()
     expect(curves.locator(".plot .means_marks path")).to_have_count(2)
     opened.close()

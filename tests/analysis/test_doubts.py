@@ -1,4 +1,5 @@
-"""What a claim's row holds against it, on invented numbers: unequal searches, divergences without one seed, skewed differences; and what was not tried."""
+"""What a claim's row holds against it, on invented numbers: unequal searches, divergences without one seed, skewed
+differences; and what was not tried."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ SEARCHED = {"space": {LEVEL: SPACE, BASELINE: SPACE}}
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "NUM_BOOTSTRAP_RESAMPLES", 99)  # the bootstrap stands beside the verdict and decides nothing
+    monkeypatch.setattr(
+        statistics, "NUM_BOOTSTRAP_RESAMPLES", 99
+    )  # the bootstrap stands beside the verdict and decides nothing
 
 
 def _row(level: list[float], baseline: list[float], **more: Any) -> dict[str, Any]:
@@ -51,15 +54,26 @@ def _better(**more: Any) -> dict[str, Any]:
 
 def test_sides_that_were_searched_unequally_say_so_and_are_a_doubt() -> None:
     row = _better(num_extra_rounds={LEVEL: 1, BASELINE: 0}, **SEARCHED)
-    assert (row["extra_rounds"], row["extra_rounds_level"], row["extra_rounds_baseline"], row["searched_unequally"]) == (1, 1, 0, True)
-    assert "The two sides were searched unequally (adam with 1 extra round, adagrad with no extra rounds)" in row["statement"]
+    assert (
+        row["extra_rounds"],
+        row["extra_rounds_level"],
+        row["extra_rounds_baseline"],
+        row["searched_unequally"],
+    ) == (1, 1, 0, True)
+    assert (
+        "The two sides were searched unequally (adam with 1 extra round, adagrad with no extra rounds)"
+        in row["statement"]
+    )
     assert "Every search was extended" not in row["statement"]
     assert "unequal searches" in doubts_of(row)
 
 
 def test_sides_that_were_searched_alike_are_no_doubt() -> None:
     row = _better(num_extra_rounds={LEVEL: 2, BASELINE: 2}, **SEARCHED)
-    assert "Every search was extended by 2 rounds, as a winner lay on the edge of its space; none does now." in row["statement"]
+    assert (
+        "Every search was extended by 2 rounds, as a winner lay on the edge of its space; none does now."
+        in row["statement"]
+    )
     assert "unequal searches" not in doubts_of(row)
 
 
@@ -77,17 +91,24 @@ def test_a_verdict_by_the_worst_case_is_tried_without_each_seed() -> None:
 
 
 def test_a_verdict_by_the_worst_case_that_one_seed_overturns_says_so() -> None:
-    # Seven pairs reach 2^-6 and, with the smallest against, 4 / 128; without one of the others six reach 4 / 64 = 0.0625.
+    # Seven pairs reach 2^-6 and, with the smallest against, 4 / 128; without one of the others six reach 4 / 64 =
+    # 0.0625.
     row = _row([math.nan, -103.0, -104.0, -105.0, -106.0, -107.0, -99.9], [-100.0] * 7)
     assert (row["verdict"], row["estimate_nats"]) == ("worse", None)
     assert row["overturned_by_seeds"][:2] == [0, 1]
-    assert "Overturned by one seed: it is worse, but no longer without any one of the seeds 0 (inconclusive), 1 (inconclusive)" in row["statement"]
+    assert (
+        "Overturned by one seed: it is worse, but no longer without any one of the seeds 0 (inconclusive), 1"
+        " (inconclusive)" in row["statement"]
+    )
     assert "one seed" in doubts_of(row)
 
 
 def test_a_verdict_by_the_worst_case_of_so_few_pairs_that_none_can_be_left_out_says_so() -> None:
     row = _row([math.nan, *[-120.0] * 5], [-100.0] * 6)
-    assert (row["verdict"], [finding["label"] for finding in row["robustness"]]) == ("worse", ["too_few_pairs_to_leave_one_out"])
+    assert (row["verdict"], [finding["label"] for finding in row["robustness"]]) == (
+        "worse",
+        ["too_few_pairs_to_leave_one_out"],
+    )
     assert "too few seeds to leave one out" in doubts_of(row)
 
 
@@ -114,7 +135,9 @@ def test_a_verdict_against_the_cell_of_a_noise_floor_that_diverged_is_tried_with
 def _answer(*rows: dict[str, Any]) -> str:
     study = two_optimizers(10)
     cells = cells_of(study, {LEVEL: TEN, BASELINE: TEN})
-    return section(EvidenceFindings(study, cells, Margin(0.5, False), rows, ranking_findings(study, cells, []), None)).answer
+    return section(
+        EvidenceFindings(study, cells, Margin(0.5, False), rows, ranking_findings(study, cells, []), None)
+    ).answer
 
 
 def test_what_was_not_tried_is_said_and_never_taken_for_what_holds() -> None:
@@ -149,7 +172,10 @@ def test_strongly_skewed_differences_are_said_to_have_a_shorter_interval_than_th
 
 def test_few_numbers_are_called_skewed_no_more_often_than_noise_is() -> None:
     generator = np.random.default_rng(5)
-    shares = {n: sum(statistics.is_strongly_skewed(numbers) for numbers in generator.normal(size=(2_000, n))) / 2_000 for n in (6, 10, 20)}
+    shares = {
+        n: sum(statistics.is_strongly_skewed(numbers) for numbers in generator.normal(size=(2_000, n))) / 2_000
+        for n in (6, 10, 20)
+    }
     assert all(share < 0.08 for share in shares.values()), shares
     assert sum(statistics.is_strongly_skewed(numbers) for numbers in generator.exponential(size=(500, 20))) > 300
     assert statistics.skewness([1.0, 2.0]) is None
@@ -162,7 +188,11 @@ def test_few_numbers_are_called_skewed_no_more_often_than_noise_is() -> None:
 def _without_a_noise_floor_training(results: StudyResults) -> StudyResults:
     """The study without the first training of its A/A comparison."""
     own = results.trainings[results.trainings["phase"] == NOISE_FLOOR].iloc[:1]
-    return replace(results, trainings=results.trainings.drop(index=own.index), missing=own[["phase", "cell", "proposal", "rank", "seed"]])
+    return replace(
+        results,
+        trainings=results.trainings.drop(index=own.index),
+        missing=own[["phase", "cell", "proposal", "rank", "seed"]],
+    )
 
 
 def test_a_noise_floor_of_which_trainings_are_missing_gives_no_margin() -> None:
@@ -171,7 +201,10 @@ def test_a_noise_floor_of_which_trainings_are_missing_gives_no_margin() -> None:
     assert had.nats is not None
     assert had.floor is not None
     assert (found.nats, found.floor, found.floor_diverged) == (None, None, False)
-    assert found.why_none == f"1 of the {had.floor.num_trainings} trainings of {had.floor_cell} that it rests on is missing"
+    assert (
+        found.why_none
+        == f"1 of the {had.floor.num_trainings} trainings of {had.floor_cell} that it rests on is missing"
+    )
     claims = optimizer_comparison.compute(lacking).claims
     assert {claim["verdict"] for claim in claims} == {"inconclusive"}
 
@@ -183,21 +216,51 @@ def _findings(margin: Margin) -> FactorFindings:
 
 
 def test_the_top_says_what_the_lack_of_a_noise_floor_leaves() -> None:
-    missing, diverged = (_findings(Margin(None, True, why_none="of it is nothing there", floor_cell="adam", floor_diverged=lost)) for lost in (False, True))
-    assert [said for said in warnings(missing) if said.endswith("of it is nothing there. So every verdict is inconclusive.")]
-    assert [said for said in warnings(diverged) if said.endswith("of it is nothing there. No verdict but one against that cell is given.")]
+    missing, diverged = (
+        _findings(Margin(None, True, why_none="of it is nothing there", floor_cell="adam", floor_diverged=lost))
+        for lost in (False, True)
+    )
+    assert [
+        said for said in warnings(missing) if said.endswith("of it is nothing there. So every verdict is inconclusive.")
+    ]
+    assert [
+        said
+        for said in warnings(diverged)
+        if said.endswith("of it is nothing there. No verdict but one against that cell is given.")
+    ]
 
 
 def test_the_methods_say_for_which_differences_intervals_keep_their_word() -> None:
     paragraph = protocol_paragraph(_findings(Margin(0.5, False)))
-    assert "keep their word where differences are symmetric around their mean; of strongly skewed ones, one of 95 % holds the true mean in 90 to 93 %" in paragraph
+    assert (
+        "keep their word where differences are symmetric around their mean; of strongly skewed ones, one of 95 % holds"
+        " the true mean in 90 to 93 %" in paragraph
+    )
 
 
 def test_a_study_with_missing_trainings_says_so_before_anything_else() -> None:
     whole = miniature.load()
-    lacking = replace(whole, missing=pd.DataFrame([("confirm", "num_hidden_layers=1,optimizer=adam", None, 0, 3)], columns=["phase", "cell", "proposal", "rank", "seed"]))
-    sections = [Section("one", "One", "The answer of one.", figures=(figure("one_curves"),), claims=({"name": "c", "kind": "primary", "statement": "S.", "verdict": "better"},))]
+    lacking = replace(
+        whole,
+        missing=pd.DataFrame(
+            [("confirm", "num_hidden_layers=1,optimizer=adam", None, 0, 3)],
+            columns=["phase", "cell", "proposal", "rank", "seed"],
+        ),
+    )
+    sections = [
+        Section(
+            "one",
+            "One",
+            "The answer of one.",
+            figures=(figure("one_curves"),),
+            claims=({"name": "c", "kind": "primary", "statement": "S.", "verdict": "better"},),
+        )
+    ]
     page = render(lacking, sections)
-    said = page.index(f"This study is incomplete: 1 of {len(whole.trainings) + 1} trainings that the study asks for are missing.")
-    assert page.index("</h1>") < said < min(page.index(mark) for mark in ("<figure", 'class="verdict"', 'class="answer"'))
+    said = page.index(
+        f"This study is incomplete: 1 of {len(whole.trainings) + 1} trainings that the study asks for are missing."
+    )
+    assert (
+        page.index("</h1>") < said < min(page.index(mark) for mark in ("<figure", 'class="verdict"', 'class="answer"'))
+    )
     assert "This study is incomplete" not in render(whole, sections)

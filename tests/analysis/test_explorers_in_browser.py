@@ -83,7 +83,11 @@ def test_seeds_and_the_whole_height_are_shown_when_asked_for(opened: Opened) -> 
 def test_the_pointer_is_told_cell_seed_samples_and_value(opened: Opened) -> None:
     figure = curves(opened)
     said = hover(figure.page, figure.locator(".plot"), 0.97, 0.75)
-    assert re.search(r"adagrad, \d hidden layers?\nline\s(seed \d|mean of \d seeds)\ntraining samples\s10,000\ntraining time\s\d+ s\nnats\s−1\d\d\.\d{3}\ninterval\s", said), said
+    assert re.search(
+        r"adagrad, \d hidden layers?\nline\s(seed \d|mean of \d seeds)\ntraining samples\s10,000\ntraining time\s\d+"
+        r" s\nnats\s−1\d\d\.\d{3}\ninterval\s",
+        said,
+    ), said
     expect(figure.locator(".plot .ring_marks path")).to_have_count(1)
 
 
@@ -95,7 +99,9 @@ def test_the_keyboard_goes_from_point_to_point_and_says_where_it_is(opened: Open
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp"):
         figure.page.keyboard.press(key)
         texts.append(said.inner_text())
-    assert re.fullmatch(r"adagrad, 1 hidden layer, mean of 6 seeds: −13\d\.\d\d nats after 2,000 training samples", texts[0])
+    assert re.fullmatch(
+        r"adagrad, 1 hidden layer, mean of 6 seeds: −13\d\.\d\d nats after 2,000 training samples", texts[0]
+    )
     assert "after 4,000 training samples" in texts[1]
     assert texts[2].startswith("adam, 1 hidden layer, mean of 6 seeds")
     assert texts[3] == texts[0]
@@ -106,7 +112,10 @@ def test_differences_say_their_seed_and_are_picked_by_kind(opened: Opened) -> No
     figure = explored(opened(), "optimizer_paired_differences")
     seeds = figure.locator(".plot .seeds_marks path")
     assert seeds.count() == 5 + 6 + 5
-    assert re.search(r"adam against adagrad\ndifference\s(seed \d: \+[23]\.\d\d nats|mean \+2\.\d\d nats, n = 5)", hover(figure.page, figure.locator(".plot"), 0.85, 0.2))
+    assert re.search(
+        r"adam against adagrad\ndifference\s(seed \d: \+[23]\.\d\d nats|mean \+2\.\d\d nats, n = 5)",
+        hover(figure.page, figure.locator(".plot"), 0.85, 0.2),
+    )
     figure.get_by_role("button", name="exploration").click()
     expect(seeds).to_have_count(5)
 
@@ -138,7 +147,10 @@ def test_what_might_overturn_a_claim_is_picked_by_variant_and_extended_to_explor
     expect(figure.locator(".plot .names_marks text")).to_have_count(5)
     figure.get_by_role("application").focus()
     figure.page.keyboard.press("ArrowRight")
-    assert re.match(r"adam against adagrad: as declared: \+\d\.\d\d nats, (better|inconclusive)", figure.get_by_role("status").inner_text())
+    assert re.match(
+        r"adam against adagrad: as declared: \+\d\.\d\d nats, (better|inconclusive)",
+        figure.get_by_role("status").inner_text(),
+    )
 
 
 def test_ranks_go_from_cells_to_the_levels_of_a_factor(opened: Opened) -> None:
@@ -174,7 +186,9 @@ def test_expected_best_is_a_median_with_quartiles_a_mean_or_what_was_seen(opened
     expect(figure.locator(".plot .bands_marks path")).to_have_count(0)
     expect(means(figure, ADAM)).to_have_count(2)
     choice.select_option("running")
-    expect(figure.locator(".axis")).to_have_text("best validation lower bound so far, in the order of proposing (nats), higher is better")
+    expect(figure.locator(".axis")).to_have_text(
+        "best validation lower bound so far, in the order of proposing (nats), higher is better"
+    )
     figure.get_by_role("application").focus()
     figure.page.keyboard.press("ArrowRight")
     assert re.search(r"\u2212\d{3}\.\d\d nats \(number of proposals: 1\)$", figure.get_by_role("status").inner_text())
@@ -185,7 +199,9 @@ def test_every_explored_figure_lies_beside_the_page_as_svg_and_png(opened: Opene
     names: list[str] = page.eval_on_selector_all(".explorer", "places => places.map(place => place.dataset.explorer)")
     assert len(names) >= 11
     for name in names:
-        hrefs: list[str] = page.eval_on_selector_all(f"#figure-{name} figcaption a:not([download])", "links => links.map(link => link.getAttribute('href'))")
+        hrefs: list[str] = page.eval_on_selector_all(
+            f"#figure-{name} figcaption a:not([download])", "links => links.map(link => link.getAttribute('href'))"
+        )
         assert {f"figures/{name}.svg", f"figures/{name}.png"} <= set(hrefs)
         assert (index.parent / f"figures/{name}.svg").read_text(encoding="utf-8").startswith("<svg")
         assert (index.parent / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -195,7 +211,10 @@ def test_sensitivity_names_the_proposal_and_marks_what_was_lost(opened: Opened) 
     figure = explored(opened(), "optimizer_learning_rate_sensitivity")
     assert figure.locator(".plot .lost_marks path").count() == 1
     assert figure.locator(".plot .winners_marks path").count() == 4
-    assert re.search(r"adam, \d hidden layers?\nproposal\snumber \d: learning rate 0\.\d+; −1\d\d\.\d\d nats", hover(figure.page, figure.locator(".plot"), 0.4, 0.1))
+    assert re.search(
+        r"adam, \d hidden layers?\nproposal\snumber \d: learning rate 0\.\d+; −1\d\d\.\d\d nats",
+        hover(figure.page, figure.locator(".plot"), 0.4, 0.1),
+    )
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -205,7 +224,9 @@ def test_the_drawing_fills_its_place_and_its_ink_is_the_pages(opened: Opened, si
     assert plot is not None
     assert drawing is not None
     assert 0.95 * plot["width"] < drawing["width"] < plot["width"] + 1
-    colours: list[str] = figure.locator(".plot .role-axis-label text").evaluate_all("texts => texts.map(text => getComputedStyle(text).fill)")
+    colours: list[str] = figure.locator(".plot .role-axis-label text").evaluate_all(
+        "texts => texts.map(text => getComputedStyle(text).fill)"
+    )
     assert set(colours) == {figure.page.evaluate("getComputedStyle(document.body).color")}
 
 
@@ -228,10 +249,17 @@ def test_without_javascript_the_drawing_stays(browser: Browser, index: Path) -> 
 @pytest.mark.parametrize("allowed", [True, False], ids=["clipboard", "no clipboard"])
 def test_a_table_is_copied_as_it_lies_in_its_file(opened: Opened, index: Path, allowed: bool) -> None:
     page = opened()
-    page.evaluate("allowed => { if (!allowed) Object.defineProperty(navigator, 'clipboard', { value: undefined }); }", allowed)
+    page.evaluate(
+        "allowed => { if (!allowed) Object.defineProperty(navigator, 'clipboard', { value: undefined }); }", allowed
+    )
     page.locator("#table-claims summary").scroll_into_view_if_needed()
     page.get_by_role("button", name="Copy Every claim in LaTeX").click()
     expect(page.locator("#table-claims .pasted").nth(1).get_by_role("status")).to_have_text(re.compile("copied|Ctrl"))
-    page.locator("#table-claims .pasted").nth(0).locator("textarea").evaluate("area => { area.readOnly = false; area.value = ''; area.focus(); }")
+    page.locator("#table-claims .pasted").nth(0).locator("textarea").evaluate(
+        "area => { area.readOnly = false; area.value = ''; area.focus(); }"
+    )
     page.keyboard.press("Control+V")
-    assert page.locator("#table-claims .pasted").nth(0).locator("textarea").input_value() == (index.parent / "tables" / "claims.tex").read_text()
+    assert (
+        page.locator("#table-claims .pasted").nth(0).locator("textarea").input_value()
+        == (index.parent / "tables" / "claims.tex").read_text()
+    )

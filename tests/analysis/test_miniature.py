@@ -1,4 +1,5 @@
-"""The claims of a study that is checked in as data are recomputed: the way from trainings to verdicts is the same as when they were committed."""
+"""The claims of a study that is checked in as data are recomputed: the way from trainings to verdicts is the same as
+when they were committed."""
 
 from __future__ import annotations
 
@@ -27,13 +28,38 @@ def test_claims_are_those_that_were_committed(results: StudyResults) -> None:
 
 
 def test_claims_are_the_same_under_another_order_of_rows(results: StudyResults) -> None:
-    shuffled = replace(results, trainings=results.trainings.sample(frac=1, random_state=4), curves=results.curves.sample(frac=1, random_state=5))
+    shuffled = replace(
+        results,
+        trainings=results.trainings.sample(frac=1, random_state=4),
+        curves=results.curves.sample(frac=1, random_state=5),
+    )
     assert miniature.claims_bytes(shuffled) == miniature.claims_bytes(results)
 
 
 def test_every_claim_has_what_a_reviewer_asks_for_and_its_words_follow_from_it(results: StudyResults) -> None:
-    asked = {"statement", "horizon_samples", "estimate_nats", "interval_nats", "n", "p", "smallest_p", "minimum_detectable_effect_nats", "verdict", "readouts"}
-    asked |= {"edges_touched", "extra_rounds", "robustness", "without_most_extreme_pair", "median_nats", "sign_test_p", "correlation", "neighbouring_proposals", "declared"}
+    asked = {
+        "statement",
+        "horizon_samples",
+        "estimate_nats",
+        "interval_nats",
+        "n",
+        "p",
+        "smallest_p",
+        "minimum_detectable_effect_nats",
+        "verdict",
+        "readouts",
+    }
+    asked |= {
+        "edges_touched",
+        "extra_rounds",
+        "robustness",
+        "without_most_extreme_pair",
+        "median_nats",
+        "sign_test_p",
+        "correlation",
+        "neighbouring_proposals",
+        "declared",
+    }
     rows = json.loads(miniature.claims_bytes(results))
     assert [row["kind"] for row in rows] == ["primary", "descriptive", "descriptive"]
     for row in rows:
@@ -44,6 +70,8 @@ def test_every_claim_has_what_a_reviewer_asks_for_and_its_words_follow_from_it(r
 
 def test_a_change_of_one_training_changes_the_claims(results: StudyResults) -> None:
     moved = results.trainings.copy()
-    place = moved.index[(moved["phase"] == "confirm") & (moved["cell"] == "num_hidden_layers=1,optimizer=adam") & (moved["rank"] == 0)][0]
+    place = moved.index[
+        (moved["phase"] == "confirm") & (moved["cell"] == "num_hidden_layers=1,optimizer=adam") & (moved["rank"] == 0)
+    ][0]
     moved.loc[place, "test/lower_bound"] += 1.0
     assert miniature.claims_bytes(replace(results, trainings=moved)) != miniature.claims_bytes(results)

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.system
 
 
 def column(page: Page, table: str, number: int) -> list[str]:
-    texts: list[str] = page.eval_on_selector_all(f"#table-{table} tbody tr td:nth-child({number})", "cells => cells.map(cell => cell.textContent.trim())")
+    texts: list[str] = page.eval_on_selector_all(
+        f"#table-{table} tbody tr td:nth-child({number})", "cells => cells.map(cell => cell.textContent.trim())"
+    )
     return texts
 
 
@@ -51,7 +53,10 @@ def test_every_figure_is_drawn_and_has_a_name_and_its_data(opened: Opened) -> No
         assert box["height"] > 50
         assert (figure.locator(".drawing svg").get_attribute("aria-label") or "").strip()
         assert (figure.locator("a[download]").first.get_attribute("href") or "").startswith("data:")
-    loaded = "images => Promise.all(images.map(image => { const copy = new Image(); copy.src = image.href.baseVal; return copy.decode().then(() => copy.naturalWidth); }))"
+    loaded = (
+        "images => Promise.all(images.map(image => { const copy = new Image(); copy.src = image.href.baseVal; return"
+        " copy.decode().then(() => copy.naturalWidth); }))"
+    )
     widths: list[int] = page.eval_on_selector_all("figure svg image", loaded)
     assert len(widths) >= 20
     assert min(widths) > 0
@@ -62,7 +67,10 @@ def test_data_of_a_figure_is_downloaded_from_the_page_itself(opened: Opened, ind
     with page.expect_download() as download:
         page.locator("#figure-optimizer_learning_curves a[download]").first.click()
     assert download.value.suggested_filename == "optimizer_learning_curves.csv"
-    assert Path(download.value.path()).read_bytes() == (index.parent / "tables" / "optimizer_learning_curves.csv").read_bytes()
+    assert (
+        Path(download.value.path()).read_bytes()
+        == (index.parent / "tables" / "optimizer_learning_curves.csv").read_bytes()
+    )
 
 
 def test_table_sorts_by_click_and_back(opened: Opened) -> None:
@@ -106,8 +114,8 @@ def test_nothing_is_wider_than_a_phone(opened: Opened, scheme: Scheme) -> None:
         explorer.locator(".plot svg.marks").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
     wide: list[str] = page.evaluate(
-        "[...document.querySelectorAll('body *')].filter((part) => part.getBoundingClientRect().right > innerWidth + 1 && !part.closest('.scroll, pre, .skip'))"
-        ".map((part) => part.outerHTML.slice(0, 80))"
+        "[...document.querySelectorAll('body *')].filter((part) => part.getBoundingClientRect().right > innerWidth + 1"
+        " && !part.closest('.scroll, pre, .skip')).map((part) => part.outerHTML.slice(0, 80))"
     )
     assert wide == []
 
@@ -125,9 +133,19 @@ def test_axe_finds_no_fault(opened: Opened, size: tuple[int, int], scheme: Schem
     page = opened(size, scheme)
     response: dict[str, Any] = Axe().run(page, options={"resultTypes": ["violations", "incomplete", "passes"]}).response
     assert [(fault["id"], fault["nodes"][0]["html"][:200], fault["help"]) for fault in response["violations"]] == []
-    undecided = [(node["html"][:100], check["data"]["messageKey"]) for rule in response["incomplete"] for node in rule["nodes"] for check in node["any"]]
-    # axe leaves open text on a drawing, a lone letter and cells scrolled out of their box; a gradient would hide all text on it
-    assert [held for held in undecided if held[1] not in ("imgNode", "shortTextContent", "nonBmp", "elmPartiallyObscured", "elmPartiallyObscuring")] == []
+    undecided = [
+        (node["html"][:100], check["data"]["messageKey"])
+        for rule in response["incomplete"]
+        for node in rule["nodes"]
+        for check in node["any"]
+    ]
+    # axe leaves open text on a drawing, a lone letter and cells scrolled out of their box; a gradient would hide all
+    # text on it
+    assert [
+        held
+        for held in undecided
+        if held[1] not in ("imgNode", "shortTextContent", "nonBmp", "elmPartiallyObscured", "elmPartiallyObscuring")
+    ] == []
     assert sum(len(rule["nodes"]) for rule in response["passes"] if rule["id"] == "color-contrast") > 200
 
 

@@ -14,7 +14,11 @@ A_TABLE_OR_FIGURE = re.compile(r"^[a-z*]+(_[a-z]+)+$")
 
 def _rows(root: Path) -> list[list[str]]:
     text = (root / "docs" / "protocol.md").read_text(encoding="utf-8").split("## 9.")[1]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if re.match(r"\| \d+ \|", line)]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if re.match(r"\| \d+ \|", line)
+    ]
 
 
 def _quoted(cell: str) -> list[str]:
@@ -44,11 +48,15 @@ def test_every_table_figure_and_field_that_is_named_is_made_somewhere(root: Path
     named = {name for row in _rows(root) for name in _quoted(row[4]) if A_TABLE_OR_FIGURE.match(name)}
     assert len(named) > NUM_ROWS
     parts = {name: name.removeprefix("*").removeprefix("timing_") for name in named}
-    assert [name for name, part in sorted(parts.items()) if not re.search(rf'[a-z_}}]*{re.escape(part)}"', source)] == []
+    assert [
+        name for name, part in sorted(parts.items()) if not re.search(rf'[a-z_}}]*{re.escape(part)}"', source)
+    ] == []
 
 
 def test_every_field_of_the_study_file_that_is_named_is_one(root: Path) -> None:
-    source = "".join((root / path).read_text(encoding="utf-8") for path in ("study/spec/schema.py", "vae/configuration.py"))
+    source = "".join(
+        (root / path).read_text(encoding="utf-8") for path in ("study/spec/schema.py", "vae/configuration.py")
+    )
     fields = {part for row in _rows(root) for name in _quoted(row[2]) for part in name.split(".")}
     fields -= {"arm", "arms", "evidence"}  # a factor's reserved name, and two studies
     assert [field for field in sorted(fields) if not re.search(rf"\n    {field}: ", source)] == []

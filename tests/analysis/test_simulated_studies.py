@@ -1,4 +1,5 @@
-"""The statistics against studies whose truth is known. Limits are exact binomial ones at 99 %, seeds are fixed: a failure is a change, not bad luck."""
+"""The statistics against studies whose truth is known. Limits are exact binomial ones at 99 %, seeds are fixed: a
+failure is a change, not bad luck."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ def test_the_simulations_use_the_p_and_the_interval_of_the_reports(num_pairs: in
 
 @pytest.mark.parametrize("num_seeds", [6, 10])
 @pytest.mark.parametrize("noise", list(NOISES))
-def test_the_same_optimizer_under_two_names_is_falsely_told_apart_no_more_often_than_stated(noise: str, num_seeds: int) -> None:
+def test_the_same_optimizer_under_two_names_is_falsely_told_apart_no_more_often_than_stated(
+    noise: str, num_seeds: int
+) -> None:
     generator = _generator()
     first, second = paired_cells(noise, (NUM_STUDIES, num_seeds), generator)
     tests = [statistics.sign_flip(differences, 0.95, generator) for differences in first - second]
@@ -82,7 +85,9 @@ def test_false_claims_stay_within_the_limits_under_each_readout_and_not_under_th
         false[study] = [one.verdict in ("better", "worse") for one in found]
     low, high = _limits(attainable_level(10))
     assert all(low <= num <= high for num in false.sum(axis=0)), false.sum(axis=0)
-    assert false.any(axis=1).sum() > high, "choosing the readout after the fact ought to make more false claims: that is why it is declared"
+    assert false.any(axis=1).sum() > high, (
+        "choosing the readout after the fact ought to make more false claims: that is why it is declared"
+    )
 
 
 @pytest.mark.parametrize("noise", SYMMETRIC)
@@ -112,7 +117,10 @@ def test_the_minimum_detectable_effect_is_found_with_the_power_it_states(num_pai
 
 @pytest.mark.parametrize("num_pairs", [6, 7, 8])
 def test_below_ten_pairs_students_t_understates_what_the_sign_flip_test_can_detect(num_pairs: int) -> None:
-    by_t, own = statistics.minimum_detectable_effect(_standardised(num_pairs), 0.95), detectable_effect(num_pairs, 0.95, 0.8, _generator())
+    by_t, own = (
+        statistics.minimum_detectable_effect(_standardised(num_pairs), 0.95),
+        detectable_effect(num_pairs, 0.95, 0.8, _generator()),
+    )
     assert by_t is not None
     assert own is not None
     assert own > by_t
@@ -130,7 +138,9 @@ def test_a_planted_effect_of_no_size_is_found_as_often_as_chance_and_a_large_one
 def test_fresh_means_of_the_same_cell_leave_the_noise_floor_about_as_rarely_as_it_says() -> None:
     generator = _generator()
     num_beyond = 0
-    for trained, fresh in zip(generator.normal(size=(NUM_STUDIES, 2, 10)), generator.normal(size=(NUM_STUDIES, 2, 10)), strict=True):
+    for trained, fresh in zip(
+        generator.normal(size=(NUM_STUDIES, 2, 10)), generator.normal(size=(NUM_STUDIES, 2, 10)), strict=True
+    ):
         floor = noise_floor(trained[0], trained[1], 10, 0.95, 300, generator)
         num_beyond += abs(fresh[0].mean() - fresh[1].mean()) > floor.margin
     # A spread known from 20 trainings is passed in 6.5 % (Student's t with 19 degrees of freedom at 1.96), not in 5 %.
@@ -146,7 +156,8 @@ def test_bca_intervals_of_the_simulation_are_those_of_the_reports() -> None:
     differences = NOISES["normal"](_generator(), (60, 10)) + 0.5
     ends = [statistics.bca_interval(row, 0.95, _generator()) for row in differences]
     covered = [interval is not None and interval.contains(0.0) for interval in ends]
-    # The simulation draws 1,999 resamples and the reports 9,999: an end may lie on the other side where it is within that noise of 0.
+    # The simulation draws 1,999 resamples and the reports 9,999: an end may lie on the other side where it is within
+    # that noise of 0.
     assert np.mean(simulated_studies.bca_covers(differences, _generator()) == np.asarray(covered)) >= 0.95
 
 
@@ -154,10 +165,16 @@ def test_bca_intervals_of_the_simulation_are_those_of_the_reports() -> None:
 def test_the_coverage_that_the_protocol_prints_is_what_is_measured(root: Path) -> None:
     text = (root / "docs" / "protocol.md").read_text(encoding="utf-8")
     table = simulated_studies.coverage_table(10_000, COVERAGE_SEED)
-    printed = [re.split(r"\s*\|\s*", line.strip("| ")) for line in text.splitlines() if line.startswith(tuple(f"| {noise} |" for noise in NOISES))]
+    printed = [
+        re.split(r"\s*\|\s*", line.strip("| "))
+        for line in text.splitlines()
+        if line.startswith(tuple(f"| {noise} |" for noise in NOISES))
+    ]
     expected = [[str(held) for held in row] for row in table.itertuples(index=False)]
     assert [row[:2] for row in printed] == [row[:2] for row in expected]
     # One printed digit: another type of CPU may turn one study in ten thousand.
-    assert np.asarray([row[2:] for row in printed], dtype=np.float64) == pytest.approx(table.iloc[:, 2:].to_numpy(), abs=0.11), simulated_studies.markdown_of(table)
+    assert np.asarray([row[2:] for row in printed], dtype=np.float64) == pytest.approx(
+        table.iloc[:, 2:].to_numpy(), abs=0.11
+    ), simulated_studies.markdown_of(table)
     share = simulated_studies.improvement_coverage(2_000, 10, COVERAGE_SEED)
     assert f"{share:.1f} %" in text, share

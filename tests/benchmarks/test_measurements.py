@@ -43,7 +43,14 @@ def images() -> Dataset:
     """A dataset of 28 x 28 random pixels with labels."""
     random = np.random.default_rng(0)
     train, test = (random.integers(0, 256, (number, 28, 28), dtype=np.uint8) for number in (200, 50))
-    return dataset_from_arrays("images", train, test, np.arange(200, dtype=np.uint8) % 10, np.arange(50, dtype=np.uint8) % 10, num_validation=50)
+    return dataset_from_arrays(
+        "images",
+        train,
+        test,
+        np.arange(200, dtype=np.uint8) % 10,
+        np.arange(50, dtype=np.uint8) % 10,
+        num_validation=50,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,10 @@ def data(images: Dataset) -> PreparedData:
 def test_products_measured_alone_are_those_that_a_training_step_makes(data: PreparedData) -> None:
     """By their arithmetic: mean and log variance may be one layer or two, but not more or fewer multiplications."""
     training = Training(SMALL, Seeds.from_root(0), data)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], with_flops=True) as recorded, reproducible_arithmetic():
+    with (
+        torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], with_flops=True) as recorded,
+        reproducible_arithmetic(),
+    ):
         training._train_step()
     made = sum(event.flops for event in recorded.key_averages() if event.key in ("aten::mm", "aten::addmm"))
     assert made == step_flop(layers_of(SMALL, data.num_pixels), SMALL.batch_size)
@@ -62,7 +72,9 @@ def test_products_measured_alone_are_those_that_a_training_step_makes(data: Prep
 
 def test_every_layer_has_its_forward_product_and_its_gradients() -> None:
     layers = layers_of(configuration(num_hidden_layers=2), 784)
-    assert Counter((layer.num_inputs, layer.num_outputs) for layer in layers) == Counter({(784, 500): 1, (500, 500): 2, (500, 40): 1, (20, 500): 1, (500, 784): 1})
+    assert Counter((layer.num_inputs, layer.num_outputs) for layer in layers) == Counter(
+        {(784, 500): 1, (500, 500): 2, (500, 40): 1, (20, 500): 1, (500, 784): 1}
+    )
     assert len(step_products(layers, 100)) == 3 * len(layers) - 1
 
 
@@ -88,8 +100,20 @@ def test_textbook_loss_is_the_negative_lower_bound_of_the_same_weights() -> None
     """Both sides of a comparison optimise the same objective: equal within float32 sums over 784 pixels."""
     torch.manual_seed(0)
     textbook, ours = TextbookVAE(), VAE(784)
-    names = {"fc1": "encoder.hidden.0", "fc21": "encoder.mean", "fc22": "encoder.log_variance", "fc3": "decoder.hidden.0", "fc4": "decoder.output"}
-    ours.load_state_dict({f"{names[layer]}.{kind}": tensor for name, tensor in textbook.state_dict().items() for layer, kind in [name.split(".")]})
+    names = {
+        "fc1": "encoder.hidden.0",
+        "fc21": "encoder.mean",
+        "fc22": "encoder.log_variance",
+        "fc3": "decoder.hidden.0",
+        "fc4": "decoder.output",
+    }
+    ours.load_state_dict(
+        {
+            f"{names[layer]}.{kind}": tensor
+            for name, tensor in textbook.state_dict().items()
+            for layer, kind in [name.split(".")]
+        }
+    )
     x = torch.rand(5, 784)
     torch.manual_seed(1)
     loss = loss_function(*[(out := textbook(x))[0], x, out[1], out[2]])
@@ -106,7 +130,9 @@ def test_textbook_loop_learns(images: Dataset, tmp_path: Path) -> None:
 
 def test_cost_of_a_trial_is_that_of_one_more() -> None:
     """A start that costs the same whatever the number of trials does not count."""
-    growth = Growth(EmptyStudy(100, 12.0, 200_000_000), EmptyStudy(1_000, 30.0, 200_000_000), EmptyStudy(10_000, 210.0, 500_000_000))
+    growth = Growth(
+        EmptyStudy(100, 12.0, 200_000_000), EmptyStudy(1_000, 30.0, 200_000_000), EmptyStudy(10_000, 210.0, 500_000_000)
+    )
     assert growth.cost_per_trial == pytest.approx(0.02)
     assert growth.cost_growth == pytest.approx(1)
 
@@ -151,7 +177,10 @@ def test_failing_command_says_what_it_said(tmp_path: Path) -> None:
 
 
 def test_memory_of_a_process_and_its_children_is_seen() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; held = bytearray(50_000_000); print('up', flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; held = bytearray(50_000_000); print('up', flush=True); time.sleep(60)"],
+        stdout=subprocess.PIPE,
+    )
     try:
         assert child.stdout is not None
         child.stdout.readline()
@@ -175,7 +204,9 @@ def test_data_in_every_worker_count_as_copies_and_those_in_the_store_once() -> N
 def test_watched_command_is_looked_at_while_it_runs(tmp_path: Path) -> None:
     seen: list[int] = []
     began = time.perf_counter()
-    timed = timed_command([sys.executable, "-c", "import time; time.sleep(0.5)"], tmp_path / "log", seen.append, pause_seconds=0.05)
+    timed = timed_command(
+        [sys.executable, "-c", "import time; time.sleep(0.5)"], tmp_path / "log", seen.append, pause_seconds=0.05
+    )
     assert 0.5 <= timed.seconds <= time.perf_counter() - began
     assert len(set(seen)) == 1
 
@@ -192,11 +223,19 @@ def test_utilisation_counts_evaluations_but_not_the_start() -> None:
 
 def test_benchmarked_network_is_the_one_of_the_paper() -> None:
     trained: TrainingConfiguration = configuration()
-    assert (trained.hidden_units, trained.latent_dim, trained.batch_size, trained.activation, trained.optimizer) == (500, 20, 100, "tanh", "adam")
+    assert (trained.hidden_units, trained.latent_dim, trained.batch_size, trained.activation, trained.optimizer) == (
+        500,
+        20,
+        100,
+        "tanh",
+        "adam",
+    )
 
 
 def test_unknown_measurement_is_refused_with_the_nearest_name(root: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "benchmarks", "stpe"], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "stpe"], cwd=root, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert "stpe" in done.stderr
     assert "step" in done.stderr

@@ -61,7 +61,10 @@ def test_results_read_back_as_they_were_written(tmp_path: Path) -> None:
 def test_measurement_made_again_replaces_its_rows_and_keeps_the_others(tmp_path: Path) -> None:
     day = date(2026, 1, 2)
     folder, empty = folder_of_today(tmp_path, MACHINE, False, day)
-    write_results(folder, empty.with_(Measured("step", "", "abc", 0, 1, (FAST,))).with_(Measured("start", "", "abc", 0, 1, (SLOW,))))
+    write_results(
+        folder,
+        empty.with_(Measured("step", "", "abc", 0, 1, (FAST,))).with_(Measured("start", "", "abc", 0, 1, (SLOW,))),
+    )
     again, held = folder_of_today(tmp_path, MACHINE, False, day)
     assert again == folder
     assert held.with_(Measured("step", "", "def", 0, 1, (FREE,))).rows == [FREE, SLOW]
@@ -92,7 +95,10 @@ def test_distance_above_one_means_met_whichever_way_a_target_points(row: Row) ->
 
 def test_picture_shows_the_rows_with_targets_alone(tmp_path: Path) -> None:
     assert [each.label for each in distances(list(ROWS))] == ["step: products / step", "start: command to first step"]
-    assert [path.suffix for path in draw(list(ROWS), tmp_path, "caption") if path.stat().st_size > 1_000] == [".png", ".svg"]
+    assert [path.suffix for path in draw(list(ROWS), tmp_path, "caption") if path.stat().st_size > 1_000] == [
+        ".png",
+        ".svg",
+    ]
     assert draw([FREE, ABSENT], tmp_path, "caption") == []
 
 

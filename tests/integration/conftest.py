@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A workplace in which the tiny study ran to its end, undisturbed, and what it printed. Not to be changed: copy it."""
+    """A workplace in which the tiny study ran to its end, undisturbed, and what it printed. Not to be changed: copy
+    it."""
 
     workplace: Workplace
     status: int

@@ -1,4 +1,5 @@
-"""A study on real Ray whose checkpoints go to an S3 bucket: stopped on a machine that is then gone, and continued on another from the bucket."""
+"""A study on real Ray whose checkpoints go to an S3 bucket: stopped on a machine that is then gone, and continued on
+another from the bucket."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ def machines(workplace: Workplace, bucket: Bucket) -> Iterator[list[Workplace]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_what_one_machine_left_in_the_bucket_another_one_continues_to_the_same_bits(machines: list[Workplace], bucket: Bucket) -> None:
+def test_what_one_machine_left_in_the_bucket_another_one_continues_to_the_same_bits(
+    machines: list[Workplace], bucket: Bucket
+) -> None:
     first, second = machines
     driver = first.start("run", "tiny.yaml", *TWO_LONG_TRAININGS)
     wait_until(lambda: first.num_records() >= 2 or driver.poll() is not None, "the search is recorded")

@@ -29,9 +29,15 @@ def _kept(store: Store) -> dict[str, bool]:
     return {run.data.tags["identity"]: run.data.tags.get("code_kept") == "true" for run in store.current()}
 
 
-def test_changed_code_asks_then_keeps_and_marks_or_trains_anew_as_it_is_told(continued: Workplace, tmp_path: Path) -> None:
+def test_changed_code_asks_then_keeps_and_marks_or_trains_anew_as_it_is_told(
+    continued: Workplace, tmp_path: Path
+) -> None:
     stamps, store = continued.stamps(), Store(continued.tracking_uri)
-    older = {name: record.weights_sha256 for name, record in continued.records().items() if record.identity.configuration["optimizer"] == "adam"}
+    older = {
+        name: record.weights_sha256
+        for name, record in continued.records().items()
+        if record.identity.configuration["optimizer"] == "adam"
+    }
     changed = _with_changed_code(continued, tmp_path / "changed-code")
 
     asked = changed.run(*ADAM_ALONE)
@@ -51,7 +57,9 @@ def test_changed_code_asks_then_keeps_and_marks_or_trains_anew_as_it_is_told(con
     retrained = changed.run(*ADAM_ALONE, "--code-changed=retrain")
     assert retrained.returncode == 0, retrained.stderr
     assert "6 trainings, 0 of them recorded before" in retrained.stdout
-    assert {name: stamp for name, stamp in changed.stamps().items() if name in stamps} == stamps, "what the older code made is still there"
+    assert {name: stamp for name, stamp in changed.stamps().items() if name in stamps} == stamps, (
+        "what the older code made is still there"
+    )
     newer = {name: record for name, record in changed.records().items() if name not in stamps}
     assert sorted(record.weights_sha256 for record in newer.values()) == sorted(older.values())
     assert _kept(store) == dict.fromkeys(newer, False)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-CURVES = "cell,seed,step,metric,value\n" + "".join(f"{cell},{seed},100,m,{seed}\n" for cell in "ab" for seed in range(2))
+CURVES = "cell,seed,step,metric,value\n" + "".join(
+    f"{cell},{seed},100,m,{seed}\n" for cell in "ab" for seed in range(2)
+)
 
 
 def _make(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +28,10 @@ def test_make_curves_writes_the_page(root: Path, tmp_path: Path) -> None:
     [
         (["curves"], "Name a file: make curves FILE=curves.csv"),
         (["compare", "A=default"], "Name two studies: make compare A=default B=mine"),
-        (["compare", "A=default", "B=default", "OUTPUTS=/nowhere"], "A: there is no MLflow database at /nowhere/mlflow.db"),
+        (
+            ["compare", "A=default", "B=default", "OUTPUTS=/nowhere"],
+            "A: there is no MLflow database at /nowhere/mlflow.db",
+        ),
     ],
 )
 def test_a_target_that_is_told_too_little_says_what_it_needs(root: Path, words: list[str], says: str) -> None:

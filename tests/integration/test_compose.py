@@ -1,4 +1,5 @@
-"""docker/compose.yaml, run by podman-compose: `smoke` as the job `study`, one of its two workers killed in its middle; then everything taken down and up again."""
+"""docker/compose.yaml, run by podman-compose: `smoke` as the job `study`, one of its two workers killed in its
+middle; then everything taken down and up again."""
 
 from __future__ import annotations
 
@@ -36,13 +37,17 @@ print(len(client.search_runs([client.get_experiment_by_name("smoke").experiment_
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (can_build() and can_run()), reason="needs root, buildah, debootstrap, podman with netavark, aardvark-dns and catatonit, and podman-compose"),
+    pytest.mark.skipif(
+        not (can_build() and can_run()),
+        reason="needs root, buildah, debootstrap, podman with netavark, aardvark-dns and catatonit, and podman-compose",
+    ),
 ]
 
 
 @dataclass(frozen=True)
 class Project:
-    """What a person has who types the commands of docs/cluster.md: the checkout, and a filled in docker/.env, which lies in `folder` here."""
+    """What a person has who types the commands of docs/cluster.md: the checkout, and a filled in docker/.env, which
+    lies in `folder` here."""
 
     engine: Engine
     root: Path
@@ -56,14 +61,23 @@ class Project:
     def command(self, *arguments: str) -> list[str]:
         """`docker compose -f docker/compose.yaml ...`, as podman-compose has it."""
         files = ["-f", str(self.root / "docker" / "compose.yaml"), "-f", str(self.folder / "mode.yaml")]
-        return ["podman-compose", "--in-pod=false", "--profile=job", "--env-file", str(self.folder / "env"), *files, *arguments]
+        return [
+            "podman-compose",
+            "--in-pod=false",
+            "--profile=job",
+            "--env-file",
+            str(self.folder / "env"),
+            *files,
+            *arguments,
+        ]
 
     def compose(self, *arguments: str, given: bytes | None = None) -> str:
         """What one such command prints."""
         return self.engine.inside(*self.command(*arguments), given=given)
 
     def up(self) -> None:
-        """All services but `study`, which is given by name as its profile would start it too. Returns when the workers are healthy."""
+        """All services but `study`, which is given by name as its profile would start it too. Returns when the
+        workers are healthy."""
         self.compose("up", "--detach", "postgres", "mlflow", "ray-head", "ray-worker")
         self.engine.podman("wait", "--condition=healthy", *(f"vae-study_{name}" for name in OURS))
 
@@ -93,7 +107,9 @@ def chosen() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def project(pytestconfig: pytest.Config, root: Path, tmp_path_factory: pytest.TempPathFactory, chosen: dict[str, str]) -> Iterator[Project]:
+def project(
+    pytestconfig: pytest.Config, root: Path, tmp_path_factory: pytest.TempPathFactory, chosen: dict[str, str]
+) -> Iterator[Project]:
     """The project, of which nothing runs yet."""
     images = built_images(pytestconfig, root)
     images.add_postgres()
@@ -107,14 +123,21 @@ def project(pytestconfig: pytest.Config, root: Path, tmp_path_factory: pytest.Te
 def finished(project: Project, mnist_cache: Path) -> subprocess.CompletedProcess[str]:
     """The job `study`, whose worker was killed while it trained."""
     project.up()
-    data = subprocess.run(["tar", "-C", str(mnist_cache.parent), "-cf", "-", mnist_cache.name], capture_output=True, check=True).stdout
+    data = subprocess.run(
+        ["tar", "-C", str(mnist_cache.parent), "-cf", "-", mnist_cache.name], capture_output=True, check=True
+    ).stdout
     project.compose("exec", "-T", "ray-head", "tar", "-C", "/outputs", "-xf", "-", given=data)
     printed = project.folder / "printed"
     with printed.open("w") as file:
         command = project.engine.command(*project.command("run", "--rm", "study"))
         job = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=project.engine.environment)
     trainings = project.outputs / "trainings"
-    wait_until(lambda: len(list(trainings.glob("*/training.json"))) >= NUM_BEFORE_KILL or job.poll() is not None, "the study trains", CONTAINER_SECONDS, 0.2)
+    wait_until(
+        lambda: len(list(trainings.glob("*/training.json"))) >= NUM_BEFORE_KILL or job.poll() is not None,
+        "the study trains",
+        CONTAINER_SECONDS,
+        0.2,
+    )
     project.engine.podman("kill", f"vae-study_{KILLED}")
     assert NUM_BEFORE_KILL <= len(list(trainings.glob("*/training.json"))) < NUM_TRAININGS, printed.read_text()
     return subprocess.CompletedProcess(command, job.wait(CONTAINER_SECONDS), printed.read_text())
@@ -133,7 +156,9 @@ def test_a_study_that_lost_a_worker_ends_with_the_report_that_it_has_outside(
 
 @pytest.mark.usefixtures("finished")
 def test_mlflow_holds_every_training_and_asks_for_a_password(project: Project, chosen: dict[str, str]) -> None:
-    assert project.count_runs(chosen["MLFLOW_ADMIN_PASSWORD"]) == NUM_TRAININGS + 1, "the trainings and the study's own run"
+    assert project.count_runs(chosen["MLFLOW_ADMIN_PASSWORD"]) == NUM_TRAININGS + 1, (
+        "the trainings and the study's own run"
+    )
     with pytest.raises(AssertionError, match="not authenticated"):
         project.count_runs("guessed")
 
@@ -148,7 +173,9 @@ def test_what_is_published_is_published_on_loopback_alone(project: Project) -> N
 def test_the_containers_run_as_a_user_with_no_capabilities(project: Project) -> None:
     for name in OURS:
         if name != KILLED:
-            user, *capabilities = project.in_container(name, "sh", "-c", "id --user; grep ^Cap /proc/self/status").split()
+            user, *capabilities = project.in_container(
+                name, "sh", "-c", "id --user; grep ^Cap /proc/self/status"
+            ).split()
             assert (int(user), {int(each, 16) for each in capabilities[1::2]}) == (USER_ID, {0}), name
 
 
@@ -161,7 +188,9 @@ def test_postgresql_is_reached_by_mlflow_alone(project: Project) -> None:
 
 
 @pytest.mark.parametrize("missing", SECRETS)
-def test_nothing_starts_without_a_secret(project: Project, chosen: dict[str, str], missing: str, tmp_path: Path) -> None:
+def test_nothing_starts_without_a_secret(
+    project: Project, chosen: dict[str, str], missing: str, tmp_path: Path
+) -> None:
     elsewhere = Project(project.engine, project.root, tmp_path)
     elsewhere.fill_in(**chosen | {missing: ""})
     with pytest.raises(AssertionError, match=rf"{missing} is missing a value: set it in docker/\.env"):
@@ -169,7 +198,9 @@ def test_nothing_starts_without_a_secret(project: Project, chosen: dict[str, str
 
 
 @pytest.mark.usefixtures("finished")
-def test_results_outlive_down_and_nothing_outlives_down_with_its_volumes(project: Project, chosen: dict[str, str]) -> None:
+def test_results_outlive_down_and_nothing_outlives_down_with_its_volumes(
+    project: Project, chosen: dict[str, str]
+) -> None:
     claims = project.in_container("ray-head_1", "cat", f"/outputs/{CLAIMS}")
     project.compose("down")
     assert project.engine.podman("ps", "--all", "--quiet") == ""

@@ -1,4 +1,5 @@
-"""Nothing that is damaged on a disk or in MLflow is silently taken for a result: it is noticed, or the results are the same.
+"""Nothing that is damaged on a disk or in MLflow is silently taken for a result: it is noticed, or the results are
+the same.
 
 Each test draws its mutations from a seed, which stands in the message of one that fails; the marked ones draw many.
 """
@@ -43,7 +44,9 @@ WHOLE = weights_digest(train(CONFIGURATION, SEEDS, DATA).weights)
 
 # How often each kind of damage is drawn: a few, and many.
 FEW_AND_MANY = pytest.mark.parametrize(("number", "seed"), [(12, 1), pytest.param(150, 2, marks=pytest.mark.slow)])
-FEW_AND_MANY_IN_MLFLOW = pytest.mark.parametrize(("number", "seed"), [(12, 1), pytest.param(200, 2, marks=pytest.mark.slow)])
+FEW_AND_MANY_IN_MLFLOW = pytest.mark.parametrize(
+    ("number", "seed"), [(12, 1), pytest.param(200, 2, marks=pytest.mark.slow)]
+)
 
 
 def _checkpoint(path: Path, seeds: Any = SEEDS) -> bytes:
@@ -58,7 +61,11 @@ def _checkpoint(path: Path, seeds: Any = SEEDS) -> bytes:
 
 @FEW_AND_MANY
 def test_a_training_with_a_damaged_checkpoint_ends_with_the_same_bits(tmp_path: Path, number: int, seed: int) -> None:
-    choose, content, others = random.Random(seed), _checkpoint(tmp_path / "own"), _checkpoint(tmp_path / "other", replace(SEEDS, noise=1))
+    choose, content, others = (
+        random.Random(seed),
+        _checkpoint(tmp_path / "own"),
+        _checkpoint(tmp_path / "other", replace(SEEDS, noise=1)),
+    )
     for index in range(number):
         kind, changed = ("swapped", others) if index == 0 else damaged(content, choose)
         path = tmp_path / "checkpoint"
@@ -70,14 +77,20 @@ def test_a_training_with_a_damaged_checkpoint_ends_with_the_same_bits(tmp_path: 
 def test_a_damaged_record_is_trained_again_and_never_read(tmp_path: Path, number: int, seed: int) -> None:
     choose, said = random.Random(seed), list[str]()
     records = Records(tmp_path / "trainings", said.append)
-    record, other = (record.model_copy(update={"weights_sha256": bytes_sha256(WEIGHTS_BYTES * 9)}) for _, record in DONE[:2])
+    record, other = (
+        record.model_copy(update={"weights_sha256": bytes_sha256(WEIGHTS_BYTES * 9)}) for _, record in DONE[:2]
+    )
     records.write(other, WEIGHTS_BYTES * 9)
     for index in range(number):
         records.write(record, WEIGHTS_BYTES * 9)
         file = records.path(record.identity.hash) / choose.choice(["training.json", "training.json", WEIGHTS])
         kind, changed = damaged(file.read_bytes(), choose)
         if index == 0:
-            kind, changed, file = "swapped", (records.path(other.identity.hash) / "training.json").read_bytes(), file.with_name("training.json")
+            kind, changed, file = (
+                "swapped",
+                (records.path(other.identity.hash) / "training.json").read_bytes(),
+                file.with_name("training.json"),
+            )
         file.write_bytes(changed)
         assert records.get(record.identity) is None, (kind, seed, index, file.name)
         assert "is damaged" in said[-1]
@@ -116,7 +129,9 @@ def test_damaged_published_data_are_fetched_anew_or_refused(tmp_path: Path, numb
 
 
 @FEW_AND_MANY
-def test_a_users_own_data_that_are_damaged_are_refused_or_known_as_other_data(tmp_path: Path, number: int, seed: int) -> None:
+def test_a_users_own_data_that_are_damaged_are_refused_or_known_as_other_data(
+    tmp_path: Path, number: int, seed: int
+) -> None:
     """A training's identity holds the data's hash, so that other data are another training."""
     choose, folder = random.Random(seed), tmp_path / "blobs"
     _published(folder)
@@ -149,7 +164,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record = invented_record(planned).model_copy(update={"weights_sha256": bytes_sha256(weights)})
         records.write(record, weights)
         trainings.append((planned, record))
-    tracker = Tracker(local_tracking_uri(outputs), STUDY, artifacts=outputs / "artifacts", place=lambda record: records.path(record.identity.hash))
+    tracker = Tracker(
+        local_tracking_uri(outputs),
+        STUDY,
+        artifacts=outputs / "artifacts",
+        place=lambda record: records.path(record.identity.hash),
+    )
     tracker.begin({"command": "run"})
     for planned, record in trainings:
         tracker.add(planned, record)
@@ -159,7 +179,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return outputs
 
 
-ODD_NUMBERS = (-0.0, 5e-324, 0.1 + 0.2, -1.7976931348623157e308, 1e22, 123456789.12345679, float("inf"), float("-inf"), float("nan"))
+ODD_NUMBERS = (
+    -0.0,
+    5e-324,
+    0.1 + 0.2,
+    -1.7976931348623157e308,
+    1e22,
+    123456789.12345679,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+)
 
 
 def _odd_trainings() -> list[tuple[PlannedTraining, Record]]:
@@ -210,7 +240,8 @@ def _same_results(one: StudyResults, other: StudyResults) -> bool:
 
 
 def _verdict(outputs: Path, whole: StudyResults) -> str:
-    """What reading the study comes to: an error for a person, trainings that are said to be missing, the same results, or ones silently changed."""
+    """What reading the study comes to: an error for a person, trainings that are said to be missing, the same
+    results, or ones silently changed."""
     try:
         read = read_study(STUDY.name, local_tracking_uri(outputs))
     except ResultsError as error:
@@ -262,7 +293,9 @@ def _judge(store: Path, whole: StudyResults, folder: Path, change: Callable[[Pat
 
 
 @FEW_AND_MANY_IN_MLFLOW
-def test_no_changed_row_of_the_mlflow_database_silently_changes_a_result(store: Path, whole: StudyResults, tmp_path: Path, number: int, seed: int) -> None:
+def test_no_changed_row_of_the_mlflow_database_silently_changes_a_result(
+    store: Path, whole: StudyResults, tmp_path: Path, number: int, seed: int
+) -> None:
     choose, verdicts = random.Random(seed), Counter[str]()
 
     def change(database: Path) -> str:
@@ -281,7 +314,9 @@ def test_no_changed_row_of_the_mlflow_database_silently_changes_a_result(store: 
 
 
 @FEW_AND_MANY_IN_MLFLOW
-def test_no_damage_of_the_mlflow_database_file_silently_changes_a_result(store: Path, whole: StudyResults, tmp_path: Path, number: int, seed: int) -> None:
+def test_no_damage_of_the_mlflow_database_file_silently_changes_a_result(
+    store: Path, whole: StudyResults, tmp_path: Path, number: int, seed: int
+) -> None:
     choose = random.Random(seed)
 
     def change(database: Path) -> str:
@@ -297,9 +332,14 @@ def test_no_damage_of_the_mlflow_database_file_silently_changes_a_result(store: 
 
 
 @pytest.mark.slow
-def test_no_damaged_mention_of_a_run_silently_changes_a_result(store: Path, whole: StudyResults, tmp_path: Path) -> None:
-    """Its id stands in tables and in their indexes: an index that has lost one entry hides all that comes after it, the run's seal perhaps among it."""
-    run = str(whole.trainings.loc[whole.trainings["space"] != "", "run_id"].iloc[0]).encode()  # one that has something to lose
+def test_no_damaged_mention_of_a_run_silently_changes_a_result(
+    store: Path, whole: StudyResults, tmp_path: Path
+) -> None:
+    """Its id stands in tables and in their indexes: an index that has lost one entry hides all that comes after it,
+    the run's seal perhaps among it."""
+    run = str(
+        whole.trainings.loc[whole.trainings["space"] != "", "run_id"].iloc[0]
+    ).encode()  # one that has something to lose
     content = (store / "mlflow.db").read_bytes()
     places = [found.start() for found in re.finditer(re.escape(run), content)]
     assert len(places) > 50
@@ -312,7 +352,9 @@ def test_no_damaged_mention_of_a_run_silently_changes_a_result(store: Path, whol
 
 
 @FEW_AND_MANY_IN_MLFLOW
-def test_no_damaged_artifact_is_silently_read(store: Path, whole: StudyResults, tmp_path: Path, number: int, seed: int) -> None:
+def test_no_damaged_artifact_is_silently_read(
+    store: Path, whole: StudyResults, tmp_path: Path, number: int, seed: int
+) -> None:
     """Weights, and the study's own JSON."""
     choose = random.Random(seed)
     weights = [store / "artifacts" / str(run_id) / "artifacts" / WEIGHTS for run_id in whole.trainings["run_id"]]
@@ -347,10 +389,14 @@ def test_what_a_changed_run_needs_is_what_the_message_says(store: Path, whole: S
         read_study(STUDY.name, uri)
     run_id = next(word for word in str(caught.value).split() if len(word) == 32)
     records = Records(outputs / "trainings")
-    tracker = Tracker(uri, STUDY, artifacts=outputs / "artifacts", place=lambda record: records.path(record.identity.hash))
+    tracker = Tracker(
+        uri, STUDY, artifacts=outputs / "artifacts", place=lambda record: records.path(record.identity.hash)
+    )
     tracker._client.delete_run(run_id)
     assert tracker.close(complete=False) is None
-    tracker = Tracker(uri, STUDY, artifacts=outputs / "artifacts", place=lambda record: records.path(record.identity.hash))
+    tracker = Tracker(
+        uri, STUDY, artifacts=outputs / "artifacts", place=lambda record: records.path(record.identity.hash)
+    )
     for planned, record in DONE:
         found = records.get(record.identity)
         assert found is not None

@@ -1,4 +1,5 @@
-"""The files under docker/: what they publish, what they hold of secrets, what they pin, and that a shell can read them."""
+"""The files under docker/: what they publish, what they hold of secrets, what they pin, and that a shell can read
+them."""
 
 from __future__ import annotations
 
@@ -36,7 +37,15 @@ def _manifests(root: Path) -> list[dict[str, Any]]:
     """Every object of the base."""
     files = sorted((root / "docker" / "kubernetes" / "base").glob("*.yaml"))
     objects = [each for file in files for each in yaml.safe_load_all(file.read_text())]
-    assert {each["kind"] for each in objects} >= {"Deployment", "StatefulSet", "RayCluster", "RayJob", "NetworkPolicy", "Service", "PersistentVolumeClaim"}
+    assert {each["kind"] for each in objects} >= {
+        "Deployment",
+        "StatefulSet",
+        "RayCluster",
+        "RayJob",
+        "NetworkPolicy",
+        "Service",
+        "PersistentVolumeClaim",
+    }
     return objects
 
 
@@ -69,7 +78,12 @@ def test_compose_publishes_on_loopback_alone(root: Path) -> None:
 def test_compose_has_no_default_for_a_secret(root: Path) -> None:
     text = (root / "docker" / "compose.yaml").read_text()
     secrets = [found for found in VARIABLE.finditer(text) if SECRET.search(found[1])]
-    assert {found[1] for found in secrets} == {"POSTGRES_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY", "RAY_AUTH_TOKEN"}
+    assert {found[1] for found in secrets} == {
+        "POSTGRES_PASSWORD",
+        "MLFLOW_ADMIN_PASSWORD",
+        "MLFLOW_SECRET_KEY",
+        "RAY_AUTH_TOKEN",
+    }
     assert all(found[2] == ":?" for found in secrets), "compose is to refuse where a secret is missing"
 
 
@@ -98,13 +112,17 @@ def test_a_study_of_compose_waits_for_the_workers(compose: dict[str, Any]) -> No
     assert set(compose["services"]["study"]["depends_on"]) == {"ray-head", "ray-worker"}
 
 
-def test_what_a_lost_worker_of_compose_was_training_is_on_a_volume_that_the_others_see(root: Path, compose: dict[str, Any]) -> None:
+def test_what_a_lost_worker_of_compose_was_training_is_on_a_volume_that_the_others_see(
+    root: Path, compose: dict[str, Any]
+) -> None:
     head, worker = (compose["services"][name] for name in ("ray-head", "ray-worker"))
     assert head["environment"]["VAE_STUDY_CHECKPOINTS"] == "file:///checkpoints"
     assert {"RAY_AUTH_TOKEN", "MLFLOW_TRACKING_URI"} <= set(head["environment"]), "the merged ones are still there"
     assert all("checkpoints:/checkpoints" in service["volumes"] for service in (head, worker))
     assert "checkpoints" in compose["volumes"]
-    assert re.search(r"install -d -o study .*/checkpoints", (root / "docker" / "Dockerfile").read_text()), "a new volume belongs to the image's user"
+    assert re.search(r"install -d -o study .*/checkpoints", (root / "docker" / "Dockerfile").read_text()), (
+        "a new volume belongs to the image's user"
+    )
 
 
 def test_compose_builds_from_a_lock_and_a_mirror_that_are_chosen(root: Path, compose: dict[str, Any]) -> None:
@@ -120,7 +138,11 @@ def test_compose_builds_from_a_lock_and_a_mirror_that_are_chosen(root: Path, com
 
 def test_every_image_is_pinned(root: Path, compose: dict[str, Any]) -> None:
     defaults = [_as_compose_reads_it(service["image"], {}) for service in compose["services"].values()]
-    images = defaults + [each["image"] for each in _everywhere(_manifests(root)) if isinstance(each.get("image"), str) and each["image"] != "vae-study"]
+    images = defaults + [
+        each["image"]
+        for each in _everywhere(_manifests(root))
+        if isinstance(each.get("image"), str) and each["image"] != "vae-study"
+    ]
     assert images
     assert [image for image in images if not PINNED.match(image)] == []
     for kustomization in (root / "docker" / "kubernetes").rglob("kustomization.yaml"):
@@ -131,7 +153,11 @@ def test_every_image_is_pinned(root: Path, compose: dict[str, Any]) -> None:
 def test_kubernetes_shows_nothing_outside_the_cluster(root: Path) -> None:
     assert {service["spec"]["type"] for service in _of_kind(root, "Service")} == {"ClusterIP"}
     assert [each["spec"]["headGroupSpec"]["serviceType"] for each in _of_kind(root, "RayCluster")] == ["ClusterIP"]
-    assert not [each for each in _everywhere(_manifests(root)) if each.get("hostNetwork") or "hostPort" in each or each.get("privileged")]
+    assert not [
+        each
+        for each in _everywhere(_manifests(root))
+        if each.get("hostNetwork") or "hostPort" in each or each.get("privileged")
+    ]
     assert not [each for each in _manifests(root) if each["kind"] in ("Ingress", "Secret")]
 
 
@@ -144,11 +170,19 @@ def test_kubernetes_lets_nothing_in_but_what_is_named(root: Path) -> None:
 
 
 def test_kubernetes_takes_secrets_by_reference(root: Path) -> None:
-    variables = [each for each in _everywhere(_manifests(root)) if {"name"} <= set(each) and SECRET.search(str(each["name"]))]
-    assert {each["name"] for each in variables} >= {"POSTGRES_PASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"}
+    variables = [
+        each for each in _everywhere(_manifests(root)) if {"name"} <= set(each) and SECRET.search(str(each["name"]))
+    ]
+    assert {each["name"] for each in variables} >= {
+        "POSTGRES_PASSWORD",
+        "MLFLOW_AUTH_ADMIN_PASSWORD",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY",
+    }
     assert all(each["valueFrom"]["secretKeyRef"]["name"] == "vae-study-secrets" for each in variables)
     (cluster,) = _of_kind(root, "RayCluster")
-    assert cluster["metadata"]["name"] != "vae-study-secrets", "KubeRay keeps its token in a Secret of the cluster's name"
+    assert cluster["metadata"]["name"] != "vae-study-secrets", (
+        "KubeRay keeps its token in a Secret of the cluster's name"
+    )
     asked = {each["valueFrom"]["secretKeyRef"]["key"] for each in variables} | {"postgres-password"}
     documented = (root / "docs" / "cluster.md").read_text()
     assert [key for key in asked if f"--from-literal={key}=" not in documented] == []
@@ -181,32 +215,58 @@ def test_the_overlays_name_files_that_are_there_and_paths_that_fit(root: Path) -
         assert all((kustomization.parent / each["path"]).is_file() for each in content.get("patches", []))
     (workers,) = yaml.safe_load((overlays / "gpu" / "gpu-workers.yaml").read_text())
     (container,) = workers["value"]["template"]["spec"]["containers"]
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == container["resources"]["requests"]["nvidia.com/gpu"] == "1"
+    assert (
+        container["resources"]["limits"]["nvidia.com/gpu"]
+        == container["resources"]["requests"]["nvidia.com/gpu"]
+        == "1"
+    )
     base = _mapping((root / "docker" / "kubernetes" / "base" / "kustomization.yaml").read_text())
-    assert {"kustomization.yaml", *base["resources"]} == {file.name for file in (root / "docker" / "kubernetes" / "base").iterdir()}
+    assert {"kustomization.yaml", *base["resources"]} == {
+        file.name for file in (root / "docker" / "kubernetes" / "base").iterdir()
+    }
 
 
 def test_a_study_on_kubernetes_waits_for_mlflow(root: Path) -> None:
     (job,) = _of_kind(root, "RayJob")
     (gpu,) = yaml.safe_load((root / "docker" / "kubernetes" / "overlays" / "gpu" / "gpu-study.yaml").read_text())
     for entrypoint in (job["spec"]["entrypoint"], gpu["value"]):
-        assert re.match(r'bash -c "python /opt/vae-study/docker/healthy\.py http://mlflow:5000/health --within \d+ && python -m study run ', entrypoint)
+        assert re.match(
+            r'bash -c "python /opt/vae-study/docker/healthy\.py http://mlflow:5000/health --within \d+ && python -m'
+            r" study run ",
+            entrypoint,
+        )
 
 
 def test_checkpoints_on_kubernetes_go_where_a_secret_or_an_overlay_says(root: Path) -> None:
     kubernetes = root / "docker" / "kubernetes"
     (cluster,) = _of_kind(root, "RayCluster")
     groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
-    groups += [each["value"] for each in yaml.safe_load((kubernetes / "overlays" / "gpu" / "gpu-workers.yaml").read_text())]
+    groups += [
+        each["value"] for each in yaml.safe_load((kubernetes / "overlays" / "gpu" / "gpu-workers.yaml").read_text())
+    ]
     for group in groups:
         (container,) = group["template"]["spec"]["containers"]
-        assert container["envFrom"] == [{"secretRef": {"name": "vae-study-checkpoints", "optional": True}}], container["name"]
+        assert container["envFrom"] == [{"secretRef": {"name": "vae-study-checkpoints", "optional": True}}], container[
+            "name"
+        ]
     claim = _mapping((kubernetes / "components" / "shared-checkpoints" / "claim.yaml").read_text())
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
-    patched = {each["path"] for file in kubernetes.rglob("*workers.yaml") for each in yaml.safe_load(file.read_text()) if "/volumes" in each["path"]}
-    assert patched == {f"/spec/{place}/template/spec/volumes{end}" for place, end in (("headGroupSpec", "/-"), ("workerGroupSpecs/0", ""), ("workerGroupSpecs/1", ""))}
+    patched = {
+        each["path"]
+        for file in kubernetes.rglob("*workers.yaml")
+        for each in yaml.safe_load(file.read_text())
+        if "/volumes" in each["path"]
+    }
+    assert patched == {
+        f"/spec/{place}/template/spec/volumes{end}"
+        for place, end in (("headGroupSpec", "/-"), ("workerGroupSpecs/0", ""), ("workerGroupSpecs/1", ""))
+    }
     documented = (root / "docs" / "cluster.md").read_text()
-    assert [word for word in ("secret generic vae-study-checkpoints", "ReadWriteMany", "overlays/cpu-shared-checkpoints") if word not in documented] == []
+    assert [
+        word
+        for word in ("secret generic vae-study-checkpoints", "ReadWriteMany", "overlays/cpu-shared-checkpoints")
+        if word not in documented
+    ] == []
 
 
 def test_every_node_of_the_overlays_with_shared_checkpoints_mounts_them(root: Path) -> None:
@@ -215,9 +275,14 @@ def test_every_node_of_the_overlays_with_shared_checkpoints_mounts_them(root: Pa
         assert (overlay / "kustomization.yaml").is_file()
         if not shutil.which("kubectl"):  # the test above knows the paths that are patched
             continue
-        made = subprocess.run(["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, timeout=60, check=True).stdout
+        made = subprocess.run(
+            ["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
         (cluster,) = [each for each in yaml.safe_load_all(made) if each["kind"] == "RayCluster"]
-        specs = [each["template"]["spec"] for each in [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]]
+        specs = [
+            each["template"]["spec"]
+            for each in [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
+        ]
         assert len(specs) == num_groups
         for spec in specs:
             assert {"name": "checkpoints", "mountPath": "/checkpoints"} in spec["containers"][0]["volumeMounts"]
@@ -226,10 +291,17 @@ def test_every_node_of_the_overlays_with_shared_checkpoints_mounts_them(root: Pa
 
 def test_the_image_has_the_versions_of_the_lock_and_no_development_tools(root: Path) -> None:
     def pins(path: str) -> dict[tuple[str, str], str]:
-        return {(name, marker): version for name, version, marker in re.findall(r"^([a-z0-9.-]+)==(\S+)( ; .*)? \\$", (root / path).read_text(), re.MULTILINE)}
+        return {
+            (name, marker): version
+            for name, version, marker in re.findall(
+                r"^([a-z0-9.-]+)==(\S+)( ; .*)? \\$", (root / path).read_text(), re.MULTILINE
+            )
+        }
 
     image, everything = pins("docker/requirements.lock"), pins("requirements.lock")
-    assert {("torch", ""), ("ray", ""), ("mlflow", ""), ("psycopg", ""), ("grpcio", ""), ("flask-wtf", "")} <= set(image)
+    assert {("torch", ""), ("ray", ""), ("mlflow", ""), ("psycopg", ""), ("grpcio", ""), ("flask-wtf", "")} <= set(
+        image
+    )
     assert {pin: version for pin, version in image.items() if everything.get(pin) != version} == {}, "make lock"
     assert {name for name, _ in image} & {"pytest", "mypy", "ruff", "playwright", "uv", "hypothesis"} == set()
     text = (root / "docker" / "requirements.lock").read_text()
@@ -246,10 +318,18 @@ def test_the_image_runs_as_a_user_and_says_whether_it_is_healthy(root: Path) -> 
     assert re.search(r"^USER study$", last, re.MULTILINE)
     assert re.search(r"^HEALTHCHECK .*healthy\.py", last, re.MULTILINE)
     assert "--require-hashes" in dockerfile
-    assert re.search(r"^COPY \$\{LOCK\} /opt/vae-study/docker/requirements\.lock$", dockerfile, re.MULTILINE), "where study doctor looks for it"
+    assert re.search(r"^COPY \$\{LOCK\} /opt/vae-study/docker/requirements\.lock$", dockerfile, re.MULTILINE), (
+        "where study doctor looks for it"
+    )
     assert "COPY --from=packages /opt /opt" in last
-    sources = [source for line in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.MULTILINE) for source in line.split()[:-1]]
-    admitted = [line.removeprefix("!") for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    sources = [
+        source
+        for line in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.MULTILINE)
+        for source in line.split()[:-1]
+    ]
+    admitted = [
+        line.removeprefix("!") for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    ]
     for source in (each.replace("${LOCK}", "docker/requirements.lock") for each in sources):
         assert (root / source).exists(), source
         assert any(Path(source).match(pattern) for pattern in admitted), f"{source} is not in the build's context"
@@ -261,7 +341,8 @@ TOKENS: list[str | None] = []
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """A server that answers /well and /api/version with success, /later from the third time on, and all else with 503."""
+    """A server that answers /well and /api/version with success, /later from the third time on, and all else with
+    503."""
     TOKENS.clear()
 
     class Answering(BaseHTTPRequestHandler):
@@ -285,13 +366,20 @@ def address() -> Iterator[str]:
 
 def _healthy(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-I", str(root / "docker" / "healthy.py"), *arguments]
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_health_follows_the_server_and_the_outputs(root: Path, tmp_path: Path, address: str) -> None:
     assert _healthy(root, f"{address}/well").returncode == 0
     assert _healthy(root, OUTPUTS=str(tmp_path)).returncode == 0
-    for ill in (_healthy(root, f"{address}/ill"), _healthy(root, "http://127.0.0.1:1/"), _healthy(root, OUTPUTS="/proc"), _healthy(root, OUTPUTS=str(tmp_path / "absent"))):
+    for ill in (
+        _healthy(root, f"{address}/ill"),
+        _healthy(root, "http://127.0.0.1:1/"),
+        _healthy(root, OUTPUTS="/proc"),
+        _healthy(root, OUTPUTS=str(tmp_path / "absent")),
+    ):
         assert ill.returncode == 1
         assert len(ill.stderr.splitlines()) == 1, ill.stderr
 
@@ -316,14 +404,28 @@ def test_rays_token_is_shown_to_rays_job_server_alone(root: Path, address: str) 
     ("variables", "words", "given"),
     [
         ({"MLFLOW_TRACKING_URI": "sqlite:////home/me/mlflow.db"}, [], None),
-        ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000", "TRACKING_URI": "http://mlflow:5000"}, [], "http://mlflow:5000"),
+        (
+            {"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000", "TRACKING_URI": "http://mlflow:5000"},
+            [],
+            "http://mlflow:5000",
+        ),
         ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000"}, ["TRACKING_URI=http://mlflow:5000"], "http://mlflow:5000"),
         ({}, ["TRACKING_URI="], None),
     ],
 )
-def test_make_submit_tells_the_cluster_of_a_tracking_uri_that_was_meant_for_it(root: Path, variables: dict[str, str], words: list[str], given: str | None) -> None:
+def test_make_submit_tells_the_cluster_of_a_tracking_uri_that_was_meant_for_it(
+    root: Path, variables: dict[str, str], words: list[str], given: str | None
+) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TRACKING_URI"} | variables
-    shown = subprocess.run(["make", "--dry-run", "submit", *words], cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    shown = subprocess.run(
+        ["make", "--dry-run", "submit", *words],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     (command,) = [line for line in shown.stdout.splitlines() if " -m study submit " in line]
     assert ("--tracking-uri" in command) == (given is not None)
     assert given is None or f"--tracking-uri '{given}'" in command

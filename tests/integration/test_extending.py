@@ -35,11 +35,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(_DOCUMENT.parents[1]), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        [sys.executable, *shlex.split(command)[1:]],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def _training_commands() -> list[str]:
-    return [command for command in _COMMANDS.findall(_DOCUMENT.read_text()) if command.startswith("python -m vae train")]
+    return [
+        command for command in _COMMANDS.findall(_DOCUMENT.read_text()) if command.startswith("python -m vae train")
+    ]
 
 
 def test_every_example_is_shorter_than_forty_lines() -> None:
@@ -50,20 +60,29 @@ def test_every_example_is_shorter_than_forty_lines() -> None:
 
 @pytest.fixture
 def typed_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
-    """Runs `python -m vae ...`, typed in the user's folder, in this process, which has torch already; returns its exit status."""
+    """Runs `python -m vae ...`, typed in the user's folder, in this process, which has torch already; returns its
+    exit status."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     return lambda command: main(shlex.split(command)[3:])
 
 
 @pytest.mark.parametrize("command", _training_commands())
-def test_each_training_command_of_the_document_trains(command: str, typed_in: Callable[[str], int], capsys: pytest.CaptureFixture[str]) -> None:
-    on_small_data = command if "--dataset" in command else f"{command} --dataset my_stripes:stripes --hidden-units 16 --latent-dim 2"
+def test_each_training_command_of_the_document_trains(
+    command: str, typed_in: Callable[[str], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_small_data = (
+        command
+        if "--dataset" in command
+        else f"{command} --dataset my_stripes:stripes --hidden-units 16 --latent-dim 2"
+    )
     assert typed_in(f"{on_small_data} --budget-samples 2000") == 0
     assert "validation/lower_bound" in capsys.readouterr().out
 
 
-def test_a_field_that_the_model_does_not_have_is_named(typed_in: Callable[[str], int], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_field_that_the_model_does_not_have_is_named(
+    typed_in: Callable[[str], int], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert typed_in("python -m vae train --model my_skip:SkipVAE --skipp 0.5 --dataset my_stripes:stripes") == 2
     said = capsys.readouterr().err
     assert "'skipp' is not a field" in said
@@ -76,7 +95,12 @@ def test_the_study_of_the_document_runs_and_its_code_is_part_of_each_identity(fo
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mine is complete: 16 trainings" in done.stdout
     before = {path.name for path in (folder / "outputs/trainings").iterdir()}
-    optimizers = {json.loads((folder / "outputs/trainings" / name / "training.json").read_text())["identity"]["configuration"]["optimizer"] for name in before}
+    optimizers = {
+        json.loads((folder / "outputs/trainings" / name / "training.json").read_text())["identity"]["configuration"][
+            "optimizer"
+        ]
+        for name in before
+    }
     assert optimizers == {"adam", "my_signs:SignMomentum"}
 
     source = folder / "my_skip.py"

@@ -1,4 +1,5 @@
-"""On real Ray, Optuna and MLflow: an edge gives an extra round to the cells that are compared, and a kill changes nothing of it."""
+"""On real Ray, Optuna and MLflow: an edge gives an extra round to the cells that are compared, and a kill changes
+nothing of it."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from vae.data.dataset import load_dataset
 STUDY = """\
 name: tiny
 question: Does a search go on beyond its edge?
-training: {dataset: data, hidden_units: 16, latent_dim: 2, batch_size: 50, budget_samples: 2000, num_evaluations: 2, num_importance_samples: 5, num_importance_images: 20}
+training: {dataset: data, hidden_units: 16, latent_dim: 2, batch_size: 50,
+  budget_samples: 2000, num_evaluations: 2, num_importance_samples: 5, num_importance_images: 20}
 factors: {optimizer: [adagrad, adam, sgd]}
 search:
   sampler: qmc
@@ -52,7 +54,9 @@ def place(code: Path, tmp_path: Path) -> Iterator[Workplace]:
 
 
 @pytest.mark.slow
-def test_an_edge_gives_an_extra_round_that_a_kill_does_not_change(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_edge_gives_an_extra_round_that_a_kill_does_not_change(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(place.folder)  # where the study file finds its images
     driver = place.start("run", "tiny.yaml")
     wait_until(lambda: place.num_records() >= 10, "the declared rounds are recorded")
@@ -77,7 +81,9 @@ def _assert_records_are_the_plan(place: Workplace) -> None:
     def identify(planned: PlannedTraining) -> Identity:
         return training_identity(planned.configuration, planned.seeds, data.sha256, "cpu")
 
-    replayed = Execution(load_study(str(place.folder / "tiny.yaml")), identify, lambda identity: records.get(identity.hash))
+    replayed = Execution(
+        load_study(str(place.folder / "tiny.yaml")), identify, lambda identity: records.get(identity.hash)
+    )
     assert replayed.finished
     assert replayed.num_done == len(records) == NUM_TRAININGS
     assert replayed.num_extra == 4
@@ -88,7 +94,9 @@ def _assert_reports_can_tell_extra_rounds(place: Workplace) -> None:
     assert results.missing.empty
     search = results.trainings[results.trainings["phase"] == "search"]
     extra = search[search["extra_round"] == 1]
-    assert sorted(zip(extra["cell"], extra["proposal"], strict=True)) == [(f"optimizer={name}", number) for name in ("adagrad", "adam") for number in (3, 4)]
+    assert sorted(zip(extra["cell"], extra["proposal"], strict=True)) == [
+        (f"optimizer={name}", number) for name in ("adagrad", "adam") for number in (3, 4)
+    ]
     beyond = decoded(str(extra.loc[extra["cell"] == "optimizer=adam", "space"].iloc[0]))["learning_rate"]
     own = search[(search["cell"] == "optimizer=adam") & (search["extra_round"] == 0)]
     assert isinstance(beyond, Range)

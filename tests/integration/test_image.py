@@ -1,4 +1,5 @@
-"""The image: built whole from docker/Dockerfile on a bare Debian, and the study `smoke` run in it by the user without privileges."""
+"""The image: built whole from docker/Dockerfile on a bare Debian, and the study `smoke` run in it by the user
+without privileges."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ class Container:
         """
         mounted = ["--volume", f"{outputs}:{MOUNTED}"] if outputs else []
         settings = ["env", f"OUTPUTS={MOUNTED}"] if outputs else []
-        return self.images.buildah("run", "--isolation", "chroot", *mounted, self.name, "--", *settings, *command, seconds=CONTAINER_SECONDS)
+        return self.images.buildah(
+            "run", "--isolation", "chroot", *mounted, self.name, "--", *settings, *command, seconds=CONTAINER_SECONDS
+        )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory, mnist_cache: Path) -> Path
     return folder
 
 
-def test_the_study_smoke_in_the_image_has_the_claims_that_it_has_outside(container: Container, outputs: Path, mnist_cache: Path, root: Path, tmp_path: Path) -> None:
+def test_the_study_smoke_in_the_image_has_the_claims_that_it_has_outside(
+    container: Container, outputs: Path, mnist_cache: Path, root: Path, tmp_path: Path
+) -> None:
     assert "20" in container.inside("python", "-m", "study", "run", "smoke", "--report", outputs=outputs)
     shutil.copytree(mnist_cache, tmp_path / "outputs" / "data")
     place = Workplace(tmp_path, root)
@@ -69,7 +74,15 @@ def test_the_study_smoke_in_the_image_has_the_claims_that_it_has_outside(contain
 
 
 def _output_in(place: Workplace, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, *arguments], cwd=place.folder, env=place.environment, capture_output=True, text=True, timeout=CONTAINER_SECONDS, check=False)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=place.folder,
+        env=place.environment,
+        capture_output=True,
+        text=True,
+        timeout=CONTAINER_SECONDS,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -1,4 +1,5 @@
-"""A study that is killed or stopped, and the same command again: nothing done is lost, nothing is done twice, the same bits."""
+"""A study that is killed or stopped, and the same command again: nothing done is lost, nothing is done twice, the
+same bits."""
 
 from __future__ import annotations
 
@@ -29,10 +30,15 @@ TWO_LONG_TRAININGS = [
 
 def _results(records: dict[str, Record]) -> dict[str, tuple[str, str, list[dict[str, float]]]]:
     """All of the records that no clock enters."""
-    return {name: (record.outcome, record.weights_sha256, [each.metrics for each in record.evaluations]) for name, record in records.items()}
+    return {
+        name: (record.outcome, record.weights_sha256, [each.metrics for each in record.evaluations])
+        for name, record in records.items()
+    }
 
 
-def test_a_study_killed_in_its_middle_finishes_by_the_same_command_with_the_same_bits(workplace: Workplace, finished: FinishedRun) -> None:
+def test_a_study_killed_in_its_middle_finishes_by_the_same_command_with_the_same_bits(
+    workplace: Workplace, finished: FinishedRun
+) -> None:
     driver = workplace.start("run", "tiny.yaml")
     wait_until(lambda: workplace.num_records() >= 5, "five trainings are recorded")
     os.killpg(driver.pid, signal.SIGKILL)
@@ -50,7 +56,9 @@ def test_a_study_killed_in_its_middle_finishes_by_the_same_command_with_the_same
 
 
 @pytest.mark.slow
-def test_a_study_stopped_by_ctrl_c_is_checkpointed_leaves_nothing_running_and_continues_with_the_same_bits(workplace: Workplace) -> None:
+def test_a_study_stopped_by_ctrl_c_is_checkpointed_leaves_nothing_running_and_continues_with_the_same_bits(
+    workplace: Workplace,
+) -> None:
     driver = workplace.start("run", "tiny.yaml", *TWO_LONG_TRAININGS)
     _assert_a_second_execution_is_told(workplace)
     wait_until(lambda: workplace.num_records() >= 2, "the search is recorded")
@@ -60,7 +68,10 @@ def test_a_study_stopped_by_ctrl_c_is_checkpointed_leaves_nothing_running_and_co
     driver.send_signal(signal.SIGINT)
 
     assert driver.wait(60) == 130
-    assert "stopped; everything finished is kept and what was under way is checkpointed. The same command continues." in workplace.printed
+    assert (
+        "stopped; everything finished is kept and what was under way is checkpointed. The same command continues."
+        in workplace.printed
+    )
     assert "Traceback" not in workplace.printed
     checkpoints = list((workplace.outputs / "checkpoints").glob("*.safetensors"))
     assert checkpoints, workplace.printed
@@ -78,13 +89,35 @@ def test_a_study_stopped_by_ctrl_c_is_checkpointed_leaves_nothing_running_and_co
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_terminal_reaches_all_that_make_started_and_each_ends_as_it_should(workplace: Workplace, root: Path) -> None:
-    """The terminal tells make, the driver and whatever Ray has in their process group; what a process tells itself, the test above covers."""
-    long = shlex.join([*TWO_LONG_TRAININGS, "--set", "training.budget_samples=80000000", "--set", f"training.dataset={workplace.folder / 'data'}"])
-    words = ["make", "-C", str(root), "study", f"STUDY={workplace.folder / 'tiny.yaml'}", f"OUTPUTS={workplace.outputs}", f"ARGS={long}"]
+def test_ctrl_c_in_a_terminal_reaches_all_that_make_started_and_each_ends_as_it_should(
+    workplace: Workplace, root: Path
+) -> None:
+    """The terminal tells make, the driver and whatever Ray has in their process group; what a process tells itself,
+    the test above covers."""
+    long = shlex.join(
+        [
+            *TWO_LONG_TRAININGS,
+            "--set",
+            "training.budget_samples=80000000",
+            "--set",
+            f"training.dataset={workplace.folder / 'data'}",
+        ]
+    )
+    words = [
+        "make",
+        "-C",
+        str(root),
+        "study",
+        f"STUDY={workplace.folder / 'tiny.yaml'}",
+        f"OUTPUTS={workplace.outputs}",
+        f"ARGS={long}",
+    ]
     checkpoints = workplace.outputs / "checkpoints"
     with Terminal(words, workplace.environment) as terminal:
-        terminal.read_until(lambda: workplace.num_records() == 2 and any(checkpoints.glob("*.safetensors")), "a long training has a checkpoint")
+        terminal.read_until(
+            lambda: workplace.num_records() == 2 and any(checkpoints.glob("*.safetensors")),
+            "a long training has a checkpoint",
+        )
         terminal.type(b"\x03")
         terminal.read_until(terminal.has_ended, "make has ended", 60)
     assert "what was under way is checkpointed. The same command continues." in terminal.shown

@@ -1,4 +1,5 @@
-"""A study killed with all of its workers in the middle of a training: it goes on from the checkpoint, to the same bits."""
+"""A study killed with all of its workers in the middle of a training: it goes on from the checkpoint, to the same
+bits."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.slow
 TWO_LONG_TRAININGS = """\
 name: tiny
 question: Does a training outlive its workers?
-training: {dataset: data, learning_rate: 0.01, hidden_units: 16, latent_dim: 2, batch_size: 50, budget_samples: 300000, num_evaluations: 10, output_bias_from_data: true}
+training: {dataset: data, learning_rate: 0.01, hidden_units: 16, latent_dim: 2,
+  batch_size: 50, budget_samples: 300000, num_evaluations: 10, output_bias_from_data: true}
 confirm: {num_reporting_seeds: 2}
 """
 
@@ -39,7 +41,15 @@ def _start(workplace: Workplace) -> subprocess.Popen[str]:
     """The study with a checkpoint every fifth of a second instead of every half minute."""
     with (workplace.folder / "printed").open("w") as printed:
         command = [sys.executable, "-c", OFTEN_CHECKPOINTED]
-        return subprocess.Popen(command, cwd=workplace.folder, env=workplace.environment, stdout=printed, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            cwd=workplace.folder,
+            env=workplace.environment,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def _checkpoints(workplace: Workplace) -> dict[str, Checkpoint]:
@@ -71,12 +81,19 @@ def test_a_study_whose_workers_are_killed_goes_on_by_itself_from_the_last_checkp
     (workplace.folder / "tiny.yaml").write_text(TWO_LONG_TRAININGS)
     driver = _start(workplace)
     for _ in range(2):
-        wait_until(lambda: _in_their_middle(workplace) or driver.poll() is not None, "both trainings are checkpointed in their middle", pause=0.05)
+        wait_until(
+            lambda: _in_their_middle(workplace) or driver.poll() is not None,
+            "both trainings are checkpointed in their middle",
+            pause=0.05,
+        )
         assert driver.poll() is None, workplace.printed
         left = _checkpoints(workplace)
         for worker in _workers(workplace):
             os.kill(worker, signal.SIGKILL)
-        wait_until(lambda: workplace.printed.count("another one goes on with it") >= 2 or driver.poll() is not None, "both are given to others")
+        wait_until(
+            lambda: workplace.printed.count("another one goes on with it") >= 2 or driver.poll() is not None,
+            "both are given to others",
+        )
 
     assert driver.wait(240) == 0, workplace.printed
     assert "Trials did not complete" not in workplace.printed
@@ -89,7 +106,9 @@ def test_a_study_whose_workers_are_killed_goes_on_by_itself_from_the_last_checkp
 
 def _workers(workplace: Workplace) -> list[int]:
     """The processes in which trainings run."""
-    return [process for process in workplace.processes() if b"ray::" in _command(process) and b".train" in _command(process)]
+    return [
+        process for process in workplace.processes() if b"ray::" in _command(process) and b".train" in _command(process)
+    ]
 
 
 def _command(process: int) -> bytes:
@@ -102,7 +121,11 @@ def _command(process: int) -> bytes:
 def test_a_study_killed_with_its_workers_goes_on_from_the_last_checkpoints(workplace: Workplace) -> None:
     (workplace.folder / "tiny.yaml").write_text(TWO_LONG_TRAININGS)
     driver = _start(workplace)
-    wait_until(lambda: _in_their_middle(workplace) or driver.poll() is not None, "both trainings are checkpointed in their middle", pause=0.05)
+    wait_until(
+        lambda: _in_their_middle(workplace) or driver.poll() is not None,
+        "both trainings are checkpointed in their middle",
+        pause=0.05,
+    )
     assert driver.poll() is None, workplace.printed
     while workplace.processes():
         workplace.end_processes()

@@ -1,4 +1,5 @@
-"""An MLflow server that asks for a name and a password, as docs/cluster.md starts it: refused without, tracked with them."""
+"""An MLflow server that asks for a name and a password, as docs/cluster.md starts it: refused without, tracked with
+them."""
 
 from __future__ import annotations
 
@@ -34,9 +35,24 @@ def server(tmp_path_factory: pytest.TempPathFactory, password: str) -> Iterator[
     pytest.importorskip("flask_wtf", reason="the extra `cluster` is not installed")
     folder = tmp_path_factory.mktemp("server")
     port = free_port()
-    login = {"MLFLOW_AUTH_ADMIN_USERNAME": "admin", "MLFLOW_AUTH_ADMIN_PASSWORD": password, "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(16)}
+    login = {
+        "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(16),
+    }
     environment = os.environ | login | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    where = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "./artifacts"]
+    where = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        "sqlite:///mlflow.db",
+        "--artifacts-destination",
+        "./artifacts",
+    ]
     with (folder / "log").open("wb") as log:
         command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", *where]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -57,15 +73,34 @@ def _up(port: int) -> bool:
     return True
 
 
-def test_without_credentials_or_with_wrong_ones_or_a_wrong_path_one_message_says_so(workplace: Workplace, server: str, password: str) -> None:
-    right, wrong = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": password}, {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "hidden-word"}
+def test_without_credentials_or_with_wrong_ones_or_a_wrong_path_one_message_says_so(
+    workplace: Workplace, server: str, password: str
+) -> None:
+    right, wrong = (
+        {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": password},
+        {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "hidden-word"},
+    )
     for credentials in ({}, wrong, {"MLFLOW_TRACKING_TOKEN": "hidden-word"}):
-        assert_soon_refused(workplace.with_environment(**credentials), 1, "does not let this user in (HTTP 401); set MLFLOW_TRACKING_USERNAME", "--tracking-uri", server)
-    assert_soon_refused(workplace.with_environment(**right), 1, "The path '/mlflow' may be wrong, or missing", "--tracking-uri", f"{server}/mlflow")
+        assert_soon_refused(
+            workplace.with_environment(**credentials),
+            1,
+            "does not let this user in (HTTP 401); set MLFLOW_TRACKING_USERNAME",
+            "--tracking-uri",
+            server,
+        )
+    assert_soon_refused(
+        workplace.with_environment(**right),
+        1,
+        "The path '/mlflow' may be wrong, or missing",
+        "--tracking-uri",
+        f"{server}/mlflow",
+    )
     assert not workplace.outputs.exists()
 
 
-def test_with_credentials_a_study_is_tracked_whole(workplace: Workplace, server: str, password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_credentials_a_study_is_tracked_whole(
+    workplace: Workplace, server: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     credentials = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": password}
     done = workplace.with_environment(**credentials).run("run", "tiny.yaml", "--tracking-uri", server, *ONE_CELL)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -73,6 +108,11 @@ def test_with_credentials_a_study_is_tracked_whole(workplace: Workplace, server:
         monkeypatch.setenv(name, given)
     store = Store(server)
     store.assert_every_point_is_there_once(workplace.records())
-    assert {each.path for each in store.client.list_artifacts(store.current()[0].info.run_id)} == {"weights.safetensors", "log.jsonl"}
-    written = [path for path in Path(workplace.outputs).rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
+    assert {each.path for each in store.client.list_artifacts(store.current()[0].info.run_id)} == {
+        "weights.safetensors",
+        "log.jsonl",
+    }
+    written = [
+        path for path in Path(workplace.outputs).rglob("*") if path.is_file() and password.encode() in path.read_bytes()
+    ]
     assert written == [], "a password is to stay out of what a study leaves on disk"

@@ -1,4 +1,5 @@
-"""A cluster that changes while a study runs on it: a node joins, the head is killed; and one that has no room for a training."""
+"""A cluster that changes while a study runs on it: a node joins, the head is killed; and one that has no room for a
+training."""
 
 from __future__ import annotations
 
@@ -13,7 +14,14 @@ from tests.support.workplaces import NUM_TRAININGS, Workplace, wait_until
 
 pytestmark = pytest.mark.slow
 
-LONG = ("--set", "training.budget_samples=800000", "--set", "search.budget_samples=800000", "--set", "search.round_size=2")
+LONG = (
+    "--set",
+    "training.budget_samples=800000",
+    "--set",
+    "search.budget_samples=800000",
+    "--set",
+    "search.round_size=2",
+)
 """Trainings of some seconds, so that the cluster changes in their middle."""
 
 
@@ -39,7 +47,9 @@ def test_a_study_waits_for_the_first_node_and_uses_those_that_join_later(workpla
     assert place.most_at_once() == 2, "each node has one core: two trainings at once are on two nodes"
 
 
-def test_a_killed_cluster_ends_the_study_with_the_status_of_a_failure_and_says_that_nothing_is_lost(workplace: Workplace, nodes: RayNodes) -> None:
+def test_a_killed_cluster_ends_the_study_with_the_status_of_a_failure_and_says_that_nothing_is_lost(
+    workplace: Workplace, nodes: RayNodes
+) -> None:
     nodes.start()
     place = workplace.with_environment(**nodes.token)
     driver = place.start("run", "tiny.yaml", *LONG, "--address", nodes.address)
@@ -50,9 +60,18 @@ def test_a_killed_cluster_ends_the_study_with_the_status_of_a_failure_and_says_t
     assert "Traceback" not in place.printed
 
 
-def test_gpus_that_the_cluster_does_not_have_are_refused_with_what_it_has(workplace: Workplace, nodes: RayNodes) -> None:
+def test_gpus_that_the_cluster_does_not_have_are_refused_with_what_it_has(
+    workplace: Workplace, nodes: RayNodes
+) -> None:
     nodes.start()
-    done = workplace.with_environment(**nodes.token).run("run", "tiny.yaml", "--address", nodes.address, "--num-gpus", "1")
-    assert_refused(done, 1, f"the Ray cluster at {nodes.address} has 1 node (1 CPUs and 0 GPUs), and a training takes a CPU and 0.25 of a GPU of one node (--num-gpus 1)")
+    done = workplace.with_environment(**nodes.token).run(
+        "run", "tiny.yaml", "--address", nodes.address, "--num-gpus", "1"
+    )
+    assert_refused(
+        done,
+        1,
+        f"the Ray cluster at {nodes.address} has 1 node (1 CPUs and 0 GPUs), and a training takes a CPU and 0.25 of a"
+        " GPU of one node (--num-gpus 1)",
+    )
     assert "waiting 20 s" in done.stdout
     assert workplace.num_records() == 0

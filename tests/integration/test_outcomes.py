@@ -15,7 +15,8 @@ from tests.support.workplaces import Workplace
 DIVERGING_STUDY = """\
 name: tiny
 question: What happens where a learning rate diverges?
-training: {dataset: data, hidden_units: 16, latent_dim: 2, batch_size: 50, budget_samples: 4000, num_evaluations: 2, output_bias_from_data: true}
+training: {dataset: data, hidden_units: 16, latent_dim: 2, batch_size: 50,
+  budget_samples: 4000, num_evaluations: 2, output_bias_from_data: true}
 factors:
   optimizer: [adam, sgd]
 search:
@@ -36,7 +37,8 @@ confirm:
 PLUGIN_STUDY = """\
 name: tiny
 question: What happens where a user's own model raises?
-training: {dataset: data, learning_rate: 0.03, hidden_units: 16, latent_dim: 2, batch_size: 50, budget_samples: 4000, num_evaluations: 1, output_bias_from_data: true}
+training: {dataset: data, learning_rate: 0.03, hidden_units: 16, latent_dim: 2,
+  batch_size: 50, budget_samples: 4000, num_evaluations: 1, output_bias_from_data: true}
 factors:
   model: [vae, "own_model:OwnModel"]
 confirm:
@@ -61,7 +63,10 @@ def test_divergence_is_recorded_counted_and_no_failure(workplace: Workplace) -> 
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "diverged" in done.stdout
-    outcomes = Counter((run.data.tags["cell"], run.data.tags["phase"], run.data.tags["outcome"]) for run in Store(workplace.tracking_uri).current())
+    outcomes = Counter(
+        (run.data.tags["cell"], run.data.tags["phase"], run.data.tags["outcome"])
+        for run in Store(workplace.tracking_uri).current()
+    )
     assert outcomes[("optimizer=sgd", "search", "diverged")] == 2
     assert not any(cell == "optimizer=sgd" and phase == "confirm" for cell, phase, _ in outcomes)
     assert outcomes[("optimizer=adam", "confirm", "finished")] == 2
@@ -90,7 +95,7 @@ def test_a_plugin_that_raises_fails_its_cell_and_mending_it_finishes_the_study(w
     outcomes = Counter((run.data.tags["cell"], run.data.tags["outcome"]) for run in store.runs())
     assert outcomes == {("model=vae", "finished"): 2, ("model=own_model:OwnModel", "failed"): 2}
 
-    (run, _) = (run for run in store.runs() if run.data.tags["outcome"] == "failed")
+    run, _ = (run for run in store.runs() if run.data.tags["outcome"] == "failed")
     own = Path(store.client.download_artifacts(run.info.run_id, "log.jsonl", str(workplace.folder))).read_text()
     (log,) = (workplace.outputs / "logs" / "tiny").iterdir()
     for text in (own, log.read_text()):

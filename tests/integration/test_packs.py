@@ -1,4 +1,5 @@
-"""A study trained in packs, on real Ray: the same records as one seed at a time, within rounding; stopped, killed, continued; refused."""
+"""A study trained in packs, on real Ray: the same records as one seed at a time, within rounding; stopped, killed,
+continued; refused."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ from vae.randomness import Seeds
 PACKED = ["--pack-size", "4"]
 
 BOUND_TOLERANCE_NATS = 1e-4
-"""Batched products sum in another order than single ones, about 1e-7 relative a step; over these 80 steps, at bounds of about -20 nats and
-learning rates of up to 0.1, 1e-6 came of it."""
+"""Batched products sum in another order than single ones, about 1e-7 relative a step; over these 80 steps, at bounds
+of about -20 nats and learning rates of up to 0.1, 1e-6 came of it."""
 
 # One cell: a short pack is searched; then the pack that is confirmed takes long enough to be stopped in its middle.
 LONG_PACK = [
@@ -46,12 +47,17 @@ def packed(code: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     return FinishedRun(workplace, done.returncode, done.stdout, done.stderr)
 
 
-def test_a_packed_study_has_the_records_of_one_seed_at_a_time_within_rounding(packed: FinishedRun, finished: FinishedRun) -> None:
+def test_a_packed_study_has_the_records_of_one_seed_at_a_time_within_rounding(
+    packed: FinishedRun, finished: FinishedRun
+) -> None:
     assert packed.status == 0, packed.complaints
     assert f"tiny is complete: {NUM_TRAININGS} trainings, 0 of them recorded before." in packed.printed
     together, alone = packed.workplace.records(), finished.workplace.records()
     assert together.keys() == alone.keys()
-    assert ({record.pack_size for record in together.values()}, {record.pack_size for record in alone.values()}) == ({2}, {1})
+    assert ({record.pack_size for record in together.values()}, {record.pack_size for record in alone.values()}) == (
+        {2},
+        {1},
+    )
     for identity, record in together.items():
         assert record.outcome == alone[identity].outcome
         for ours, theirs in zip(record.evaluations, alone[identity].evaluations, strict=True):
@@ -78,7 +84,10 @@ def test_what_was_trained_in_packs_is_not_trained_again_one_seed_at_a_time(packe
 def _is_under_way(workplace: Workplace) -> bool:
     """Whether the long pack has begun: one that no recorded training is a member of."""
     recorded = workplace.records()
-    return len(recorded) == 2 and any(not recorded.keys() & members.read_text().split() for members in (workplace.outputs / "checkpoints").glob("*.members"))
+    return len(recorded) == 2 and any(
+        not recorded.keys() & members.read_text().split()
+        for members in (workplace.outputs / "checkpoints").glob("*.members")
+    )
 
 
 def _stopped_in_its_middle(workplace: Workplace, with_signal: signal.Signals) -> int:
@@ -101,7 +110,10 @@ def _undisturbed(records: list[Record], folder: Path) -> dict[str, str]:
     for _ in pack.run():
         pass
     assert pack.results is not None
-    return {record.identity.hash: weights_digest(result.weights) for record, result in zip(records, pack.results, strict=True)}
+    return {
+        record.identity.hash: weights_digest(result.weights)
+        for record, result in zip(records, pack.results, strict=True)
+    }
 
 
 @pytest.mark.slow
@@ -118,6 +130,8 @@ def test_a_pack_stopped_and_killed_in_its_middle_continues_to_the_same_bits(work
     assert continued.returncode == 0, continued.stderr
     records = workplace.records()
     assert len(records) == 4
-    assert {identity: workplace.digest(records[identity]) for identity in members} == _undisturbed([records[identity] for identity in members], workplace.folder)
+    assert {identity: workplace.digest(records[identity]) for identity in members} == _undisturbed(
+        [records[identity] for identity in members], workplace.folder
+    )
     assert list(checkpoints.iterdir()) == []
     Store(workplace.tracking_uri).assert_every_point_is_there_once(records)

@@ -1,4 +1,5 @@
-"""README.md: its commands are right and its Python example runs. `make study`, `make test` and `make ui` themselves are run by CI and test_setup."""
+"""README.md: its commands are right and its Python example runs. `make study`, `make test` and `make ui` themselves
+are run by CI and test_setup."""
 
 from __future__ import annotations
 
@@ -20,13 +21,17 @@ from vae.__main__ import _parser as vae_parser
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text()
-_BLOCKS = [block for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", _README, re.DOTALL | re.MULTILINE) if not language]
+_BLOCKS = [
+    block for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", _README, re.DOTALL | re.MULTILINE) if not language
+]
 _COMMANDS = [line.partition("#")[0].strip() for block in _BLOCKS for line in block.splitlines() if line.strip()]
 _ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=_ROOT, env=_ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=_ROOT, env=_ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def _commands_that_start(*words: str) -> list[str]:
@@ -40,7 +45,14 @@ def test_every_make_target_of_the_readme_exists() -> None:
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
-@pytest.mark.parametrize("command", [*_commands_that_start("make", "list"), *_commands_that_start("make", "plan"), *_commands_that_start("make", "status")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *_commands_that_start("make", "list"),
+        *_commands_that_start("make", "plan"),
+        *_commands_that_start("make", "status"),
+    ],
+)
 def test_the_commands_that_only_look_succeed(command: str) -> None:
     done = _run(["make", *shlex.split(command)[1:], "OUTPUTS=/nowhere"])
     assert done.returncode == 0, done.stderr
@@ -51,14 +63,19 @@ def test_every_change_of_a_study_that_the_readme_makes_is_a_valid_study() -> Non
     changed = [shlex.split(command) for command in _COMMANDS if "--set" in command]
     assert len(changed) == 2
     for words in changed:
-        inner = [part for word in words for part in (shlex.split(word.removeprefix("ARGS=")) if word.startswith("ARGS=") else [word])]
+        inner = [
+            part
+            for word in words
+            for part in (shlex.split(word.removeprefix("ARGS=")) if word.startswith("ARGS=") else [word])
+        ]
         overrides = [inner[index + 1] for index, word in enumerate(inner) if word == "--set"]
         assert overrides
         load_study("default", overrides)
 
 
 def _options_of(module: str, words: list[str]) -> set[str]:
-    """The options of the command of that module which `words` begin with, or of the one that is meant without a word."""
+    """The options of the command of that module which `words` begin with, or of the one that is meant without a
+    word."""
     group = get_command(import_module({"study": "study.cli.app", "analysis": "analysis.__main__"}[module]).app)
     assert isinstance(group, TyperGroup)
     command = group.commands[words[0] if words[0] in group.commands else "report"]
@@ -79,7 +96,12 @@ def test_every_option_that_the_readme_gives_is_one_of_its_command() -> None:
 def test_every_module_is_in_the_drawing_of_the_architecture() -> None:
     text = (_ROOT / "docs" / "architecture.md").read_text()
     listed = {name.rpartition("/")[2] for name in re.findall(r"`([\w/*]+\.py)`", text)}
-    modules = {file.name for package in ("vae", "study", "analysis") for file in (_ROOT / package).glob("*.py") if not file.name.startswith("__")}
+    modules = {
+        file.name
+        for package in ("vae", "study", "analysis")
+        for file in (_ROOT / package).glob("*.py")
+        if not file.name.startswith("__")
+    }
     assert sorted(name for name in modules if not any(fnmatch(name, pattern) for pattern in listed)) == []
     assert sorted(pattern for pattern in listed if not any(fnmatch(name, pattern) for name in modules)) == []
 

@@ -42,7 +42,8 @@ NOT_INHERITED = {
     "MLFLOW_TRACKING_URI",
 }
 
-# A build backend that needs no package; it waits while a file named `pause` is there, so that a test can act in the middle of an installation.
+# A build backend that needs no package; it waits while a file named `pause` is there, so that a test can act in the
+# middle of an installation.
 BACKEND = """
 import pathlib, time, zipfile
 
@@ -58,7 +59,8 @@ def write(folder, name):
         about = f"{name}-1.0.dist-info"
         wheel.writestr(f"{name}.py", "")
         wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n")
-        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        facts = ("Wheel-Version: 1.0", "Generator: test", "Root-Is-Purelib: true", "Tag: py3-none-any", "")
+        wheel.writestr(f"{about}/WHEEL", "\\n".join(facts))
         wheel.writestr(f"{about}/RECORD", f"{name}.py,,\\n{about}/METADATA,,\\n{about}/WHEEL,,\\n{about}/RECORD,,\\n")
 """
 
@@ -77,20 +79,38 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         """No registry is reached; only the wheel that the test wrote can be installed."""
         outer = {name: text for name, text in os.environ.items() if name not in NOT_INHERITED}
-        return outer | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (self.folder / "wheels").as_uri(), "PIP_CONFIG_FILE": os.devnull, "FREE_GIB": "0"}
+        return outer | {
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": (self.folder / "wheels").as_uri(),
+            "PIP_CONFIG_FILE": os.devnull,
+            "FREE_GIB": "0",
+        }
 
     def command(self, *arguments: str, python: Path = PYTHON) -> list[str]:
         return ["make", f"PYTHON={python}", *arguments]
 
     def make(self, *arguments: str, python: Path = PYTHON, answer: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*arguments, python=python), cwd=self.folder, env=self.environment, input=answer, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+            self.command(*arguments, python=python),
+            cwd=self.folder,
+            env=self.environment,
+            input=answer,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """A make that goes on, in a process group of its own."""
         return subprocess.Popen(
-            self.command(*arguments), cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
 
@@ -100,8 +120,12 @@ def write_checkout(folder: Path, root: Path) -> Checkout:
     shutil.copy(root / "Makefile", folder)
     shutil.copy(root / "tools" / "environment.py", folder / "tools")
     (folder / "backend.py").write_text(BACKEND)
-    (folder / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n')
-    subprocess.run([PYTHON, "-c", "import backend, pathlib; backend.write(pathlib.Path('wheels'), 'tiny')"], cwd=folder, check=True)
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    subprocess.run(
+        [PYTHON, "-c", "import backend, pathlib; backend.write(pathlib.Path('wheels'), 'tiny')"], cwd=folder, check=True
+    )
     digest = hashlib.sha256((folder / "wheels" / "tiny-1.0-py3-none-any.whl").read_bytes()).hexdigest()
     (folder / "requirements.lock").write_text(f"tiny==1.0 \\\n    --hash=sha256:{digest}\n")
     return Checkout(folder)
@@ -141,7 +165,12 @@ def wait_for(file: Path) -> None:
 
 
 def test_setup_installs_the_lock_and_the_project(ready: Checkout) -> None:
-    found = subprocess.run([ready.folder / ".venv/bin/python", "-I", "-c", "import tiny, checkout"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [ready.folder / ".venv/bin/python", "-I", "-c", "import tiny, checkout"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert found.returncode == 0, found.stderr
 
 
@@ -149,7 +178,9 @@ def test_setup_changes_nothing_where_the_environment_is_fresh(ready: Checkout) -
     assert ready.make("setup").returncode == 0
     before = ready.stamp.stat().st_mtime_ns
     again = ready.make("setup")
-    assert (again.returncode, again.stdout.count("\n"), ready.stamp.stat().st_mtime_ns) == (0, 1, before), again.stdout + again.stderr
+    assert (again.returncode, again.stdout.count("\n"), ready.stamp.stat().st_mtime_ns) == (0, 1, before), (
+        again.stdout + again.stderr
+    )
 
 
 def test_a_changed_pyproject_keeps_the_installed_packages(ready: Checkout) -> None:
@@ -185,7 +216,9 @@ def test_a_killed_setup_is_not_taken_for_a_finished_one(checkout: Checkout, paus
     assert checkout.stamp.exists()
 
 
-def test_of_two_setups_at_once_the_second_waits_for_the_first(checkout: Checkout, paused: subprocess.Popen[str]) -> None:
+def test_of_two_setups_at_once_the_second_waits_for_the_first(
+    checkout: Checkout, paused: subprocess.Popen[str]
+) -> None:
     with checkout.start("setup") as second:
         assert second.stdout is not None
         assert "waiting" in second.stdout.readline()
@@ -219,7 +252,10 @@ def test_a_python_that_is_too_old_gets_one_line(checkout: Checkout) -> None:
 
 def test_a_python_without_ensurepip_gets_the_line_that_installs_it(checkout: Checkout) -> None:
     bare = checkout.folder / "python3-bare"
-    hidden = "import runpy, sys; sys.modules['ensurepip'] = None; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    hidden = (
+        "import runpy, sys; sys.modules['ensurepip'] = None; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0],"
+        " run_name='__main__')"
+    )
     bare.write_text(f'#!/bin/sh\n[ "$1" = -I ] || exec "{PYTHON}" "$@"\nshift\nexec "{PYTHON}" -I -c "{hidden}" "$@"\n')
     bare.chmod(0o755)
     refused = checkout.make("setup", python=bare)
@@ -244,23 +280,59 @@ def test_help_is_the_default_and_lists_every_target(ready: Checkout) -> None:
 
 def test_study_is_the_run_with_its_report(ready: Checkout) -> None:
     ready.make("setup")
-    shown = ready.make("-n", "study", "STUDY=my study.yaml", "OUTPUTS=/big disk", "TRACKING_URI=http://127.0.0.1:5000", "ADDRESS=auto", "NUM_CPUS=4", "NUM_GPUS=0").stdout
+    shown = ready.make(
+        "-n",
+        "study",
+        "STUDY=my study.yaml",
+        "OUTPUTS=/big disk",
+        "TRACKING_URI=http://127.0.0.1:5000",
+        "ADDRESS=auto",
+        "NUM_CPUS=4",
+        "NUM_GPUS=0",
+    ).stdout
     commands = [line.split() for line in shown.splitlines() if line.startswith(".venv/bin/python -m")]
     place = "--outputs '/big disk' --tracking-uri 'http://127.0.0.1:5000'"
     assert [" ".join(command) for command in commands] == [
-        f".venv/bin/python -m study run 'my study.yaml' {place} --address 'auto' --num-cpus '4' --num-gpus '0' --report",
+        (
+            f".venv/bin/python -m study run 'my study.yaml' {place} --address 'auto' --num-cpus '4' --num-gpus '0'"
+            " --report"
+        ),
     ]
 
 
 def test_what_is_given_to_make_reaches_a_command_as_one_word_whatever_it_holds(ready: Checkout) -> None:
     given = 'it\'s "mine"; touch hit `touch hit` & | * #'
     echoing = "RUN=printf '<%s>\\n'"
-    names = ("STUDY", "OUTPUTS", "TRACKING_URI", "ADDRESS", "NUM_CPUS", "NUM_GPUS", "PACK_SIZE", "CHECKPOINTS", "A", "B", "FILE")
+    names = (
+        "STUDY",
+        "OUTPUTS",
+        "TRACKING_URI",
+        "ADDRESS",
+        "NUM_CPUS",
+        "NUM_GPUS",
+        "PACK_SIZE",
+        "CHECKPOINTS",
+        "A",
+        "B",
+        "FILE",
+    )
     given_to_all = [f"{name}={given}" for name in names]
     before = set(ready.folder.iterdir())
-    for target, num_given in (("study", 8), ("submit", 7), ("report", 3), ("compare", 4), ("curves", 2), ("plan", 3), ("status", 2), ("doctor", 3)):
+    for target, num_given in (
+        ("study", 8),
+        ("submit", 7),
+        ("report", 3),
+        ("compare", 4),
+        ("curves", 2),
+        ("plan", 3),
+        ("status", 2),
+        ("doctor", 3),
+    ):
         made = ready.make(target, echoing, *given_to_all)
-        assert (made.returncode, made.stdout.count(f"<{given}>")) == (0, num_given), f"{target}: {made.stdout}{made.stderr}"
+        assert (made.returncode, made.stdout.count(f"<{given}>")) == (
+            0,
+            num_given,
+        ), f"{target}: {made.stdout}{made.stderr}"
     assert set(ready.folder.iterdir()) == before
 
 
@@ -322,7 +394,10 @@ def test_the_lock_satisfies_pyproject(root: Path) -> None:
     pins: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", (root / "requirements.lock").read_text(), re.MULTILINE):
         pins.setdefault(name, []).append(version)
-    for wanted in map(Requirement, project["dependencies"] + project["optional-dependencies"]["dev"] + project["optional-dependencies"]["cluster"]):
+    for wanted in map(
+        Requirement,
+        project["dependencies"] + project["optional-dependencies"]["dev"] + project["optional-dependencies"]["cluster"],
+    ):
         versions = pins.get(canonicalize_name(wanted.name), [])
         assert versions, f"{wanted} is not in the lock: make lock"
         assert all(version in wanted.specifier for version in versions), f"{wanted} is locked at {versions}: make lock"
@@ -334,7 +409,18 @@ def test_the_wheel_holds_study_files_and_templates(root: Path, tmp_path: Path) -
         shutil.copytree(root / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(root / file, source)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(source)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(tmp_path),
+        str(source),
+    ]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     (wheel,) = tmp_path.glob("*.whl")
@@ -350,12 +436,25 @@ def test_ci_fails_where_a_test_was_skipped_or_failed(root: Path, tmp_path: Path,
     num_skipped, num_failed = int("skipped" in inside), int("failure" in inside)
     case = f'<testcase classname="tests" name="test_one">{inside}</testcase>'
     file = tmp_path / "tests.xml"
-    file.write_text(f'<testsuites><testsuite tests="1" failures="{num_failed}" errors="0" skipped="{num_skipped}">{case}</testsuite></testsuites>')
-    counted = subprocess.run([sys.executable, root / ".ci" / "count_tests.py", file], capture_output=True, text=True, check=False)
+    file.write_text(
+        f'<testsuites><testsuite tests="1" failures="{num_failed}" errors="0"'
+        f' skipped="{num_skipped}">{case}</testsuite></testsuites>'
+    )
+    counted = subprocess.run(
+        [sys.executable, root / ".ci" / "count_tests.py", file], capture_output=True, text=True, check=False
+    )
     assert counted.returncode == status
-    assert counted.stdout.splitlines()[-1] == f"{1 - num_skipped - num_failed} passed, {num_failed} failed, {num_skipped} skipped"
+    assert (
+        counted.stdout.splitlines()[-1]
+        == f"{1 - num_skipped - num_failed} passed, {num_failed} failed, {num_skipped} skipped"
+    )
 
 
 def test_ci_fails_where_no_test_ran(root: Path, tmp_path: Path) -> None:
-    counted = subprocess.run([sys.executable, root / ".ci" / "count_tests.py", tmp_path / "absent.xml"], capture_output=True, text=True, check=False)
+    counted = subprocess.run(
+        [sys.executable, root / ".ci" / "count_tests.py", tmp_path / "absent.xml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (counted.returncode, counted.stdout) == (1, "absent.xml: no test ran\n0 passed, 0 failed, 0 skipped\n")

@@ -33,7 +33,12 @@ def _changes(name: str) -> list[str]:
     study = load_study(name)
     training, search = study.training, study.search
     assert search is not None
-    changes = [f"training.budget_samples={training['budget_samples'] // 100}", "training.num_evaluations=3", "search.num_evaluations=1", "training.num_importance_images=20"]
+    changes = [
+        f"training.budget_samples={training['budget_samples'] // 100}",
+        "training.num_evaluations=3",
+        "search.num_evaluations=1",
+        "training.num_importance_images=20",
+    ]
     if search.budget_samples is not None:
         changes.append(f"search.budget_samples={search.budget_samples // 100}")
     if "first_evaluation_samples" in training:
@@ -42,14 +47,22 @@ def _changes(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SHORTER)
-def test_a_shipped_study_runs_to_its_report_at_a_hundredth_of_its_budget(name: str, tmp_path: Path, mnist_cache: Path, root: Path) -> None:
+def test_a_shipped_study_runs_to_its_report_at_a_hundredth_of_its_budget(
+    name: str, tmp_path: Path, mnist_cache: Path, root: Path
+) -> None:
     shutil.copytree(mnist_cache, tmp_path / "outputs" / "data")
     place = Workplace(tmp_path, root)
     changes = _changes(name)
     done = place.run("run", name, *(part for change in changes for part in ("--set", change)), seconds=3600)
     assert done.returncode == 0, done.stdout + done.stderr
     report = subprocess.run(
-        [sys.executable, "-m", "analysis", "all", "--study", name], cwd=place.folder, env=place.environment, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-m", "analysis", "all", "--study", name],
+        cwd=place.folder,
+        env=place.environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert report.returncode == 0, report.stderr
 

@@ -1,4 +1,5 @@
-"""The Slurm script under a real Slurm of two nodes: its time is up in mid-study, a node dies, somebody cancels; and the tables are those of one machine."""
+"""The Slurm script under a real Slurm of two nodes: its time is up in mid-study, a node dies, somebody cancels; and
+the tables are those of one machine."""
 
 from __future__ import annotations
 
@@ -43,7 +44,14 @@ class Cluster:
     def submit(self, *options: str) -> str:
         """The job's number."""
         environment = {name: given for name, given in self.checkout.environment.items() if name != "PYTHONPATH"}
-        return self.slurm.submit(self.script, "tiny.yaml", *LONG, folder=self.checkout.folder, environment=environment, options=[ONE_CORE, *options])
+        return self.slurm.submit(
+            self.script,
+            "tiny.yaml",
+            *LONG,
+            folder=self.checkout.folder,
+            environment=environment,
+            options=[ONE_CORE, *options],
+        )
 
     def printed(self, job: str) -> str:
         """The job's log."""
@@ -52,7 +60,12 @@ class Cluster:
 
     def wait_for(self, job: str, happened: Callable[[], bool], what: str, seconds: float = JOB_SECONDS) -> None:
         """Returns when `happened()`; fails, with the log, where the job comes to an end before."""
-        wait_until(lambda: happened() or self.slurm.job(job)["JobState"] in ("FAILED", "COMPLETED", "CANCELLED", "TIMEOUT"), what, seconds, 0.3)
+        wait_until(
+            lambda: happened() or self.slurm.job(job)["JobState"] in ("FAILED", "COMPLETED", "CANCELLED", "TIMEOUT"),
+            what,
+            seconds,
+            0.3,
+        )
         assert happened(), f"{what}: {self.slurm.job(job)['JobState']}; {self.printed(job)}"
 
     def wait_for_state(self, job: str, state: str) -> None:
@@ -75,7 +88,8 @@ def undisturbed(code: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def _assert_complete_and_the_same(cluster: Cluster, job: str, undisturbed: dict[str, bytes]) -> None:
-    """Every training and metric point once, the report that the job wrote is that of one machine; nothing of Ray's is left."""
+    """Every training and metric point once, the report that the job wrote is that of one machine; nothing of Ray's
+    is left."""
     place = cluster.checkout
     assert f"tiny is complete: {NUM_TRAININGS} trainings" in cluster.printed(job)
     assert (place.outputs / "reports" / "tiny" / "index.html").is_file(), "the job writes the report"
@@ -89,15 +103,24 @@ def _assert_complete_and_the_same(cluster: Cluster, job: str, undisturbed: dict[
 
 def _assert_nothing_is_left(cluster: Cluster, job: str) -> None:
     for node in (1, 2):
-        wait_until(lambda node=node: cluster.slurm.commands(node) == [], f"nothing runs on node {node}: {cluster.slurm.commands(node)}", 60, 0.5)  # type: ignore[misc]
+        wait_until(
+            lambda node=node: cluster.slurm.commands(node) == [],
+            f"nothing runs on node {node}: {cluster.slurm.commands(node)}",
+            60,
+            0.5,
+        )  # type: ignore[misc]
     assert not Path(f"/tmp/ray-job-{job}").exists()
 
 
-def test_a_job_comes_back_when_its_time_is_up_and_when_a_node_dies(cluster: Cluster, undisturbed: dict[str, bytes], record_property: Callable[[str, object], None]) -> None:
+def test_a_job_comes_back_when_its_time_is_up_and_when_a_node_dies(
+    cluster: Cluster, undisturbed: dict[str, bytes], record_property: Callable[[str, object], None]
+) -> None:
     job = cluster.submit()
     cluster.wait_for(job, lambda: cluster.checkout.num_records() > 0, "a training is recorded")
     cluster.slurm.shorten(job, WARNED_SECONDS)
-    cluster.wait_for(job, lambda: cluster.slurm.job(job)["Restarts"] == "1", "Slurm's signal comes, and the job queues itself again")
+    cluster.wait_for(
+        job, lambda: cluster.slurm.job(job)["Restarts"] == "1", "Slurm's signal comes, and the job queues itself again"
+    )
     cluster.slurm.lengthen(job)
     assert "what was under way is checkpointed. The same command continues" in cluster.printed(job)
     before = cluster.checkout.stamps()
@@ -105,15 +128,23 @@ def test_a_job_comes_back_when_its_time_is_up_and_when_a_node_dies(cluster: Clus
 
     cluster.wait_for(job, lambda: cluster.checkout.num_records() > len(before), "the job goes on")
     cluster.slurm.kill_node(2)
-    cluster.wait_for(job, lambda: cluster.slurm.job(job)["Restarts"] == "2", "Slurm takes the node for dead, and queues the job again")
+    cluster.wait_for(
+        job,
+        lambda: cluster.slurm.job(job)["Restarts"] == "2",
+        "Slurm takes the node for dead, and queues the job again",
+    )
     cluster.slurm.start_node(2)
     cluster.wait_for_state(job, "COMPLETED")
     record_property("restarts", cluster.slurm.job(job)["Restarts"])
-    assert {name: stamp for name, stamp in cluster.checkout.stamps().items() if name in before} == before, "nothing recorded is trained again"
+    assert {name: stamp for name, stamp in cluster.checkout.stamps().items() if name in before} == before, (
+        "nothing recorded is trained again"
+    )
     _assert_complete_and_the_same(cluster, job, undisturbed)
 
 
-def test_a_cancelled_job_leaves_nothing_behind_and_does_not_come_back_and_the_same_command_goes_on(cluster: Cluster, undisturbed: dict[str, bytes]) -> None:
+def test_a_cancelled_job_leaves_nothing_behind_and_does_not_come_back_and_the_same_command_goes_on(
+    cluster: Cluster, undisturbed: dict[str, bytes]
+) -> None:
     job = cluster.submit()
     cluster.wait_for(job, lambda: cluster.checkout.num_records() >= 3, "three trainings are recorded")
     cluster.slurm.cancel(job)
@@ -127,7 +158,9 @@ def test_a_cancelled_job_leaves_nothing_behind_and_does_not_come_back_and_the_sa
     cluster.wait_for_state(again, "COMPLETED")
     assert "2 nodes are in the Ray cluster: node1, node2" in cluster.printed(again)
     assert {record.machine for record in cluster.checkout.records().values()} >= {"node1", "node2"}
-    assert {name: stamp for name, stamp in cluster.checkout.stamps().items() if name in before} == before, "nothing recorded is trained again"
+    assert {name: stamp for name, stamp in cluster.checkout.stamps().items() if name in before} == before, (
+        "nothing recorded is trained again"
+    )
     assert cluster.slurm.job(again)["Restarts"] == "0"
     _assert_complete_and_the_same(cluster, again, undisturbed)
 
@@ -135,7 +168,9 @@ def test_a_cancelled_job_leaves_nothing_behind_and_does_not_come_back_and_the_sa
 def test_the_gpus_that_slurm_grants_are_those_of_the_nodes_and_of_the_study(cluster: Cluster) -> None:
     """What the trainings then make of GPUs that are none is another matter."""
     job = cluster.submit("--gpus-per-node=2")
-    cluster.wait_for(job, lambda: any("study run" in command for command in cluster.slurm.commands(1)), "the study runs", 240)
+    cluster.wait_for(
+        job, lambda: any("study run" in command for command in cluster.slurm.commands(1)), "the study runs", 240
+    )
     raylets = [command for node in (1, 2) for command in cluster.slurm.commands(node) if "/raylet --" in command]
     assert [",GPU,2," in command for command in raylets] == [True, True]
     assert any("study run tiny.yaml" in command and "--num-gpus 4" in command for command in cluster.slurm.commands(1))

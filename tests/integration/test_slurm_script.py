@@ -23,7 +23,9 @@ START_SECONDS = 240
 SRUN = """\
 #!/usr/bin/env bash
 # Runs the command here, as a task of its own, or fails as a sick node does. Told to end, it kills the task.
-for option in "$@"; do [ "$option" != "--nodelist=${SICK_NODE:-}" ] || { echo "srun: error: $SICK_NODE does not answer" >&2; exit 1; }; done
+for option in "$@"; do
+  [ "$option" != "--nodelist=${SICK_NODE:-}" ] || { echo "srun: error: $SICK_NODE does not answer" >&2; exit 1; }
+done
 while [[ $1 == --* ]]; do shift; done
 setsid "$@" & task=$!
 echo "$task" >>"$TASKS"
@@ -62,12 +64,30 @@ class Allocation:
 
     def start(self, *arguments: str, nodes: str = "here", **environment: str) -> subprocess.Popen[str]:
         """The script as Slurm starts it on the first of `nodes`, its output in the file `printed`."""
-        slurm = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_SUBMIT_DIR": str(self.checkout.folder), "SLURM_JOB_NODELIST": nodes, "SLURM_CPUS_PER_TASK": "1"}
+        slurm = {
+            "SLURM_JOB_ID": str(os.getpid()),
+            "SLURM_SUBMIT_DIR": str(self.checkout.folder),
+            "SLURM_JOB_NODELIST": nodes,
+            "SLURM_CPUS_PER_TASK": "1",
+        }
         path = f"{self.checkout.folder / 'slurm'}:{os.environ['PATH']}"
         kept = {name: given for name, given in self.checkout.environment.items() if name != "PYTHONPATH"}
         with (self.checkout.folder / "printed").open("w") as printed:
-            given = kept | slurm | {"PATH": path, "REQUEUED": str(self.requeued), "TASKS": str(self.checkout.folder / "tasks")} | environment
-            return subprocess.Popen(["bash", str(self.script), *arguments], cwd="/", env=given, stdout=printed, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+            given = (
+                kept
+                | slurm
+                | {"PATH": path, "REQUEUED": str(self.requeued), "TASKS": str(self.checkout.folder / "tasks")}
+                | environment
+            )
+            return subprocess.Popen(
+                ["bash", str(self.script), *arguments],
+                cwd="/",
+                env=given,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
 
 
 @pytest.fixture
@@ -83,7 +103,9 @@ def allocation(root: Path, tmp_path: Path) -> Iterator[Allocation]:
         yield Allocation(checkout, root / "docker" / "slurm" / "study.sbatch")
 
 
-def test_two_nodes_train_and_the_report_follows_every_option_that_moves_the_results(allocation: Allocation, server: Server, tmp_path: Path) -> None:
+def test_two_nodes_train_and_the_report_follows_every_option_that_moves_the_results(
+    allocation: Allocation, server: Server, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "else where"
     moved = ("--outputs", str(elsewhere), f"--tracking-uri={server.uri}", "--set", "name=renamed")
     job = allocation.start("tiny.yaml", *moved, nodes="here,there")
@@ -101,10 +123,23 @@ def test_two_nodes_train_and_the_report_follows_every_option_that_moves_the_resu
     _assert_nothing_is_left(allocation, job)
 
 
-@pytest.mark.parametrize(("number", "requeued"), [(signal.SIGUSR1, True), (signal.SIGTERM, False)], ids=["its time is nearly up", "somebody ends it"])
-def test_a_signal_in_the_middle_checkpoints_and_only_time_asks_for_the_queue_again(allocation: Allocation, number: signal.Signals, requeued: bool) -> None:
-    job = allocation.start("tiny.yaml", "--set", "training.budget_samples=40000000", "--set", "training.num_evaluations=400")
-    wait_until(lambda: list(allocation.checkout.outputs.glob("checkpoints/*")) != [] or job.poll() is not None, "a checkpoint is written", START_SECONDS, 0.2)
+@pytest.mark.parametrize(
+    ("number", "requeued"),
+    [(signal.SIGUSR1, True), (signal.SIGTERM, False)],
+    ids=["its time is nearly up", "somebody ends it"],
+)
+def test_a_signal_in_the_middle_checkpoints_and_only_time_asks_for_the_queue_again(
+    allocation: Allocation, number: signal.Signals, requeued: bool
+) -> None:
+    job = allocation.start(
+        "tiny.yaml", "--set", "training.budget_samples=40000000", "--set", "training.num_evaluations=400"
+    )
+    wait_until(
+        lambda: list(allocation.checkout.outputs.glob("checkpoints/*")) != [] or job.poll() is not None,
+        "a checkpoint is written",
+        START_SECONDS,
+        0.2,
+    )
     job.send_signal(number)
     assert job.wait(timeout=110) == 130, allocation.checkout.printed
     assert "what was under way is checkpointed. The same command continues" in allocation.checkout.printed
@@ -126,7 +161,10 @@ def test_a_node_that_does_not_join_ends_the_job_and_is_said(allocation: Allocati
 
 
 def test_wrong_arguments_end_the_job_before_ray_is_started(allocation: Allocation) -> None:
-    for arguments, said in ((("tiny.yaml", "--set", "name="), "--set name="), (("tiny.yaml", "--outputz", "/x"), "No such option: --outputz")):
+    for arguments, said in (
+        (("tiny.yaml", "--set", "name="), "--set name="),
+        (("tiny.yaml", "--outputz", "/x"), "No such option: --outputz"),
+    ):
         job = allocation.start(*arguments)
         assert job.wait(timeout=60) == 2
         assert said in allocation.checkout.printed
@@ -137,5 +175,8 @@ def _assert_nothing_is_left(allocation: Allocation, job: subprocess.Popen[str]) 
     """No folder of Ray's and, but for two agents that end a minute after their raylet, no process."""
     assert not Path(f"/tmp/ray-job-{os.getpid()}").exists()
     assert job.poll() is not None
-    left = [Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode() for process in allocation.checkout.processes()]
+    left = [
+        Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        for process in allocation.checkout.processes()
+    ]
     assert [command for command in left if "raylet" in command.split()[0] or "gcs_server" in command] == []

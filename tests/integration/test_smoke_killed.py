@@ -1,4 +1,5 @@
-"""The study `smoke` on real MNIST, killed in its middle and continued: the same report, byte for byte, made on one thread and on two."""
+"""The study `smoke` on real MNIST, killed in its middle and continued: the same report, byte for byte, made on one
+thread and on two."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ def _place(folder: Path, mnist_cache: Path, root: Path) -> Workplace:
     return Workplace(folder, root)
 
 
-def test_smoke_killed_in_its_middle_ends_with_the_same_report(undisturbed: dict[str, bytes], tmp_path: Path, mnist_cache: Path, root: Path) -> None:
+def test_smoke_killed_in_its_middle_ends_with_the_same_report(
+    undisturbed: dict[str, bytes], tmp_path: Path, mnist_cache: Path, root: Path
+) -> None:
     place = _place(tmp_path, mnist_cache, root)
     driver = place.start("run", "smoke")
     while place.num_records() < 9 and driver.poll() is None:

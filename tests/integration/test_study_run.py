@@ -16,8 +16,16 @@ from tests.support.stores import Store
 from tests.support.workplaces import NUM_TRAININGS, TINY_STUDY, Workplace, digest_alone
 from vae.checkpoint import load_weights
 
-METRICS = {f"{part}/{name}" for part in ("train", "validation") for name in ("lower_bound", "kl", "reconstruction")} | {"seconds"}
-TEST_METRICS = {"test/lower_bound", "test/kl", "test/reconstruction", "test/importance_weighted_bound", "test/importance_weighted_bound_standard_error"}
+METRICS = {f"{part}/{name}" for part in ("train", "validation") for name in ("lower_bound", "kl", "reconstruction")} | {
+    "seconds"
+}
+TEST_METRICS = {
+    "test/lower_bound",
+    "test/kl",
+    "test/reconstruction",
+    "test/importance_weighted_bound",
+    "test/importance_weighted_bound_standard_error",
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +52,11 @@ def test_every_training_has_a_record_and_a_nested_run(store: Store, records: dic
     assert parent.info.run_name == "tiny"
     assert {run.data.tags["mlflow.parentRunId"] for run in store.runs()} == {parent.info.run_id}
     counts = Counter((run.data.tags["phase"], run.data.tags["cell"]) for run in store.runs())
-    assert counts == {(phase, f"optimizer={name}"): number for name in ("adagrad", "adam") for phase, number in (("search", 4), ("confirm", 2))}
+    assert counts == {
+        (phase, f"optimizer={name}"): number
+        for name in ("adagrad", "adam")
+        for phase, number in (("search", 4), ("confirm", 2))
+    }
 
 
 def test_runs_carry_the_tags_that_the_architecture_lists(store: Store, records: dict[str, Record]) -> None:
@@ -56,7 +68,10 @@ def test_runs_carry_the_tags_that_the_architecture_lists(store: Store, records: 
         assert tags["proposal"] in ("0", "1")
         assert tags["rank"] == ("0" if tags["phase"] == "confirm" else "none")
         assert "reused_from" not in tags
-    places = Counter((tags["phase"], tags["cell"], tags["proposal"], tags["seed"]) for tags in (run.data.tags for run in store.runs()))
+    places = Counter(
+        (tags["phase"], tags["cell"], tags["proposal"], tags["seed"])
+        for tags in (run.data.tags for run in store.runs())
+    )
     assert set(places.values()) == {1}
 
 
@@ -90,7 +105,9 @@ def test_steps_are_training_samples_and_the_test_set_is_read_once_at_the_end_of_
         assert steps == expected
 
 
-def test_the_weights_are_an_artifact_the_records_own_bytes(store: Store, records: dict[str, Record], tmp_path: Path) -> None:
+def test_the_weights_are_an_artifact_the_records_own_bytes(
+    store: Store, records: dict[str, Record], tmp_path: Path
+) -> None:
     for run in store.runs()[:3]:
         path = Path(store.client.download_artifacts(run.info.run_id, "weights.safetensors", str(tmp_path)))
         record = records[run.data.tags["identity"]]
@@ -98,7 +115,9 @@ def test_the_weights_are_an_artifact_the_records_own_bytes(store: Store, records
         assert load_weights(path)[1].to_flat() == record.identity.configuration
 
 
-def test_the_parent_run_holds_the_study_and_this_execution(store: Store, finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parent_run_holds_the_study_and_this_execution(
+    store: Store, finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(finished.workplace.folder)
     path = Path(store.client.download_artifacts(store.parent().info.run_id, "study/study.json", str(tmp_path)))
     assert Study.model_validate_json(path.read_text()) == load_study("tiny.yaml")
@@ -109,18 +128,26 @@ def test_the_parent_run_holds_the_study_and_this_execution(store: Store, finishe
 
 
 @pytest.mark.parametrize("phase", ["search", "confirm"])
-def test_a_training_in_the_study_has_the_bits_of_the_same_training_alone(finished: FinishedRun, store: Store, records: dict[str, Record], phase: str) -> None:
+def test_a_training_in_the_study_has_the_bits_of_the_same_training_alone(
+    finished: FinishedRun, store: Store, records: dict[str, Record], phase: str
+) -> None:
     run = next(run for run in store.runs() if run.data.tags["phase"] == phase)
     record = records[run.data.tags["identity"]]
     assert digest_alone(record, finished.workplace.folder) == finished.workplace.digest(record)
 
 
-def test_the_log_of_the_execution_and_of_each_training_is_reachable_from_its_run(finished: FinishedRun, store: Store, records: dict[str, Record], tmp_path: Path) -> None:
+def test_the_log_of_the_execution_and_of_each_training_is_reachable_from_its_run(
+    finished: FinishedRun, store: Store, records: dict[str, Record], tmp_path: Path
+) -> None:
     execution = json.loads(store.parent().data.tags["executions"])[0]
     lines = [json.loads(line) for line in (finished.workplace.outputs / execution["log"]).read_text().splitlines()]
     events = Counter(line["event"] for line in lines)
     assert (events["training_started"], events["training_ended"]) == (NUM_TRAININGS, NUM_TRAININGS)
-    assert (lines[0]["event"], lines[-1]["event"], lines[-1]["ended_by"]) == ("execution_started", "execution_ended", "completion")
+    assert (lines[0]["event"], lines[-1]["event"], lines[-1]["ended_by"]) == (
+        "execution_started",
+        "execution_ended",
+        "completion",
+    )
     run = store.runs()[0]
     identity = run.data.tags["identity"]
     own = Path(store.client.download_artifacts(run.info.run_id, "log.jsonl", str(tmp_path))).read_text()
@@ -155,7 +182,9 @@ def test_the_status_and_the_plan_of_a_finished_study(continued: Workplace) -> No
     assert "About 0 s on" in plan.stdout
 
 
-def test_an_added_level_and_seed_train_only_what_is_missing_and_a_smaller_study_supersedes_them(continued: Workplace) -> None:
+def test_an_added_level_and_seed_train_only_what_is_missing_and_a_smaller_study_supersedes_them(
+    continued: Workplace,
+) -> None:
     stamps, store = continued.stamps(), Store(continued.tracking_uri)
     larger = ["--set", "factors.optimizer=[adagrad, adam, sgd]", "--set", "confirm.num_reporting_seeds=3"]
     added = continued.run("run", "tiny.yaml", *larger)
@@ -181,5 +210,9 @@ def test_a_study_that_shares_trainings_with_another_says_where_they_come_from(co
     assert "other is complete: 6 trainings, 6 of them recorded before." in other.stdout
     store = Store(continued.tracking_uri, "other")
     assert [run.data.tags.get("reused_from") for run in store.runs()] == ["tiny"] * 6
-    records = {name: record for name, record in continued.records().items() if record.identity.configuration["optimizer"] == "adam"}
+    records = {
+        name: record
+        for name, record in continued.records().items()
+        if record.identity.configuration["optimizer"] == "adam"
+    }
     store.assert_every_point_is_there_once(records)

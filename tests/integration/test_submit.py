@@ -31,7 +31,8 @@ NOBODY = {"RAY_AUTH_MODE": "disabled"}
 
 @pytest.fixture
 def answering() -> Iterator[Callable[[int, str], str]]:
-    """Makes a server that gives one answer to everything, and asks for the token `right` where that answer is a version of Ray."""
+    """Makes a server that gives one answer to everything, and asks for the token `right` where that answer is a
+    version of Ray."""
     servers = []
 
     def make(status: int, text: str) -> str:
@@ -77,7 +78,9 @@ def test_what_is_no_address_of_a_job_server_is_refused_unasked(address: str, sai
     assert said in str(refused.value)
 
 
-@pytest.mark.parametrize(("status", "text"), [(200, "<html>"), (200, "{}"), (200, "[1]"), (404, ""), (500, "{}"), (302, "")])
+@pytest.mark.parametrize(
+    ("status", "text"), [(200, "<html>"), (200, "{}"), (200, "[1]"), (404, ""), (500, "{}"), (302, "")]
+)
 def test_a_web_server_that_is_not_rays_is_said(answering: Callable[[int, str], str], status: int, text: str) -> None:
     address = answering(status, text)
     with pytest.raises(LaunchError, match="is not the job server of a Ray cluster"):
@@ -138,28 +141,50 @@ def test_a_plain_server_under_https_is_told_so(answering: Callable[[int, str], s
     _refused(answering(200, "").replace("http:", "https:"), "does not speak TLS")
 
 
-def test_what_is_sent_is_the_code_the_study_its_plugins_and_images_alone(workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_sent_is_the_code_the_study_its_plugins_and_images_alone(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(workplace.folder)
     monkeypatch.syspath_prepend(workplace.folder)
     (workplace.folder / "descent_of_mine.py").write_text("from torch.optim import SGD as Descent\n")
     (workplace.folder / "package_of_mine" / "inner").mkdir(parents=True)
-    for name, text in {"__init__.py": "", "inner/steps.py": "from ..rules import Descent\n", "rules.py": "from torch.optim import SGD as Descent\n"}.items():
+    for name, text in {
+        "__init__.py": "",
+        "inner/steps.py": "from ..rules import Descent\n",
+        "rules.py": "from torch.optim import SGD as Descent\n",
+    }.items():
         (workplace.folder / "package_of_mine" / name).write_text(text)
     (workplace.folder / "outputs").mkdir()
     (workplace.folder / "secret.txt").write_text("mine")
-    study = load_study("tiny.yaml", ["factors.optimizer=['descent_of_mine:Descent', 'package_of_mine.inner.steps:Descent', adam]"])
+    study = load_study(
+        "tiny.yaml", ["factors.optimizer=['descent_of_mine:Descent', 'package_of_mine.inner.steps:Descent', adam]"]
+    )
     folder = tmp_path / "sent"
     folder.mkdir()
     assert stage(study, "tiny.yaml", folder) == []
-    assert {path.name for path in folder.iterdir()} == {"vae", "study", "analysis", "tiny.yaml", "data", "descent_of_mine.py", "package_of_mine"}
+    assert {path.name for path in folder.iterdir()} == {
+        "vae",
+        "study",
+        "analysis",
+        "tiny.yaml",
+        "data",
+        "descent_of_mine.py",
+        "package_of_mine",
+    }
     package = folder / "package_of_mine"
-    assert {str(path.relative_to(package)) for path in package.rglob("*.py")} == {"__init__.py", "inner/steps.py", "rules.py"}
+    assert {str(path.relative_to(package)) for path in package.rglob("*.py")} == {
+        "__init__.py",
+        "inner/steps.py",
+        "rules.py",
+    }
     assert (folder / "study" / "configs" / "smoke.yaml").is_file()
     assert not [path for path in folder.rglob("*") if path.name == "__pycache__" or path.suffix == ".pyc"]
     assert sorted(path.name for path in (folder / "data").iterdir()) == ["test_images.npy", "train_images.npy"]
 
 
-def test_images_named_whole_are_said_to_be_looked_for_on_the_head(workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_named_whole_are_said_to_be_looked_for_on_the_head(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(workplace.folder)
     study = load_study("tiny.yaml", [f"training.dataset={workplace.folder / 'data'}"])
     (message,) = stage(study, "tiny.yaml", tmp_path)
@@ -182,29 +207,66 @@ def test_an_option_that_is_looked_at_here_is_refused_after_the_dashes(argument: 
 def test_the_command_of_a_job_survives_a_shell(tmp_path: Path) -> None:
     """What a user writes in --set and --outputs comes out as he wrote it, and nothing of it is carried out."""
     changes = ("question='is it $(touch mine) `touch mine`; fine?'",)
-    entrypoint = Submission("smoke", "http://127.0.0.1:1", changes, ("--num-cpus", "2"), "http://mlflow:5000", "/out puts/$HOME").entrypoint()
+    entrypoint = Submission(
+        "smoke", "http://127.0.0.1:1", changes, ("--num-cpus", "2"), "http://mlflow:5000", "/out puts/$HOME"
+    ).entrypoint()
     (tmp_path / "python").write_text('#!/bin/sh\nfor each in "$OUTPUTS" "$@"; do printf "%s\\n" "$each"; done\n')
     (tmp_path / "python").chmod(0o755)
-    done = subprocess.run(entrypoint, shell=True, cwd=tmp_path, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        entrypoint,
+        shell=True,
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     lines = done.stdout.splitlines()
-    run = ["-m", "study", "run", "smoke", "--set", changes[0], "--tracking-uri", "http://mlflow:5000", "--num-cpus", "2", "--report"]
+    run = [
+        "-m",
+        "study",
+        "run",
+        "smoke",
+        "--set",
+        changes[0],
+        "--tracking-uri",
+        "http://mlflow:5000",
+        "--num-cpus",
+        "2",
+        "--report",
+    ]
     assert lines == ["/out puts/$HOME", *run]
     assert {path.name for path in tmp_path.iterdir()} == {"python"}
 
 
 @pytest.fixture(scope="module")
 def head(code: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Workplace]]:
-    """A head with job server and token, as docs/cluster.md starts it; its address, and what it was started with. The code has all that is sent."""
+    """A head with job server and token, as docs/cluster.md starts it; its address, and what it was started with. The
+    code has all that is sent."""
     pytest.importorskip("grpc", reason="the extra `cluster` is not installed")
-    shutil.copytree(root / "analysis", code / "analysis", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    shutil.copytree(
+        root / "analysis", code / "analysis", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+    )
     folder = tmp_path_factory.mktemp("head")
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     place = Workplace(folder, code, token | {"PATH": path, "OUTPUTS": str(folder / "outputs")})
     temporary = Path(tempfile.gettempdir()) / f"ray-head-{os.getpid()}"  # short, for Ray's sockets
     dashboard, port, client, agent = (free_port() for _ in range(4))
-    ports = [f"--port={port}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}"]
-    options = ["--num-cpus=2", "--node-ip-address=127.0.0.1", "--include-dashboard=true", "--disable-usage-stats", "--object-store-memory=200000000", f"--temp-dir={temporary}"]
+    ports = [
+        f"--port={port}",
+        f"--dashboard-port={dashboard}",
+        f"--ray-client-server-port={client}",
+        f"--dashboard-agent-listen-port={agent}",
+    ]
+    options = [
+        "--num-cpus=2",
+        "--node-ip-address=127.0.0.1",
+        "--include-dashboard=true",
+        "--disable-usage-stats",
+        "--object-store-memory=200000000",
+        f"--temp-dir={temporary}",
+    ]
     environment = {name: given for name, given in place.environment.items() if name != "PYTHONPATH"}
     try:
         with (folder / "head.log").open("wb") as log:
@@ -227,7 +289,9 @@ def _answers(server: JobServer) -> bool:
 
 
 @pytest.mark.slow
-def test_a_job_runs_study_and_report_and_ends_with_the_studys_status(workplace: Workplace, head: tuple[str, Workplace]) -> None:
+def test_a_job_runs_study_and_report_and_ends_with_the_studys_status(
+    workplace: Workplace, head: tuple[str, Workplace]
+) -> None:
     address, place = head
     token = {name: place.extra[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     mine = workplace.with_environment(**token)
@@ -250,7 +314,9 @@ def test_a_job_runs_study_and_report_and_ends_with_the_studys_status(workplace: 
 def test_ctrl_c_ends_the_following_and_not_the_job(workplace: Workplace, head: tuple[str, Workplace]) -> None:
     address, place = head
     mine = workplace.with_environment(**{name: place.extra[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")})
-    following = mine.start("submit", "tiny.yaml", "--address", address, "--set", "name=another", "--set", "training.budget_samples=400000")
+    following = mine.start(
+        "submit", "tiny.yaml", "--address", address, "--set", "name=another", "--set", "training.budget_samples=400000"
+    )
     wait_until(lambda: "search 0/" in mine.printed, "the study runs", 120, 0.2)
     following.send_signal(signal.SIGINT)
     assert following.wait(timeout=30) == 130
@@ -258,5 +324,11 @@ def test_ctrl_c_ends_the_following_and_not_the_job(workplace: Workplace, head: t
     job = mine.printed.split(" is job ")[1].split()[0]
     server = job_server(address, mine.environment)
     assert server.job(job).status == "RUNNING"
-    subprocess.run([str(Path(sys.executable).parent / "ray"), "job", "stop", "--address", address, job], env=mine.environment, capture_output=True, timeout=60, check=True)
+    subprocess.run(
+        [str(Path(sys.executable).parent / "ray"), "job", "stop", "--address", address, job],
+        env=mine.environment,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
     assert server.job(job).status == "STOPPED"

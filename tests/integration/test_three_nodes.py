@@ -1,4 +1,5 @@
-"""A Ray cluster of three nodes with addresses of their own and MLflow on PostgreSQL: a node is killed, one is cut off and comes back; the head is killed."""
+"""A Ray cluster of three nodes with addresses of their own and MLflow on PostgreSQL: a node is killed, one is cut
+off and comes back; the head is killed."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ from tests.support.workplaces import NUM_TRAININGS, Workplace, wait_until, write
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not namespaces_are_allowed(), reason="network namespaces may not be made here: run as root on Linux with iproute2"),
+    pytest.mark.skipif(
+        not namespaces_are_allowed(),
+        reason="network namespaces may not be made here: run as root on Linux with iproute2",
+    ),
     pytest.mark.skipif(postgres_programs() is None, reason="PostgreSQL is not installed"),
 ]
 
@@ -47,7 +51,8 @@ AWAY_SECONDS = 45
 
 
 class Nodes:
-    """The Ray nodes of one core each, by their number in the network; they have neither this project's code nor its outputs."""
+    """The Ray nodes of one core each, by their number in the network; they have neither this project's code nor its
+    outputs."""
 
     def __init__(self, network: Network, folder: Path, environment: dict[str, str]) -> None:
         self._network = network
@@ -60,17 +65,42 @@ class Nodes:
     def start(self, node: int) -> None:
         """`ray start` on that node; returns when it is up."""
         role = ["--head", "--port=6379", "--include-dashboard=false"] if node == HEAD else [f"--address={self.address}"]
-        ray = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--num-cpus=1", "--disable-usage-stats", "--object-store-memory=150000000"]
-        command = [*ray, f"--node-ip-address={self._network.address(node)}", *role, *([f"--temp-dir={self._temporary}"] if node == HEAD else [])]
+        ray = [
+            str(Path(sys.executable).parent / "ray"),
+            "start",
+            "--block",
+            "--num-cpus=1",
+            "--disable-usage-stats",
+            "--object-store-memory=150000000",
+        ]
+        command = [
+            *ray,
+            f"--node-ip-address={self._network.address(node)}",
+            *role,
+            *([f"--temp-dir={self._temporary}"] if node == HEAD else []),
+        ]
         log = self._folder / f"node-{node}-{time.monotonic_ns()}.log"
         with log.open("wb") as file:
-            process = subprocess.Popen(self._network.on(node, command), cwd=self._folder, env=self._environment, stdout=file, stderr=file, start_new_session=True)
-        wait_until(lambda: "Ray runtime started" in log.read_text() or process.poll() is not None, "the Ray node started", 120, 0.3)
+            process = subprocess.Popen(
+                self._network.on(node, command),
+                cwd=self._folder,
+                env=self._environment,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        wait_until(
+            lambda: "Ray runtime started" in log.read_text() or process.poll() is not None,
+            "the Ray node started",
+            120,
+            0.3,
+        )
         assert process.poll() is None, log.read_text()
         self._processes[node] = process
 
     def kill(self, node: int, spared: int | None = None) -> None:
-        """SIGKILL to everything that runs in that node's namespace but the process `spared`, as if its power had failed."""
+        """SIGKILL to everything that runs in that node's namespace but the process `spared`, as if its power had
+        failed."""
         for process in self._network.processes(node):
             if process != spared:
                 with contextlib.suppress(ProcessLookupError):
@@ -105,7 +135,8 @@ def undisturbed(code: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 @dataclass(frozen=True)
 class Site:
-    """A cluster and an MLflow server that are up, storage that all of them see, and the machine on which the commands are typed: the cluster's head."""
+    """A cluster and an MLflow server that are up, storage that all of them see, and the machine on which the
+    commands are typed: the cluster's head."""
 
     network: Network
     nodes: Nodes
@@ -118,7 +149,14 @@ class Site:
         where = ["--address", self.nodes.address, "--tracking-uri", self.uri, "--checkpoints", f"file://{self.shared}"]
         command = self.network.on(HEAD, [sys.executable, "-m", "study", "run", "tiny.yaml", *LONG, *where])
         with (self.place.folder / "printed").open("a") as printed:
-            return subprocess.Popen(command, cwd=self.place.folder, env=self.place.environment, stdout=printed, stderr=printed, start_new_session=True)
+            return subprocess.Popen(
+                command,
+                cwd=self.place.folder,
+                env=self.place.environment,
+                stdout=printed,
+                stderr=printed,
+                start_new_session=True,
+            )
 
     def wait_for(self, driver: subprocess.Popen[bytes], num_records: int, what: str) -> None:
         """Returns when so many trainings are recorded; the driver is to live still."""
@@ -132,15 +170,29 @@ class Site:
     def assert_every_point_is_there_once(self) -> None:
         """Asked on the head, since nobody else reaches the server."""
         ask = self.network.on(HEAD, [sys.executable, "-c", EVERY_POINT, str(self.place.folder), self.uri])
-        done = subprocess.run(ask, cwd=ROOT, env=self.place.environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(
+            ask,
+            cwd=ROOT,
+            env=self.place.environment | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
 def site(code: Path, tmp_path: Path) -> Iterator[Site]:
-    place = write_workplace(tmp_path / "place", code).with_environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    place = write_workplace(tmp_path / "place", code).with_environment(
+        RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32)
+    )
     node_environment = {name: given for name, given in place.environment.items() if name != "PYTHONPATH"}
-    with Network(4) as network, mlflow_on_postgres(network, SERVER, tmp_path / "mlflow.log") as uri, _nodes(network, tmp_path, node_environment) as nodes:
+    with (
+        Network(4) as network,
+        mlflow_on_postgres(network, SERVER, tmp_path / "mlflow.log") as uri,
+        _nodes(network, tmp_path, node_environment) as nodes,
+    ):
         yield Site(network, nodes, uri, place, tmp_path / "shared")
 
 
@@ -153,7 +205,9 @@ def _assert_nothing_is_lost(site: Site, undisturbed: dict[str, bytes]) -> None:
     assert not list(site.shared.glob("*.safetensors")), "copies of finished trainings are removed"
 
 
-def test_a_node_killed_and_a_node_cut_off_change_no_table(site: Site, undisturbed: dict[str, bytes], record_property: Callable[[str, object], None]) -> None:
+def test_a_node_killed_and_a_node_cut_off_change_no_table(
+    site: Site, undisturbed: dict[str, bytes], record_property: Callable[[str, object], None]
+) -> None:
     began = time.monotonic()
     driver = site.start()
     site.wait_for(driver, 2, "two trainings are recorded")
@@ -171,8 +225,11 @@ def test_a_node_killed_and_a_node_cut_off_change_no_table(site: Site, undisturbe
     _assert_nothing_is_lost(site, undisturbed)
 
 
-def test_a_killed_head_ends_the_study_and_the_same_command_continues_it(site: Site, undisturbed: dict[str, bytes], record_property: Callable[[str, object], None]) -> None:
-    """Ray's control service and all else on the head, less the driver, which loses its connection; whoever runs the cluster starts it again."""
+def test_a_killed_head_ends_the_study_and_the_same_command_continues_it(
+    site: Site, undisturbed: dict[str, bytes], record_property: Callable[[str, object], None]
+) -> None:
+    """Ray's control service and all else on the head, less the driver, which loses its connection; whoever runs the
+    cluster starts it again."""
     driver = site.start()
     site.wait_for(driver, 3, "three trainings are recorded")
     site.nodes.kill(HEAD, spared=driver.pid)
@@ -190,5 +247,7 @@ def test_a_killed_head_ends_the_study_and_the_same_command_continues_it(site: Si
 
     driver = site.start()
     assert driver.wait(900) == 0, site.place.printed
-    assert {name: stamp for name, stamp in site.place.stamps().items() if name in stamps} == stamps, "nothing recorded is trained again"
+    assert {name: stamp for name, stamp in site.place.stamps().items() if name in stamps} == stamps, (
+        "nothing recorded is trained again"
+    )
     _assert_nothing_is_lost(site, undisturbed)

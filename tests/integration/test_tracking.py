@@ -50,7 +50,13 @@ def open_tracker(tmp_path: Path, said: list[str]) -> Open:
 
 def _tracker(uri: str, folder: Path, said: list[str], study: Study = STUDY) -> Tracker:
     artifacts = folder / "artifacts" if uri.startswith("sqlite:") else None
-    return Tracker(uri, study, artifacts=artifacts, place=lambda record: folder / "trainings" / record.identity.hash, report=said.append)
+    return Tracker(
+        uri,
+        study,
+        artifacts=artifacts,
+        place=lambda record: folder / "trainings" / record.identity.hash,
+        report=said.append,
+    )
 
 
 @pytest.fixture
@@ -89,14 +95,21 @@ def test_a_run_that_a_kill_left_half_written_is_completed(done: Done, open_track
     assert len(store.runs()) == 3
 
 
-def test_a_run_begun_with_a_record_that_was_damaged_since_gives_way_to_that_of_the_new_record(done: Done, open_tracker: Open, uri: str, tmp_path: Path) -> None:
+def test_a_run_begun_with_a_record_that_was_damaged_since_gives_way_to_that_of_the_new_record(
+    done: Done, open_tracker: Open, uri: str, tmp_path: Path
+) -> None:
     """Trained again, the training has other times: a run that held points of both would have each twice."""
     planned, old = done[0]
     assert _write(open_tracker(uri), [(planned, old)]) is None
     store = Store(uri)
     store.client.update_run(store.runs()[0].info.run_id, status="RUNNING")
-    later = tuple(point.model_copy(update={"timestamp_ms": point.timestamp_ms + 60_000, "seconds": point.seconds + 1}) for point in old.evaluations)
-    new = old.model_copy(update={"evaluations": later, "started_ms": old.started_ms + 60_000, "finished_ms": old.finished_ms + 60_000})
+    later = tuple(
+        point.model_copy(update={"timestamp_ms": point.timestamp_ms + 60_000, "seconds": point.seconds + 1})
+        for point in old.evaluations
+    )
+    new = old.model_copy(
+        update={"evaluations": later, "started_ms": old.started_ms + 60_000, "finished_ms": old.finished_ms + 60_000}
+    )
     for _ in range(2):
         assert _write(open_tracker(uri), [(planned, new)]) is None
         store.assert_every_point_is_there_once({new.identity.hash: new})
@@ -111,7 +124,9 @@ def test_a_study_can_be_run_again_however_often_it_was(open_tracker: Open, uri: 
         tracker.begin({"command": f"python -m study run tiny {number} {'x' * 3_000}"})
         assert tracker.close(complete=False) is None
     parent = Store(uri).parent()
-    assert [execution["command"][:26] for execution in json.loads(parent.data.tags["executions"])] == [f"python -m study run tiny {number}" for number in (3, 4)]
+    assert [execution["command"][:26] for execution in json.loads(parent.data.tags["executions"])] == [
+        f"python -m study run tiny {number}" for number in (3, 4)
+    ]
     Store(uri).client.set_tag(parent.info.run_id, "executions", parent.data.tags["executions"][:-9])
     open_tracker(uri).begin({"command": "python -m study run tiny"})
     assert json.loads(Store(uri).parent().data.tags["executions"]) == [{"command": "python -m study run tiny"}]
@@ -122,7 +137,10 @@ def test_of_two_runs_of_one_training_one_counts(done: Done, open_tracker: Open, 
     tracker, store = open_tracker(uri), Store(uri)
     assert _write(open_tracker(uri), done[:2]) is None
     original = store.runs()[0]
-    unknown = store.client.create_run(original.info.experiment_id, tags={name: given for name, given in original.data.tags.items() if name in ("kind", "key", "identity")})
+    unknown = store.client.create_run(
+        original.info.experiment_id,
+        tags={name: given for name, given in original.data.tags.items() if name in ("kind", "key", "identity")},
+    )
     assert _write(tracker, done) is None
     store.assert_every_point_is_there_once(_by_hash(done))
     assert len(store.current()) == len(done)
@@ -144,7 +162,9 @@ def test_what_is_kept_from_other_code_is_marked_for_as_long_as_it_is(done: Done,
         assert [run.data.tags.get("code_kept") == "true" for run in Store(uri).current()] == [kept, kept]
 
 
-def test_an_artifact_beside_the_records_is_a_second_name_of_the_weights(done: Done, tmp_path: Path, uri: str, said: list[str]) -> None:
+def test_an_artifact_beside_the_records_is_a_second_name_of_the_weights(
+    done: Done, tmp_path: Path, uri: str, said: list[str]
+) -> None:
     assert _write(_tracker(uri, tmp_path, said), done[:1]) is None
     record = tmp_path / "trainings" / done[0][1].identity.hash / WEIGHTS
     (artifact,) = (tmp_path / "artifacts").glob(f"*/artifacts/{WEIGHTS}")
@@ -161,7 +181,9 @@ def test_an_artifact_beside_the_records_is_a_second_name_of_the_weights(done: Do
 
 def test_a_diverged_training_keeps_its_curve_up_to_there(done: Done, open_tracker: Open, uri: str) -> None:
     planned, record = done[0]
-    diverged = record.model_copy(update={"outcome": "diverged", "diverged_at_samples": 700, "evaluations": record.evaluations[:1]})
+    diverged = record.model_copy(
+        update={"outcome": "diverged", "diverged_at_samples": 700, "evaluations": record.evaluations[:1]}
+    )
     assert _write(open_tracker(uri), [(planned, diverged)]) is None
     (run,) = Store(uri).runs()
     assert run.data.tags["outcome"] == "diverged"
@@ -173,13 +195,17 @@ def test_a_long_curve_is_stored_whole(done: Done, open_tracker: Open, uri: str) 
     """More points than one call may hold."""
     planned, record = done[0]
     point = record.evaluations[0]
-    curve = tuple(point.model_copy(update={"samples": step, "timestamp_ms": point.timestamp_ms + step}) for step in range(1, 701))
+    curve = tuple(
+        point.model_copy(update={"samples": step, "timestamp_ms": point.timestamp_ms + step}) for step in range(1, 701)
+    )
     long = record.model_copy(update={"evaluations": curve})
     assert _write(open_tracker(uri), [(planned, long)]) is None
     Store(uri).assert_every_point_is_there_once({record.identity.hash: long})
 
 
-def test_a_failed_training_is_a_run_with_its_traceback(done: Done, open_tracker: Open, uri: str, tmp_path: Path) -> None:
+def test_a_failed_training_is_a_run_with_its_traceback(
+    done: Done, open_tracker: Open, uri: str, tmp_path: Path
+) -> None:
     tracker = open_tracker(uri)
     tracker.log_failure(done[0][0], "Traceback\nRuntimeError: no")
     assert tracker.close(complete=False) is None
@@ -190,7 +216,9 @@ def test_a_failed_training_is_a_run_with_its_traceback(done: Done, open_tracker:
     assert Store(uri).parent().info.status == "KILLED"
 
 
-def test_a_server_that_is_killed_and_comes_back_loses_no_point(done: Done, open_tracker: Open, server: Server, said: list[str]) -> None:
+def test_a_server_that_is_killed_and_comes_back_loses_no_point(
+    done: Done, open_tracker: Open, server: Server, said: list[str]
+) -> None:
     tracker = open_tracker(server.uri)
     tracker.begin({"command": "run"})
     for planned, record in done[:6]:
@@ -208,10 +236,14 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_point(done: Done, open_
 
 
 @pytest.mark.slow
-def test_what_a_server_did_not_take_is_written_by_the_next_execution(done: Done, open_tracker: Open, server: Server) -> None:
+def test_what_a_server_did_not_take_is_written_by_the_next_execution(
+    done: Done, open_tracker: Open, server: Server
+) -> None:
     tracker = open_tracker(server.uri)
     server.kill()
-    assert not tracker.log_failure(done[0][0], "RuntimeError: no"), "who has more failures to tell is to know that it is away"
+    assert not tracker.log_failure(done[0][0], "RuntimeError: no"), (
+        "who has more failures to tell is to know that it is away"
+    )
     began = time.monotonic()
     message = _write(tracker, done)
     assert time.monotonic() - began < 30
@@ -223,7 +255,9 @@ def test_what_a_server_did_not_take_is_written_by_the_next_execution(done: Done,
     Store(server.uri).assert_every_point_is_there_once(_by_hash(done))
 
 
-def test_a_training_that_is_refused_does_not_hold_up_the_others(done: Done, open_tracker: Open, uri: str, said: list[str]) -> None:
+def test_a_training_that_is_refused_does_not_hold_up_the_others(
+    done: Done, open_tracker: Open, uri: str, said: list[str]
+) -> None:
     """Somebody edited a parameter of a run that a kill had left open: MLflow never lets a parameter change."""
     assert _write(open_tracker(uri), done[:1]) is None
     store = Store(uri)
@@ -237,7 +271,9 @@ def test_a_training_that_is_refused_does_not_hold_up_the_others(done: Done, open
     assert f"refuses 1 of the trainings, first {done[0][0].title} (" in message
     assert "latent_dim" in message
     assert any("what comes after it is written all the same" in line for line in said)
-    assert [run.info.status for run in store.runs() if run.info.run_id != open_run.info.run_id] == ["FINISHED"] * (len(done) - 1)
+    assert [run.info.status for run in store.runs() if run.info.run_id != open_run.info.run_id] == ["FINISHED"] * (
+        len(done) - 1
+    )
     assert store.parent().info.status == "KILLED"
     _set_parameter(uri, open_run.info.run_id, "latent_dim", open_run.data.params["latent_dim"])
     assert _write(open_tracker(uri), done) is None
@@ -263,10 +299,15 @@ def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick_beats")
-def test_of_two_outputs_folders_and_one_store_the_second_is_told_who_runs_the_study(open_tracker: Open, uri: str, said: list[str]) -> None:
+def test_of_two_outputs_folders_and_one_store_the_second_is_told_who_runs_the_study(
+    open_tracker: Open, uri: str, said: list[str]
+) -> None:
     first, second = open_tracker(uri), open_tracker(uri)
     first.begin({"command": "run"}, writer=_writer(Path("/hers")))
-    with pytest.raises(TrackingError, match="the study is being run by somebody at /hers; wait for it, stop it, or give yours another name"):
+    with pytest.raises(
+        TrackingError,
+        match="the study is being run by somebody at /hers; wait for it, stop it, or give yours another name",
+    ):
         second.begin({"command": "run"}, writer=_writer(Path("/his")))
     assert first.close(complete=True) is None
     second.begin({"command": "run"}, writer=_writer(Path("/his")))
@@ -274,7 +315,9 @@ def test_of_two_outputs_folders_and_one_store_the_second_is_told_who_runs_the_st
 
 
 @pytest.mark.usefixtures("quick_beats")
-def test_who_was_killed_elsewhere_gives_way_after_a_silence_and_at_once_where_he_was(open_tracker: Open, uri: str, said: list[str]) -> None:
+def test_who_was_killed_elsewhere_gives_way_after_a_silence_and_at_once_where_he_was(
+    open_tracker: Open, uri: str, said: list[str]
+) -> None:
     killed = open_tracker(uri)
     killed.begin({"command": "run"})
     Store(uri).client.set_tag(killed.parent_run_id, "writer", _writer(Path("/hers")).tag())  # its last beat
@@ -290,7 +333,9 @@ def test_who_was_killed_elsewhere_gives_way_after_a_silence_and_at_once_where_he
 
 
 @pytest.mark.usefixtures("quick_beats")
-def test_two_that_began_in_the_same_moment_are_told_of_each_other(open_tracker: Open, uri: str, said: list[str]) -> None:
+def test_two_that_began_in_the_same_moment_are_told_of_each_other(
+    open_tracker: Open, uri: str, said: list[str]
+) -> None:
     tracker = open_tracker(uri)
     tracker.begin({"command": "run"}, writer=_writer(Path("/hers")))
     Store(uri).client.set_tag(tracker.parent_run_id, "writer", _writer(Path("/his")).tag())
@@ -307,7 +352,9 @@ def test_where_nothing_listens_it_is_said_at_once(open_tracker: Open) -> None:
     assert "give another --tracking-uri" in str(caught.value)
 
 
-def test_an_experiment_that_was_deleted_is_named_with_what_restores_it(done: Done, open_tracker: Open, uri: str) -> None:
+def test_an_experiment_that_was_deleted_is_named_with_what_restores_it(
+    done: Done, open_tracker: Open, uri: str
+) -> None:
     assert _write(open_tracker(uri), done[:1]) is None
     experiment = Store(uri).client.get_experiment_by_name("tiny")
     assert experiment is not None

@@ -1,4 +1,5 @@
-"""Twenty studies, in each of which one process is killed at a random moment: all end with the same tables, and every metric point once."""
+"""Twenty studies, in each of which one process is killed at a random moment: all end with the same tables, and every
+metric point once."""
 
 from __future__ import annotations
 
@@ -56,11 +57,16 @@ def place(code: Path, tmp_path: Path) -> Iterator[Workplace]:
 
 
 @pytest.mark.parametrize("number", range(NUM_KILLS))
-def test_a_killed_process_changes_no_table_and_loses_no_point(number: int, place: Workplace, undisturbed: dict[str, bytes]) -> None:
+def test_a_killed_process_changes_no_table_and_loses_no_point(
+    number: int, place: Workplace, undisturbed: dict[str, bytes]
+) -> None:
     victim = VICTIMS[number % len(VICTIMS)]
     moment = random.Random(f"{SEED} {number}")
     num_recorded, seconds_after = moment.randrange(NUM_TRAININGS - 1), moment.uniform(0, 2)
-    print(f"seed {SEED}, study {number}: {victim} killed {seconds_after:.1f} s after {num_recorded} trainings were recorded")
+    print(
+        f"seed {SEED}, study {number}: {victim} killed {seconds_after:.1f} s after {num_recorded} trainings were"
+        " recorded"
+    )
     began = time.monotonic()
     driver = place.start("run", "tiny.yaml", *LONG)
     _kill(place, driver, victim, num_recorded, seconds_after)
@@ -82,8 +88,11 @@ def test_a_killed_process_changes_no_table_and_loses_no_point(number: int, place
     _keep(Kill(number, victim, num_recorded, round(seconds_after, 1), num_commands, round(seconds, 1)))
 
 
-def _kill(place: Workplace, driver: subprocess.Popen[str], victim: str, num_recorded: int, seconds_after: float) -> None:
-    """SIGKILL to a process of that kind, once so many trainings are recorded and those seconds have passed and there is one."""
+def _kill(
+    place: Workplace, driver: subprocess.Popen[str], victim: str, num_recorded: int, seconds_after: float
+) -> None:
+    """SIGKILL to a process of that kind, once so many trainings are recorded and those seconds have passed and there
+    is one."""
     at = math.inf
     while driver.poll() is None:
         found = [driver.pid] if victim == "driver" else _processes(place, victim)
@@ -97,7 +106,8 @@ def _kill(place: Workplace, driver: subprocess.Popen[str], victim: str, num_reco
 
 
 def _processes(place: Workplace, victim: str) -> list[int]:
-    """The study's processes of that kind: a worker that trains; Ray's head process is its control service. Its agents are named as workers are, and end their node."""
+    """The study's processes of that kind: a worker that trains; Ray's head process is its control service. Its
+    agents are named as workers are, and end their node."""
     name = {"worker": b"Trainable", "raylet": b"raylet/raylet", "head": b"gcs/gcs_server"}[victim]
     return [process for process in place.processes() if name in _command(process)]
 

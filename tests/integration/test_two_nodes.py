@@ -30,7 +30,8 @@ class Descent(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
-        assert "py_modules_files" in __file__, "the code on this node is what was sent, not what lies in the user's folder"
+        sent = "py_modules_files" in __file__
+        assert sent, "the code on this node is what was sent, not what lies in the user's folder"
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.sub_(parameter.grad, alpha=group["lr"])
@@ -75,20 +76,49 @@ def test_it_runs_by_address_and_by_variable_with_the_bits_of_one_machine(
 
 def _assert_the_report_can_be_made_elsewhere(workplace: Workplace, server: Server) -> None:
     """Where no record is: from the server alone, and the images for its pictures."""
-    command = [sys.executable, "-m", "analysis", "all", "--study", "tiny", "--tracking-uri", server.uri, "--outputs", "elsewhere"]
+    command = [
+        sys.executable,
+        "-m",
+        "analysis",
+        "all",
+        "--study",
+        "tiny",
+        "--tracking-uri",
+        server.uri,
+        "--outputs",
+        "elsewhere",
+    ]
     environment = workplace.environment | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=workplace.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    done = subprocess.run(
+        command,
+        cwd=workplace.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     report = workplace.folder / "elsewhere" / "reports" / "tiny"
-    assert {"index.html", "claims.json", "provenance.json", "tables", "figures"} <= {path.name for path in report.iterdir()}
+    assert {"index.html", "claims.json", "provenance.json", "tables", "figures"} <= {
+        path.name for path in report.iterdir()
+    }
     assert len(list((report / "figures").glob("*.png"))) >= 5
 
 
-def test_code_of_the_user_reaches_the_nodes(workplace: Workplace, cluster: RayNodes, token: dict[str, str], server: Server) -> None:
-    """It lies in a folder on the user's PYTHONPATH: that in which the command is given would be on the nodes' path too, and they are on this machine."""
+def test_code_of_the_user_reaches_the_nodes(
+    workplace: Workplace, cluster: RayNodes, token: dict[str, str], server: Server
+) -> None:
+    """It lies in a folder on the user's PYTHONPATH: that in which the command is given would be on the nodes' path
+    too, and they are on this machine."""
     package = workplace.folder / "library" / "my_package"
     package.mkdir(parents=True)
-    for file, text in {"../my_descent.py": DESCENT, "__init__.py": "", "rules.py": DESCENT, "steps.py": "from .rules import Descent\n"}.items():
+    for file, text in {
+        "../my_descent.py": DESCENT,
+        "__init__.py": "",
+        "rules.py": DESCENT,
+        "steps.py": "from .rules import Descent\n",
+    }.items():
         (package / file).write_text(text)
     names = ["my_descent:Descent", "my_package.steps:Descent"]
     mine = ["--set", f"factors.optimizer={names}", "--set", "search.num_proposals=1", "--set", "name=mine"]
@@ -102,17 +132,43 @@ def _bits(records: dict[str, Record]) -> dict[str, str]:
     return {name: record.weights_sha256 for name, record in records.items()}
 
 
-def test_ctrl_c_checkpoints_what_the_nodes_train_and_the_same_command_continues(workplace: Workplace, cluster: RayNodes, token: dict[str, str], server: Server) -> None:
+def test_ctrl_c_checkpoints_what_the_nodes_train_and_the_same_command_continues(
+    workplace: Workplace, cluster: RayNodes, token: dict[str, str], server: Server
+) -> None:
     place, seen_by_all = workplace.with_environment(**token), workplace.folder / "checkpoints"
-    long = ("--set", "factors.optimizer=[adam]", "--set", "search.num_proposals=1", "--set", "search.budget_samples=1000", "--set", "search.num_evaluations=1")
-    command = ("run", "tiny.yaml", *long, "--set", "training.budget_samples=800000", "--address", cluster.address, "--tracking-uri", server.uri, "--checkpoints", str(seen_by_all))
+    long = (
+        "--set",
+        "factors.optimizer=[adam]",
+        "--set",
+        "search.num_proposals=1",
+        "--set",
+        "search.budget_samples=1000",
+        "--set",
+        "search.num_evaluations=1",
+    )
+    command = (
+        "run",
+        "tiny.yaml",
+        *long,
+        "--set",
+        "training.budget_samples=800000",
+        "--address",
+        cluster.address,
+        "--tracking-uri",
+        server.uri,
+        "--checkpoints",
+        str(seen_by_all),
+    )
     driver = place.start(*command)
     wait_until(lambda: place.num_records() >= 2 or driver.poll() is not None, "the search is recorded")
     time.sleep(2)
     assert place.num_records() == 2, f"the trainings to be stopped were too short for this machine: {place.printed}"
     driver.send_signal(signal.SIGINT)
     assert driver.wait(60) == 130, place.printed
-    assert "stopped; everything finished is kept and what was under way is checkpointed. The same command continues." in place.printed
+    assert (
+        "stopped; everything finished is kept and what was under way is checkpointed. The same command continues."
+        in place.printed
+    )
     assert "Traceback" not in place.printed
     checkpoints = list(seen_by_all.glob("*.safetensors"))
     assert checkpoints
@@ -127,8 +183,14 @@ def test_ctrl_c_checkpoints_what_the_nodes_train_and_the_same_command_continues(
     assert digest_alone(resumed, place.folder) == place.digest(resumed)
 
 
-@pytest.mark.parametrize("shown", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}], ids=["none", "wrong"])
-def test_a_cluster_that_asks_for_its_token_is_named_within_half_a_minute(workplace: Workplace, cluster: RayNodes, shown: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "shown",
+    [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}],
+    ids=["none", "wrong"],
+)
+def test_a_cluster_that_asks_for_its_token_is_named_within_half_a_minute(
+    workplace: Workplace, cluster: RayNodes, shown: dict[str, str]
+) -> None:
     began = time.monotonic()
     refused = workplace.with_environment(**shown).run("run", "tiny.yaml", "--address", cluster.address)
     assert time.monotonic() - began < 30

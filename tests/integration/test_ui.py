@@ -29,7 +29,15 @@ def test_ui_shows_the_study_and_its_trainings_until_it_is_stopped(finished: Fini
     address = f"http://127.0.0.1:{port}"
     environment = {name: given for name, given in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     command = ["make", "ui", f"OUTPUTS={finished.workplace.outputs}", f"PORT={port}"]
-    server = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    server = subprocess.Popen(
+        command,
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
         wait_until(lambda: _answers(address) or server.poll() is not None, "the MLflow UI answers")
         client = MlflowClient(address)

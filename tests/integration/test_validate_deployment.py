@@ -1,4 +1,5 @@
-"""tools/validate_deployment.py: what a schema does not take is named with its place, on schemas of a few lines; the public ones are not part of this project."""
+"""tools/validate_deployment.py: what a schema does not take is named with its place, on schemas of a few lines; the
+public ones are not part of this project."""
 
 from __future__ import annotations
 
@@ -21,14 +22,29 @@ def schemas(tmp_path: Path) -> Path:
     port: dict[str, Any] = {"type": "object", "properties": {"port": {"type": "string", "format": "int-or-string"}}}
     service: dict[str, Any] = {
         "type": "object",
-        "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"$ref": "#/definitions/Meta"}, "spec": port},
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"$ref": "#/definitions/Meta"},
+            "spec": port,
+        },
     }
     service["x-kubernetes-group-version-kind"] = [{"group": "", "version": "v1", "kind": "Service"}]
     (folder / "swagger.json").write_text(json.dumps({"definitions": {"Meta": meta, "Service": service}}))
     names = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
-    size = {"type": "object", "required": ["size"], "properties": {"size": {"type": "integer"}, "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
+    size = {
+        "type": "object",
+        "required": ["size"],
+        "properties": {
+            "size": {"type": "integer"},
+            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        },
+    }
     version = {"name": "v1", "schema": {"openAPIV3Schema": {"type": "object", "properties": names | {"spec": size}}}}
-    definition = {"kind": "CustomResourceDefinition", "spec": {"group": "ours.io", "names": {"kind": "Cluster"}, "versions": [version]}}
+    definition = {
+        "kind": "CustomResourceDefinition",
+        "spec": {"group": "ours.io", "names": {"kind": "Cluster"}, "versions": [version]},
+    }
     (folder / "cluster.yaml").write_text(yaml.safe_dump(definition))
     return folder
 
@@ -48,8 +64,12 @@ CLUSTER = "{apiVersion: ours.io/v1, kind: Cluster, metadata: {name: b}, spec: {s
         ("ours.io/v1", "ours.io/v2", "no schema knows ours.io/v2 Cluster"),
     ],
 )
-def test_a_manifest_with_a_wrong_field_is_refused(root: Path, schemas: Path, tmp_path: Path, right: str, wrong: str, said: str) -> None:
-    (tmp_path / "manifests.yaml").write_text(f"{SERVICE}\n---\n{CLUSTER}\n".replace(right, wrong) if right else f"{SERVICE}\n---\n{CLUSTER}\n")
+def test_a_manifest_with_a_wrong_field_is_refused(
+    root: Path, schemas: Path, tmp_path: Path, right: str, wrong: str, said: str
+) -> None:
+    (tmp_path / "manifests.yaml").write_text(
+        f"{SERVICE}\n---\n{CLUSTER}\n".replace(right, wrong) if right else f"{SERVICE}\n---\n{CLUSTER}\n"
+    )
     answer = _validated(root, schemas, tmp_path / "manifests.yaml")
     assert said in answer.stdout, answer.stdout + answer.stderr
     assert answer.returncode == int(bool(right))
@@ -57,7 +77,10 @@ def test_a_manifest_with_a_wrong_field_is_refused(root: Path, schemas: Path, tmp
 
 def test_what_cannot_be_validated_is_said(root: Path, schemas: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for folder, said in ((tmp_path / "empty", "no schemas are in"), (schemas, "compose-spec.json is not among the schemas")):
+    for folder, said in (
+        (tmp_path / "empty", "no schemas are in"),
+        (schemas, "compose-spec.json is not among the schemas"),
+    ):
         answer = _validated(root, folder)
         assert answer.returncode == 2
         assert said in answer.stderr
@@ -72,9 +95,17 @@ def test_compose_is_validated_with_its_defaults_in_place(root: Path, tmp_path: P
     assert "valid   compose.yaml" in _validated(root, tmp_path).stdout
     del services["study"]
     (tmp_path / "compose-spec.json").write_text(json.dumps(schema))
-    assert "services: Additional properties are not allowed ('study' was unexpected)" in _validated(root, tmp_path).stdout
+    assert (
+        "services: Additional properties are not allowed ('study' was unexpected)" in _validated(root, tmp_path).stdout
+    )
 
 
 def _validated(root: Path, schemas: Path, *manifests: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(root / "tools" / "validate_deployment.py"), "--schemas", str(schemas), *map(str, manifests)]
+    command = [
+        sys.executable,
+        str(root / "tools" / "validate_deployment.py"),
+        "--schemas",
+        str(schemas),
+        *map(str, manifests),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -1,4 +1,5 @@
-"""A PostgreSQL address that is wrong in its user, password, database, driver or port: one message, soon, before Ray is started; on a real PostgreSQL."""
+"""A PostgreSQL address that is wrong in its user, password, database, driver or port: one message, soon, before Ray
+is started; on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -35,16 +36,43 @@ def port() -> Iterator[int]:
     for each in (folder, folder / "password"):
         shutil.chown(each, "postgres", "postgres")
     as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    made = [*as_postgres, str(programs / "initdb"), "-D", "data", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
+    made = [
+        *as_postgres,
+        str(programs / "initdb"),
+        "-D",
+        "data",
+        "--auth=scram-sha-256",
+        f"--pwfile={folder / 'password'}",
+        "--no-sync",
+    ]
     subprocess.run(made, check=True, capture_output=True, cwd=folder)
     port = free_port()
-    server = [*as_postgres, str(programs / "postgres"), "-D", "data", "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
+    server = [
+        *as_postgres,
+        str(programs / "postgres"),
+        "-D",
+        "data",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-k",
+        str(folder),
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(server, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     client = [str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "mlflow"]
     try:
         wait_until(
-            lambda: subprocess.run(client, env=os.environ | {"PGPASSWORD": "right-word"}, capture_output=True, check=False).returncode == 0, "PostgreSQL takes a database", 60, 0.3
+            lambda: (
+                subprocess.run(
+                    client, env=os.environ | {"PGPASSWORD": "right-word"}, capture_output=True, check=False
+                ).returncode
+                == 0
+            ),
+            "PostgreSQL takes a database",
+            60,
+            0.3,
         )
         yield port
     finally:
@@ -69,7 +97,9 @@ def test_a_database_that_can_be_used_passes(port: int) -> None:
         ("mysql+pymysql", "postgres:right-word", "mlflow", "needs the package pymysql"),
     ],
 )
-def test_what_is_wrong_with_the_address_is_said_without_its_password(workplace: Workplace, port: int, kind: str, user: str, database: str, said: str) -> None:
+def test_what_is_wrong_with_the_address_is_said_without_its_password(
+    workplace: Workplace, port: int, kind: str, user: str, database: str, said: str
+) -> None:
     uri = f"{kind}://{user}@127.0.0.1:{port}/{database}"
     assert_soon_refused(workplace, 1, said, "--tracking-uri", uri)
     done = workplace.ask("run", "tiny.yaml", "--tracking-uri", uri)
@@ -79,4 +109,6 @@ def test_what_is_wrong_with_the_address_is_said_without_its_password(workplace: 
 
 def test_a_web_server_of_mlflows_address_given_to_postgresql_is_said(workplace: Workplace, port: int) -> None:
     """http:// where PostgreSQL listens."""
-    assert_soon_refused(workplace, 1, "does not answer as a web server does", "--tracking-uri", f"http://127.0.0.1:{port}")
+    assert_soon_refused(
+        workplace, 1, "does not answer as a web server does", "--tracking-uri", f"http://127.0.0.1:{port}"
+    )

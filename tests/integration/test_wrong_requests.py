@@ -18,7 +18,12 @@ def test_an_unknown_study_is_refused_with_the_nearest_name(workplace: Workplace)
 
 
 def test_an_unknown_field_is_refused_with_the_nearest_name(workplace: Workplace) -> None:
-    assert_refused(workplace.ask("run", "tiny.yaml", "--set", "search.num_proposal=3"), 2, "num_proposal", "did you mean num_proposals?")
+    assert_refused(
+        workplace.ask("run", "tiny.yaml", "--set", "search.num_proposal=3"),
+        2,
+        "num_proposal",
+        "did you mean num_proposals?",
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,8 +48,13 @@ def test_gpus_that_are_not_there_areassert_refused(workplace: Workplace) -> None
     assert_refused(hidden.run("run", "tiny.yaml", "--num-gpus", "1"), 2, "--num-gpus 1", "no GPU")
 
 
-@pytest.mark.parametrize(("visible", "said"), [(None, "torch sees 2 on this machine"), ("3,5", "torch sees 2 on this machine (CUDA_VISIBLE_DEVICES=3,5)")])
-def test_more_gpus_than_there_are_areassert_refused(workplace: Workplace, monkeypatch: pytest.MonkeyPatch, visible: str | None, said: str) -> None:
+@pytest.mark.parametrize(
+    ("visible", "said"),
+    [(None, "torch sees 2 on this machine"), ("3,5", "torch sees 2 on this machine (CUDA_VISIBLE_DEVICES=3,5)")],
+)
+def test_more_gpus_than_there_are_areassert_refused(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, visible: str | None, said: str
+) -> None:
     """Ray believes any number of GPUs, and gives workers some that are not there."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
@@ -55,7 +65,13 @@ def test_more_gpus_than_there_are_areassert_refused(workplace: Workplace, monkey
 
 
 def test_an_arithmetic_that_the_device_does_not_have_is_refused_before_anything_starts(workplace: Workplace) -> None:
-    assert_refused(workplace.ask("run", "tiny.yaml", "--set", "training.precision=tf32"), 2, "precision is tf32", "the device is cpu", "use precision: float32")
+    assert_refused(
+        workplace.ask("run", "tiny.yaml", "--set", "training.precision=tf32"),
+        2,
+        "precision is tf32",
+        "the device is cpu",
+        "use precision: float32",
+    )
 
 
 def test_more_cores_than_there_are_areassert_refused(workplace: Workplace) -> None:
@@ -63,15 +79,21 @@ def test_more_cores_than_there_are_areassert_refused(workplace: Workplace) -> No
 
 
 def test_a_pack_size_that_is_none_isassert_refused(workplace: Workplace) -> None:
-    assert_refused(workplace.ask("run", "tiny.yaml", "--pack-size", "-3"), 2, "--pack-size -3", "auto", "whole numbers from 1")
+    assert_refused(
+        workplace.ask("run", "tiny.yaml", "--pack-size", "-3"), 2, "--pack-size -3", "auto", "whole numbers from 1"
+    )
 
 
 def test_a_gpu_share_that_is_none_isassert_refused(workplace: Workplace) -> None:
-    assert_refused(workplace.ask("run", "tiny.yaml", "--gpu-share", "2"), 2, "--gpu-share 2", "auto", "fractions of a GPU")
+    assert_refused(
+        workplace.ask("run", "tiny.yaml", "--gpu-share", "2"), 2, "--gpu-share 2", "auto", "fractions of a GPU"
+    )
 
 
 def test_a_pack_of_an_optimizer_that_cannot_be_packed_is_refused_before_anything_starts(workplace: Workplace) -> None:
-    asked = workplace.ask("run", "tiny.yaml", "--pack-size", "2", "--set", "factors.optimizer=[adam, torch.optim:Adafactor]")
+    asked = workplace.ask(
+        "run", "tiny.yaml", "--pack-size", "2", "--set", "factors.optimizer=[adam, torch.optim:Adafactor]"
+    )
     assert_refused(asked, 2, "--pack-size 2", "the cell optimizer=torch.optim:Adafactor", "Leave --pack-size out")
     assert not workplace.outputs.exists()
 
@@ -106,7 +128,13 @@ def test_a_full_disk_is_said_and_what_was_done_is_kept(workplace: Workplace) -> 
     own_mounts = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
     command = [sys.executable, "-m", "study", "run", "tiny.yaml", "--set", "training.hidden_units=1000"]
     done = subprocess.run(
-        [*own_mounts, "sh", "-c", FULL_THEN_ENLARGED, "sh", *command], cwd=workplace.folder, env=workplace.environment, capture_output=True, text=True, timeout=300, check=False
+        [*own_mounts, "sh", "-c", FULL_THEN_ENLARGED, "sh", *command],
+        cwd=workplace.folder,
+        env=workplace.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert "Traceback" not in done.stdout + done.stderr
     assert "could not be written" in done.stderr, done.stderr

@@ -1,4 +1,5 @@
-"""Arms, the noise floor and repeated searches: what each adds to the plan, under which seeds, and what it leaves alone."""
+"""Arms, the noise floor and repeated searches: what each adds to the plan, under which seeds, and what it leaves
+alone."""
 
 from __future__ import annotations
 
@@ -23,12 +24,31 @@ def study_of_arms(**search: Any) -> Study:
     """Adagrad and adam under three arms."""
     own = [
         {"when": {"arm": "learning_rate"}, "hyperparameters": {"learning_rate": RATE}},
-        {"when": {"arm": "everything", "optimizer": "adam"}, "hyperparameters": {"learning_rate": RATE, "beta1": {"low": 0.5, "high": 0.99}}},
-        {"when": {"arm": "everything", "optimizer": "adagrad"}, "hyperparameters": {"learning_rate": RATE, "warm_up_batches": {"low": 0, "high": 20, "integer": True}}},
+        {
+            "when": {"arm": "everything", "optimizer": "adam"},
+            "hyperparameters": {"learning_rate": RATE, "beta1": {"low": 0.5, "high": 0.99}},
+        },
+        {
+            "when": {"arm": "everything", "optimizer": "adagrad"},
+            "hyperparameters": {"learning_rate": RATE, "warm_up_batches": {"low": 0, "high": 20, "integer": True}},
+        },
     ]
-    claims = [{"name": f"at-{arm}", "factor": "optimizer", "level": "adam", "baseline": "adagrad", "at": {"arm": arm}} for arm in ARMS]
-    claims.append({"name": "tuned", "factor": "arm", "level": "learning_rate", "baseline": "defaults", "at": {"optimizer": "adam"}})
-    return invented_study(factors={"optimizer": ["adagrad", "adam"], "arm": ARMS}, search=searched(spaces=own, **search), claims=claims)
+    claims = [
+        {"name": f"at-{arm}", "factor": "optimizer", "level": "adam", "baseline": "adagrad", "at": {"arm": arm}}
+        for arm in ARMS
+    ]
+    claims.append(
+        {
+            "name": "tuned",
+            "factor": "arm",
+            "level": "learning_rate",
+            "baseline": "defaults",
+            "at": {"optimizer": "adam"},
+        }
+    )
+    return invented_study(
+        factors={"optimizer": ["adagrad", "adam"], "arm": ARMS}, search=searched(spaces=own, **search), claims=claims
+    )
 
 
 def test_an_arm_of_defaults_is_not_searched_and_is_confirmed_with_the_optimizers_own_numbers() -> None:
@@ -53,7 +73,9 @@ def test_an_arm_of_defaults_is_not_searched_and_is_confirmed_with_the_optimizers
 def test_an_arm_is_no_part_of_what_is_trained() -> None:
     """The defaults of an arm and a study without arms are one training."""
     study, plain = study_of_arms(), invented_study(search=None)
-    of_arm = {identify(training).hash for training in all_trainings(study) if training.cell.matches({"arm": "defaults"})}
+    of_arm = {
+        identify(training).hash for training in all_trainings(study) if training.cell.matches({"arm": "defaults"})
+    }
     assert of_arm == {identify(training).hash for training in all_trainings(plain)}
 
 
@@ -91,7 +113,10 @@ def test_a_control_takes_part_only_in_claims_that_name_what_makes_it_one() -> No
         {"name": "control", "factor": "cell", "level": "optimizer=adam", "baseline": "wide-adam"},
     ]
     study = invented_study(cells={"add": wide}, claims=claims)
-    assert [[(one.name or one.label, other.name or other.label) for one, other in claim_pairs(study, claim)] for claim in study.claims] == [
+    assert [
+        [(one.name or one.label, other.name or other.label) for one, other in claim_pairs(study, claim)]
+        for claim in study.claims
+    ] == [
         [("optimizer=adam", "optimizer=adagrad")],
         [("wide-adam", "wide-adagrad")],
         [("optimizer=adam", "wide-adam")],
@@ -102,12 +127,24 @@ def test_a_control_takes_part_only_in_claims_that_name_what_makes_it_one() -> No
 
 
 def test_the_noise_floor_is_the_winner_again_under_seeds_that_follow_the_reporting_seeds() -> None:
-    study = invented_study(noise_floor={"at": {"optimizer": "adam"}}, confirm={"num_reporting_seeds": 3, "num_runners_up": 1})
+    study = invented_study(
+        noise_floor={"at": {"optimizer": "adam"}}, confirm={"num_reporting_seeds": 3, "num_runners_up": 1}
+    )
     trainings = all_trainings(study)
-    floor = sorted((training for training in trainings if training.phase == "noise_floor"), key=lambda training: training.replicate)
-    winner = [training for training in trainings if training.phase == "confirm" and training.rank == 0 and training.cell.matches({"optimizer": "adam"})]
-    assert [(training.replicate, training.rank, training.proposal) for training in floor] == [(replicate, 0, winner[0].proposal) for replicate in (3, 4, 5)]
-    assert {training.configuration.model_dump_json() for training in floor} == {winner[0].configuration.model_dump_json()}
+    floor = sorted(
+        (training for training in trainings if training.phase == "noise_floor"), key=lambda training: training.replicate
+    )
+    winner = [
+        training
+        for training in trainings
+        if training.phase == "confirm" and training.rank == 0 and training.cell.matches({"optimizer": "adam"})
+    ]
+    assert [(training.replicate, training.rank, training.proposal) for training in floor] == [
+        (replicate, 0, winner[0].proposal) for replicate in (3, 4, 5)
+    ]
+    assert {training.configuration.model_dump_json() for training in floor} == {
+        winner[0].configuration.model_dump_json()
+    }
     assert all(training.configuration.test_at_end for training in floor)
     assert not _seeds(floor) & _seeds([training for training in trainings if training.phase != "noise_floor"])
     assert num_trainings(study) == {"search": 12, "confirm": 12, "noise_floor": 3}
@@ -120,7 +157,9 @@ def _seeds(trainings: list[PlannedTraining]) -> set[int]:
 def test_more_reporting_seeds_use_what_the_noise_floor_trained() -> None:
     disk = Disk()
     execute(invented_study(noise_floor={"at": "optimizer=adam", "num_seeds": 2}), disk)
-    later = execute(invented_study(noise_floor={"at": "optimizer=adam", "num_seeds": 2}, confirm={"num_reporting_seeds": 4}), disk)
+    later = execute(
+        invented_study(noise_floor={"at": "optimizer=adam", "num_seeds": 2}, confirm={"num_reporting_seeds": 4}), disk
+    )
     assert later.finished
     assert set(disk.num_trained.values()) == {1}
     assert later.num_replayed == 12 + 2 * 2 + 2
@@ -129,9 +168,15 @@ def test_more_reporting_seeds_use_what_the_noise_floor_trained() -> None:
 def test_without_a_winner_there_is_no_noise_floor() -> None:
     def train(planned: PlannedTraining) -> Record:
         record = invented_record(planned)
-        return record.model_copy(update={"outcome": "diverged"}) if planned.configuration.optimizer == "adam" else record
+        return (
+            record.model_copy(update={"outcome": "diverged"}) if planned.configuration.optimizer == "adam" else record
+        )
 
-    assert not [training for training in all_trainings(invented_study(noise_floor={"at": "optimizer=adam"}), train) if training.phase == "noise_floor"]
+    assert not [
+        training
+        for training in all_trainings(invented_study(noise_floor={"at": "optimizer=adam"}), train)
+        if training.phase == "noise_floor"
+    ]
 
 
 def test_the_noise_floor_of_a_study_without_a_search_is_the_cell_as_it_stands() -> None:
@@ -147,25 +192,51 @@ def test_of_cells_that_have_the_levels_the_one_that_has_no_others_is_meant() -> 
     wide = {"name": "wide", "levels": {"optimizer": "adam", "hidden_units": 20}}
     study = invented_study(cells={"add": [wide]}, noise_floor={"at": {"optimizer": "adam"}})
     assert [cell.label for cell in noise_floor_cells(study)] == ["optimizer=adam"]
-    assert noise_floor_cells(study.model_copy(update={"noise_floor": study.noise_floor and study.noise_floor.model_copy(update={"at": "wide"})})) == (named_cell(study, "wide"),)
+    assert noise_floor_cells(
+        study.model_copy(
+            update={"noise_floor": study.noise_floor and study.noise_floor.model_copy(update={"at": "wide"})}
+        )
+    ) == (named_cell(study, "wide"),)
 
 
 # --- repeats ---
 
 
-REPEATED = invented_study(search=searched(num_proposals=5, num_repeats=3), confirm={"num_reporting_seeds": 2, "num_runners_up": 1})
+REPEATED = invented_study(
+    search=searched(num_proposals=5, num_repeats=3), confirm={"num_reporting_seeds": 2, "num_runners_up": 1}
+)
 
 
 def test_the_first_search_is_the_one_that_it_would_be_alone() -> None:
-    alone = {training.place: training for training in all_trainings(invented_study(search=searched(num_proposals=5), confirm={"num_reporting_seeds": 2, "num_runners_up": 1}))}
+    alone = {
+        training.place: training
+        for training in all_trainings(
+            invented_study(search=searched(num_proposals=5), confirm={"num_reporting_seeds": 2, "num_runners_up": 1})
+        )
+    }
     assert {training.place: training for training in all_trainings(REPEATED) if not training.repeat} == alone
 
 
 def test_each_repeat_has_sampler_and_tuning_seeds_of_its_own_and_the_reporting_seeds_of_all() -> None:
     trainings = all_trainings(REPEATED)
-    proposed = {repeat: {training.configuration.learning_rate for training in trainings if training.repeat == repeat and training.phase == "search"} for repeat in range(3)}
-    tuning = {repeat: _seeds([training for training in trainings if training.repeat == repeat and training.phase == "search"]) for repeat in range(3)}
-    reporting = {repeat: _seeds([training for training in trainings if training.repeat == repeat and training.phase == "confirm"]) for repeat in range(3)}
+    proposed = {
+        repeat: {
+            training.configuration.learning_rate
+            for training in trainings
+            if training.repeat == repeat and training.phase == "search"
+        }
+        for repeat in range(3)
+    }
+    tuning = {
+        repeat: _seeds([training for training in trainings if training.repeat == repeat and training.phase == "search"])
+        for repeat in range(3)
+    }
+    reporting = {
+        repeat: _seeds(
+            [training for training in trainings if training.repeat == repeat and training.phase == "confirm"]
+        )
+        for repeat in range(3)
+    }
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert not proposed[one] & proposed[other]
         assert not tuning[one] & tuning[other]
@@ -181,7 +252,9 @@ def test_each_repeats_own_winner_is_confirmed_and_no_runner_up_of_it() -> None:
             bounds: dict[int | None, list[float]] = {}
             for training in own:
                 if training.phase == "search":
-                    bounds.setdefault(training.proposal, []).append(invented_metrics(training)["validation/lower_bound"])
+                    bounds.setdefault(training.proposal, []).append(
+                        invented_metrics(training)["validation/lower_bound"]
+                    )
             best = max(bounds, key=lambda proposal: sum(bounds[proposal]))
             confirmed = Counter((training.proposal, training.rank) for training in own if training.phase == "confirm")
             assert confirmed[best, 0] == 2
@@ -190,10 +263,18 @@ def test_each_repeats_own_winner_is_confirmed_and_no_runner_up_of_it() -> None:
 
 def test_places_and_titles_of_repeats_name_each_training_once() -> None:
     trainings = all_trainings(REPEATED)
-    assert len({training.place for training in trainings}) == len({training.title for training in trainings}) == len(trainings) == sum(num_trainings(REPEATED).values()) == 76
+    assert (
+        len({training.place for training in trainings})
+        == len({training.title for training in trainings})
+        == len(trainings)
+        == sum(num_trainings(REPEATED).values())
+        == 76
+    )
 
 
 def test_every_training_of_a_phase_but_the_search_reads_the_test_set() -> None:
     study = invented_study(noise_floor={"at": {"optimizer": "adam"}})
     cell = study_cells(study)[1]
-    assert [training_configuration(study, cell, phase, {}).test_at_end for phase in ("search", "confirm", "noise_floor")] == [False, True, True]
+    assert [
+        training_configuration(study, cell, phase, {}).test_at_end for phase in ("search", "confirm", "noise_floor")
+    ] == [False, True, True]

@@ -1,4 +1,5 @@
-"""Checkpoints in an S3 bucket, over HTTP to a server that checks keys: continued by a node that never saw the disk; everything that people get wrong."""
+"""Checkpoints in an S3 bucket, over HTTP to a server that checks keys: continued by a node that never saw the disk;
+everything that people get wrong."""
 
 from __future__ import annotations
 
@@ -28,10 +29,16 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 
 @pytest.fixture(autouse=True)
 def _as_its_user(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Nothing of the caller's own, on disk or in the environment, lets anybody in; what fails is not tried five times."""
+    """Nothing of the caller's own, on disk or in the environment, lets anybody in; what fails is not tried five
+    times."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))]:
         monkeypatch.delenv(name)
-    none = {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"), "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}
+    none = {
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
     for name, given in (bucket.environment | none).items():
         monkeypatch.setenv(name, given)
     forget_connections()
@@ -46,7 +53,9 @@ def test_a_bucket_that_can_be_used_is_left_as_it_was(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("num_members", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_lost_node_is_continued_from_a_bucket_to_the_same_bits(bucket: Bucket, num_members: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_node_is_continued_from_a_bucket_to_the_same_bits(
+    bucket: Bucket, num_members: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     another_node(tmp_path / "first node", monkeypatch)
     lost = worker()
     lost.take(job(URI, num_members))
@@ -65,7 +74,9 @@ def test_a_lost_node_is_continued_from_a_bucket_to_the_same_bits(bucket: Bucket,
     assert bucket.names() == []
 
 
-def test_what_another_node_wrote_since_the_folder_was_listed_is_found(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_another_node_wrote_since_the_folder_was_listed_is_found(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """s3fs keeps listings, and looks for a file in them before it asks for it."""
     own_disk = another_node(tmp_path / "node", monkeypatch)
     trainer = worker()
@@ -88,7 +99,9 @@ def test_what_another_node_wrote_since_the_folder_was_listed_is_found(bucket: Bu
 
 
 @pytest.mark.slow
-def test_a_server_that_falls_silent_holds_up_no_training_for_long_and_gets_the_copies_when_it_is_back(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_falls_silent_holds_up_no_training_for_long_and_gets_the_copies_when_it_is_back(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     another_node(tmp_path / "node", monkeypatch)
     monkeypatch.setattr(study.worker.shared_checkpoints, "SECONDS_TO_ANSWER", 1.0)
     trainer = worker()
@@ -101,7 +114,9 @@ def test_a_server_that_falls_silent_holds_up_no_training_for_long_and_gets_the_c
         assert time.monotonic() - began < 10
     finally:
         bucket.go_on()
-    assert report.messages == (f"shared checkpoints could not be read at {URI} (no answer in time); trainings go on with each node's own disk",)
+    assert report.messages == (
+        f"shared checkpoints could not be read at {URI} (no answer in time); trainings go on with each node's own disk",
+    )
     monkeypatch.setattr(study.worker.shared_checkpoints, "SECONDS_TO_ANSWER", 30.0)
     trainer.stop()
     assert bucket.names() == [f"{FOLDER}/member0.safetensors"]
@@ -141,7 +156,9 @@ def test_a_bucket_that_was_misspelt_is_said_and_not_made(bucket: Bucket) -> None
         ({"AWS_ENDPOINT_URL": "127.0.0.1:9000"}, "Invalid endpoint: 127.0.0.1:9000"),
     ],
 )
-def test_keys_and_addresses_that_are_wrong_are_said(variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_and_addresses_that_are_wrong_are_said(
+    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, given in variables.items():
         if given:
             monkeypatch.setenv(name, given)

@@ -25,23 +25,33 @@ STUDIES = {name: load_study(name) for name in NAMES}
 
 
 def trainings(study: Study) -> int:
-    """How many trainings the study has when every cell has a winner and none touches an edge, counted without the code under test."""
+    """How many trainings the study has when every cell has a winner and none touches an edge, counted without the
+    code under test."""
     seeds, search = study.confirm.num_reporting_seeds, study.search
     searched = sum(bool(search_space(study, cell)) for cell in study_cells(study))
     total = seeds * (len(study_cells(study)) - searched) + seeds * searched * (1 + study.confirm.num_runners_up)
     if search is not None:
-        total += searched * search.num_repeats * search.num_proposals * search.num_tuning_seeds + searched * (search.num_repeats - 1) * seeds
+        total += (
+            searched * search.num_repeats * search.num_proposals * search.num_tuning_seeds
+            + searched * (search.num_repeats - 1) * seeds
+        )
     return total + ((study.noise_floor.num_seeds or seeds) if study.noise_floor else 0)
 
 
 def confirmed(study: Study) -> list[TrainingConfiguration]:
     """The configuration of each cell's confirm phase, where the search leaves its first corner."""
-    return [training_configuration(study, cell, "confirm", first_proposal(study, index)) for index, cell in enumerate(study_cells(study))]
+    return [
+        training_configuration(study, cell, "confirm", first_proposal(study, index))
+        for index, cell in enumerate(study_cells(study))
+    ]
 
 
 def first_proposal(study: Study, index: int) -> dict[str, object]:
     space = search_space(study, study_cells(study)[index])
-    return {name: distribution.low if isinstance(distribution, Range) else distribution.choices[0] for name, distribution in space.items()}
+    return {
+        name: distribution.low if isinstance(distribution, Range) else distribution.choices[0]
+        for name, distribution in space.items()
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -101,9 +111,13 @@ def test_default_is_adagrad_and_adam_at_one_and_two_hidden_layers() -> None:
     assert study.factors == {"optimizer": ("adagrad", "adam"), "num_hidden_layers": (1, 2)}
     assert study.search is not None
     assert (study.search.num_proposals, study.search.num_tuning_seeds, study.confirm.num_reporting_seeds) == (6, 1, 6)
-    assert {(c.hidden_units, c.latent_dim, c.budget_samples, c.test_at_end, c.pixels) for c in confirmed(study)} == {(500, 20, 250_000, True, "grey")}
+    assert {(c.hidden_units, c.latent_dim, c.budget_samples, c.test_at_end, c.pixels) for c in confirmed(study)} == {
+        (500, 20, 250_000, True, "grey")
+    }
     primary = [claim for claim in study.claims if claim.primary]
-    assert [(claim.factor, claim.level, claim.baseline, claim.at) for claim in primary] == [("optimizer", "adam", "adagrad", {"num_hidden_layers": 1})]
+    assert [(claim.factor, claim.level, claim.baseline, claim.at) for claim in primary] == [
+        ("optimizer", "adam", "adagrad", {"num_hidden_layers": 1})
+    ]
     assert len(study.claims) == 4
 
 
@@ -153,7 +167,13 @@ def test_optimizers_compares_every_optimizer_there_is() -> None:
 
 def test_depths_control_has_the_number_of_parameters_nearest_to_that_of_two_layers() -> None:
     def parameters(num_hidden_layers: int, hidden_units: int) -> int:
-        standard = {"num_pixels": 784, "num_hidden_layers": num_hidden_layers, "hidden_units": hidden_units, "latent_dim": 20, "activation": "tanh"}
+        standard = {
+            "num_pixels": 784,
+            "num_hidden_layers": num_hidden_layers,
+            "hidden_units": hidden_units,
+            "latent_dim": 20,
+            "activation": "tanh",
+        }
         return num_parameters(build_model("vae", standard, {}))
 
     study = STUDIES["depth"]
@@ -163,19 +183,37 @@ def test_depths_control_has_the_number_of_parameters_nearest_to_that_of_two_laye
     nearest = min(range(700, 900), key=lambda width: abs(parameters(1, width) - wanted))
     assert (control.num_hidden_layers, control.hidden_units, nearest) == (1, 807, 807)
     stated = FILES["depth"].read_text(encoding="utf-8")
-    for count in (parameters(1, 500), parameters(2, 500), parameters(3, 500), parameters(1, 806), parameters(1, 807), parameters(1, 808)):
+    for count in (
+        parameters(1, 500),
+        parameters(2, 500),
+        parameters(3, 500),
+        parameters(1, 806),
+        parameters(1, 807),
+        parameters(1, 808),
+    ):
         assert f"{count:,}" in stated
 
 
 def test_evidence_asks_both_questions_with_ten_seeds_and_a_control_of_equal_size() -> None:
     study = STUDIES["evidence"]
     assert study.factors == {"optimizer": ("adagrad", "adam"), "num_hidden_layers": (1, 2)}
-    configurations = {cell.name or cell.label: configuration for cell, configuration in zip(study_cells(study), confirmed(study), strict=True)}
+    configurations = {
+        cell.name or cell.label: configuration
+        for cell, configuration in zip(study_cells(study), confirmed(study), strict=True)
+    }
     assert {configuration.budget_samples for configuration in configurations.values()} == {2_000_000}
-    assert (study.confirm.num_reporting_seeds, study.readout, study.targets) == (10, "final", (-110, -106, -104, -102, -100))
+    assert (study.confirm.num_reporting_seeds, study.readout, study.targets) == (
+        10,
+        "final",
+        (-110, -106, -104, -102, -100),
+    )
     assert [cell.label for cell in noise_floor_cells(study)] == ["num_hidden_layers=1,optimizer=adam"]
     assert [claim.name for claim in study.claims if claim.primary] == ["adam-over-adagrad"]
-    pairs = {(ours.name or ours.label, theirs.name or theirs.label) for claim in study.claims for ours, theirs in claim_pairs(study, claim)}
+    pairs = {
+        (ours.name or ours.label, theirs.name or theirs.label)
+        for claim in study.claims
+        for ours, theirs in claim_pairs(study, claim)
+    }
     cell = "num_hidden_layers={},optimizer={}".format
     control = "{}-one-layer-with-parameters-of-two".format
     assert pairs == {
@@ -185,7 +223,10 @@ def test_evidence_asks_both_questions_with_ten_seeds_and_a_control_of_equal_size
     }
     assert len(study.claims) == len(pairs)
     for optimizer in ("adagrad", "adam"):
-        two, wide = count_parameters(configurations[cell(2, optimizer)]), count_parameters(configurations[control(optimizer)])
+        two, wide = (
+            count_parameters(configurations[cell(2, optimizer)]),
+            count_parameters(configurations[control(optimizer)]),
+        )
         assert (two, wide) == (1_316_824, 1_316_234)
         assert f"{two:,}" in study.description
         assert f"{wide:,}" in study.description
@@ -212,7 +253,12 @@ def test_arms_tune_nothing_the_learning_rate_and_everything() -> None:
     assert tuned == {
         "arm=defaults,optimizer=adagrad": set(),
         "arm=learning_rate,optimizer=adagrad": {"learning_rate"},
-        "arm=everything,optimizer=adagrad": {"learning_rate", "epsilon", "initial_accumulator_value", "warm_up_batches"},
+        "arm=everything,optimizer=adagrad": {
+            "learning_rate",
+            "epsilon",
+            "initial_accumulator_value",
+            "warm_up_batches",
+        },
         "arm=defaults,optimizer=adam": set(),
         "arm=learning_rate,optimizer=adam": {"learning_rate"},
         "arm=everything,optimizer=adam": {"learning_rate", "epsilon", "beta1", "beta2"},
@@ -227,12 +273,25 @@ def test_latents_has_the_papers_five_sizes() -> None:
 
 def test_paper_is_figure_2_with_both_readings_of_what_is_ambiguous() -> None:
     study = STUDIES["paper"]
-    assert study.factors == {"latent_dim": (3, 5, 10, 20, 200), "initialisation": ("paper", "paper_variance"), "pixels": ("grey", "fixed")}
+    assert study.factors == {
+        "latent_dim": (3, 5, 10, 20, 200),
+        "initialisation": ("paper", "paper_variance"),
+        "pixels": ("grey", "fixed"),
+    }
     for configuration in confirmed(study):
-        assert (configuration.optimizer, configuration.activation, configuration.hidden_units, configuration.batch_size) == ("adagrad", "tanh", 500, 100)
+        assert (
+            configuration.optimizer,
+            configuration.activation,
+            configuration.hidden_units,
+            configuration.batch_size,
+        ) == ("adagrad", "tanh", 500, 100)
         assert configuration.weight_prior
         assert configuration.test_curve
-        assert configuration.optimizer_arguments == {"warm_up_batches": 10, "epsilon": 1e-8, "epsilon_inside_root": True}
+        assert configuration.optimizer_arguments == {
+            "warm_up_batches": 10,
+            "epsilon": 1e-8,
+            "epsilon_inside_root": True,
+        }
         points = configuration.evaluation_points()
         assert (len(points), points[0], points[-1]) == (31, 100_000, 100_000_000)
         assert max(later / earlier for earlier, later in itertools.pairwise(points)) == pytest.approx(10**0.1, rel=2e-3)

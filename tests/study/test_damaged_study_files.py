@@ -62,7 +62,9 @@ def mutated_studies(draw: st.DrawFn) -> str:
         elif change == "cut":
             tokens = tokens[: place + 1]
         else:
-            piece = [] if change == "delete" else [draw(st.sampled_from(PIECES)) if draw(st.booleans()) else tokens[other]]
+            piece = (
+                [] if change == "delete" else [draw(st.sampled_from(PIECES)) if draw(st.booleans()) else tokens[other]]
+            )
             tokens[place : place + (change != "insert")] = piece
         tokens = tokens or [""]
     return "".join(tokens)
@@ -119,7 +121,12 @@ FIELDS = st.sampled_from(
         "training.dataset",
     ]
 )
-VALUES = st.one_of(st.sampled_from([*PIECES, "[]", "{}", "[adam]", "adamm", "a:b", "os:system", "json:dumps", "[[1]]", "{optimizer: [1]}"]), st.text(max_size=8))
+VALUES = st.one_of(
+    st.sampled_from(
+        [*PIECES, "[]", "{}", "[adam]", "adamm", "a:b", "os:system", "json:dumps", "[[1]]", "{optimizer: [1]}"]
+    ),
+    st.text(max_size=8),
+)
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,4 +1,5 @@
-"""Study files drawn from the schema, and shipped ones with parts exchanged: a study that can be planned, or a message that names the field.
+"""Study files drawn from the schema, and shipped ones with parts exchanged: a study that can be planned, or a
+message that names the field.
 
 tests/study/test_damaged_study_files.py damages their text; here the text is always YAML and its content is wrong.
 """
@@ -31,10 +32,16 @@ MOST_PLANNED = 40
 """Trainings of a cell's first batch up to which a drawn study is asked for it."""
 
 FIELDS = [*TrainingConfiguration.model_fields, "beta1", "momentum", "weight_decay"]
-WORDS = st.sampled_from([*FIELDS, *Study.model_fields, *OPTIMIZERS, "cell", "adm", "", "0", "a b", "../up", "é", "module:function"])
-NUMBERS = st.one_of(st.integers(-2, 12), st.sampled_from([10**6, 2**63, -(2**70), 0.5, 1e-3, 1e308, -0.0, 1e-320]), st.floats(-10, 10))
+WORDS = st.sampled_from(
+    [*FIELDS, *Study.model_fields, *OPTIMIZERS, "cell", "adm", "", "0", "a b", "../up", "é", "module:function"]
+)
+NUMBERS = st.one_of(
+    st.integers(-2, 12), st.sampled_from([10**6, 2**63, -(2**70), 0.5, 1e-3, 1e308, -0.0, 1e-320]), st.floats(-10, 10)
+)
 SCALARS = st.one_of(NUMBERS, WORDS, st.booleans(), st.none())
-ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3), max_leaves=5)
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3), max_leaves=5
+)
 LEGAL_TRAINING: dict[str, Any] = {"hidden_units": 8, "latent_dim": 2, "budget_samples": 1000, "num_evaluations": 2}
 
 
@@ -49,7 +56,13 @@ def drawn_from(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         return st.sampled_from(schema.get("enum", [schema.get("const")]))
     if branches := schema.get("anyOf", schema.get("oneOf")):
         return st.one_of(*map(drawn_from, branches))
-    kinds = {"integer": st.integers(-1, 6), "number": NUMBERS, "boolean": st.booleans(), "null": st.none(), "string": WORDS}
+    kinds = {
+        "integer": st.integers(-1, 6),
+        "number": NUMBERS,
+        "boolean": st.booleans(),
+        "null": st.none(),
+        "string": WORDS,
+    }
     if schema.get("type") in kinds:
         return kinds[schema["type"]]
     if schema.get("type") == "array":
@@ -65,15 +78,23 @@ def _object(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         values = schema.get("additionalProperties")
         return st.dictionaries(WORDS, drawn_from(values) if isinstance(values, dict) else SCALARS, max_size=3)
     fields = {name: drawn_from(part) for name, part in properties.items()}
-    return st.fixed_dictionaries({name: fields[name] for name in needed}, optional={name: fields[name] for name in fields if name not in needed})
+    return st.fixed_dictionaries(
+        {name: fields[name] for name in needed}, optional={name: fields[name] for name in fields if name not in needed}
+    )
 
 
 @st.composite
 def studies_of_the_schema(draw: st.DrawFn) -> Any:
-    """A study with any of the fields, most of them of the right kind; its training often a legal one, so that more is looked at."""
+    """A study with any of the fields, most of them of the right kind; its training often a legal one, so that more
+    is looked at."""
     study = draw(drawn_from(SCHEMA))
     if draw(st.booleans()):
-        study |= {"name": "drawn", "question": "Which?", "training": LEGAL_TRAINING | {"optimizer": "adam"}, "confirm": {"num_reporting_seeds": 2}}
+        study |= {
+            "name": "drawn",
+            "question": "Which?",
+            "training": LEGAL_TRAINING | {"optimizer": "adam"},
+            "confirm": {"num_reporting_seeds": 2},
+        }
     if draw(st.booleans()):
         study["factors"] = {"optimizer": ["adagrad", "adam"]}
     return study
@@ -95,7 +116,8 @@ def part_at(content: Any, path: tuple[Any, ...]) -> Any:
 
 @st.composite
 def shipped_with_changes(draw: st.DrawFn) -> Any:
-    """A shipped study of which up to three parts are replaced, removed, renamed, doubled, or taken from another place or study."""
+    """A shipped study of which up to three parts are replaced, removed, renamed, doubled, or taken from another
+    place or study."""
     study = json.loads(json.dumps(SHIPPED[draw(st.sampled_from(sorted(SHIPPED)))]))
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(list(places(study)) or [("name",)]))
@@ -120,7 +142,8 @@ def _change(draw: st.DrawFn, parent: Any, step: Any) -> None:
 
 
 def load_or_say_why(content: Any, folder: Path) -> bool:
-    """Whether the study is taken. Fails on anything but a study whose trainings can be planned, or one message whose lines name a place and a field."""
+    """Whether the study is taken. Fails on anything but a study whose trainings can be planned, or one message whose
+    lines name a place and a field."""
     path = folder / "fuzzed.yaml"
     path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
     try:
@@ -142,7 +165,11 @@ def _names_a_field(text: str, content: Any) -> bool:
     if not isinstance(content, dict) or not content:
         return True
     known = {*Study.model_fields, *map(str, content)}
-    return any(text == name or text.startswith((f"{name}:", f"{name}.")) for name in known) or "the key" in text or "finite number" in text
+    return (
+        any(text == name or text.startswith((f"{name}:", f"{name}.")) for name in known)
+        or "the key" in text
+        or "finite number" in text
+    )
 
 
 def _plan(study: Study) -> None:
@@ -162,7 +189,9 @@ DRAWN = [
 
 @pytest.mark.parametrize("number", [50, pytest.param(1500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("studies", "seed_of_many"), DRAWN)
-def test_a_drawn_study_is_planned_or_refused_by_field(studies: st.SearchStrategy[Any], seed_of_many: int, number: int, tmp_path: Path) -> None:
+def test_a_drawn_study_is_planned_or_refused_by_field(
+    studies: st.SearchStrategy[Any], seed_of_many: int, number: int, tmp_path: Path
+) -> None:
     """A few are other ones each time, the many always the same."""
     taken: list[bool] = []
 

@@ -20,9 +20,12 @@ class _Trial:
 
 @dataclass
 class _Controller:
-    """The parts of Tune's controller that hold trials: one that ended, one that ended and is still being stopped, one that runs, one that failed."""
+    """The parts of Tune's controller that hold trials: one that ended, one that ended and is still being stopped,
+    one that runs, one that failed."""
 
-    trials: list[_Trial] = field(default_factory=lambda: [_Trial(name) for name in ("ended", "stopping", "running", "failed")])
+    trials: list[_Trial] = field(
+        default_factory=lambda: [_Trial(name) for name in ("ended", "stopping", "running", "failed")]
+    )
 
     def __post_init__(self) -> None:
         ended, stopping, running, _ = self.trials

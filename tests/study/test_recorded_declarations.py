@@ -1,4 +1,5 @@
-"""What a study declared is kept in its MLflow store, with the trainings that were there already, wherever they were recorded."""
+"""What a study declared is kept in its MLflow store, with the trainings that were there already, wherever they were
+recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from tests.support.executions import Disk, execute
 from tests.support.studies import WEIGHTS_BYTES, invented_study
 
 
-def _declared(study: Study, outputs: Path, records: Records, replayed: list[tuple[PlannedTraining, Record]]) -> tuple[Declaration, ...]:
+def _declared(
+    study: Study, outputs: Path, records: Records, replayed: list[tuple[PlannedTraining, Record]]
+) -> tuple[Declaration, ...]:
     """The history in the store after one execution that found these trainings recorded."""
     options = Options(outputs=outputs, tracking_uri=local_tracking_uri(outputs))
     with study_log(outputs / "logs", study.name, print) as log:
@@ -27,7 +30,9 @@ def _declared(study: Study, outputs: Path, records: Records, replayed: list[tupl
     return declarations_in(run.data.tags.get(TAG))
 
 
-def test_a_study_under_a_new_name_that_finds_every_training_recorded_is_not_declared_before_them(tmp_path: Path) -> None:
+def test_a_study_under_a_new_name_that_finds_every_training_recorded_is_not_declared_before_them(
+    tmp_path: Path,
+) -> None:
     records = Records(tmp_path / "trainings")
     done = execute(invented_study(name="first"), Disk()).drain()
     for _, record in done:

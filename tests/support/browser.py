@@ -1,4 +1,5 @@
-"""The whole study's page, made by `python -m analysis`, opened in Chromium from the disk, with nothing to fetch from."""
+"""The whole study's page, made by `python -m analysis`, opened in Chromium from the disk, with nothing to fetch
+from."""
 
 from __future__ import annotations
 
@@ -18,8 +19,13 @@ from tests.support.synthetic_store import Place, build_store
 Scheme = Literal["light", "dark"]
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 DESKTOP, PHONE = (1200, 900), (360, 740)
 
 
@@ -35,8 +41,21 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
         missing=frozenset({Place("confirm", "num_hidden_layers=2,optimizer=adagrad", 1, 0, 5)}),
         write_weights=write_weights,
     )
-    command = [sys.executable, "-m", "analysis", "all", "--study", study.name, "--tracking-uri", uri, "--outputs", str(folder / "outputs")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "analysis",
+        "all",
+        "--study",
+        study.name,
+        "--tracking-uri",
+        uri,
+        "--outputs",
+        str(folder / "outputs"),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == 0, done.stderr
     page = folder / "outputs" / "reports" / study.name / "index.html"
     assert done.stdout.splitlines()[-1] == f"Report: {page}"
@@ -57,7 +76,8 @@ Opened = Callable[..., Page]
 
 @pytest.fixture
 def opened(browser: Browser, index: Path) -> Iterator[Opened]:
-    """Opens the page; at the end, nothing may have been logged as an error or asked of anything but the page's own file."""
+    """Opens the page; at the end, nothing may have been logged as an error or asked of anything but the page's own
+    file."""
     faults: list[str] = []
     pages: list[Page] = []
 
@@ -66,7 +86,12 @@ def opened(browser: Browser, index: Path) -> Iterator[Opened]:
         pages.append(page)
         page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda request: faults.append(request.url) if not request.url.startswith(("data:", index.as_uri())) else None)
+        page.on(
+            "request",
+            lambda request: (
+                faults.append(request.url) if not request.url.startswith(("data:", index.as_uri())) else None
+            ),
+        )
         page.goto(index.as_uri())
         if unfold:
             page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")

@@ -1,4 +1,5 @@
-"""An S3 server on this machine alone, moto's, which checks keys and signatures as Amazon's does; it can be stopped and go on."""
+"""An S3 server on this machine alone, moto's, which checks keys and signatures as Amazon's does; it can be stopped
+and go on."""
 
 from __future__ import annotations
 
@@ -25,12 +26,18 @@ _REQUESTS_OF_SETUP = 4
 
 
 class Bucket:
-    """The bucket `checks`, empty at first, of a server that has one user; `environment` lets a process in as that user."""
+    """The bucket `checks`, empty at first, of a server that has one user; `environment` lets a process in as that
+    user."""
 
     def __init__(self, port: int) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._port = port
-        self.environment = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_DEFAULT_REGION": _REGION}
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+            "AWS_DEFAULT_REGION": _REGION,
+        }
 
     def start(self, log: Path) -> None:
         """Starts the server, and makes user and bucket."""
@@ -91,9 +98,14 @@ class Bucket:
         return True
 
     def _client(self, service: str) -> Any:
-        keys = {"aws_access_key_id": self.environment["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": self.environment["AWS_SECRET_ACCESS_KEY"]}
+        keys = {
+            "aws_access_key_id": self.environment["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": self.environment["AWS_SECRET_ACCESS_KEY"],
+        }
         session = importlib.import_module("botocore.session").get_session()
-        return session.create_client(service, region_name=_REGION, endpoint_url=self.environment["AWS_ENDPOINT_URL"], **keys)
+        return session.create_client(
+            service, region_name=_REGION, endpoint_url=self.environment["AWS_ENDPOINT_URL"], **keys
+        )
 
 
 @contextmanager

@@ -26,14 +26,25 @@ def two_optimizers(num_seeds: int, **changes: Any) -> Study:
             "question": "Is adam better than adagrad?",
             "factors": {"optimizer": [BASELINE, LEVEL]},
             "confirm": {"num_reporting_seeds": num_seeds},
-            "claims": [{"name": "adam-over-adagrad", "factor": "optimizer", "level": LEVEL, "baseline": BASELINE, "primary": True}],
+            "claims": [
+                {
+                    "name": "adam-over-adagrad",
+                    "factor": "optimizer",
+                    "level": LEVEL,
+                    "baseline": BASELINE,
+                    "primary": True,
+                }
+            ],
         }
         | changes
     )
 
 
-def cells_of(study: Study, numbers: Mapping[str, Sequence[float]], **more: Mapping[str, Any]) -> tuple[CellFinding, ...]:
-    """A cell for each optimizer with these numbers by seed, NaN for a diverged one; `more` gives further fields by optimizer."""
+def cells_of(
+    study: Study, numbers: Mapping[str, Sequence[float]], **more: Mapping[str, Any]
+) -> tuple[CellFinding, ...]:
+    """A cell for each optimizer with these numbers by seed, NaN for a diverged one; `more` gives further fields by
+    optimizer."""
     found = []
     for cell in study_cells(study):
         name = str(dict(cell.levels)["optimizer"])
@@ -62,9 +73,15 @@ def cells_of(study: Study, numbers: Mapping[str, Sequence[float]], **more: Mappi
     return tuple(found)
 
 
-def compared(level: Sequence[float], baseline: Sequence[float], *, margin: float = 0.5, **more: Mapping[str, Any]) -> Comparison:
+def compared(
+    level: Sequence[float], baseline: Sequence[float], *, margin: float = 0.5, **more: Mapping[str, Any]
+) -> Comparison:
     """The only claim of `two_optimizers` on these numbers by seed."""
-    study = two_optimizers(len(level), equivalence_margin_nats=margin) if margin else two_optimizers(len(level)).model_copy(update={"equivalence_margin_nats": 0.0})
+    study = (
+        two_optimizers(len(level), equivalence_margin_nats=margin)
+        if margin
+        else two_optimizers(len(level)).model_copy(update={"equivalence_margin_nats": 0.0})
+    )
     return compare(study, cells_of(study, {LEVEL: level, BASELINE: baseline}, **more), study.claims[0], "primary")
 
 
@@ -82,11 +99,18 @@ def interval_of(level: Vector, baseline: Vector) -> Interval | None:
 def curves_to(ends: Sequence[float], *before: Sequence[float]) -> CellCurves:
     """Curves through these points, one sequence [seeds] for each step of 1,000 samples, `ends` last."""
     points = np.asarray([*before, ends], dtype=np.float64).T
-    outcomes: tuple[SeedOutcome, ...] = tuple("finished" if np.isfinite(curve).all() else "diverged" for curve in points)
-    return CellCurves("invented", tuple(range(len(points))), outcomes, 1_000 * np.arange(1, points.shape[1] + 1), points)
+    outcomes: tuple[SeedOutcome, ...] = tuple(
+        "finished" if np.isfinite(curve).all() else "diverged" for curve in points
+    )
+    return CellCurves(
+        "invented", tuple(range(len(points))), outcomes, 1_000 * np.arange(1, points.shape[1] + 1), points
+    )
 
 
 def proposals_at(rates: Sequence[float], objectives: Sequence[float]) -> tuple[ProposalFinding, ...]:
     """Proposals of a search of the learning rate alone."""
     pairs = enumerate(zip(rates, objectives, strict=True))
-    return tuple(ProposalFinding(number, {"learning_rate": rate}, nats, 1, int(math.isnan(nats))) for number, (rate, nats) in pairs)
+    return tuple(
+        ProposalFinding(number, {"learning_rate": rate}, nats, 1, int(math.isnan(nats)))
+        for number, (rate, nats) in pairs
+    )

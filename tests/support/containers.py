@@ -1,4 +1,5 @@
-"""Images built on a bare Debian, in a store that is removed with the test session, and an engine that runs them where nothing else sees it."""
+"""Images built on a bare Debian, in a store that is removed with the test session, and an engine that runs them
+where nothing else sees it."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ CMD ["postgres"]
 
 _POSTGRES_ENTRYPOINT = """\
 #!/bin/sh
-# As the official image does: the user, the password and the database that are named, made when the volume is first used.
+# As the official image does: the user, the password and the database that are named are made at the first use.
 set -e
 if [ "$(id -u)" = 0 ]; then
     install -d -o postgres -g postgres -m 700 "$PGDATA" /var/run/postgresql
@@ -77,7 +78,8 @@ fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     password=/var/run/postgresql/password
     printf '%s' "${POSTGRES_PASSWORD:?}" >$password
-    initdb --encoding=UTF8 --locale=C.UTF-8 --username="$POSTGRES_USER" --pwfile=$password --auth-local=trust --auth-host=scram-sha-256
+    initdb --encoding=UTF8 --locale=C.UTF-8 --username="$POSTGRES_USER" --pwfile=$password \\
+        --auth-local=trust --auth-host=scram-sha-256
     rm $password
     echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
     pg_ctl --wait -o '-c listen_addresses=' start
@@ -89,7 +91,7 @@ exec "$@" -c 'listen_addresses=*'
 
 _WAITING_PODMAN = """\
 #!/bin/sh
-# podman that can wait for a container to be healthy: before 4.6 it cannot, and without systemd nobody else runs the checks.
+# podman that can wait for a healthy container: before 4.6 it cannot, and without systemd nobody runs the checks.
 case "$1" in
 --version) echo 'podman version 4.6.0' ;;
 wait)
@@ -112,7 +114,8 @@ signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 while True:
     signal.pause()
 """
-"""Keeps the namespaces; what it adopts and what ends is gone at once. A /run of their own, in which nobody finds the machine's containers or its systemd."""
+"""Keeps the namespaces; what it adopts and what ends is gone at once. A /run of their own, in which nobody finds the
+machine's containers or its systemd."""
 
 
 def can_build() -> bool:
@@ -122,7 +125,9 @@ def can_build() -> bool:
 
 def can_run() -> bool:
     """Whether podman-compose can run here, on networks whose containers know each other's names."""
-    return has("podman", "podman-compose", "catatonit", "ip", "iptables", "nsenter", "unshare") and any((folder / "aardvark-dns").exists() for folder in _HELPERS)
+    return has("podman", "podman-compose", "catatonit", "ip", "iptables", "nsenter", "unshare") and any(
+        (folder / "aardvark-dns").exists() for folder in _HELPERS
+    )
 
 
 def has(*programs: str) -> bool:
@@ -130,7 +135,9 @@ def has(*programs: str) -> bool:
     return all(shutil.which(program) for program in programs)
 
 
-def output_of(command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None, given: bytes | None = None) -> str:
+def output_of(
+    command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None, given: bytes | None = None
+) -> str:
     """What a command that succeeds prints; `given` is its standard input."""
     done = subprocess.run(command, capture_output=True, timeout=seconds, check=False, env=environment, input=given)
     assert done.returncode == 0, f"{command}: {done.stdout.decode()[-4000:]}\n{done.stderr.decode()[-4000:]}"
@@ -149,23 +156,41 @@ class Images:
     @property
     def environment(self) -> dict[str, str]:
         """With it buildah and podman keep everything in the folder."""
-        return os.environ | {"CONTAINERS_CONF": str(self.folder / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf")}
+        return os.environ | {
+            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
+        }
 
     def buildah(self, *arguments: str, seconds: float = BUILD_SECONDS) -> str:
         """What one buildah command prints."""
         return output_of(["buildah", *arguments], seconds, self.environment)
 
     def configure(self) -> None:
-        """Writes the settings of buildah and podman. No limit is above this process's own, which it might not be allowed to raise."""
-        files, processes = (_hard_limit(kind, most) for kind, most in ((resource.RLIMIT_NOFILE, _MOST_FILES), (resource.RLIMIT_NPROC, _MOST_PROCESSES)))
+        """Writes the settings of buildah and podman. No limit is above this process's own, which it might not be
+        allowed to raise."""
+        files, processes = (
+            _hard_limit(kind, most)
+            for kind, most in ((resource.RLIMIT_NOFILE, _MOST_FILES), (resource.RLIMIT_NPROC, _MOST_PROCESSES))
+        )
         runtime = "runc" if has("runc") else "crun"  # crun refuses a machine with both versions of control groups
-        (self.folder / "containers.conf").write_text(_SETTINGS.format(folder=self.folder, files=files, processes=processes, runtime=runtime))
+        (self.folder / "containers.conf").write_text(
+            _SETTINGS.format(folder=self.folder, files=files, processes=processes, runtime=runtime)
+        )
         (self.folder / "storage.conf").write_text(_STORAGE.format(folder=self.folder))
 
     def add_base(self) -> None:
         """A Debian that debootstrap makes, with this machine's certificates."""
         base = self.folder / "base"
-        output_of(["debootstrap", "--variant=minbase", "--include=ca-certificates,python3,python3-venv", "bookworm", str(base)], BUILD_SECONDS)
+        output_of(
+            [
+                "debootstrap",
+                "--variant=minbase",
+                "--include=ca-certificates,python3,python3-venv",
+                "bookworm",
+                str(base),
+            ],
+            BUILD_SECONDS,
+        )
         if CERTIFICATES.exists():
             shutil.copyfile(CERTIFICATES, base / CERTIFICATES.relative_to("/"))
         empty = self.buildah("from", "scratch").strip()
@@ -180,7 +205,15 @@ class Images:
         settings |= {"find-links": f"/nowhere/{self.mark}"}
         secret = self.folder / "pip.conf"
         secret.write_text("\n".join(["[global]", *(f"{name} = {setting}" for name, setting in settings.items())]))
-        printed = self._build(self.root / "docker" / "Dockerfile", self.root, STUDY, "--build-arg", f"BASE_IMAGE={BASE}", "--secret", f"id=pip,src={secret}")
+        printed = self._build(
+            self.root / "docker" / "Dockerfile",
+            self.root,
+            STUDY,
+            "--build-arg",
+            f"BASE_IMAGE={BASE}",
+            "--secret",
+            f"id=pip,src={secret}",
+        )
         assert self.mark in printed, "pip did not read its secret"
 
     def add_postgres(self) -> None:
@@ -211,7 +244,8 @@ _BUILT = pytest.StashKey[Images]()
 
 
 def built_images(config: pytest.Config, root: Path) -> Images:
-    """A store with the base and the study's image. They are built once in a test session, for whichever test comes first, and removed at its end."""
+    """A store with the base and the study's image. They are built once in a test session, for whichever test comes
+    first, and removed at its end."""
     if _BUILT not in config.stash:
         images = Images(Path(tempfile.mkdtemp(prefix="vae-study-images-", dir="/var/tmp")), root)
         config.add_cleanup(images.remove)
@@ -223,7 +257,8 @@ def built_images(config: pytest.Config, root: Path) -> Images:
 
 
 class Engine:
-    """podman and podman-compose on a store of images, in namespaces of their own: with their first process everything ends, containers, networks and mounts."""
+    """podman and podman-compose on a store of images, in namespaces of their own: with their first process
+    everything ends, containers, networks and mounts."""
 
     def __init__(self, images: Images) -> None:
         self._images = images
@@ -234,7 +269,18 @@ class Engine:
         self._programs.mkdir()
         (self._programs / "podman").write_text(_WAITING_PODMAN.format(podman=shutil.which("podman")))
         (self._programs / "podman").chmod(0o755)
-        command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", _FIRST_PROCESS]
+        command = [
+            "unshare",
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            sys.executable,
+            "-c",
+            _FIRST_PROCESS,
+        ]
         self._keeper = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self._keeper.stdout is not None
         assert self._keeper.stdout.readline() == "up\n", "no namespaces could be made"
@@ -260,7 +306,15 @@ class Engine:
 
     def command(self, *command: str) -> list[str]:
         """The same command, given inside."""
-        return ["nsenter", f"--target={self._first_process()}", "--net", "--mount", "--pid", f"--wd={self._images.root}", *command]
+        return [
+            "nsenter",
+            f"--target={self._first_process()}",
+            "--net",
+            "--mount",
+            "--pid",
+            f"--wd={self._images.root}",
+            *command,
+        ]
 
     def _first_process(self) -> int:
         assert self._keeper is not None
@@ -268,5 +322,9 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The images', with the podman that waits for health first on the PATH. Nobody is asked to run the checks in its stead."""
-        return self._images.environment | {"PATH": f"{self._programs}:{os.environ['PATH']}", "DISABLE_HC_SYSTEMD": "true"}
+        """The images', with the podman that waits for health first on the PATH. Nobody is asked to run the checks in
+        its stead."""
+        return self._images.environment | {
+            "PATH": f"{self._programs}:{os.environ['PATH']}",
+            "DISABLE_HC_SYSTEMD": "true",
+        }

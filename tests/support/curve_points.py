@@ -12,12 +12,22 @@ import pandas as pd
 STEPS = (100, 200, 300, 400)
 
 
-def points(cells: Sequence[str] = ("adagrad", "adam"), seeds: Iterable[int] = range(6), steps: Sequence[int] = STEPS, gain: float = 1.0, noise: float = 0.1) -> pd.DataFrame:
-    """A row per cell, seed and step; each cell ends `gain` above the one before it, but for noise that its seeds share in part."""
+def points(
+    cells: Sequence[str] = ("adagrad", "adam"),
+    seeds: Iterable[int] = range(6),
+    steps: Sequence[int] = STEPS,
+    gain: float = 1.0,
+    noise: float = 0.1,
+) -> pd.DataFrame:
+    """A row per cell, seed and step; each cell ends `gain` above the one before it, but for noise that its seeds
+    share in part."""
     rows = []
     for place, cell in enumerate(cells):
         for seed in seeds:
-            shared, own = np.random.default_rng([1, seed]).normal(0, 3 * noise), np.random.default_rng([2, place, seed]).normal(0, noise)
+            shared, own = (
+                np.random.default_rng([1, seed]).normal(0, 3 * noise),
+                np.random.default_rng([2, place, seed]).normal(0, noise),
+            )
             end = -100 + place * gain + shared + own
             rows += [(cell, seed, step, "bound", end - 50 * math.exp(-step / 80), step / 10 + place) for step in steps]
     return pd.DataFrame(rows, columns=["cell", "seed", "step", "metric", "value", "seconds"])

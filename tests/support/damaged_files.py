@@ -1,4 +1,5 @@
-"""What happens to files and databases: bits flip, ends are lost, blocks are zeroed, numbers are edited, files are taken for one another."""
+"""What happens to files and databases: bits flip, ends are lost, blocks are zeroed, numbers are edited, files are
+taken for one another."""
 
 from __future__ import annotations
 
@@ -47,7 +48,16 @@ def edit_a_number(content: bytes, choose: random.Random) -> bytes:
     return content[: digit.start()] + bytes([other]) + content[digit.end() :]
 
 
-DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (flip_a_bit, flip_a_bit, cut, zero_a_block, lose_a_piece, repeat_a_piece, edit_a_number, edit_a_number)
+DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    flip_a_bit,
+    flip_a_bit,
+    cut,
+    zero_a_block,
+    lose_a_piece,
+    repeat_a_piece,
+    edit_a_number,
+    edit_a_number,
+)
 
 
 def damaged(content: bytes, choose: random.Random) -> tuple[str, bytes]:

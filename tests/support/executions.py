@@ -32,8 +32,17 @@ class Disk:
         self.num_trained[record.identity.hash] += 1
 
 
-def execute(study: Study, disk: Disk, train: Train = invented_record, *, num_workers: int = 3, choose: random.Random | None = None, kill_after: int | None = None) -> Execution:
-    """One execution with `num_workers` at once; what runs ends in an order that `choose` picks. Killed after so many records."""
+def execute(
+    study: Study,
+    disk: Disk,
+    train: Train = invented_record,
+    *,
+    num_workers: int = 3,
+    choose: random.Random | None = None,
+    kill_after: int | None = None,
+) -> Execution:
+    """One execution with `num_workers` at once; what runs ends in an order that `choose` picks. Killed after so many
+    records."""
     choose = choose or random.Random(0)
     execution = Execution(study, identify, disk.lookup)
     running: list[PlannedTraining] = []

@@ -1,4 +1,5 @@
-"""Nodes with addresses of their own on one machine: Linux network namespaces on a bridge, made and removed by the test that wants them."""
+"""Nodes with addresses of their own on one machine: Linux network namespaces on a bridge, made and removed by the
+test that wants them."""
 
 from __future__ import annotations
 
@@ -64,7 +65,9 @@ class Network:
 
     def processes(self, node: int) -> list[int]:
         """All that runs on `node`."""
-        listed = subprocess.run(["ip", "netns", "pids", self._name(node)], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(
+            ["ip", "netns", "pids", self._name(node)], capture_output=True, text=True, check=True
+        ).stdout
         return [int(process) for process in listed.split()]
 
     def cut(self, node: int) -> None:
@@ -107,26 +110,71 @@ def postgres_programs() -> Path | None:
 
 @contextmanager
 def mlflow_on_postgres(network: Network, node: int, log: Path) -> Iterator[str]:
-    """An MLflow server on a PostgreSQL of its own, both on `node`; yields its address. Artifacts go through the server."""
+    """An MLflow server on a PostgreSQL of its own, both on `node`; yields its address. Artifacts go through the
+    server."""
     programs = postgres_programs()
     assert programs is not None, "PostgreSQL is not installed"
     folder = Path(tempfile.mkdtemp(prefix="vae-study-postgres-"))
     shutil.chown(folder, "postgres", "postgres")
     as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    subprocess.run([*as_postgres, str(programs / "initdb"), "-D", str(folder / "data"), "--auth=trust"], check=True, capture_output=True, cwd=folder)
+    subprocess.run(
+        [*as_postgres, str(programs / "initdb"), "-D", str(folder / "data"), "--auth=trust"],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
     where = ["-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(POSTGRES_PORT), "-k", str(folder)]
     started: list[subprocess.Popen[bytes]] = []
     try:
-        started.append(_start(network.on(node, [*as_postgres, str(programs / "postgres"), *where]), folder, folder / "log", {}))
-        client = network.on(node, [*as_postgres, str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(POSTGRES_PORT), "mlflow"])
-        wait_until(lambda: subprocess.run(client, capture_output=True, cwd=folder, check=False).returncode == 0, "PostgreSQL takes a database", 60, 0.5)
-        server = [sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", str(MLFLOW_PORT), "--workers", "2", "--allowed-hosts", "*"]
-        stores = ["--backend-store-uri", f"postgresql://postgres@127.0.0.1:{POSTGRES_PORT}/mlflow", "--artifacts-destination", str(log.parent / "artifacts")]
-        started.append(_start(network.on(node, [*server, *stores]), log.parent, log, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}))
+        started.append(
+            _start(network.on(node, [*as_postgres, str(programs / "postgres"), *where]), folder, folder / "log", {})
+        )
+        client = network.on(
+            node, [*as_postgres, str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(POSTGRES_PORT), "mlflow"]
+        )
+        wait_until(
+            lambda: subprocess.run(client, capture_output=True, cwd=folder, check=False).returncode == 0,
+            "PostgreSQL takes a database",
+            60,
+            0.5,
+        )
+        server = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "0.0.0.0",
+            "--port",
+            str(MLFLOW_PORT),
+            "--workers",
+            "2",
+            "--allowed-hosts",
+            "*",
+        ]
+        stores = [
+            "--backend-store-uri",
+            f"postgresql://postgres@127.0.0.1:{POSTGRES_PORT}/mlflow",
+            "--artifacts-destination",
+            str(log.parent / "artifacts"),
+        ]
+        started.append(
+            _start(
+                network.on(node, [*server, *stores]),
+                log.parent,
+                log,
+                {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            )
+        )
         uri = f"http://{network.address(node)}:{MLFLOW_PORT}"
         answers = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/health', timeout=2)"
         ask = network.on(node, [sys.executable, "-c", answers, uri])
-        wait_until(lambda: subprocess.run(ask, capture_output=True, check=False).returncode == 0, "the MLflow server answers", 180, 1)
+        wait_until(
+            lambda: subprocess.run(ask, capture_output=True, check=False).returncode == 0,
+            "the MLflow server answers",
+            180,
+            1,
+        )
         yield uri
     finally:
         for process in reversed(started):
@@ -137,4 +185,6 @@ def mlflow_on_postgres(network: Network, node: int, log: Path) -> Iterator[str]:
 
 def _start(command: Sequence[str], folder: Path, log: Path, extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with log.open("ab") as file:
-        return subprocess.Popen(command, cwd=folder, env=os.environ | extra, stdout=file, stderr=file, start_new_session=True)
+        return subprocess.Popen(
+            command, cwd=folder, env=os.environ | extra, stdout=file, stderr=file, start_new_session=True
+        )

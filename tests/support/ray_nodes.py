@@ -1,4 +1,5 @@
-"""Ray nodes on this machine, started as the documentation says: they have neither this project's code nor its outputs."""
+"""Ray nodes on this machine, started as the documentation says: they have neither this project's code nor its
+outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +17,14 @@ from pathlib import Path
 from tests.support.stores import free_port
 from tests.support.workplaces import Workplace, wait_until
 
-RAY = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats", "--object-store-memory=200000000", "--node-ip-address=127.0.0.1"]
+RAY = [
+    str(Path(sys.executable).parent / "ray"),
+    "start",
+    "--block",
+    "--disable-usage-stats",
+    "--object-store-memory=200000000",
+    "--node-ip-address=127.0.0.1",
+]
 
 
 class RayNodes:
@@ -32,12 +40,28 @@ class RayNodes:
 
     def start(self, num_cpus: int = 1) -> None:
         """`ray start`: the first is the head. Returns when it is up."""
-        role = [f"--address={self.address}"] if self._started else [f"--port={self._port}", "--head", "--include-dashboard=false", f"--temp-dir={self._temporary}"]
+        role = (
+            [f"--address={self.address}"]
+            if self._started
+            else [f"--port={self._port}", "--head", "--include-dashboard=false", f"--temp-dir={self._temporary}"]
+        )
         environment = {name: given for name, given in self._nodes.environment.items() if name != "PYTHONPATH"}
         log = self._nodes.folder / f"node-{len(self._started)}.log"
         with log.open("wb") as file:
-            process = subprocess.Popen([*RAY, f"--num-cpus={num_cpus}", *role], cwd=self._nodes.folder, env=environment, stdout=file, stderr=file, start_new_session=True)
-        wait_until(lambda: "Ray runtime started" in log.read_text() or process.poll() is not None, "the Ray node started", 90, 0.2)
+            process = subprocess.Popen(
+                [*RAY, f"--num-cpus={num_cpus}", *role],
+                cwd=self._nodes.folder,
+                env=environment,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        wait_until(
+            lambda: "Ray runtime started" in log.read_text() or process.poll() is not None,
+            "the Ray node started",
+            90,
+            0.2,
+        )
         assert process.poll() is None, log.read_text()
         self._started.append(process)
 

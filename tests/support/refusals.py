@@ -27,7 +27,8 @@ def assert_refused(done: subprocess.CompletedProcess[str], status: int, *said: s
 
 
 def assert_soon_refused(place: Workplace, status: int, said: str, *arguments: str) -> None:
-    """`study run` with these arguments ends so, within half a minute, with one line, before Ray is started and anything is trained."""
+    """`study run` with these arguments ends so, within half a minute, with one line, before Ray is started and
+    anything is trained."""
     began = time.monotonic()
     done = place.ask("run", "tiny.yaml", "--num-cpus", "1", *arguments)
     assert time.monotonic() - began < ANSWER_SECONDS
@@ -77,7 +78,8 @@ def site_of_somebody() -> Iterator[Site]:
 
 @contextmanager
 def listening(serve: Callable[[socket.socket], None] | None = None) -> Iterator[int]:
-    """A port where connections are taken and handed to `serve`, one after the other; without it nothing is ever said."""
+    """A port where connections are taken and handed to `serve`, one after the other; without it nothing is ever
+    said."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         if serve is not None:
             threading.Thread(target=_take, args=(server, serve), daemon=True).start()

@@ -16,7 +16,8 @@ CLOSED = "http://127.0.0.1:9"
 
 
 def reach_only(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Package registries and proxies of this process and its children are at `address`, and no folder of data is named."""
+    """Package registries and proxies of this process and its children are at `address`, and no folder of data is
+    named."""
     named = (published.variable for published in PUBLISHED.values())
     for variable in ("no_proxy", "NO_PROXY", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", *named):
         monkeypatch.delenv(variable, raising=False)

@@ -1,4 +1,5 @@
-"""A real Slurm on one machine: a node on which people type, and nodes of one core with names and addresses of their own; made and ended by the test that wants it."""
+"""A real Slurm on one machine: a node on which people type, and nodes of one core with names and addresses of their
+own; made and ended by the test that wants it."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def write_checkout(root: Path, folder: Path) -> Workplace:
 
 
 class Slurm:
-    """Nodes 1 to `num_nodes` of a network, of one core each, under a controller on node 0. Slurm takes each of `gpus`, device files, for a GPU of every node."""
+    """Nodes 1 to `num_nodes` of a network, of one core each, under a controller on node 0. Slurm takes each of
+    `gpus`, device files, for a GPU of every node."""
 
     def __init__(self, network: Network, folder: Path, num_nodes: int, gpus: Sequence[str] = ()) -> None:
         self._network = network
@@ -86,11 +88,35 @@ class Slurm:
             shutil.chown(path, _DAEMON_USER, _DAEMON_USER)
         (self._folder / "state").mkdir()
         gpus = f"Gres=gpu:{len(self._gpus)}" if self._gpus else ""
-        nodes = "\n".join(f"NodeName={self.name(node)} NodeAddr={self._network.address(node)} CPUs=1 {gpus} State=UNKNOWN" for node in self._nodes)
+        nodes = "\n".join(
+            f"NodeName={self.name(node)} NodeAddr={self._network.address(node)} CPUs=1 {gpus} State=UNKNOWN"
+            for node in self._nodes
+        )
         (self._folder / "gres.conf").write_text(f"Name=gpu File={','.join(self._gpus)}\n" if self._gpus else "")
-        (self._folder / "slurm.conf").write_text(_SETTINGS.format(controller=self._network.address(LOGIN_NODE), folder=self._folder, nodes=nodes))
-        files = [f"--{name}={munge / given}" for name, given in (("socket", "socket"), ("key-file", "key"), ("log-file", "log"), ("pid-file", "pid"), ("seed-file", "seed"))]
-        self._start(["setpriv", f"--reuid={_DAEMON_USER}", f"--regid={_DAEMON_USER}", "--clear-groups", "munged", "--foreground", *files])
+        (self._folder / "slurm.conf").write_text(
+            _SETTINGS.format(controller=self._network.address(LOGIN_NODE), folder=self._folder, nodes=nodes)
+        )
+        files = [
+            f"--{name}={munge / given}"
+            for name, given in (
+                ("socket", "socket"),
+                ("key-file", "key"),
+                ("log-file", "log"),
+                ("pid-file", "pid"),
+                ("seed-file", "seed"),
+            )
+        ]
+        self._start(
+            [
+                "setpriv",
+                f"--reuid={_DAEMON_USER}",
+                f"--regid={_DAEMON_USER}",
+                "--clear-groups",
+                "munged",
+                "--foreground",
+                *files,
+            ]
+        )
         wait_until((munge / "socket").exists, "munge answers", 30, 0.1)
         self._start(self._network.on_named(LOGIN_NODE, "node0", ["slurmctld", "-D"]))
         for node in self._nodes:
@@ -100,7 +126,12 @@ class Slurm:
         """Slurm's daemon on that node; returns when the node waits for work."""
         (self._folder / f"spool-{self.name(node)}").mkdir(exist_ok=True)
         self._start(self._network.on_named(node, self.name(node), ["slurmd", "-D", "-N", self.name(node)]))
-        wait_until(lambda: self._answer("sinfo", "--noheader", "--nodes", self.name(node), "--format=%T").strip() == "idle", f"node {node} is idle", 60, 0.5)
+        wait_until(
+            lambda: self._answer("sinfo", "--noheader", "--nodes", self.name(node), "--format=%T").strip() == "idle",
+            f"node {node} is idle",
+            60,
+            0.5,
+        )
 
     def kill_node(self, node: int) -> None:
         """SIGKILL to all that runs there, as if its power had failed."""
@@ -113,7 +144,9 @@ class Slurm:
         """What Slurm and `hostname` call it."""
         return f"node{node}"
 
-    def submit(self, script: Path, *arguments: str, folder: Path, environment: Mapping[str, str], options: Sequence[str] = ()) -> str:
+    def submit(
+        self, script: Path, *arguments: str, folder: Path, environment: Mapping[str, str], options: Sequence[str] = ()
+    ) -> str:
         """`sbatch OPTIONS SCRIPT ARGUMENTS` in `folder`; the job's number."""
         command = self._network.on(LOGIN_NODE, ["sbatch", "--parsable", *options, str(script), *arguments])
         given = {**environment, "SLURM_CONF": self._environment["SLURM_CONF"]}
@@ -159,10 +192,26 @@ class Slurm:
 
     def _start(self, command: Sequence[str]) -> None:
         with (self._folder / "printed").open("ab") as file:
-            self._processes.append(subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True))
+            self._processes.append(
+                subprocess.Popen(
+                    command,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    start_new_session=True,
+                )
+            )
 
     def _answer(self, *command: str) -> str:
-        done = subprocess.run(self._network.on(LOGIN_NODE, command), env=self._environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            self._network.on(LOGIN_NODE, command),
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         return done.stdout
 
 

@@ -51,7 +51,11 @@ class Store:
         """How often each metric point of a run is stored."""
         client = self.client
         names = run.data.metrics
-        return Counter((name, point.step, point.timestamp, point.value) for name in names for point in client.get_metric_history(run.info.run_id, name))
+        return Counter(
+            (name, point.step, point.timestamp, point.value)
+            for name in names
+            for point in client.get_metric_history(run.info.run_id, name)
+        )
 
     def assert_every_point_is_there_once(self, records: dict[str, Record]) -> None:
         """Every run that counts has exactly the points of its record, and the training of every record has a run."""
@@ -63,8 +67,13 @@ class Store:
 
 
 def points_of(record: Record) -> list[Point]:
-    """What MLflow is to hold of a training that did not diverge: every metric and the seconds so far, at its own time."""
-    curve = [(name, each.samples, each.timestamp_ms, measured) for each in record.evaluations for name, measured in each.metrics.items()]
+    """What MLflow is to hold of a training that did not diverge: every metric and the seconds so far, at its own
+    time."""
+    curve = [
+        (name, each.samples, each.timestamp_ms, measured)
+        for each in record.evaluations
+        for name, measured in each.metrics.items()
+    ]
     return curve + [("seconds", each.samples, each.timestamp_ms, each.seconds) for each in record.evaluations]
 
 
@@ -88,7 +97,12 @@ class Server:
         """Starts it, or starts it again on what it had stored; returns when it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        stores = ["--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}", "--artifacts-destination", str(self.folder / "artifacts")]
+        stores = [
+            "--backend-store-uri",
+            f"sqlite:///{self.folder / 'server.db'}",
+            "--artifacts-destination",
+            str(self.folder / "artifacts"),
+        ]
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self.folder / "log").open("ab") as log:
             command = [sys.executable, "-m", "mlflow", "server", *where, *stores]

@@ -17,14 +17,21 @@ DIVERGES_ABOVE = 0.5
 
 
 def invented_study(**changes: Any) -> Study:
-    """Two cells x three proposals in rounds of two x two tuning seeds, then two reporting seeds; `changes` replace fields."""
+    """Two cells x three proposals in rounds of two x two tuning seeds, then two reporting seeds; `changes` replace
+    fields."""
     space = {"learning_rate": {"low": 1e-3, "high": 0.1, "log": True}}
     fields: dict[str, Any] = {
         "name": "invented",
         "question": "Which optimizer?",
         "training": {"hidden_units": 8, "latent_dim": 2, "budget_samples": 1000, "num_evaluations": 2},
         "factors": {"optimizer": ["adagrad", "adam"]},
-        "search": {"sampler": "tpe", "num_proposals": 3, "round_size": 2, "num_tuning_seeds": 2, "spaces": [{"hyperparameters": space}]},
+        "search": {
+            "sampler": "tpe",
+            "num_proposals": 3,
+            "round_size": 2,
+            "num_tuning_seeds": 2,
+            "spaces": [{"hyperparameters": space}],
+        },
         "confirm": {"num_reporting_seeds": 2},
     }
     return Study.model_validate(fields | changes)
@@ -54,7 +61,16 @@ def invented_record(planned: PlannedTraining, study: str = "invented") -> Record
     """What a training leaves on disk; diverged where the learning rate is above DIVERGES_ABOVE."""
     diverged = planned.configuration.learning_rate > DIVERGES_ABOVE
     points = planned.configuration.evaluation_points()
-    curve = [] if diverged else [EvaluationRecord(samples=n, seconds=n / 1000, timestamp_ms=1_700_000_000_000 + n, metrics=invented_metrics(planned)) for n in points]
+    curve = (
+        []
+        if diverged
+        else [
+            EvaluationRecord(
+                samples=n, seconds=n / 1000, timestamp_ms=1_700_000_000_000 + n, metrics=invented_metrics(planned)
+            )
+            for n in points
+        ]
+    )
     return Record(
         identity=identify(planned),
         outcome="diverged" if diverged else "finished",

@@ -45,9 +45,13 @@ WriteWeights = Callable[[Place, TrainingConfiguration, Path], None]
 
 
 def synthetic_study(name: str = "synthetic", num_reporting_seeds: int = 6, **changes: Any) -> Study:
-    """Adagrad and Adam with one and two hidden layers, learning rate searched; `changes` replace fields of the study."""
+    """Adagrad and Adam with one and two hidden layers, learning rate searched; `changes` replace fields of the
+    study."""
     spaces = [
-        {"when": {"optimizer": "adagrad"}, "hyperparameters": {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}},
+        {
+            "when": {"optimizer": "adagrad"},
+            "hyperparameters": {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}},
+        },
         {"when": {"optimizer": "adam"}, "hyperparameters": {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}},
     ]
     study = Study.model_validate(
@@ -59,8 +63,20 @@ def synthetic_study(name: str = "synthetic", num_reporting_seeds: int = 6, **cha
             "search": {"num_proposals": 3, "num_tuning_seeds": 1, "spaces": spaces},
             "confirm": {"num_reporting_seeds": num_reporting_seeds},
             "claims": [
-                {"name": "adam-beats-adagrad", "factor": "optimizer", "level": "adam", "baseline": "adagrad", "primary": True},
-                {"name": "second-layer-helps-adam", "factor": "num_hidden_layers", "level": 2, "baseline": 1, "at": {"optimizer": "adam"}},
+                {
+                    "name": "adam-beats-adagrad",
+                    "factor": "optimizer",
+                    "level": "adam",
+                    "baseline": "adagrad",
+                    "primary": True,
+                },
+                {
+                    "name": "second-layer-helps-adam",
+                    "factor": "num_hidden_layers",
+                    "level": 2,
+                    "baseline": 1,
+                    "at": {"optimizer": "adam"},
+                },
             ],
         }
     )
@@ -86,7 +102,15 @@ def build_store(
     MlflowClient(tracking_uri=uri).search_experiments(max_results=1)  # makes the database
     with closing(sqlite3.connect(path / "mlflow.db")) as database:
         database.execute("PRAGMA journal_mode=WAL")  # stays with the file; writes are cheaper
-    add_study(uri, path / "artifacts", study or synthetic_study(), outcomes=outcomes, missing=missing, shuffle_seed=shuffle_seed, write_weights=write_weights)
+    add_study(
+        uri,
+        path / "artifacts",
+        study or synthetic_study(),
+        outcomes=outcomes,
+        missing=missing,
+        shuffle_seed=shuffle_seed,
+        write_weights=write_weights,
+    )
     return uri
 
 
@@ -103,7 +127,11 @@ def add_study(
     """Writes one more study, as an experiment of its own, into the store at `uri`."""
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment(study.name, artifact_location=(artifacts / study.name).as_uri())
-    parent = client.create_run(experiment, start_time=FIRST_TIMESTAMP_MS, tags={"kind": "study", "mlflow.runName": study.name} | _provenance_tags()).info.run_id
+    parent = client.create_run(
+        experiment,
+        start_time=FIRST_TIMESTAMP_MS,
+        tags={"kind": "study", "mlflow.runName": study.name} | _provenance_tags(),
+    ).info.run_id
     with tempfile.TemporaryDirectory() as folder:
         resolved = Path(folder, "study.json")
         resolved.write_text(study.model_dump_json(), encoding="utf-8")
@@ -115,7 +143,15 @@ def add_study(
         trainings = [trainings[i] for i in order]
     for place, cell, nuisance in trainings:
         outcome = (outcomes or {}).get(place, "finished")
-        run = _write_training(client, experiment, parent, study, place, training_configuration(study, cell, place.phase, nuisance), outcome)
+        run = _write_training(
+            client,
+            experiment,
+            parent,
+            study,
+            place,
+            training_configuration(study, cell, place.phase, nuisance),
+            outcome,
+        )
         if write_weights is not None and place.phase == "confirm" and outcome == "finished":
             with tempfile.TemporaryDirectory() as folder:
                 weights = Path(folder, "weights.safetensors")
@@ -139,12 +175,29 @@ def _places_of_repeat(study: Study, repeat: int) -> Iterator[tuple[Place, Cell, 
         for number, nuisance in enumerate(proposals if search else ()):
             for seed in range(search.num_tuning_seeds if search else 0):
                 yield Place("search", cell.label, number, None, seed, repeat), cell, nuisance
-        ranked = sorted(range(len(proposals)), key=lambda number: -_plateau(cell.label, proposals[number], _space_middle(study, cell)))
+        ranked = sorted(
+            range(len(proposals)),
+            key=lambda number: -_plateau(cell.label, proposals[number], _space_middle(study, cell)),
+        )
         for rank, number in enumerate(ranked[: 1 if repeat else study.confirm.num_runners_up + 1]):
             for seed in range(study.confirm.num_reporting_seeds):
-                yield Place("confirm", cell.label, number if search else None, rank, seed, repeat), cell, proposals[number]
+                yield (
+                    Place("confirm", cell.label, number if search else None, rank, seed, repeat),
+                    cell,
+                    proposals[number],
+                )
         for seed in range(0 if repeat else num_trainings_of_cell(study, cell, "noise_floor")):
-            yield Place("noise_floor", cell.label, ranked[0] if search else None, 0, study.confirm.num_reporting_seeds + seed), cell, proposals[ranked[0]]
+            yield (
+                Place(
+                    "noise_floor",
+                    cell.label,
+                    ranked[0] if search else None,
+                    0,
+                    study.confirm.num_reporting_seeds + seed,
+                ),
+                cell,
+                proposals[ranked[0]],
+            )
 
 
 def _nuisance(study: Study, cell: Cell, number: int) -> dict[str, Any]:
@@ -165,11 +218,16 @@ def _nuisance(study: Study, cell: Cell, number: int) -> dict[str, Any]:
 
 def _space_middle(study: Study, cell: Cell) -> float:
     distribution = search_space(study, cell).get("learning_rate")
-    return math.sqrt(distribution.low * distribution.high) if isinstance(distribution, Range) and distribution.low > 0 else 1e-3
+    return (
+        math.sqrt(distribution.low * distribution.high)
+        if isinstance(distribution, Range) and distribution.low > 0
+        else 1e-3
+    )
 
 
 def _plateau(label: str, nuisance: Mapping[str, Any], middle: float) -> float:
-    """The bound in nats at the end of the budget: Adam 3 above the others, 1 per further layer, less off the best learning rate."""
+    """The bound in nats at the end of the budget: Adam 3 above the others, 1 per further layer, less off the best
+    learning rate."""
     gain = 3.0 * ("optimizer=adam" in label.split(",")) + 1.0 * ("num_hidden_layers=2" in label)
     return -110.0 + gain - 4.0 * abs(math.log10(float(nuisance.get("learning_rate", middle)) / middle))
 
@@ -178,8 +236,18 @@ def _noise(*key: object) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "big"))
 
 
-def _write_training(client: MlflowClient, experiment: str, parent: str, study: Study, place: Place, configuration: TrainingConfiguration, outcome: str) -> str:
-    identity = hashlib.sha256(repr((place, configuration.to_flat(), *[place.repeat] * bool(place.repeat))).encode()).hexdigest()[:32]
+def _write_training(
+    client: MlflowClient,
+    experiment: str,
+    parent: str,
+    study: Study,
+    place: Place,
+    configuration: TrainingConfiguration,
+    outcome: str,
+) -> str:
+    identity = hashlib.sha256(
+        repr((place, configuration.to_flat(), *[place.repeat] * bool(place.repeat))).encode()
+    ).hexdigest()[:32]
     tags = {
         "mlflow.parentRunId": parent,
         "kind": "training",
@@ -192,24 +260,38 @@ def _write_training(client: MlflowClient, experiment: str, parent: str, study: S
         "trial": f"trial_{identity[:8]}",
     } | ({"rank": str(place.rank)} if place.rank is not None else {})
     tags |= {"repeat": str(place.repeat)} if place.repeat else {}
-    run = client.create_run(experiment, start_time=FIRST_TIMESTAMP_MS, run_name=f"{place.phase} {place.cell} seed {place.seed}").info.run_id
-    parameters = configuration.to_flat() | {"num_parameters": 125 * configuration.hidden_units * configuration.num_hidden_layers + configuration.latent_dim}
-    points = [Metric(key, nats, FIRST_TIMESTAMP_MS + samples, samples) for key, nats, samples in _points(study, place, configuration, outcome)]
+    run = client.create_run(
+        experiment, start_time=FIRST_TIMESTAMP_MS, run_name=f"{place.phase} {place.cell} seed {place.seed}"
+    ).info.run_id
+    parameters = configuration.to_flat() | {
+        "num_parameters": 125 * configuration.hidden_units * configuration.num_hidden_layers + configuration.latent_dim
+    }
+    points = [
+        Metric(key, nats, FIRST_TIMESTAMP_MS + samples, samples)
+        for key, nats, samples in _points(study, place, configuration, outcome)
+    ]
     client.log_batch(
         cast(str, run),
         metrics=points,
-        params=[Param(key, json.dumps(given) if isinstance(given, (list, tuple)) else str(given)) for key, given in sorted(parameters.items())],
+        params=[
+            Param(key, json.dumps(given) if isinstance(given, (list, tuple)) else str(given))
+            for key, given in sorted(parameters.items())
+        ],
         tags=[RunTag(key, text) for key, text in tags.items()],
     )
     client.set_terminated(run, status="FINISHED" if outcome == "finished" else "FAILED")
     return cast(str, run)
 
 
-def _points(study: Study, place: Place, configuration: TrainingConfiguration, outcome: str) -> Iterator[tuple[str, float, int]]:
+def _points(
+    study: Study, place: Place, configuration: TrainingConfiguration, outcome: str
+) -> Iterator[tuple[str, float, int]]:
     """Metric points (key, number, samples) of one training."""
     cell = next(cell for cell in study_cells(study) if cell.label == place.cell)
     end = _plateau(place.cell, {"learning_rate": configuration.learning_rate}, _space_middle(study, cell))
-    end += _noise("seed", place.phase, place.seed).normal(0, 0.3) + _noise(place, *[place.repeat] * bool(place.repeat)).normal(0, 0.1)
+    end += _noise("seed", place.phase, place.seed).normal(0, 0.3) + _noise(
+        place, *[place.repeat] * bool(place.repeat)
+    ).normal(0, 0.1)
     if outcome == "failed_to_learn":
         end = -250.0
     points = configuration.evaluation_points()

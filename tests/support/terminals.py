@@ -1,4 +1,5 @@
-"""A command on a terminal of its own, where keys are typed: Ctrl-C reaches the whole foreground process group, as it does for a person."""
+"""A command on a terminal of its own, where keys are typed: Ctrl-C reaches the whole foreground process group, as it
+does for a person."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from tests.support.workplaces import PATIENCE_SECONDS
 
 
 class Terminal:
-    """`shown` is what it has shown so far; `status` the command's exit status once it has ended, negative for a signal."""
+    """`shown` is what it has shown so far; `status` the command's exit status once it has ended, negative for a
+    signal."""
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
         self.status: int | None = None
@@ -51,7 +53,9 @@ class Terminal:
         while not true():
             assert time.monotonic() < deadline, f"{what}: still not after {seconds:.0f} s: {self.shown}"
             self._read()
-            assert not self.has_ended() or true(), f"{what}: the command ended before, with status {self.status}: {self.shown}"
+            assert not self.has_ended() or true(), (
+                f"{what}: the command ended before, with status {self.status}: {self.shown}"
+            )
         self._read()
 
     def _read(self) -> None:

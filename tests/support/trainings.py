@@ -38,7 +38,13 @@ def small_dataset(num_train: int = 360, num_test: int = 40) -> Dataset:
 
 def small_configuration(**fields: Any) -> TrainingConfiguration:
     """A configuration that trains in a blink; optimizer and model arguments may stand beside the other fields."""
-    small: dict[str, Any] = {"hidden_units": 12, "latent_dim": 2, "batch_size": 20, "budget_samples": 1_000, "num_evaluations": 2}
+    small: dict[str, Any] = {
+        "hidden_units": 12,
+        "latent_dim": 2,
+        "batch_size": 20,
+        "budget_samples": 1_000,
+        "num_evaluations": 2,
+    }
     return TrainingConfiguration.from_flat(small | fields)
 
 
@@ -48,7 +54,8 @@ def small_data(configuration: TrainingConfiguration) -> PreparedData:
 
 
 class CurvedModel(nn.Module):
-    """A few latent dimensions, 24 pixels, a decoder that is not linear, an encoder that is only roughly right; in float64.
+    """A few latent dimensions, 24 pixels, a decoder that is not linear, an encoder that is only roughly right; in
+    float64.
 
     Counts how many images its encoder and its decoder have seen.
     """
@@ -74,7 +81,11 @@ class CurvedModel(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         self.most_decoded_at_once = max(self.most_decoded_at_once, z.shape[:-1].numel())
-        return torch.tanh(z.to(torch.float64)) @ self.loadings + 0.3 * z.to(torch.float64).square().sum(-1, keepdim=True) + self.bias
+        return (
+            torch.tanh(z.to(torch.float64)) @ self.loadings
+            + 0.3 * z.to(torch.float64).square().sum(-1, keepdim=True)
+            + self.bias
+        )
 
 
 @torch.no_grad()
@@ -82,12 +93,16 @@ def drawn_images(model: CurvedModel, num: int, seed: int = 0) -> NDArray[np.uint
     """Binary images [num, pixels] as bytes 0 or 255, drawn from the model."""
     stream = torch.Generator().manual_seed(seed)
     z = torch.randn(num, model.latent_dim, generator=stream, dtype=torch.float64)
-    pixels: NDArray[np.uint8] = torch.bernoulli(torch.sigmoid(model.decode(z)), generator=stream).mul(255).to(torch.uint8).numpy()
+    pixels: NDArray[np.uint8] = (
+        torch.bernoulli(torch.sigmoid(model.decode(z)), generator=stream).mul(255).to(torch.uint8).numpy()
+    )
     return pixels
 
 
 @torch.no_grad()
-def quadrature_log_likelihood(model: CurvedModel, x: Tensor, half_width: float = 9.0, num_nodes: int | None = None) -> Tensor:
+def quadrature_log_likelihood(
+    model: CurvedModel, x: Tensor, half_width: float = 9.0, num_nodes: int | None = None
+) -> Tensor:
     """log p(x) [n] by the trapezoid rule over the latent space of one or two dimensions.
 
     The integrand is smooth and vanishes at the ends, where the rule converges faster than any power of the step.
@@ -98,4 +113,7 @@ def quadrature_log_likelihood(model: CurvedModel, x: Tensor, half_width: float =
     log_step = model.latent_dim * math.log(2 * half_width / (num - 1))
     log_prior = standard_gaussian_log_density(z).sum(-1)
     logits = model.decode(z)
-    return torch.stack([torch.logsumexp(log_prior + bernoulli_log_density(image, logits).sum(-1), 0) for image in x]) + log_step
+    return (
+        torch.stack([torch.logsumexp(log_prior + bernoulli_log_density(image, logits).sum(-1), 0) for image in x])
+        + log_step
+    )

@@ -1,4 +1,5 @@
-"""Workers on nodes with disks of their own, which train a small configuration and copy its checkpoints to storage that all of them see."""
+"""Workers on nodes with disks of their own, which train a small configuration and copy its checkpoints to storage
+that all of them see."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from vae.randomness import Seeds
 
 
 def another_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """From now on workers are on a node whose disk is `folder`; they report at evaluations alone, however slow this machine is."""
+    """From now on workers are on a node whose disk is `folder`; they report at evaluations alone, however slow this
+    machine is."""
     monkeypatch.setattr("study.worker.worker.PAUSE_SECONDS", 600.0)
     monkeypatch.setattr("study.worker.worker.scratch_folder", lambda: folder)
     return folder

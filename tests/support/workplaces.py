@@ -81,8 +81,13 @@ class Workplace:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The test's own less what would choose a server or cluster; marked, so that the processes of a command are known."""
-        kept = {name: given for name, given in os.environ.items() if name not in ("OUTPUTS", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
+        """The test's own less what would choose a server or cluster; marked, so that the processes of a command are
+        known."""
+        kept = {
+            name: given
+            for name, given in os.environ.items()
+            if name not in ("OUTPUTS", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
+        }
         return kept | {"PYTHONPATH": str(self.code), "OMP_NUM_THREADS": "1", _MARK: self.mark} | self.extra
 
     def with_environment(self, **extra: str) -> Workplace:
@@ -92,10 +97,13 @@ class Workplace:
     def run(self, *arguments: str, seconds: float = PATIENCE_SECONDS) -> subprocess.CompletedProcess[str]:
         """`python -m study ...` to its end."""
         command = [sys.executable, "-m", "study", *arguments]
-        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=seconds, check=False)
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=seconds, check=False
+        )
 
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The same command line in this process, which need not import torch and MLflow anew: for requests that train nothing: no Ray may start here."""
+        """The same command line in this process, which need not import torch and MLflow anew: for requests that
+        train nothing: no Ray may start here."""
         with contextlib.chdir(self.folder), patch.dict(os.environ, self.environment, clear=True):
             answer = CliRunner().invoke(app, arguments)
         if answer.exception is not None and not isinstance(answer.exception, SystemExit):
@@ -106,7 +114,15 @@ class Workplace:
         """`python -m study ...` in a process group of its own, its output in the file `printed`."""
         with (self.folder / "printed").open("w") as printed:
             command = [sys.executable, "-m", "study", *arguments]
-            return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=printed, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
 
     @property
     def printed(self) -> str:
@@ -117,7 +133,10 @@ class Workplace:
         """The same state in another folder, so that a test may change it."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         copy = Workplace(folder, self.code)
-        with contextlib.closing(sqlite3.connect(copy.outputs / "mlflow.db")) as database, database:  # MLflow keeps absolute places of artifacts
+        with (
+            contextlib.closing(sqlite3.connect(copy.outputs / "mlflow.db")) as database,
+            database,
+        ):  # MLflow keeps absolute places of artifacts
             places = (str(self.folder), str(folder))
             database.execute("UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)", places)
             database.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", places)
@@ -129,7 +148,9 @@ class Workplace:
 
     def digest(self, record: Record) -> str:
         """The digest of a record's weights."""
-        return weights_digest(load_weights(self.outputs / "trainings" / record.identity.hash / "weights.safetensors")[0])
+        return weights_digest(
+            load_weights(self.outputs / "trainings" / record.identity.hash / "weights.safetensors")[0]
+        )
 
     def num_records(self) -> int:
         return len(self._complete())
@@ -138,14 +159,19 @@ class Workplace:
         """The largest number of recorded trainings that were under way at the same time."""
         records = self.records().values()
         largest = under_way = 0
-        for _, change in sorted([*((record.started_ms, 1) for record in records), *((record.finished_ms, -1) for record in records)]):
+        for _, change in sorted(
+            [*((record.started_ms, 1) for record in records), *((record.finished_ms, -1) for record in records)]
+        ):
             under_way += change
             largest = max(largest, under_way)
         return largest
 
     def stamps(self) -> dict[str, tuple[int, int]]:
         """When each record's two files were written, in nanoseconds."""
-        return {path.parent.name: (path.stat().st_mtime_ns, (path.parent / "weights.safetensors").stat().st_mtime_ns) for path in self._complete()}
+        return {
+            path.parent.name: (path.stat().st_mtime_ns, (path.parent / "weights.safetensors").stat().st_mtime_ns)
+            for path in self._complete()
+        }
 
     def _complete(self) -> list[Path]:
         return [path for path in (self.outputs / "trainings").glob("*/training.json") if path.parent.name.isalnum()]
@@ -153,7 +179,11 @@ class Workplace:
     def processes(self) -> list[int]:
         """Processes that the commands of this workplace started and that still run."""
         wanted = f"{_MARK}={self.mark}".encode()
-        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _environment_of(entry)]
+        return [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and wanted in _environment_of(entry)
+        ]
 
     def end_processes(self) -> None:
         """Kills whatever a command left behind."""
@@ -197,7 +227,8 @@ def _spots(random: np.random.Generator, number: int) -> NDArray[np.uint8]:
 
 
 def digest_alone(record: Record, folder: Path) -> str:
-    """The digest of the weights that the same training gives in this process, with nothing beside it; the images are in `folder`."""
+    """The digest of the weights that the same training gives in this process, with nothing beside it; the images are
+    in `folder`."""
     configuration = TrainingConfiguration.from_flat(record.identity.configuration)
     data = load_dataset(str(folder / "data"), folder)
     return weights_digest(train(configuration, Seeds(**record.identity.seeds), prepare(data, configuration)).weights)

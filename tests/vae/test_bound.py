@@ -1,4 +1,5 @@
-"""The bounds against exact log likelihoods: a linear-Gaussian model in closed form, a one-dimensional latent by quadrature."""
+"""The bounds against exact log likelihoods: a linear-Gaussian model in closed form, a one-dimensional latent by
+quadrature."""
 
 from __future__ import annotations
 
@@ -75,7 +76,9 @@ def test_importance_weights_under_the_exact_posterior_are_all_the_likelihood() -
     """p(x, z) / q(z|x) = p(x) for every z: exact to rounding at any K, and the standard error vanishes."""
     model, x = LinearGaussian(), 2 * normal(4, 6)
     for num_samples in (1, 2, 50):
-        bounds = importance_weighted_bound(model, x, normal(num_samples, 4, 3), log_likelihood=observation_log_likelihood)
+        bounds = importance_weighted_bound(
+            model, x, normal(num_samples, 4, 3), log_likelihood=observation_log_likelihood
+        )
         torch.testing.assert_close(bounds.bound, model.exact_log_likelihood(x), rtol=0, atol=1e-9)
     assert float(bounds.standard_error.max()) < 1e-9
 
@@ -85,7 +88,9 @@ def test_lower_bound_falls_short_of_the_log_likelihood_by_the_divergence_from_th
     model, x = LinearGaussian(off=0.4), 2 * normal(2, 6)
     num_samples = 100_000
     copies = x.repeat_interleave(num_samples, 0)
-    bounds = lower_bound(model, copies, normal(len(copies), 3), log_likelihood=observation_log_likelihood).lower_bound.view(2, num_samples)
+    bounds = lower_bound(
+        model, copies, normal(len(copies), 3), log_likelihood=observation_log_likelihood
+    ).lower_bound.view(2, num_samples)
     expected = float((0.4**2 / (2 * model.variance)).sum())
     gap = model.exact_log_likelihood(x) - bounds.mean(1)
     tolerance = 5 * bounds.std(1) / math.sqrt(num_samples)
@@ -98,7 +103,12 @@ def test_lower_bound_is_reconstruction_minus_kl_summed_over_pixels_and_latents()
     terms = lower_bound(model, x, noise)
     mean, log_variance = model.encode(x)
     z = mean + torch.exp(log_variance / 2) * noise
-    reconstruction = torch.stack([sum((bernoulli_log_density(x[i, d], model.decode(z[i])[d]) for d in range(24)), torch.tensor(0.0)) for i in range(5)])
+    reconstruction = torch.stack(
+        [
+            sum((bernoulli_log_density(x[i, d], model.decode(z[i])[d]) for d in range(24)), torch.tensor(0.0))
+            for i in range(5)
+        ]
+    )
     torch.testing.assert_close(terms.reconstruction, reconstruction.to(DOUBLE))
     torch.testing.assert_close(terms.lower_bound, terms.reconstruction - terms.kl)
     assert terms.lower_bound.shape == (5,)
@@ -113,7 +123,9 @@ def quadrature() -> tuple[CurvedModel, Tensor, Tensor]:
 
 def test_quadrature_has_converged(quadrature: tuple[CurvedModel, Tensor, Tensor]) -> None:
     model, x, exact = quadrature
-    torch.testing.assert_close(quadrature_log_likelihood(model, x, half_width=12, num_nodes=5_001), exact, rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        quadrature_log_likelihood(model, x, half_width=12, num_nodes=5_001), exact, rtol=0, atol=1e-9
+    )
 
 
 def test_importance_weighted_bound_never_falls_below_the_lower_bound_rises_with_k_and_reaches_the_log_likelihood(
@@ -124,12 +136,16 @@ def test_importance_weighted_bound_never_falls_below_the_lower_bound_rises_with_
     repetitions = 2_000
     means, errors = [], []
     with torch.no_grad():
-        bounds = torch.stack([lower_bound(model, x, normal(12, 1, seed=1_000 + r)).lower_bound for r in range(repetitions)])
+        bounds = torch.stack(
+            [lower_bound(model, x, normal(12, 1, seed=1_000 + r)).lower_bound for r in range(repetitions)]
+        )
         means.append(bounds.mean(0))
         errors.append(bounds.std(0) / math.sqrt(repetitions))
         for num_samples in (2, 8, 64):
             copies = x.repeat(repetitions, 1)
-            bounds = importance_weighted_bound(model, copies, normal(num_samples, len(copies), 1, seed=num_samples)).bound.view(repetitions, 12)
+            bounds = importance_weighted_bound(
+                model, copies, normal(num_samples, len(copies), 1, seed=num_samples)
+            ).bound.view(repetitions, 12)
             means.append(bounds.mean(0))
             errors.append(bounds.std(0) / math.sqrt(repetitions))
         at_5000 = importance_weighted_bound(model, x, normal(5_000, 12, 1))
@@ -140,8 +156,11 @@ def test_importance_weighted_bound_never_falls_below_the_lower_bound_rises_with_
     assert ((at_5000.bound - exact).abs() < 5 * at_5000.standard_error).all(), (at_5000, exact)
 
 
-def test_the_standard_error_of_the_importance_weighted_bound_is_the_spread_over_repetitions(quadrature: tuple[CurvedModel, Tensor, Tensor]) -> None:
-    """K = 400, 1,000 repetitions: two standard errors cover the log likelihood in 95.4 % of them if it is right; 92 to 98 % asked for."""
+def test_the_standard_error_of_the_importance_weighted_bound_is_the_spread_over_repetitions(
+    quadrature: tuple[CurvedModel, Tensor, Tensor],
+) -> None:
+    """K = 400, 1,000 repetitions: two standard errors cover the log likelihood in 95.4 % of them if it is right; 92
+    to 98 % asked for."""
     model, x, exact = quadrature
     repetitions, image = 1_000, int(quadrature_log_likelihood(model, x).argmax())
     copies = x[image].expand(repetitions, -1)
@@ -165,8 +184,12 @@ def test_combined_weights_equal_the_log_of_their_mean_and_survive_large_magnitud
     combined = combine_log_weights(log_weights)
     first = log_weights[:, 0].exp()
     assert float(combined.bound[0]) == pytest.approx(math.log(float(first.mean())), abs=1e-12)
-    assert float(combined.standard_error[0]) == pytest.approx(float(first.std() / first.mean()) / math.sqrt(3), abs=1e-12)
-    assert float(combined.bound[1]) == pytest.approx(-90_000 + math.log((1 + math.exp(-1) + math.exp(-2)) / 3), abs=1e-9)
+    assert float(combined.standard_error[0]) == pytest.approx(
+        float(first.std() / first.mean()) / math.sqrt(3), abs=1e-12
+    )
+    assert float(combined.bound[1]) == pytest.approx(
+        -90_000 + math.log((1 + math.exp(-1) + math.exp(-2)) / 3), abs=1e-9
+    )
 
 
 def test_one_importance_sample_has_an_infinite_standard_error() -> None:
@@ -187,17 +210,27 @@ def test_gradients_of_both_bounds_are_right_in_float64() -> None:
             self.given = dict(zip(names, given, strict=True))
 
         def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-            own = {name.removeprefix("encoder."): tensor for name, tensor in self.given.items() if name.startswith("encoder.")}
+            own = {
+                name.removeprefix("encoder."): tensor
+                for name, tensor in self.given.items()
+                if name.startswith("encoder.")
+            }
             mean, log_variance = torch.func.functional_call(model.encoder, own, (pixels,))
             return mean, log_variance
 
         def decode(self, z: Tensor) -> Tensor:
-            own = {name.removeprefix("decoder."): tensor for name, tensor in self.given.items() if name.startswith("decoder.")}
+            own = {
+                name.removeprefix("decoder."): tensor
+                for name, tensor in self.given.items()
+                if name.startswith("decoder.")
+            }
             logits: Tensor = torch.func.functional_call(model.decoder, own, (z,))
             return logits
 
     assert torch.autograd.gradcheck(lambda *given: lower_bound(Replaced(given), x, noise[0]).lower_bound, parameters)
-    assert torch.autograd.gradcheck(lambda *given: importance_weighted_bound(Replaced(given), x, noise).bound, parameters)
+    assert torch.autograd.gradcheck(
+        lambda *given: importance_weighted_bound(Replaced(given), x, noise).bound, parameters
+    )
 
 
 def test_evaluating_at_the_mean_flatters_a_curved_decoder() -> None:
@@ -206,5 +239,7 @@ def test_evaluating_at_the_mean_flatters_a_curved_decoder() -> None:
     x = binary_images(model, 12)
     with torch.no_grad():
         at_mean = lower_bound(model, x, torch.zeros(12, 1, dtype=DOUBLE)).lower_bound.mean()
-        sampled = torch.stack([lower_bound(model, x, normal(12, 1, seed=seed)).lower_bound.mean() for seed in range(500)])
+        sampled = torch.stack(
+            [lower_bound(model, x, normal(12, 1, seed=seed)).lower_bound.mean() for seed in range(500)]
+        )
     assert float(at_mean - sampled.mean()) > 10 * float(sampled.std()) / math.sqrt(500)

@@ -50,7 +50,10 @@ def step_taken_up(path: Path) -> int:
 
 def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
     weights = {"a": torch.randn(3, 2), "scalar": torch.tensor(1.5), "transposed": torch.randn(4, 2).T}
-    state: dict[int, dict[str, Any]] = {0: {"step": torch.tensor(3.0), "momentum_buffer": None, "rate": 0.1}, 11: {"double": torch.randn(2, dtype=torch.float64)}}
+    state: dict[int, dict[str, Any]] = {
+        0: {"step": torch.tensor(3.0), "momentum_buffer": None, "rate": 0.1},
+        11: {"double": torch.randn(2, dtype=torch.float64)},
+    }
     save_checkpoint(tmp_path / "c", Checkpoint(weights, state, {"step": 3, "bounds": [1.0, -0.1]}))
     loaded = load_checkpoint(tmp_path / "c")
     assert weights_digest(loaded.weights) == weights_digest(weights)
@@ -104,7 +107,9 @@ def test_a_checkpoint_cut_short_is_refused(half_way: Path, kept: float) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 100, b"\xff" * 64])
-def test_a_training_with_a_damaged_checkpoint_starts_again_and_gives_the_same_bits(half_way: Path, content: bytes) -> None:
+def test_a_training_with_a_damaged_checkpoint_starts_again_and_gives_the_same_bits(
+    half_way: Path, content: bytes
+) -> None:
     assert step_taken_up(half_way) == 4
     half_way.write_bytes(content)
     assert step_taken_up(half_way) == 0
@@ -147,7 +152,8 @@ def test_weights_carry_their_configuration_and_are_refused_when_damaged(tmp_path
 
 
 def test_what_a_killed_writer_left_beside_disturbs_nobody(half_way: Path) -> None:
-    """A writer that died between writing and renaming leaves its own file; readers and later writers see the old checkpoint."""
+    """A writer that died between writing and renaming leaves its own file; readers and later writers see the old
+    checkpoint."""
     left = half_way.with_name(f".{half_way.name}.99999")
     left.write_bytes(half_way.read_bytes()[:100])
     assert step_taken_up(half_way) == 4
@@ -155,7 +161,9 @@ def test_what_a_killed_writer_left_beside_disturbs_nobody(half_way: Path) -> Non
     assert step_taken_up(half_way) == 7
 
 
-def test_a_file_is_replaced_only_once_the_new_one_is_whole_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_replaced_only_once_the_new_one_is_whole_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, flushed = tmp_path / "file", os.fsync
     write_atomically(path, b"old")
     os.link(path, tmp_path / "held")  # a reader that opened the old file
@@ -172,7 +180,9 @@ def test_a_file_is_replaced_only_once_the_new_one_is_whole_on_the_disk(tmp_path:
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"file": b"new", "held": b"old"}
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     write_atomically(path, b"old")
 
@@ -188,6 +198,12 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path
 
 def test_digest_depends_on_names_shapes_types_and_bits() -> None:
     base = {"a": torch.tensor([1.0, 2.0])}
-    others = [{"b": base["a"]}, {"a": base["a"].view(2, 1)}, {"a": base["a"].double()}, {"a": torch.tensor([1.0, 2.0000002])}, {}]
+    others = [
+        {"b": base["a"]},
+        {"a": base["a"].view(2, 1)},
+        {"a": base["a"].double()},
+        {"a": torch.tensor([1.0, 2.0000002])},
+        {},
+    ]
     assert len({weights_digest(tensors) for tensors in [base, *others]}) == 6
     assert weights_digest({"a": base["a"], "c": base["a"]}) == weights_digest({"c": base["a"], "a": base["a"]})

@@ -16,7 +16,17 @@ from tests.support.trainings import blobs
 from vae.__main__ import main, parse_configuration
 from vae.checkpoint import load_weights, weights_digest
 
-SMALL = ["--hidden-units", "12", "--latent-dim=2", "--batch-size", "20", "--budget-samples", "1000", "--num-evaluations", "2"]
+SMALL = [
+    "--hidden-units",
+    "12",
+    "--latent-dim=2",
+    "--batch-size",
+    "20",
+    "--budget-samples",
+    "1000",
+    "--num-evaluations",
+    "2",
+]
 
 
 @pytest.fixture
@@ -31,7 +41,14 @@ def dataset(tmp_path: Path) -> Path:
 def start(root: Path, *arguments: str, program: str = "-m") -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "vae"] if program == "-m" else [sys.executable, "-c", program]
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*command, "train", *arguments], cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [*command, "train", *arguments],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def run(root: Path, *arguments: str, program: str = "-m") -> tuple[int, str, str]:
@@ -44,15 +61,28 @@ WITHOUT_THE_REST = """
 import sys
 from vae.__main__ import main
 status = main(sys.argv[1:])
-loaded = sorted({name.partition(".")[0] for name in sys.modules} & {"ray", "optuna", "mlflow", "pandas", "matplotlib", "torchvision"})
+heavy = {"ray", "optuna", "mlflow", "pandas", "matplotlib", "torchvision"}
+loaded = sorted({name.partition(".")[0] for name in sys.modules} & heavy)
 print("loaded:", loaded)
 raise SystemExit(status)
 """
 
 
-def test_a_training_prints_its_bounds_writes_its_files_and_needs_no_ray_optuna_or_mlflow(root: Path, dataset: Path, tmp_path: Path) -> None:
+def test_a_training_prints_its_bounds_writes_its_files_and_needs_no_ray_optuna_or_mlflow(
+    root: Path, dataset: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "out"
-    status, printed, errors = run(root, "--dataset", str(dataset), *SMALL, "--output", str(output), "--test-at-end", "true", program=WITHOUT_THE_REST)
+    status, printed, errors = run(
+        root,
+        "--dataset",
+        str(dataset),
+        *SMALL,
+        "--output",
+        str(output),
+        "--test-at-end",
+        "true",
+        program=WITHOUT_THE_REST,
+    )
     assert (status, errors) == (0, "")
     lines = printed.splitlines()
     assert lines[-1] == "loaded: []"
@@ -69,13 +99,25 @@ def test_a_training_prints_its_bounds_writes_its_files_and_needs_no_ray_optuna_o
     assert sum(tensor.numel() for tensor in weights.values()) == 1_000
 
 
-def test_a_training_killed_again_and_again_continues_to_the_same_bits(root: Path, dataset: Path, tmp_path: Path) -> None:
+def test_a_training_killed_again_and_again_continues_to_the_same_bits(
+    root: Path, dataset: Path, tmp_path: Path
+) -> None:
     """SIGKILL falls wherever it falls after the first evaluation was printed; the same command then goes on.
 
     Checkpoints come every 30 s, so that most kills lose all; that the rest is exact is for the interrupted trainings of
     test_training to show, that a kill harms nothing is for this one.
     """
-    arguments = ["--dataset", str(dataset), *SMALL[:-4], "--budget-samples", "12000", "--num-evaluations", "10", "--pixels", "dynamic"]
+    arguments = [
+        "--dataset",
+        str(dataset),
+        *SMALL[:-4],
+        "--budget-samples",
+        "12000",
+        "--num-evaluations",
+        "10",
+        "--pixels",
+        "dynamic",
+    ]
     for _ in range(2):
         process = start(root, *arguments, "--output", str(tmp_path / "killed"))
         assert process.stdout is not None
@@ -90,7 +132,9 @@ def test_a_training_killed_again_and_again_continues_to_the_same_bits(root: Path
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_checkpoint_that_the_same_command_continues_from(root: Path, dataset: Path, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_checkpoint_that_the_same_command_continues_from(
+    root: Path, dataset: Path, tmp_path: Path
+) -> None:
     arguments = ["--dataset", str(dataset), *SMALL[:-4], "--budget-samples", "20000", "--num-evaluations", "200"]
     process = start(root, *arguments, "--output", str(tmp_path / "stopped"))
     assert process.stdout is not None
@@ -130,7 +174,9 @@ def test_a_training_that_diverges_says_so_and_exits_with_1(dataset: Path, capsys
         (["--output", "{dataset}/train_images.npy/x"], 2, "the folder cannot be made"),
     ],
 )
-def test_a_wrong_request_gets_one_message_and_its_status(dataset: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, says: str) -> None:
+def test_a_wrong_request_gets_one_message_and_its_status(
+    dataset: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, says: str
+) -> None:
     given = [argument.format(dataset=dataset) for argument in arguments]
     try:
         found = main(["train", *([] if "--dataset" in given else ["--dataset", str(dataset)]), *SMALL, *given])
@@ -144,10 +190,25 @@ def test_a_wrong_request_gets_one_message_and_its_status(dataset: Path, capsys: 
 
 def test_options_are_read_as_what_they_mean() -> None:
     """Numbers with an exponent, words with an e in them, lists, names that look like numbers."""
-    read = parse_configuration({"optimizer": "adagrad", "epsilon_inside_root": "true", "epsilon": "1e-8", "warm_up_batches": "10", "learning_rate": "2e-2", "dataset": "2024"})
+    read = parse_configuration(
+        {
+            "optimizer": "adagrad",
+            "epsilon_inside_root": "true",
+            "epsilon": "1e-8",
+            "warm_up_batches": "10",
+            "learning_rate": "2e-2",
+            "dataset": "2024",
+        }
+    )
     assert read.optimizer_arguments == {"epsilon_inside_root": True, "epsilon": 1e-8, "warm_up_batches": 10}
     assert read.learning_rate == 0.02
     assert read.dataset == "2024"
-    milestones = parse_configuration({"learning_rate_schedule": "steps", "learning_rate_milestones": "[5e-1, 0.75]", "output_bias_from_data": "false"})
+    milestones = parse_configuration(
+        {
+            "learning_rate_schedule": "steps",
+            "learning_rate_milestones": "[5e-1, 0.75]",
+            "output_bias_from_data": "false",
+        }
+    )
     assert milestones.learning_rate_milestones == (0.5, 0.75)
     assert milestones.output_bias_from_data is False

@@ -32,8 +32,14 @@ from vae.optimizers import OPTIMIZERS
         ({"budget_samples": 50}, "budget_samples 50 is less than one minibatch (batch_size 100); give at least 100"),
         ({"learning_rate_schedule": "steps"}, "needs at least one, such as [0.5, 0.75]"),
         ({"learning_rate_milestones": [0.5]}, "belong to learning_rate_schedule: steps"),
-        ({"learning_rate_schedule": "steps", "learning_rate_milestones": [0.7, 0.5]}, "must be rising fractions of the budget"),
-        ({"learning_rate_schedule": "steps", "learning_rate_milestones": [0.5, 1.0]}, "must be rising fractions of the budget"),
+        (
+            {"learning_rate_schedule": "steps", "learning_rate_milestones": [0.7, 0.5]},
+            "must be rising fractions of the budget",
+        ),
+        (
+            {"learning_rate_schedule": "steps", "learning_rate_milestones": [0.5, 1.0]},
+            "must be rising fractions of the budget",
+        ),
         ({"first_evaluation_samples": 2_000_000}, "lies beyond budget_samples 1000000"),
         ({"model_arguments": {"gain": 1}}, "'gain' is not a field of the model vae. None is allowed."),
     ],
@@ -65,7 +71,14 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 
 def test_a_configuration_survives_json() -> None:
-    configuration = TrainingConfiguration.from_flat({"optimizer": "adagrad", "warm_up_batches": 10, "learning_rate_schedule": "steps", "learning_rate_milestones": [0.25, 0.5]})
+    configuration = TrainingConfiguration.from_flat(
+        {
+            "optimizer": "adagrad",
+            "warm_up_batches": 10,
+            "learning_rate_schedule": "steps",
+            "learning_rate_milestones": [0.25, 0.5],
+        }
+    )
     assert TrainingConfiguration.model_validate_json(configuration.model_dump_json()) == configuration
 
 
@@ -76,8 +89,16 @@ def test_a_configuration_survives_json() -> None:
     spacing=st.sampled_from(["linear", "log"]),
     first=st.none() | st.integers(1, 300),
 )
-def test_evaluations_rise_in_whole_minibatches_to_the_end_of_the_budget(num_evaluations: int, batch_size: int, budget: int, spacing: Any, first: int | None) -> None:
-    configuration = TrainingConfiguration(num_evaluations=num_evaluations, batch_size=batch_size, budget_samples=budget, evaluation_spacing=spacing, first_evaluation_samples=first)
+def test_evaluations_rise_in_whole_minibatches_to_the_end_of_the_budget(
+    num_evaluations: int, batch_size: int, budget: int, spacing: Any, first: int | None
+) -> None:
+    configuration = TrainingConfiguration(
+        num_evaluations=num_evaluations,
+        batch_size=batch_size,
+        budget_samples=budget,
+        evaluation_spacing=spacing,
+        first_evaluation_samples=first,
+    )
     points = configuration.evaluation_points()
     assert points[-1] == budget // batch_size * batch_size
     assert all(point % batch_size == 0 and point > 0 for point in points)
@@ -88,5 +109,7 @@ def test_evaluations_rise_in_whole_minibatches_to_the_end_of_the_budget(num_eval
 
 
 def test_log_spacing_multiplies_by_the_same_factor_from_the_first_to_the_last() -> None:
-    configuration = TrainingConfiguration(budget_samples=1_000_000, num_evaluations=5, evaluation_spacing="log", first_evaluation_samples=100)
+    configuration = TrainingConfiguration(
+        budget_samples=1_000_000, num_evaluations=5, evaluation_spacing="log", first_evaluation_samples=100
+    )
     assert configuration.evaluation_points() == (100, 1_000, 10_000, 100_000, 1_000_000)

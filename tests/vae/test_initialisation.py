@@ -20,13 +20,17 @@ SCHEMES: tuple[Initialisation, ...] = get_args(Initialisation)
 PIXELS, UNITS, LATENT = 120, 90, 40
 
 
-def initialised(scheme: Initialisation, num_hidden_layers: int = 1, seed: int = 3, latent_dim: int = LATENT) -> dict[str, torch.Tensor]:
+def initialised(
+    scheme: Initialisation, num_hidden_layers: int = 1, seed: int = 3, latent_dim: int = LATENT
+) -> dict[str, torch.Tensor]:
     model = VAE(PIXELS, num_hidden_layers, UNITS, latent_dim)
     initialise(model, scheme, seed)
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-def expected_distribution(scheme: Initialisation, fan_in: int, fan_out: int, is_bias: bool) -> stats.distributions.rv_frozen | None:
+def expected_distribution(
+    scheme: Initialisation, fan_in: int, fan_out: int, is_bias: bool
+) -> stats.distributions.rv_frozen | None:
     """The distribution that the configuration's documentation states; None where it says zero."""
     if scheme == "paper":
         return stats.norm(0, 0.01)
@@ -75,7 +79,9 @@ def test_a_deeper_model_starts_from_the_same_weights_in_the_layers_it_shares(sch
 @pytest.mark.parametrize("scheme", ["paper", "paper_code", "glorot", "framework"])
 def test_no_two_layers_start_alike(scheme: Initialisation) -> None:
     state = initialised(scheme, 4)
-    weights = [tensor.numpy() for name, tensor in state.items() if name.endswith("weight") and tensor.shape == (UNITS, UNITS)]
+    weights = [
+        tensor.numpy() for name, tensor in state.items() if name.endswith("weight") and tensor.shape == (UNITS, UNITS)
+    ]
     assert len(weights) == 6
     for index, first in enumerate(weights):
         for second in weights[index + 1 :]:

@@ -71,7 +71,9 @@ def test_spherical_path_turns_at_constant_speed_even_when_its_ends_differ_in_len
     steps = angles_between_neighbours(path)
     torch.testing.assert_close(steps, steps.mean().expand(10), atol=1e-5, rtol=0)
     lengths = path.norm(dim=1)
-    torch.testing.assert_close(lengths[1:] - lengths[:-1], ((lengths[-1] - lengths[0]) / 10).expand(10), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        lengths[1:] - lengths[:-1], ((lengths[-1] - lengths[0]) / 10).expand(10), atol=1e-4, rtol=0
+    )
 
 
 def test_linear_path_does_not_turn_at_constant_speed() -> None:
@@ -85,10 +87,14 @@ def test_spherical_path_between_axes_is_the_quarter_circle() -> None:
     torch.testing.assert_close(path, torch.stack([angle.cos(), angle.sin()], dim=1), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("end", [[2.0, 0.0], [1.0, 1e-6], [-1.0, 0.0], [0.0, 0.0]], ids=["parallel", "nearly parallel", "opposite", "origin"])
+@pytest.mark.parametrize(
+    "end", [[2.0, 0.0], [1.0, 1e-6], [-1.0, 0.0], [0.0, 0.0]], ids=["parallel", "nearly parallel", "opposite", "origin"]
+)
 def test_spherical_path_is_linear_where_no_arc_is_defined(end: list[float]) -> None:
     start = torch.tensor([1.0, 0.0])
-    assert torch.equal(latent.spherical_path(start, torch.tensor(end), 5), latent.linear_path(start, torch.tensor(end), 5))
+    assert torch.equal(
+        latent.spherical_path(start, torch.tensor(end), 5), latent.linear_path(start, torch.tensor(end), 5)
+    )
 
 
 def test_a_path_of_one_point_is_refused_in_words() -> None:
@@ -155,11 +161,17 @@ def test_encoding_in_parts_gives_what_encoding_at_once_gives() -> None:
 
 def test_reconstruction_decodes_the_posterior_mean_into_pixels() -> None:
     images = torch.tensor([[0.2, 0.9]])
-    torch.testing.assert_close(latent.reconstruct(HandMade([2.0, -1.0]), images), torch.sigmoid(torch.tensor([[0.4, -0.9]])))
+    torch.testing.assert_close(
+        latent.reconstruct(HandMade([2.0, -1.0]), images), torch.sigmoid(torch.tensor([[0.4, -0.9]]))
+    )
 
 
 def test_nothing_in_the_latent_space_is_differentiated() -> None:
     model = VAE(num_pixels=6, hidden_units=5, latent_dim=2)
     images = torch.rand(3, 6)
-    for tensor in (*latent.encode(model, images), latent.reconstruct(model, images), latent.decode(model, torch.zeros(1, 2))):
+    for tensor in (
+        *latent.encode(model, images),
+        latent.reconstruct(model, images),
+        latent.decode(model, torch.zeros(1, 2)),
+    ):
         assert not tensor.requires_grad

@@ -1,4 +1,5 @@
-"""What a training sees: every image once an epoch, pixels of the right kind, noise that is shared where it should be."""
+"""What a training sees: every image once an epoch, pixels of the right kind, noise that is shared where it should
+be."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ def numbers_at(minibatches: Minibatches, step: int) -> list[int]:
 
 @given(num_images=st.integers(1, 60), batch_size=st.integers(1, 80))
 def test_every_image_is_seen_once_an_epoch_and_every_minibatch_is_full(num_images: int, batch_size: int) -> None:
-    minibatches = Minibatches(numbered(num_images), small_configuration(batch_size=batch_size, budget_samples=80), SEEDS)
+    minibatches = Minibatches(
+        numbered(num_images), small_configuration(batch_size=batch_size, budget_samples=80), SEEDS
+    )
     num_epochs = 3
     steps = -(-num_epochs * num_images // batch_size)
     seen = [number for step in range(steps) for number in numbers_at(minibatches, step)]
@@ -138,6 +141,9 @@ def test_no_validation_or_test_image_enters_a_minibatch() -> None:
     data = prepare(dataset, configuration)
     minibatches = Minibatches(data.train, configuration, SEEDS)
     seen = {image.numpy().tobytes() for step in range(10) for image in minibatches.at(step)[0]}
-    held_out = {image.numpy().tobytes() for image in scale_pixels(np.concatenate([dataset.validation_images(), dataset.test_images]))}
+    held_out = {
+        image.numpy().tobytes()
+        for image in scale_pixels(np.concatenate([dataset.validation_images(), dataset.test_images]))
+    }
     assert len(seen) == len({image.tobytes() for image in data.train})
     assert not seen & held_out

@@ -40,13 +40,22 @@ TOLD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"initial_accumulator_value": 0.1, "epsilon": 1e-3, "learning_rate_decay": 0.05, "weight_decay": 0.1},
         {"initial_accumulator_value": 0.1, "eps": 1e-3, "lr_decay": 0.05, "weight_decay": 0.1},
     ),
-    "adam": ({"beta1": 0.7, "beta2": 0.8, "epsilon": 1e-3, "weight_decay": 0.1}, {"betas": (0.7, 0.8), "eps": 1e-3, "weight_decay": 0.1}),
+    "adam": (
+        {"beta1": 0.7, "beta2": 0.8, "epsilon": 1e-3, "weight_decay": 0.1},
+        {"betas": (0.7, 0.8), "eps": 1e-3, "weight_decay": 0.1},
+    ),
     "adamw": ({"beta2": 0.8, "weight_decay": 0.3}, {"betas": (0.9, 0.8), "weight_decay": 0.3}),
     "amsgrad": ({"beta1": 0.5}, {"betas": (0.5, 0.999), "amsgrad": True}),
     "sgd": ({"weight_decay": 0.1}, {"weight_decay": 0.1}),
-    "momentum": ({"momentum": 0.5, "dampening": 0.3, "weight_decay": 0.1}, {"momentum": 0.5, "dampening": 0.3, "weight_decay": 0.1}),
+    "momentum": (
+        {"momentum": 0.5, "dampening": 0.3, "weight_decay": 0.1},
+        {"momentum": 0.5, "dampening": 0.3, "weight_decay": 0.1},
+    ),
     "nesterov": ({"momentum": 0.5}, {"momentum": 0.5, "nesterov": True}),
-    "rmsprop": ({"smoothing": 0.9, "momentum": 0.5, "centered": True, "epsilon": 1e-3}, {"alpha": 0.9, "momentum": 0.5, "centered": True, "eps": 1e-3}),
+    "rmsprop": (
+        {"smoothing": 0.9, "momentum": 0.5, "centered": True, "epsilon": 1e-3},
+        {"alpha": 0.9, "momentum": 0.5, "centered": True, "eps": 1e-3},
+    ),
     "adadelta": ({"rho": 0.5, "epsilon": 1e-3}, {"rho": 0.5, "eps": 1e-3}),
     "adamax": ({"beta1": 0.5, "weight_decay": 0.1}, {"betas": (0.5, 0.999), "weight_decay": 0.1}),
     "nadam": ({"momentum_decay": 0.1}, {"momentum_decay": 0.1}),
@@ -105,12 +114,16 @@ def test_every_hyperparameter_changes_the_weights(name: str) -> None:
         if argument == "epsilon":
             other = 0.1
         plain = follow(build_optimizer(name, [ours], 0.05, arguments), ours)
-        assert not torch.allclose(plain, follow(build_optimizer(name, [told], 0.05, arguments | {argument: other}), told)), argument
+        assert not torch.allclose(
+            plain, follow(build_optimizer(name, [told], 0.05, arguments | {argument: other}), told)
+        ), argument
 
 
-def authors_program(weights: NDArray[np.float64], gradients: list[NDArray[np.float64]], rate: float, warm_up: int, initial: float) -> NDArray[np.float64]:
-    """The author's Adagrad, literally: squared gradients of the first minibatches are summed; then each step adds its own and
-    moves by rate * g / sqrt(sum + 1e-8)."""
+def authors_program(
+    weights: NDArray[np.float64], gradients: list[NDArray[np.float64]], rate: float, warm_up: int, initial: float
+) -> NDArray[np.float64]:
+    """The author's Adagrad, literally: squared gradients of the first minibatches are summed; then each step adds
+    its own and moves by rate * g / sqrt(sum + 1e-8)."""
     total = np.full_like(weights, initial)
     weights = weights.copy()
     for number, gradient in enumerate(gradients):
@@ -125,7 +138,12 @@ def test_warmed_adagrad_is_the_authors_program(warm_up: int, initial: float) -> 
     random = np.random.default_rng(0)
     gradients = [random.standard_normal((3, 4)) for _ in range(30)]
     weights = start()
-    arguments = {"warm_up_batches": warm_up, "epsilon_inside_root": True, "epsilon": 1e-8, "initial_accumulator_value": initial}
+    arguments = {
+        "warm_up_batches": warm_up,
+        "epsilon_inside_root": True,
+        "epsilon": 1e-8,
+        "initial_accumulator_value": initial,
+    }
     optimizer = build_optimizer("adagrad", [weights], 0.05, arguments)
     for gradient in gradients:
         weights.grad = torch.from_numpy(gradient)
@@ -143,14 +161,30 @@ def test_nothing_moves_during_the_warm_up() -> None:
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_warmed_adagrad_without_warm_up_and_epsilon_outside_is_torchs(decay: float) -> None:
     ours, theirs = start(), start()
-    warmed = WarmedAdagrad([ours], 0.05, eps=1e-3, initial_accumulator_value=0.2, lr_decay=decay, weight_decay=0.1, warm_up_batches=0, epsilon_inside_root=False)
-    expected = follow(torch.optim.Adagrad([theirs], lr=0.05, eps=1e-3, initial_accumulator_value=0.2, lr_decay=decay, weight_decay=0.1), theirs)
+    warmed = WarmedAdagrad(
+        [ours],
+        0.05,
+        eps=1e-3,
+        initial_accumulator_value=0.2,
+        lr_decay=decay,
+        weight_decay=0.1,
+        warm_up_batches=0,
+        epsilon_inside_root=False,
+    )
+    expected = follow(
+        torch.optim.Adagrad(
+            [theirs], lr=0.05, eps=1e-3, initial_accumulator_value=0.2, lr_decay=decay, weight_decay=0.1
+        ),
+        theirs,
+    )
     torch.testing.assert_close(follow(warmed, ours), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_warm_up_and_learning_rate_decay_can_be_combined() -> None:
     weights = start()
-    assert torch.isfinite(follow(build_optimizer("adagrad", [weights], 0.05, {"warm_up_batches": 2, "learning_rate_decay": 0.1}), weights)).all()
+    assert torch.isfinite(
+        follow(build_optimizer("adagrad", [weights], 0.05, {"warm_up_batches": 2, "learning_rate_decay": 0.1}), weights)
+    ).all()
 
 
 def test_tensorflows_adagrad_is_within_reach() -> None:
@@ -159,7 +193,9 @@ def test_tensorflows_adagrad_is_within_reach() -> None:
     gradient = torch.linspace(0.01, 1, 12, dtype=torch.float64).view(3, 4)
     weights.grad = gradient.clone()
     build_optimizer("adagrad", [weights], 0.05, {"initial_accumulator_value": 0.1, "epsilon": 1e-7}).step()
-    torch.testing.assert_close(weights.detach(), start().detach() - 0.05 * gradient / (torch.sqrt(0.1 + gradient**2) + 1e-7))
+    torch.testing.assert_close(
+        weights.detach(), start().detach() - 0.05 * gradient / (torch.sqrt(0.1 + gradient**2) + 1e-7)
+    )
 
 
 def test_adagrads_first_step_by_default_is_the_learning_rate_on_every_weight() -> None:
@@ -188,7 +224,14 @@ def test_an_optimizer_called_elementwise_treats_every_weight_by_itself(name: str
     ("name", "arguments", "says"),
     [
         ("adma", {}, "'adma' is not an optimizer; did you mean adam? Allowed: adadelta, adagrad, adam,"),
-        ("adam", {"beta_1": 0.9}, "'beta_1' is not a hyperparameter of adam; did you mean beta1? Allowed: beta1, beta2, epsilon, weight_decay."),
+        (
+            "adam",
+            {"beta_1": 0.9},
+            (
+                "'beta_1' is not a hyperparameter of adam; did you mean beta1? Allowed: beta1, beta2, epsilon,"
+                " weight_decay."
+            ),
+        ),
         ("adam", {"beta1": 1.0}, "beta1 is 1.0; it must be a number in [0, 1)"),
         ("adam", {"beta1": float("nan")}, "beta1 is nan; it must be a number in [0, 1)"),
         ("adam", {"epsilon": -1e-8}, "epsilon is -1e-08; it must be a number in [0, inf)"),
@@ -211,7 +254,10 @@ def test_what_cannot_be_is_refused_with_the_rule(name: str, arguments: dict[str,
     assert says in str(raised.value)
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("momentum", {"dampening": 1.0}), ("adadelta", {"rho": 1.0}), ("adagrad", {"warm_up_batches": 10})])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("momentum", {"dampening": 1.0}), ("adadelta", {"rho": 1.0}), ("adagrad", {"warm_up_batches": 10})],
+)
 def test_a_closed_end_of_an_interval_is_allowed(name: str, arguments: dict[str, Any]) -> None:
     check_hyperparameters(name, arguments)
 

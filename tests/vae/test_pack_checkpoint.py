@@ -23,7 +23,9 @@ SEEDS = tuple(Seeds.from_root(root) for root in range(3))
 CONFIGURATION = small_configuration(budget_samples=500, num_evaluations=3)
 
 
-def pack_at(path: Path | None, configuration: TrainingConfiguration = CONFIGURATION, seeds: tuple[Seeds, ...] = SEEDS) -> Pack:
+def pack_at(
+    path: Path | None, configuration: TrainingConfiguration = CONFIGURATION, seeds: tuple[Seeds, ...] = SEEDS
+) -> Pack:
     return Pack(configuration, seeds, small_data(configuration), checkpoint=path)
 
 
@@ -46,12 +48,21 @@ def facts(pack: Pack) -> list[tuple[str, int | None, str, list[dict[str, float]]
 
 
 def _facts(result: TrainingResult) -> tuple[str, int | None, str, list[dict[str, float]]]:
-    return result.outcome, result.diverged_at_samples, weights_digest(result.weights), [evaluation.metrics for evaluation in result.evaluations]
+    return (
+        result.outcome,
+        result.diverged_at_samples,
+        weights_digest(result.weights),
+        [evaluation.metrics for evaluation in result.evaluations],
+    )
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "amsgrad", "adagrad", "rmsprop", "nesterov", "nadam", "radam", "adamax", "adadelta", "sgd"])
+@pytest.mark.parametrize(
+    "optimizer", ["adam", "amsgrad", "adagrad", "rmsprop", "nesterov", "nadam", "radam", "adamax", "adadelta", "sgd"]
+)
 def test_a_pack_taken_up_again_has_the_bits_of_one_that_never_stopped(optimizer: str, tmp_path: Path) -> None:
-    configuration = small_configuration(budget_samples=320, num_evaluations=2, optimizer=optimizer, learning_rate_schedule="cosine", pixels="dynamic")
+    configuration = small_configuration(
+        budget_samples=320, num_evaluations=2, optimizer=optimizer, learning_rate_schedule="cosine", pixels="dynamic"
+    )
     for stop in (5, 11):
         stopped_at(pack_at(tmp_path / "c", configuration), stop)
         again = pack_at(tmp_path / "c", configuration)
@@ -60,7 +71,9 @@ def test_a_pack_taken_up_again_has_the_bits_of_one_that_never_stopped(optimizer:
 
 
 def test_the_author_s_adagrad_is_taken_up_within_its_warm_up(tmp_path: Path) -> None:
-    configuration = small_configuration(budget_samples=320, optimizer="adagrad", warm_up_batches=10, learning_rate_decay=0.01)
+    configuration = small_configuration(
+        budget_samples=320, optimizer="adagrad", warm_up_batches=10, learning_rate_decay=0.01
+    )
     stopped_at(pack_at(tmp_path / "c", configuration), 5)
     assert facts(pack_at(tmp_path / "c", configuration)) == facts(pack_at(None, configuration))
 
@@ -119,10 +132,14 @@ def test_a_pack_with_a_damaged_checkpoint_starts_again(tmp_path: Path) -> None:
     assert facts(pack_at(path)) == facts(pack_at(None))
 
 
-def test_a_checkpoint_that_takes_long_to_write_is_written_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_takes_long_to_write_is_written_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At most a twentieth of the time goes into writing, however often checkpoints are asked for."""
     configuration = small_configuration(budget_samples=500, num_evaluations=1)
-    always = Pack(configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0)
+    always = Pack(
+        configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0
+    )
     monkeypatch.setattr(vae.pack, "_SAVING_SHARE", 0)
     saved = []
     monkeypatch.setattr(always, "save", lambda: saved.append(always.step))
@@ -130,7 +147,9 @@ def test_a_checkpoint_that_takes_long_to_write_is_written_rarely(tmp_path: Path,
         pass
     assert len(saved) == always.num_steps
     monkeypatch.undo()
-    rarely = Pack(configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0)
+    rarely = Pack(
+        configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0
+    )
     for _ in rarely.run():
         pass
     assert load_checkpoint(tmp_path / "c").facts["step"] < rarely.num_steps

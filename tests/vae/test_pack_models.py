@@ -28,7 +28,9 @@ class ConvolutionalModel(nn.Module):
         self.hidden = nn.Linear(2 * num_pixels, hidden_units)
         self.mean = nn.Linear(hidden_units, latent_dim)
         self.log_variance = nn.Linear(hidden_units, latent_dim)
-        self.decoder = nn.Sequential(nn.Linear(latent_dim, hidden_units), nn.Tanh(), nn.Linear(hidden_units, num_pixels))
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, hidden_units), nn.Tanh(), nn.Linear(hidden_units, num_pixels)
+        )
         self.tied = self.mean.weight
         self.scale = nn.Parameter(torch.ones(1), requires_grad=False)
         self.shift: Tensor
@@ -98,7 +100,9 @@ def _configuration(model: type[nn.Module], **fields: Any) -> TrainingConfigurati
     return small_configuration(model=f"{__name__}:{model.__name__}", budget_samples=200, **fields)
 
 
-@pytest.mark.parametrize("changes", [{"optimizer": "adam"}, {"optimizer": "nesterov"}, {"optimizer": "rmsprop"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"optimizer": "adam"}, {"optimizer": "nesterov"}, {"optimizer": "rmsprop"}], ids=str
+)
 def test_a_user_s_model_trains_in_a_pack_as_it_would_alone(changes: dict[str, Any]) -> None:
     """All names of its state come back, a weight under both of its names among them."""
     configuration = _configuration(ConvolutionalModel, **changes)
@@ -127,7 +131,10 @@ def test_a_user_s_model_trains_in_a_pack_as_it_would_alone(changes: dict[str, An
 )
 def test_a_model_that_cannot_be_packed_is_refused_by_name_with_the_reason(model: type[nn.Module], reason: str) -> None:
     configuration = _configuration(model)
-    with pytest.raises(PackError, match=rf"model '.*:{model.__name__}' cannot be trained as a pack, train it one seed at a time.*{reason}"):
+    with pytest.raises(
+        PackError,
+        match=rf"model '.*:{model.__name__}' cannot be trained as a pack, train it one seed at a time.*{reason}",
+    ):
         require_packable_model(configuration, 36)
     with pytest.raises(PackError):
         Pack(configuration, SEEDS, small_data(configuration))

@@ -1,4 +1,5 @@
-"""Packs on a GPU: what can be known without one (no number is ever asked of the device), and, where there is one, that graphs compute the same."""
+"""Packs on a GPU: what can be known without one (no number is ever asked of the device), and, where there is one,
+that graphs compute the same."""
 
 from __future__ import annotations
 
@@ -21,7 +22,13 @@ from vae.pack.steps import GraphedSteps, _is_recordable, keep_state_on_device
 from vae.training import train
 
 CPU = torch.device("cpu")
-ASKING_THE_DEVICE = {"aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal", "aten::nonzero", "aten::masked_select"}
+ASKING_THE_DEVICE = {
+    "aten::_local_scalar_dense",
+    "aten::is_nonzero",
+    "aten::equal",
+    "aten::nonzero",
+    "aten::masked_select",
+}
 
 
 class _Seen(TorchDispatchMode):
@@ -32,15 +39,22 @@ class _Seen(TorchDispatchMode):
         self.names: list[str] = []
         self._ignored = ignored
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
         name = func._schema.name
         self.names.append(name)
         return None if self._ignored(name) else func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("changes", [{}, {"pixels": "dynamic"}, {"weight_prior": True, "num_hidden_layers": 2}, {"optimizer": "adagrad"}], ids=_named)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"pixels": "dynamic"}, {"weight_prior": True, "num_hidden_layers": 2}, {"optimizer": "adagrad"}],
+    ids=_named,
+)
 def test_a_step_asks_the_device_for_no_number(changes: dict[str, Any]) -> None:
-    """Under fused optimizers the step is the same operations on a CPU and on a GPU; none of them makes the host wait."""
+    """Under fused optimizers the step is the same operations on a CPU and on a GPU; none of them makes the host
+    wait."""
     configuration = small_configuration(**changes)
     data = small_data(configuration)
     pack = Pack(configuration, SEEDS, data)
@@ -54,7 +68,8 @@ def test_a_step_asks_the_device_for_no_number(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_no_optimizer_asks_a_gpu_for_a_number(name: str) -> None:
-    """On tensors that are said to be a GPU's and hold no numbers, with a learning rate that lies there: whatever asks for a number fails."""
+    """On tensors that are said to be a GPU's and hold no numbers, with a learning rate that lies there: whatever
+    asks for a number fails."""
     with FakeTensorMode(), _Seen(ignored=lambda operation: operation.startswith("aten::_fused")) as seen:
         gpu = torch.device("cuda")
         weights = [torch.empty(3, 5, 4, device=gpu), torch.empty(3, 4, device=gpu)]
@@ -73,7 +88,8 @@ def test_no_optimizer_asks_a_gpu_for_a_number(name: str) -> None:
 
 
 def test_radam_is_not_recorded() -> None:
-    """Its update on a device cancels in float32: beta2 = 0.9999 has rho_2 = 2.0, which is not rectified, and in float32 6.3, which is."""
+    """Its update on a device cancels in float32: beta2 = 0.9999 has rho_2 = 2.0, which is not rectified, and in
+    float32 6.3, which is."""
     weights = [torch.zeros(3)]
     assert _is_recordable(build_optimizer("adam", weights, 1e-3, {}))
     assert not _is_recordable(build_optimizer("radam", weights, 1e-3, {}))
@@ -84,7 +100,11 @@ def test_gradients_lie_in_memory_as_the_optimizer_wants_them() -> None:
     configuration = small_configuration(num_hidden_layers=2)
     model = StackedModel.initial(configuration, small_data(configuration), SEEDS, CPU)
     x, noise = torch.rand(3, 20, 36), torch.randn(3, 20, 2)
-    for weight, gradient in zip(model.weights.values(), torch.autograd.grad(model.losses(x, noise).sum(), list(model.weights.values())), strict=True):
+    for weight, gradient in zip(
+        model.weights.values(),
+        torch.autograd.grad(model.losses(x, noise).sum(), list(model.weights.values())),
+        strict=True,
+    ):
         assert as_stored(weight).is_contiguous()
         assert as_stored(gradient).is_contiguous()
 
@@ -102,7 +122,8 @@ def test_on_a_gpu_a_member_of_a_pack_is_a_training_alone_within_rounding(changes
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_on_a_gpu_a_continued_pack_has_the_bits_of_one_in_one_piece(name: str, tmp_path: Path) -> None:
-    """The steps before a recording are taken anew after a resume, operation by operation: they are to round as recorded ones do."""
+    """The steps before a recording are taken anew after a resume, operation by operation: they are to round as
+    recorded ones do."""
     configuration = small_configuration(optimizer=name, learning_rate_schedule="cosine")
     data = small_data(configuration)
     whole = finished(Pack(configuration, SEEDS, data, device="cuda"))
@@ -127,7 +148,10 @@ def test_on_a_gpu_every_other_optimizer_s_step_is_recorded(name: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("changes", "name"), [({"optimizer": "adagrad", "warm_up_batches": 10}, "WarmedAdagrad"), ({"optimizer": "radam"}, "RAdam")])
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"optimizer": "adagrad", "warm_up_batches": 10}, "WarmedAdagrad"), ({"optimizer": "radam"}, "RAdam")],
+)
 def test_on_a_gpu_what_counts_on_the_host_runs_without_a_graph_and_says_so(changes: dict[str, Any], name: str) -> None:
     said: list[str] = []
     configuration = small_configuration(**changes)

@@ -32,7 +32,12 @@ def test_a_seed_depends_on_every_name_of_its_path_and_their_order(seed: int, nam
 
 
 def test_thousands_of_nodes_have_thousands_of_seeds() -> None:
-    nodes = {derive(root, phase, replicate) for root in range(10) for phase in ("search", "confirm") for replicate in range(200)}
+    nodes = {
+        derive(root, phase, replicate)
+        for root in range(10)
+        for phase in ("search", "confirm")
+        for replicate in range(200)
+    }
     assert len(nodes) == 4_000
 
 
@@ -55,7 +60,9 @@ def test_a_position_gives_the_same_numbers_however_many_were_drawn_before_it() -
 
 @pytest.mark.parametrize(("small", "large"), [(1, 2), (3, 200), (20, 21)])
 def test_latent_sizes_share_the_first_columns_of_the_noise(small: int, large: int) -> None:
-    assert np.array_equal(standard_normal(generator(3, 4), 100, small), standard_normal(generator(3, 4), 100, large)[:, :small])
+    assert np.array_equal(
+        standard_normal(generator(3, 4), 100, small), standard_normal(generator(3, 4), 100, large)[:, :small]
+    )
 
 
 def test_noise_is_standard_normal_in_float32_and_its_columns_are_uncorrelated() -> None:

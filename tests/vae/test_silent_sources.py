@@ -22,19 +22,22 @@ from pathlib import Path
 from tests.support.silent_networks import attempts_at_once
 
 scratch = Path(sys.argv[1])
-for name, content in {"resolv.conf": "nameserver 127.0.0.1\\noptions timeout:30 attempts:5\\n", "nsswitch.conf": "hosts: dns\\n"}.items():
+files = {"resolv.conf": "nameserver 127.0.0.1\\noptions timeout:30 attempts:5\\n", "nsswitch.conf": "hosts: dns\\n"}
+for name, content in files.items():
     if Path("/etc", name).exists():
         (scratch / name).write_text(content)
         subprocess.run(["mount", "--bind", str(scratch / name), f"/etc/{name}"], check=True)
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as name_server:
-    fcntl.ioctl(name_server, 0x8914, struct.pack("16sH14x", b"lo", 0x41))  # SIOCSIFFLAGS, IFF_UP | IFF_RUNNING: the new network's loopback
+    # SIOCSIFFLAGS, IFF_UP | IFF_RUNNING: the new network's loopback
+    fcntl.ioctl(name_server, 0x8914, struct.pack("16sH14x", b"lo", 0x41))
     name_server.bind(("127.0.0.1", 53))
     began = time.monotonic()
     for told in attempts_at_once(scratch, 1.0):
         print(told)
     print(time.monotonic() - began)
 """
-"""A network of its own with a name server that takes every question and answers none; what the three sources of MNIST say there."""
+"""A network of its own with a name server that takes every question and answers none; what the three sources of
+MNIST say there."""
 
 
 @pytest.fixture
@@ -59,7 +62,9 @@ def silent_server() -> Iterator[str]:
         connection.close()
 
 
-def test_every_attempt_that_receives_nothing_gives_up_and_says_what_timed_out(tmp_path: Path, silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_attempt_that_receives_nothing_gives_up_and_says_what_timed_out(
+    tmp_path: Path, silent_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reach_only(silent_server, monkeypatch)
     torchvision, wheel, npm = attempts_at_once(tmp_path, 2.0)
     assert torchvision.startswith("TimeoutError: timed out (asking http")
@@ -70,8 +75,17 @@ def test_every_attempt_that_receives_nothing_gives_up_and_says_what_timed_out(tm
 def test_an_attempt_that_hangs_in_name_resolution_gives_up_and_says_where(tmp_path: Path, root: Path) -> None:
     """Resolving a name knows no timeout of ours: the child is ended from outside."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    environment = {name: given for name, given in os.environ.items() if "proxy" not in name.lower() and not name.startswith(("PIP_", "npm_"))}
-    environment |= {"PYTHONPATH": str(root), "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "https://packages.example/simple", "npm_config_registry": "https://npm.example/"}
+    environment = {
+        name: given
+        for name, given in os.environ.items()
+        if "proxy" not in name.lower() and not name.startswith(("PIP_", "npm_"))
+    }
+    environment |= {
+        "PYTHONPATH": str(root),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "https://packages.example/simple",
+        "npm_config_registry": "https://npm.example/",
+    }
     command = ["unshare", *user, "--net", "--mount", sys.executable, "-c", NO_ANSWER, str(tmp_path)]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if "ermission denied" in finished.stderr or "not permitted" in finished.stderr:
@@ -104,7 +118,10 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_grace")
 def test_a_child_that_loads_for_long_and_then_receives_is_left_alone(tmp_path: Path) -> None:
-    receiving = "time.sleep(1.5)\nprint('begin')\nfor i in range(15):\n    open('received', 'a').write('x' * 10)\n    time.sleep(0.1)"
+    receiving = (
+        "time.sleep(1.5)\nprint('begin')\nfor i in range(15):\n    open('received', 'a').write('x' * 10)\n   "
+        " time.sleep(0.1)"
+    )
     assert run_child(receiving, tmp_path, 0.9) > 3
 
 
@@ -117,8 +134,16 @@ def test_words_are_a_sign_of_life_too(tmp_path: Path) -> None:
 def test_a_child_that_says_it_begins_and_then_hangs_is_ended_with_its_last_word(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(SourceError) as raised:
-        run_child("print('asking http://somebody:secret@mirror.example/x')\nprint('  3%|#   | 1/30', end='\\r3%|#   | 2/30')\ntime.sleep(60)", tmp_path, 0.5)
-    assert str(raised.value) == "received nothing for 0.5 s; gave up (the last that was heard: asking http://mirror.example/x)"
+        run_child(
+            "print('asking http://somebody:secret@mirror.example/x')\nprint('  3%|#   | 1/30', end='\\r3%|#   |"
+            " 2/30')\ntime.sleep(60)",
+            tmp_path,
+            0.5,
+        )
+    assert (
+        str(raised.value)
+        == "received nothing for 0.5 s; gave up (the last that was heard: asking http://mirror.example/x)"
+    )
     assert time.monotonic() - started < 20
 
 
@@ -135,6 +160,13 @@ def test_a_child_that_times_out_by_itself_has_the_last_word(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("between", ["\r", "\n", "\r\n"])
 def test_the_telling_line_is_found_behind_progress_bars(tmp_path: Path, between: str) -> None:
-    bars = between.join(f"{done:3d}%|{'#' * done}{' ' * (100 - done)}| {done}/100 [00:01<00:00, 9.9MB/s]" for done in range(101))
+    bars = between.join(
+        f"{done:3d}%|{'#' * done}{' ' * (100 - done)}| {done}/100 [00:01<00:00, 9.9MB/s]" for done in range(101)
+    )
     with pytest.raises(SourceError, match=r"^RuntimeError: File not found or corrupted\.$"):
-        run_child(f"sys.stderr.write({bars!r})\nprint()\nprint('RuntimeError: File not found or corrupted.')\nprint({bars!r})\nsys.exit(1)", tmp_path, 5.0)
+        run_child(
+            f"sys.stderr.write({bars!r})\nprint()\nprint('RuntimeError: File not found or"
+            f" corrupted.')\nprint({bars!r})\nsys.exit(1)",
+            tmp_path,
+            5.0,
+        )

@@ -1,4 +1,5 @@
-"""Training: the same bits alone, in company and interrupted; outcomes; schedules; the prior on the weights; real MNIST once."""
+"""Training: the same bits alone, in company and interrupted; outcomes; schedules; the prior on the weights; real
+MNIST once."""
 
 from __future__ import annotations
 
@@ -23,7 +24,13 @@ from vae.minibatches import prepare
 from vae.optimizers import OPTIMIZERS
 from vae.training import Training, TrainingResult, learning_rate_at, model_from_weights, train
 
-WARMED = {"optimizer": "adagrad", "warm_up_batches": 10, "epsilon_inside_root": True, "epsilon": 1e-8, "learning_rate": 0.02}
+WARMED = {
+    "optimizer": "adagrad",
+    "warm_up_batches": 10,
+    "epsilon_inside_root": True,
+    "epsilon": 1e-8,
+    "learning_rate": 0.02,
+}
 
 
 def trained(**fields: Any) -> TrainingResult:
@@ -66,7 +73,9 @@ def test_weights_are_the_same_bits_alone_and_beside_two_others(root: Path) -> No
 
     def start(threads: int) -> subprocess.Popen[str]:
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(root)}
-        return subprocess.Popen([sys.executable, "-c", SCRIPT], cwd=root, env=environment, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            [sys.executable, "-c", SCRIPT], cwd=root, env=environment, stdout=subprocess.PIPE, text=True
+        )
 
     beside = [process.communicate()[0].strip() for process in [start(1), start(2), start(4)]]
     here = digest(budget_samples=6_000, num_hidden_layers=2, pixels="dynamic")
@@ -135,11 +144,23 @@ def test_how_often_one_looks_does_not_change_the_training() -> None:
     often = trained(num_evaluations=50, test_at_end=True, test_curve=True, num_importance_samples=5)
     seldom = trained(num_evaluations=1)
     assert weights_digest(often.weights) == weights_digest(seldom.weights)
-    assert often.evaluations[-1].metrics["validation/lower_bound"] == seldom.evaluations[-1].metrics["validation/lower_bound"]
+    assert (
+        often.evaluations[-1].metrics["validation/lower_bound"]
+        == seldom.evaluations[-1].metrics["validation/lower_bound"]
+    )
 
 
 @pytest.mark.parametrize(
-    "change", [{"learning_rate": 2e-3}, {"latent_dim": 3}, {"pixels": "fixed"}, {"weight_prior": True}, {"batch_size": 25}, {"output_bias_from_data": True}, WARMED]
+    "change",
+    [
+        {"learning_rate": 2e-3},
+        {"latent_dim": 3},
+        {"pixels": "fixed"},
+        {"weight_prior": True},
+        {"batch_size": 25},
+        {"output_bias_from_data": True},
+        WARMED,
+    ],
 )
 def test_what_should_change_the_weights_does(change: dict[str, Any]) -> None:
     assert digest(**change) != digest()
@@ -202,7 +223,10 @@ def test_a_training_that_learns_finishes_above_the_best_constant_image(train_on_
 
 def test_the_test_set_is_read_only_where_asked_and_once_at_the_end() -> None:
     def tested(**fields: Any) -> list[bool]:
-        return ["test/lower_bound" in evaluation.metrics for evaluation in trained(num_evaluations=3, num_importance_samples=3, **fields).evaluations]
+        return [
+            "test/lower_bound" in evaluation.metrics
+            for evaluation in trained(num_evaluations=3, num_importance_samples=3, **fields).evaluations
+        ]
 
     assert tested() == [False, False, False]
     assert tested(test_at_end=True) == [False, False, True]
@@ -215,7 +239,9 @@ def test_metrics_agree_with_each_other_and_with_the_weights() -> None:
     result = train(configuration, SEEDS, data)
     metrics = result.evaluations[-1].metrics
     for name in ("train", "validation", "test"):
-        assert metrics[f"{name}/lower_bound"] == pytest.approx(metrics[f"{name}/reconstruction"] - metrics[f"{name}/kl"], abs=1e-5)
+        assert metrics[f"{name}/lower_bound"] == pytest.approx(
+            metrics[f"{name}/reconstruction"] - metrics[f"{name}/kl"], abs=1e-5
+        )
     assert metrics["test/importance_weighted_bound"] > metrics["test/lower_bound"] - 0.5
     assert 0 < metrics["test/importance_weighted_bound_standard_error"] < 0.5
     again = model_from_weights(result.weights, configuration, data.num_pixels)
@@ -223,9 +249,13 @@ def test_metrics_agree_with_each_other_and_with_the_weights() -> None:
     assert result.num_parameters == sum(tensor.numel() for tensor in result.weights.values())
 
 
-@pytest.mark.parametrize(("fraction", "expected"), [(0.0, 1.0), (0.29, 1.0), (0.3, 0.5), (0.69, 0.5), (0.7, 0.25), (0.99, 0.25)])
+@pytest.mark.parametrize(
+    ("fraction", "expected"), [(0.0, 1.0), (0.29, 1.0), (0.3, 0.5), (0.69, 0.5), (0.7, 0.25), (0.99, 0.25)]
+)
 def test_steps_multiply_the_rate_at_each_milestone(fraction: float, expected: float) -> None:
-    configuration = small_configuration(learning_rate=1.0, learning_rate_schedule="steps", learning_rate_milestones=(0.3, 0.7), learning_rate_factor=0.5)
+    configuration = small_configuration(
+        learning_rate=1.0, learning_rate_schedule="steps", learning_rate_milestones=(0.3, 0.7), learning_rate_factor=0.5
+    )
     assert learning_rate_at(configuration, round(fraction * 100), 100) == pytest.approx(expected)
 
 
@@ -240,17 +270,25 @@ def test_a_cosine_falls_from_the_rate_to_nearly_zero_and_is_half_in_the_middle()
 
 def test_the_schedule_reaches_the_optimizer() -> None:
     """After the milestone the rate is 1e-12 of what it was: the weights stand still."""
-    fields = {"learning_rate": 0.01, "learning_rate_schedule": "steps", "learning_rate_milestones": (0.5,), "learning_rate_factor": 1e-12}
+    fields = {
+        "learning_rate": 0.01,
+        "learning_rate_schedule": "steps",
+        "learning_rate_milestones": (0.5,),
+        "learning_rate_factor": 1e-12,
+    }
     halves = [trained(budget_samples=1_000, **fields), trained(budget_samples=500, learning_rate=0.01)]
     for name, tensor in halves[0].weights.items():
         torch.testing.assert_close(tensor, halves[1].weights[name], rtol=0, atol=1e-8)
 
 
 def test_the_weight_prior_adds_the_gradient_of_its_log_density_to_the_mean_loss() -> None:
-    """One step of SGD at rate 1: the weights differ by theta / N, the gradient of -log N(theta; 0, I) / N (tolerance: float32 of the step)."""
+    """One step of SGD at rate 1: the weights differ by theta / N, the gradient of -log N(theta; 0, I) / N
+    (tolerance: float32 of the step)."""
 
     def after_one_step(weight_prior: bool) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
-        configuration = small_configuration(optimizer="sgd", learning_rate=1.0, budget_samples=20, num_evaluations=1, weight_prior=weight_prior)
+        configuration = small_configuration(
+            optimizer="sgd", learning_rate=1.0, budget_samples=20, num_evaluations=1, weight_prior=weight_prior
+        )
         data = small_data(configuration)
         training = Training(configuration, SEEDS, data)
         before = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
@@ -292,7 +330,9 @@ def test_one_step_of_sgd_follows_the_gradient_of_the_mean_loss() -> None:
     assert training.result is not None
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
-        torch.testing.assert_close(training.result.weights[name], parameter.detach() - 0.5 * parameter.grad, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            training.result.weights[name], parameter.detach() - 0.5 * parameter.grad, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_output_bias_from_data_starts_at_the_best_constant_image() -> None:
@@ -300,22 +340,28 @@ def test_output_bias_from_data_starts_at_the_best_constant_image() -> None:
     data = small_data(configuration)
     training = Training(configuration, SEEDS, data)
     bias = training.model.get_parameter("decoder.output.bias").detach()
-    torch.testing.assert_close(torch.sigmoid(bias), torch.from_numpy(data.mean_image.clip(1e-3, 1 - 1e-3)).float(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        torch.sigmoid(bias), torch.from_numpy(data.mean_image.clip(1e-3, 1 - 1e-3)).float(), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_latent_sizes_start_from_the_same_shared_weights() -> None:
-    """What does not depend on the latent size: the first layer of the encoder, the last of the decoder, all biases there."""
+    """What does not depend on the latent size: the first layer of the encoder, the last of the decoder, all biases
+    there."""
     small, large = (
-        Training(configuration, SEEDS, small_data(configuration)).model.state_dict() for configuration in (small_configuration(latent_dim=2), small_configuration(latent_dim=5))
+        Training(configuration, SEEDS, small_data(configuration)).model.state_dict()
+        for configuration in (small_configuration(latent_dim=2), small_configuration(latent_dim=5))
     )
     for name in ("encoder.hidden.0.weight", "encoder.hidden.0.bias", "decoder.output.weight", "decoder.output.bias"):
         assert torch.equal(small[name], large[name]), name
 
 
 def test_a_short_training_on_real_mnist_passes_minus_185_nats(mnist: Dataset) -> None:
-    """20,000 samples of the paper's model with Adam. The best constant image has -206; a mean instead of a sum over pixels, a
-    weight on the KL or unscaled pixels would be far off."""
-    configuration = TrainingConfiguration(hidden_units=200, budget_samples=20_000, num_evaluations=1, output_bias_from_data=True, learning_rate=2e-3)
+    """20,000 samples of the paper's model with Adam. The best constant image has -206; a mean instead of a sum over
+    pixels, a weight on the KL or unscaled pixels would be far off."""
+    configuration = TrainingConfiguration(
+        hidden_units=200, budget_samples=20_000, num_evaluations=1, output_bias_from_data=True, learning_rate=2e-3
+    )
     data = prepare(mnist, configuration)
     result = train(configuration, SEEDS, data)
     metrics = result.evaluations[-1].metrics
@@ -326,7 +372,9 @@ def test_a_short_training_on_real_mnist_passes_minus_185_nats(mnist: Dataset) ->
 
 def test_a_frozen_weight_stays_as_it_is_under_the_weight_prior() -> None:
     name = "tests.vae.test_pack_models:ConvolutionalModel"
-    configuration = small_configuration(model=name, weight_prior=True, optimizer="sgd", budget_samples=40, num_evaluations=1)
+    configuration = small_configuration(
+        model=name, weight_prior=True, optimizer="sgd", budget_samples=40, num_evaluations=1
+    )
     result = train(configuration, SEEDS, small_data(configuration))
     assert result.outcome != "diverged"
     assert result.weights["scale"].tolist() == [1.0]

@@ -23,7 +23,8 @@ _LINE_EVERY_SECONDS = 10.0
 
 
 class RefusedError(Exception):
-    """The request cannot be met; the message says why, `status` is 2 where it was wrong and 1 where something else is."""
+    """The request cannot be met; the message says why, `status` is 2 where it was wrong and 1 where something else
+    is."""
 
     def __init__(self, message: str, status: int = 2) -> None:
         super().__init__(message)
@@ -41,28 +42,53 @@ class _Prepared:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `python -m vae likelihood`."""
-    parser.add_argument("weights", metavar="WEIGHTS", type=Path, help="weights.safetensors, as trainings and studies leave it.")
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", type=Path, help="weights.safetensors, as trainings and studies leave it."
+    )
     parser.add_argument("--num-samples", type=int, default=5_000, help="Importance samples per image. [5000]")
     parser.add_argument("--images", type=int, metavar="N", help="The first N test images; by default all.")
     parser.add_argument("--seed", type=int, default=0, help="The root of the samples' random streams. [0]")
-    parser.add_argument("--pixels", choices=("fixed",), help="fixed: binarise the test images once, also for a model that was trained on grey ones.")
-    parser.add_argument("--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]")
-    parser.add_argument("--output", type=Path, default=Path("outputs/likelihood"), help="A folder for the estimates per image, complete or not. [outputs/likelihood]")
-    parser.add_argument("--num-threads", type=int, help="Threads; the result does not depend on them. By default one per core.")
+    parser.add_argument(
+        "--pixels",
+        choices=("fixed",),
+        help="fixed: binarise the test images once, also for a model that was trained on grey ones.",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("outputs/likelihood"),
+        help="A folder for the estimates per image, complete or not. [outputs/likelihood]",
+    )
+    parser.add_argument(
+        "--num-threads", type=int, help="Threads; the result does not depend on them. By default one per core."
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 0, or 1 when the data cannot be had or nothing can be written, 2 for a wrong request, 130 after Ctrl-C."""
+    """Exit status 0, or 1 when the data cannot be had or nothing can be written, 2 for a wrong request, 130 after
+    Ctrl-C."""
     try:
         from vae.likelihood.estimators import estimate_log_likelihood, request_digest
 
         _check(options)
         prepared = _prepare(options)
-        kept = options.output / f"{request_digest(prepared.model, prepared.images, options.num_samples, options.seed)[:16]}.safetensors"
+        kept = (
+            options.output
+            / f"{request_digest(prepared.model, prepared.images, options.num_samples, options.seed)[:16]}.safetensors"
+        )
         progress = _Progress(sys.stderr)
         try:
             found = estimate_log_likelihood(
-                prepared.model, prepared.images, options.num_samples, options.seed, num_threads=options.num_threads, resume=kept, report=progress.report
+                prepared.model,
+                prepared.images,
+                options.num_samples,
+                options.seed,
+                num_threads=options.num_threads,
+                resume=kept,
+                report=progress.report,
             )
         finally:
             progress.end()
@@ -73,7 +99,11 @@ def run(options: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: the estimates cannot be kept in {options.output}: {error.strerror or error}. Free space, or give another --output.", file=sys.stderr)
+        print(
+            f"error: the estimates cannot be kept in {options.output}: {error.strerror or error}. Free space, or give"
+            " another --output.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("stopped; the same command continues", file=sys.stderr)
@@ -90,12 +120,18 @@ def _check(options: argparse.Namespace) -> None:
             raise RefusedError(f"--{name.replace('_', '-')} {given}: it must be a whole number from {least} up")
     if not options.weights.is_file():
         inside = options.weights / "weights.safetensors"
-        hint = f"; did you mean {inside}?" if inside.is_file() else ". A training with --output leaves one, a study one per training."
+        hint = (
+            f"; did you mean {inside}?"
+            if inside.is_file()
+            else ". A training with --output leaves one, a study one per training."
+        )
         raise RefusedError(f"there is no file {options.weights}{hint}")
     try:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RefusedError(f"--output {options.output}: the folder cannot be made ({error.strerror}); name another") from error
+        raise RefusedError(
+            f"--output {options.output}: the folder cannot be made ({error.strerror}); name another"
+        ) from error
 
 
 def _prepare(options: argparse.Namespace) -> _Prepared:
@@ -120,16 +156,26 @@ def _prepare(options: argparse.Namespace) -> _Prepared:
         model = model_from_weights(weights, configuration, images.shape[1])
     except RuntimeError as error:
         fault = str(error).strip().splitlines()[-1].strip()
-        raise RefusedError(f"{options.weights} does not fit images of {images.shape[1]} pixels, as {configuration.dataset} has them now: {fault}") from error
-    return _Prepared(model, chosen, f"{len(chosen):,} test images of {configuration.dataset}, binarised with seed {configuration.binarisation_seed}")  # type: ignore[arg-type]
+        raise RefusedError(
+            f"{options.weights} does not fit images of {images.shape[1]} pixels, as {configuration.dataset} has them"
+            f" now: {fault}"
+        ) from error
+    return _Prepared(
+        model,
+        chosen,
+        f"{len(chosen):,} test images of {configuration.dataset}, binarised with seed"
+        f" {configuration.binarisation_seed}",
+    )  # type: ignore[arg-type]
 
 
 def _binary(configuration: TrainingConfiguration, options: argparse.Namespace) -> TrainingConfiguration:
-    """The configuration with binary pixels; refuses a model of grey ones unless its user says that binary ones are meant."""
+    """The configuration with binary pixels; refuses a model of grey ones unless its user says that binary ones are
+    meant."""
     if configuration.pixels == "grey" and options.pixels is None:
         raise RefusedError(
-            f"{options.weights} was trained on grey pixels, under which p(x) is no probability of an image: a log-likelihood needs binary ones. "
-            "--pixels fixed evaluates it on binarised test images (which it was not trained for); a model trained with --pixels fixed or dynamic needs no option."
+            f"{options.weights} was trained on grey pixels, under which p(x) is no probability of an image: a"
+            " log-likelihood needs binary ones. --pixels fixed evaluates it on binarised test images (which it was not"
+            " trained for); a model trained with --pixels fixed or dynamic needs no option."
         )
     return configuration.model_copy(update={"pixels": options.pixels or configuration.pixels})
 
@@ -138,15 +184,26 @@ def summary(found: LogLikelihood, num_samples: int, title: str) -> str:
     """The mean in nats with its errors, and a warning where a few samples carry an image's estimate."""
     num_images = len(found.log_likelihood)
     mean = float(found.log_likelihood.mean())
-    spread = f"{float(found.log_likelihood.std()) / math.sqrt(num_images):.2f} over images" if num_images > 1 else "unknown for one image"
+    spread = (
+        f"{float(found.log_likelihood.std()) / math.sqrt(num_images):.2f} over images"
+        if num_images > 1
+        else "unknown for one image"
+    )
     monte_carlo = float(found.standard_error.square().sum().sqrt()) / num_images
-    lines = [f"log p(x) = {mean:.2f} nats per image; standard error {spread}, {monte_carlo:.2g} of Monte Carlo alone", f"K = {num_samples:,}; {title}"]
-    lines.append(f"effective samples of an image: median {float(found.effective_sample_size.median()):,.1f}, fewest {float(found.effective_sample_size.min()):,.1f}")
+    lines = [
+        f"log p(x) = {mean:.2f} nats per image; standard error {spread}, {monte_carlo:.2g} of Monte Carlo alone",
+        f"K = {num_samples:,}; {title}",
+    ]
+    lines.append(
+        f"effective samples of an image: median {float(found.effective_sample_size.median()):,.1f}, fewest"
+        f" {float(found.effective_sample_size.min()):,.1f}"
+    )
     num_few = int((found.effective_sample_size < FEW_EFFECTIVE_SAMPLES).sum())
     if num_few:
         lines.append(
-            f"warning: {num_few:,} of {num_images:,} images rest on fewer than {FEW_EFFECTIVE_SAMPLES} effective samples: their estimates tend to be too low and "
-            "their Monte Carlo errors too small. Give more --num-samples, or use vae.likelihood.estimators.annealed_importance_sampling."
+            f"warning: {num_few:,} of {num_images:,} images rest on fewer than {FEW_EFFECTIVE_SAMPLES} effective"
+            " samples: their estimates tend to be too low and their Monte Carlo errors too small. Give more"
+            " --num-samples, or use vae.likelihood.estimators.annealed_importance_sampling."
         )
     return "\n".join(lines)
 
@@ -169,7 +226,12 @@ class _Progress:
             return
         self._said_at = now
         text = f"{done:,} of {of:,} images{self._time_left(done, of, now)}"
-        print(f"\r{text:60}" if self._in_place else text, end="" if self._in_place else "\n", file=self._stream, flush=True)
+        print(
+            f"\r{text:60}" if self._in_place else text,
+            end="" if self._in_place else "\n",
+            file=self._stream,
+            flush=True,
+        )
 
     def _time_left(self, done: int, of: int, now: float) -> str:
         if self._first is None or done <= self._first or done >= of:

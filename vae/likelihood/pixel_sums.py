@@ -1,4 +1,5 @@
-"""log p(x|z) of one binary image for many latents, summed over its pixels, at little more than the cost of the decoder's products."""
+"""log p(x|z) of one binary image for many latents, summed over its pixels, at little more than the cost of the
+decoder's products."""
 
 from __future__ import annotations
 
@@ -24,17 +25,19 @@ class _Layer:
 
 
 class PixelSums:
-    r"""sum_d log p(x_d|z), in nats, of a binary image x under a decoder of tanh or other layers; buffers are made once.
+    r"""sum_d log p(x_d|z), in nats, of a binary image x under a decoder of tanh or other layers; buffers are made
+    once.
 
-    With s_d = 2 x_d - 1, a binary pixel has log p(x_d|z) = log sigmoid(s_d t_d), t the logits. The signs go into the last
-    weights once per image, so that the image is not looked at again for every z; and the sum is that of the logarithms of
-    products of FACTORS_PER_LOGARITHM sigmoids. tanh(a) = 2 sigmoid(2a) - 1 goes into the weights around it: torch's sigmoid
-    takes a sixth of the time of its tanh and half of its exp. A factor and a multiplication each err by about half a unit
-    in the last place of 1 (6e-8): over 784 pixels 1e-4 nats at the very most, 1e-5 as a rule.
+    With s_d = 2 x_d - 1, a binary pixel has log p(x_d|z) = log sigmoid(s_d t_d), t the logits. The signs go into the
+    last weights once per image, so that the image is not looked at again for every z; and the sum is that of the
+    logarithms of products of FACTORS_PER_LOGARITHM sigmoids. tanh(a) = 2 sigmoid(2a) - 1 goes into the weights
+    around it: torch's sigmoid takes a sixth of the time of its tanh and half of its exp. A factor and a
+    multiplication each err by about half a unit in the last place of 1 (6e-8): over 784 pixels 1e-4 nats at the very
+    most, 1e-5 as a rule.
 
-    A product that underflows (logits that sum to 87 or more against the image within one group) makes the sum -inf: the caller
-    must compute that one in another way. Arrays are transposed, [units, columns], so that halves to be multiplied are
-    contiguous, and a row of ones takes the biases into the products.
+    A product that underflows (logits that sum to 87 or more against the image within one group) makes the sum -inf:
+    the caller must compute that one in another way. Arrays are transposed, [units, columns], so that halves to be
+    multiplied are contiguous, and a row of ones takes the biases into the products.
     """
 
     def __init__(self, decoder: Decoder, columns_at_once: int) -> None:
@@ -60,7 +63,10 @@ class PixelSums:
         return sums
 
     def _sum(self, latents: Tensor) -> Tensor:
-        *hidden, logits = (buffer[: len(buffer) // self._columns_at_once * latents.shape[1]].view(-1, latents.shape[1]) for buffer in self._buffers)
+        *hidden, logits = (
+            buffer[: len(buffer) // self._columns_at_once * latents.shape[1]].view(-1, latents.shape[1])
+            for buffer in self._buffers
+        )
         inputs = latents
         for layer, outputs in zip(self._hidden, hidden, strict=True):
             torch.mm(layer.weight, inputs, out=outputs[:-1])

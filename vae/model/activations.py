@@ -1,4 +1,5 @@
-"""The non-linearities after hidden layers, by name: as modules, as functions of plain numbers, and their derivatives."""
+"""The non-linearities after hidden layers, by name: as modules, as functions of plain numbers, and their
+derivatives."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Activation:
-    """A non-linearity f as a module that autograd knows, f(a) without autograd, and f'(a) from a and f(a); elementwise."""
+    """A non-linearity f as a module that autograd knows, f(a) without autograd, and f'(a) from a and f(a);
+    elementwise."""
 
     module: type[nn.Module]
     function: Callable[[Tensor], Tensor]
@@ -23,10 +25,13 @@ class Activation:
 
 
 def tanh(a: Tensor) -> Tensor:
-    """tanh(a), unknown to autograd. On a CPU by numpy, which takes a fifth of the time of torch and errs by one unit in the last place."""
+    """tanh(a), unknown to autograd. On a CPU by numpy, which takes a fifth of the time of torch and errs by one unit
+    in the last place."""
     if a.device.type != "cpu" or a.dtype not in (torch.float32, torch.float64):
         return torch.tanh(a)
-    return torch.from_numpy(np.asarray(np.tanh(a.detach().numpy())))  # asarray: numpy gives a number for a tensor without dimensions
+    return torch.from_numpy(
+        np.asarray(np.tanh(a.detach().numpy()))
+    )  # asarray: numpy gives a number for a tensor without dimensions
 
 
 class _Tanh(torch.autograd.Function):

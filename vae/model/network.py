@@ -17,14 +17,19 @@ STANDARD_FIELDS = ("num_pixels", "num_hidden_layers", "hidden_units", "latent_di
 def _hidden_layers(num_inputs: int, num_hidden_layers: int, hidden_units: int, activation: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for index in range(num_hidden_layers):
-        layers += [nn.Linear(num_inputs if index == 0 else hidden_units, hidden_units), ACTIVATIONS[activation].module()]
+        layers += [
+            nn.Linear(num_inputs if index == 0 else hidden_units, hidden_units),
+            ACTIVATIONS[activation].module(),
+        ]
     return nn.Sequential(*layers)
 
 
 class Encoder(nn.Module):
     """q(z|x) = N(mean, diag exp(log_variance)), both linear in the last hidden layer (paper, appendix C.2)."""
 
-    def __init__(self, num_pixels: int, num_hidden_layers: int, hidden_units: int, latent_dim: int, activation: str) -> None:
+    def __init__(
+        self, num_pixels: int, num_hidden_layers: int, hidden_units: int, latent_dim: int, activation: str
+    ) -> None:
         super().__init__()
         self.hidden = _hidden_layers(num_pixels, num_hidden_layers, hidden_units, activation)
         self.mean = nn.Linear(hidden_units, latent_dim)
@@ -39,7 +44,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """p(x|z) = prod_d Bernoulli(x_d; sigmoid(logits_d)) (paper, appendix C.1)."""
 
-    def __init__(self, num_pixels: int, num_hidden_layers: int, hidden_units: int, latent_dim: int, activation: str) -> None:
+    def __init__(
+        self, num_pixels: int, num_hidden_layers: int, hidden_units: int, latent_dim: int, activation: str
+    ) -> None:
         super().__init__()
         self.hidden = _hidden_layers(latent_dim, num_hidden_layers, hidden_units, activation)
         self.output = nn.Linear(hidden_units, num_pixels)
@@ -53,7 +60,14 @@ class Decoder(nn.Module):
 class VAE(nn.Module):
     """Encoder and decoder of the same depth and width."""
 
-    def __init__(self, num_pixels: int, num_hidden_layers: int = 1, hidden_units: int = 500, latent_dim: int = 20, activation: str = "tanh") -> None:
+    def __init__(
+        self,
+        num_pixels: int,
+        num_hidden_layers: int = 1,
+        hidden_units: int = 500,
+        latent_dim: int = 20,
+        activation: str = "tanh",
+    ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
         self.activation = activation
@@ -97,7 +111,10 @@ def model_class(name: str) -> type[Any]:
         raise ValueError(f"{name!r} is not a class derived from torch.nn.Module")
     missing = [method for method in ("encode", "decode") if not callable(getattr(found, method, None))]
     if missing:
-        raise ValueError(f"{name!r} has no method {missing[0]}; a model needs encode(x) -> (mean, log_variance) and decode(z) -> logits")
+        raise ValueError(
+            f"{name!r} has no method {missing[0]}; a model needs encode(x) -> (mean, log_variance) and decode(z) ->"
+            " logits"
+        )
     return found
 
 
@@ -105,7 +122,9 @@ def model_argument_names(name: str) -> tuple[str, ...]:
     """The further fields that a model takes beside the standard ones, read from its signature."""
     if name == "vae":
         return ()
-    return tuple(parameter for parameter in inspect.signature(model_class(name)).parameters if parameter not in STANDARD_FIELDS)
+    return tuple(
+        parameter for parameter in inspect.signature(model_class(name)).parameters if parameter not in STANDARD_FIELDS
+    )
 
 
 def build_model(name: str, standard: dict[str, Any], further: dict[str, Any], seed: int = 0) -> nn.Module:
@@ -116,10 +135,14 @@ def build_model(name: str, standard: dict[str, Any], further: dict[str, Any], se
     kind = model_class(name)
     accepted = {field: given for field, given in standard.items() if field in inspect.signature(kind).parameters}
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed those of GPUs too, which are not restored
+        torch.default_generator.manual_seed(
+            seed
+        )  # torch.manual_seed would seed those of GPUs too, which are not restored
         model: nn.Module = kind(**accepted, **further)
     if not isinstance(model, LatentVariableModel):
-        raise ValueError(f"{name!r} sets no attribute latent_dim; a model needs it, so that latents of the right size can be drawn")
+        raise ValueError(
+            f"{name!r} sets no attribute latent_dim; a model needs it, so that latents of the right size can be drawn"
+        )
     return model
 
 

@@ -1,4 +1,5 @@
-"""The arithmetic of a training's matrix products, by name, and whether a device has it. Weights, moments and bounds are float32 in all of them."""
+"""The arithmetic of a training's matrix products, by name, and whether a device has it. Weights, moments and bounds
+are float32 in all of them."""
 
 from __future__ import annotations
 
@@ -24,20 +25,29 @@ def require_precision(precision: Precision, device: str | torch.device) -> None:
     """Raises ValueError, which says what to do, where `device` does not multiply in that precision in hardware."""
     kind = torch.device(device).type
     if precision == "tf32" and kind != "cuda":
-        raise ValueError(f"precision is tf32, an arithmetic of NVIDIA GPUs, and the device is {kind}; {_INSTEAD}, or train on a GPU")
+        raise ValueError(
+            f"precision is tf32, an arithmetic of NVIDIA GPUs, and the device is {kind}; {_INSTEAD}, or train on a GPU"
+        )
     if precision == "bfloat16" and kind == "cpu" and not cpu_has_bfloat16():
-        raise ValueError(f"precision is bfloat16, and this CPU does not multiply it in hardware (x86 with avx512_bf16 or amx_bf16 does); {_INSTEAD}")
+        raise ValueError(
+            "precision is bfloat16, and this CPU does not multiply it in hardware (x86 with avx512_bf16 or amx_bf16"
+            f" does); {_INSTEAD}"
+        )
     if precision != "float32" and kind == "cuda":
         if not torch.cuda.is_available():
             raise ValueError(f"precision is {precision}, and torch sees no GPU on this machine")
         if torch.cuda.get_device_capability(device) < _FIRST_CAPABILITY:
             needed = ".".join(map(str, _FIRST_CAPABILITY))
-            raise ValueError(f"precision is {precision}, and {torch.cuda.get_device_name(device)} does not have it (compute capability {needed} or higher does); {_INSTEAD}")
+            raise ValueError(
+                f"precision is {precision}, and {torch.cuda.get_device_name(device)} does not have it (compute"
+                f" capability {needed} or higher does); {_INSTEAD}"
+            )
 
 
 @cache
 def cpu_has_bfloat16(listed: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware, by the flags that Linux lists; elsewhere that is not known, and taken for no."""
+    """Whether this CPU multiplies bfloat16 in hardware, by the flags that Linux lists; elsewhere that is not known,
+    and taken for no."""
     lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.exists() else []
     flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
@@ -50,9 +60,11 @@ def multiplying_in(precision: Precision, model: LatentVariableModel) -> LatentVa
 
 @contextmanager
 def products_in(precision: Precision, device: str | torch.device) -> Iterator[None]:
-    """Float32 matrix products and convolutions on a GPU are those of `precision`, tf32 or full float32, and convolutions the same every time; restored after.
+    """Float32 matrix products and convolutions on a GPU are those of `precision`, tf32 or full float32, and
+    convolutions the same every time; restored after.
 
-    What a process has otherwise may be less: cuDNN's convolutions are tf32 where nobody asked for them, and a user's code may have asked for anything. Nothing elsewhere.
+    What a process has otherwise may be less: cuDNN's convolutions are tf32 where nobody asked for them, and a user's
+    code may have asked for anything. Nothing elsewhere.
     """
     if torch.device(device).type != "cuda":
         yield
@@ -71,7 +83,8 @@ def products_in(precision: Precision, device: str | torch.device) -> Iterator[No
 
 @contextmanager
 def _restored(place: Any, read: Callable[[], Any], write: Callable[[Any], None]) -> Iterator[None]:
-    """A setting that torch has in an older form, which `read` and `write` know, and a newer one at `place`. Where the newer was used, the older cannot be read."""
+    """A setting that torch has in an older form, which `read` and `write` know, and a newer one at `place`. Where
+    the newer was used, the older cannot be read."""
     newer, older = place.fp32_precision, None
     with suppress(RuntimeError):
         older = read()
@@ -95,7 +108,8 @@ def _restored_attributes(holder: Any, *names: str) -> Iterator[None]:
 
 
 class _BFloat16Products:
-    """A model under torch's autocast: its products, and what torch knows to be harmless, in bfloat16, by copies of float32 weights."""
+    """A model under torch's autocast: its products, and what torch knows to be harmless, in bfloat16, by copies of
+    float32 weights."""
 
     def __init__(self, model: LatentVariableModel) -> None:
         self.latent_dim = model.latent_dim

@@ -1,4 +1,5 @@
-"""What a pack sees at each step: the images lie on the device, orders and noise are drawn blocks of steps ahead on host threads."""
+"""What a pack sees at each step: the images lie on the device, orders and noise are drawn blocks of steps ahead on
+host threads."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ T = TypeVar("T")
 class StepInputs(NamedTuple):
     """What is random in one step of all members (or, with steps as a first dimension, in a block of them).
 
-    Which images, int64 [members, batch]; the latents' noise, float32 [members, latent, batch]; and what a pixel must exceed to be lit,
-    uint8 [members, batch, pixels], empty where pixels are not dynamic.
+    Which images, int64 [members, batch]; the latents' noise, float32 [members, latent, batch]; and what a pixel must
+    exceed to be lit, uint8 [members, batch, pixels], empty where pixels are not dynamic.
     """
 
     order: Tensor
@@ -63,14 +64,17 @@ class PixelScale:
     """Bytes on a device as float32 in [0, 1]: byte / 255, the bits of vae.minibatches.scale_pixels."""
 
     def __init__(self, device: torch.device) -> None:
-        self._highest = torch.tensor(255.0, device=device)  # a tensor: by a number of Python's a GPU would multiply with the rounded 1 / 255
+        self._highest = torch.tensor(
+            255.0, device=device
+        )  # a tensor: by a number of Python's a GPU would multiply with the rounded 1 / 255
 
     def __call__(self, images: Tensor) -> Tensor:
         return images.to(torch.float32).div_(self._highest)
 
 
 class MemberDraws:
-    """All that is drawn for one member, with the bits of vae.minibatches.Minibatches and vae.evaluation; used by one thread at a time."""
+    """All that is drawn for one member, with the bits of vae.minibatches.Minibatches and vae.evaluation; used by one
+    thread at a time."""
 
     def __init__(self, seeds: Seeds, num_images: int, batch_size: int) -> None:
         self._seeds = seeds
@@ -87,7 +91,10 @@ class MemberDraws:
         while filled < len(out):
             epoch, start = divmod(position + filled, self._num_images)
             if epoch != self._epoch:
-                self._epoch, self._permutation = epoch, generator(self._seeds.order, epoch).permutation(self._num_images)
+                self._epoch, self._permutation = (
+                    epoch,
+                    generator(self._seeds.order, epoch).permutation(self._num_images),
+                )
             part = self._permutation[start : start + len(out) - filled]
             out[filled : filled + len(part)] = part
             filled += len(part)
@@ -107,7 +114,8 @@ class MemberDraws:
 
 
 class _Stream:
-    """vae.randomness.generator(seed, position) for one position after the other, without building a generator for each."""
+    """vae.randomness.generator(seed, position) for one position after the other, without building a generator for
+    each."""
 
     def __init__(self, seed: int) -> None:
         self._generator = generator(seed)
@@ -121,14 +129,25 @@ class _Stream:
 
 
 class PackDraws:
-    """Blocks of what all members draw, in pinned memory where they go to a GPU; numpy draws without Python's lock, on threads of its own."""
+    """Blocks of what all members draw, in pinned memory where they go to a GPU; numpy draws without Python's lock,
+    on threads of its own."""
 
-    def __init__(self, configuration: TrainingConfiguration, seeds: Sequence[Seeds], num_images: int, num_pixels: int, device: torch.device, num_threads: int) -> None:
+    def __init__(
+        self,
+        configuration: TrainingConfiguration,
+        seeds: Sequence[Seeds],
+        num_images: int,
+        num_pixels: int,
+        device: torch.device,
+        num_threads: int,
+    ) -> None:
         self._members = [MemberDraws(own, num_images, configuration.batch_size) for own in seeds]
         self._batch_size = configuration.batch_size
         self._latent_dim = configuration.latent_dim
         self._num_thresholds = _num_thresholds(configuration, num_pixels)
-        self._block_steps = max(1, min(_MOST_STEPS_IN_A_BLOCK, BLOCK_BYTES // (len(seeds) * bytes_of_a_step(configuration, num_pixels))))
+        self._block_steps = max(
+            1, min(_MOST_STEPS_IN_A_BLOCK, BLOCK_BYTES // (len(seeds) * bytes_of_a_step(configuration, num_pixels)))
+        )
         self._device = device
         # A member is drawn for by the same thread always: its streams are no two threads' at once.
         self._threads = [ThreadPoolExecutor(1, "draws") for _ in range(min(num_threads, len(seeds)))]
@@ -136,7 +155,11 @@ class PackDraws:
     def steps(self, first_step: int, num_steps: int) -> Iterator[StepInputs]:
         """The inputs of each step from `first_step` to the last before `num_steps`, on the device."""
         pace = _Pace(self._device)
-        for _, block in self._ahead(range(first_step, num_steps, self._block_steps), lambda start: self._empty_block(num_steps - start), self._fill_steps):
+        for _, block in self._ahead(
+            range(first_step, num_steps, self._block_steps),
+            lambda start: self._empty_block(num_steps - start),
+            self._fill_steps,
+        ):
             pace.begin_block()
             there = StepInputs(*(part.to(self._device, non_blocking=True) for part in block))
             for step in range(len(there.order)):
@@ -146,7 +169,9 @@ class PackDraws:
         """Where a part of the images begins, and its noise [members, latent, images] on the device; part by part."""
 
         def empty(start: int) -> Tensor:
-            return self._empty((len(self._members), self._latent_dim, min(images_at_once, num_images - start)), torch.float32)
+            return self._empty(
+                (len(self._members), self._latent_dim, min(images_at_once, num_images - start)), torch.float32
+            )
 
         def fill(start: int, noise: Tensor, member: int) -> None:
             self._members[member].fill_evaluation_noise(name, start, noise[member].numpy())
@@ -173,12 +198,23 @@ class PackDraws:
             draws.fill_noise(first_step + step, noise[step])
             draws.fill_thresholds(first_step + step, thresholds[step])
 
-    def _ahead(self, starts: Iterable[int], empty: Callable[[int], T], fill: Callable[[int, T, int], None]) -> Iterator[tuple[int, T]]:
+    def _ahead(
+        self, starts: Iterable[int], empty: Callable[[int], T], fill: Callable[[int, T, int], None]
+    ) -> Iterator[tuple[int, T]]:
         """Every start with its block, in order, filled for all members while those before it are used."""
         drawn: deque[tuple[int, T, list[Future[None]]]] = deque()
         for start in starts:
             block = empty(start)
-            drawn.append((start, block, [thread.submit(self._fill_members, fill, start, block, lane) for lane, thread in enumerate(self._threads)]))
+            drawn.append(
+                (
+                    start,
+                    block,
+                    [
+                        thread.submit(self._fill_members, fill, start, block, lane)
+                        for lane, thread in enumerate(self._threads)
+                    ],
+                )
+            )
             if len(drawn) == BLOCKS_AHEAD - 1:
                 yield _waited_for(*drawn.popleft())
         while drawn:
@@ -203,7 +239,8 @@ class _Pace:
         self._begun: deque[torch.cuda.Event] = deque()
 
     def begin_block(self) -> None:
-        """Waits until the GPU has begun the block before this one: it has that one's steps to do while the host goes on."""
+        """Waits until the GPU has begun the block before this one: it has that one's steps to do while the host goes
+        on."""
         if not self._is_gpu:
             return
         self._begun.append(torch.cuda.current_stream().record_event())

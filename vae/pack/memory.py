@@ -24,7 +24,8 @@ from vae.randomness import Seeds
 from vae.training import TrainingResult, build_empty_model
 
 _SHARE_OF_FREE_MEMORY = 0.8
-"""What allocators lose between blocks of unequal size, and what drivers and libraries take beside them, is left free."""
+"""What allocators lose between blocks of unequal size, and what drivers and libraries take beside them, is left
+free."""
 _WORKSPACE_BYTES = 2**28
 """cuBLAS' workspaces, kernels loaded on first use, the recorded graph itself."""
 _COPIES_OF_WEIGHTS = 3
@@ -60,15 +61,17 @@ class PackMemory:
 
 def num_images_on_device(data: PreparedData) -> int:
     """Images that a pack holds on its device: those to train on and all that are evaluated."""
-    return sum(len(images) for images in (data.train, data.train_evaluation, data.validation, data.test) if images is not None)
+    return sum(
+        len(images) for images in (data.train, data.train_evaluation, data.validation, data.test) if images is not None
+    )
 
 
 def memory_of_pack(configuration: TrainingConfiguration, num_pixels: int, num_images: int) -> PackMemory:
     """What members share (the images, workspaces, an evaluation's activations) and what each takes.
 
-    A member takes its weights, gradients and optimizer state, the activations that its minibatch keeps for the gradients, the gradients
-    of the largest of them, and what is drawn ahead for it. Activations and optimizer state are measured on a small
-    model of that configuration, so they hold for a user's model too.
+    A member takes its weights, gradients and optimizer state, the activations that its minibatch keeps for the
+    gradients, the gradients of the largest of them, and what is drawn ahead for it. Activations and optimizer state
+    are measured on a small model of that configuration, so they hold for a user's model too.
     """
     model = build_empty_model(configuration, num_pixels)
     kept, largest = _activation_bytes_per_image(cast(LatentVariableModel, model), num_pixels)
@@ -83,7 +86,8 @@ def memory_of_pack(configuration: TrainingConfiguration, num_pixels: int, num_im
 
 
 def members_that_fit(configuration: TrainingConfiguration, num_pixels: int, num_images: int, free_bytes: int) -> int:
-    """The most members of one pack that `free_bytes` of a device's memory hold, a fifth of it left free; 0 where not even one.
+    """The most members of one pack that `free_bytes` of a device's memory hold, a fifth of it left free; 0 where not
+    even one.
 
     `num_images` counts all images on the device, see num_images_on_device.
     """
@@ -91,7 +95,8 @@ def members_that_fit(configuration: TrainingConfiguration, num_pixels: int, num_
 
 
 def device_memory(device: str | torch.device) -> int:
-    """Free bytes: of a GPU, with what this process holds unused; of the machine for a CPU, or less where this process is limited to less."""
+    """Free bytes: of a GPU, with what this process holds unused; of the machine for a CPU, or less where this
+    process is limited to less."""
     own = torch.device(device)
     if own.type == "cuda":
         return torch.cuda.mem_get_info(own)[0] + torch.cuda.memory_reserved(own) - torch.cuda.memory_allocated(own)
@@ -101,7 +106,8 @@ def device_memory(device: str | torch.device) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory could not be had: of a GPU, to torch or to the libraries beneath it, or of a CPU, to torch or numpy."""
+    """Whether `error` says that memory could not be had: of a GPU, to torch or to the libraries beneath it, or of a
+    CPU, to torch or numpy."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(said in str(error) for said in _SAID_OF_MEMORY)
@@ -116,13 +122,18 @@ def train_in_packs(
     pack_size: int | None = None,
     report: Callable[[str], None] = print,
 ) -> list[TrainingResult]:
-    """The results of all seeds, in their order, trained in packs of `pack_size` members, by default as many as fit the device's memory.
+    """The results of all seeds, in their order, trained in packs of `pack_size` members, by default as many as fit
+    the device's memory.
 
-    A pack that runs out of memory is trained again as packs of half as many members, and `report` is told; raises PackError
-    where memory does not even hold one member.
+    A pack that runs out of memory is trained again as packs of half as many members, and `report` is told; raises
+    PackError where memory does not even hold one member.
     """
     require_packable(configuration)
-    size = pack_size if pack_size is not None else max(1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), device_memory(device)))
+    size = (
+        pack_size
+        if pack_size is not None
+        else max(1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), device_memory(device)))
+    )
     if size < 1:
         raise PackError(f"pack_size is {size}; a pack has at least 1 member")
     results: list[TrainingResult] = []
@@ -133,13 +144,22 @@ def train_in_packs(
             results += trained
             continue
         if len(members) == 1:
-            raise PackError(f"the memory of {device} does not hold one training of this configuration; make batch_size or the network smaller")
+            raise PackError(
+                f"the memory of {device} does not hold one training of this configuration; make batch_size or the"
+                " network smaller"
+            )
         size = (len(members) + 1) // 2
         report(f"{len(members)} members do not fit the memory of {device}; going on with packs of {size}")
     return results
 
 
-def _trained(configuration: TrainingConfiguration, seeds: Sequence[Seeds], data: PreparedData, device: str, report: Callable[[str], None]) -> list[TrainingResult] | None:
+def _trained(
+    configuration: TrainingConfiguration,
+    seeds: Sequence[Seeds],
+    data: PreparedData,
+    device: str,
+    report: Callable[[str], None],
+) -> list[TrainingResult] | None:
     """The results of one pack; None, with its memory given back, where that was too little."""
     try:
         pack = Pack(configuration, seeds, data, device=device, report=report)
@@ -168,7 +188,9 @@ def _activation_bytes_per_image(model: LatentVariableModel, num_pixels: int, num
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = lower_bound(model, torch.zeros(num_images, num_pixels), torch.zeros(num_images, model.latent_dim)).lower_bound.sum()
+        loss = lower_bound(
+            model, torch.zeros(num_images, num_pixels), torch.zeros(num_images, model.latent_dim)
+        ).lower_bound.sum()
     del loss
     return sum(kept.values()) // num_images, max(kept.values()) // num_images
 
@@ -177,7 +199,9 @@ def _numbers_of_the_optimizer(configuration: TrainingConfiguration) -> int:
     """Numbers per weight that the optimizer keeps or needs for a moment, found by letting it take one step."""
     weight = torch.zeros(8, requires_grad=True)
     weight.grad = torch.zeros(8)
-    optimizer = build_optimizer(configuration.optimizer, [weight], configuration.learning_rate, configuration.optimizer_arguments)
+    optimizer = build_optimizer(
+        configuration.optimizer, [weight], configuration.learning_rate, configuration.optimizer_arguments
+    )
     optimizer.step()
     kept = sum(isinstance(held, Tensor) and held.shape == weight.shape for held in optimizer.state[weight].values())
     return kept + (0 if optimizer.param_groups[0].get("fused") else _NUMBERS_OF_AN_UPDATE)

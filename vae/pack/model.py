@@ -1,4 +1,5 @@
-"""The members of a pack as one batched model: weights stacked along a first dimension, a model written for one member."""
+"""The members of a pack as one batched model: weights stacked along a first dimension, a model written for one
+member."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ class _Members:
         self._weights, self._buffers = dict(weights), dict(buffers)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance, each [members, batch, latent], for x [members, batch, pixels], or [batch, pixels] that all members see."""
+        """Mean and log variance, each [members, batch, latent], for x [members, batch, pixels], or [batch, pixels]
+        that all members see."""
         own = 0 if x.dim() == 3 else None
         mean, log_variance = vmap(partial(self._of_one, "encode"), in_dims=(0, 0, own))(self._weights, self._buffers, x)
         return mean, log_variance
@@ -59,16 +61,22 @@ class _Members:
 
 
 class StackedModel:
-    """Members [members, ...] of one architecture. `weights` are its parameters by name; a user's model may have buffers besides."""
+    """Members [members, ...] of one architecture. `weights` are its parameters by name; a user's model may have
+    buffers besides."""
 
     def __init__(self, template: nn.Module, num_members: int, device: torch.device) -> None:
         self._template = _MethodOf(template).to(device)
         self.num_members = num_members
-        self.weights = {name: _stacked(parameter, num_members).requires_grad_(parameter.requires_grad) for name, parameter in self._template.named_parameters()}
+        self.weights = {
+            name: _stacked(parameter, num_members).requires_grad_(parameter.requires_grad)
+            for name, parameter in self._template.named_parameters()
+        }
         self.buffers = {name: _stacked(buffer, num_members) for name, buffer in self._template.named_buffers()}
 
     @classmethod
-    def initial(cls, configuration: TrainingConfiguration, data: PreparedData, seeds: Sequence[Seeds], device: torch.device) -> StackedModel:
+    def initial(
+        cls, configuration: TrainingConfiguration, data: PreparedData, seeds: Sequence[Seeds], device: torch.device
+    ) -> StackedModel:
         """Members at the initial weights that their seeds give."""
         model = cls(build_empty_model(configuration, data.num_pixels), len(seeds), device)
         for member, own in enumerate(seeds):
@@ -76,16 +84,21 @@ class StackedModel:
         return model
 
     def losses(self, x: Tensor, noise: Tensor, precision: Precision = "float32") -> Tensor:
-        """Mean negative lower bound [members], in nats, for x [members, batch, pixels] and noise [members, batch, latent].
+        """Mean negative lower bound [members], in nats, for x [members, batch, pixels] and noise [members, batch,
+        latent].
 
-        Its matrix products in that precision; tf32 as the caller sets it for the process, see vae.model.precision.products_in.
+        Its matrix products in that precision; tf32 as the caller sets it for the process, see
+        vae.model.precision.products_in.
         """
         members = multiplying_in(precision, _Members(self._template, self.weights, self.buffers))
         return -lower_bound(members, x, noise).lower_bound.mean(-1)
 
     def bounds_of_same_images(self, members: slice, x: Tensor, noise: Tensor) -> BoundTerms:
-        """Terms of the bound [members, images] of some members, for the same x [images, pixels] and noise [members, images, latent] of their own."""
-        weights, buffers = ({name: tensor[members] for name, tensor in stacked.items()} for stacked in (self.weights, self.buffers))
+        """Terms of the bound [members, images] of some members, for the same x [images, pixels] and noise [members,
+        images, latent] of their own."""
+        weights, buffers = (
+            {name: tensor[members] for name, tensor in stacked.items()} for stacked in (self.weights, self.buffers)
+        )
         return lower_bound(_Members(self._template, weights, buffers), x, noise)
 
     def state(self) -> dict[str, Tensor]:
@@ -112,7 +125,8 @@ class StackedModel:
 
 
 def as_stored(tensor: Tensor) -> Tensor:
-    """A stacked weight, or its gradient, as it lies in memory: matrices are transposed, for so the gradients of batched products come, and need no copy."""
+    """A stacked weight, or its gradient, as it lies in memory: matrices are transposed, for so the gradients of
+    batched products come, and need no copy."""
     return tensor.transpose(-2, -1) if tensor.dim() == 3 else tensor
 
 
@@ -128,16 +142,19 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def require_packable(configuration: TrainingConfiguration) -> None:
-    """Raises PackError for an optimizer that may look at more than one weight at a time: members would disturb each other."""
+    """Raises PackError for an optimizer that may look at more than one weight at a time: members would disturb each
+    other."""
     if not specification(configuration.optimizer).elementwise:
         raise PackError(
-            f"optimizer {configuration.optimizer!r} is not known to treat every weight by itself, so the members of a pack would disturb each other; "
-            f"train it one seed at a time, or use one of {', '.join(name for name, known in OPTIMIZERS.items() if known.elementwise)}"
+            f"optimizer {configuration.optimizer!r} is not known to treat every weight by itself, so the members of a"
+            " pack would disturb each other; train it one seed at a time, or use one of"
+            f" {', '.join(name for name, known in OPTIMIZERS.items() if known.elementwise)}"
         )
 
 
 def require_packable_model(configuration: TrainingConfiguration, num_pixels: int) -> None:
-    """Raises PackError for a model that torch.func cannot batch, or whose result depends on more than its weights and its input.
+    """Raises PackError for a model that torch.func cannot batch, or whose result depends on more than its weights
+    and its input.
 
     Found by trying: the bound and its gradients for two members and two blank images, on the CPU.
     """
@@ -149,10 +166,16 @@ def require_packable_model(configuration: TrainingConfiguration, num_pixels: int
         model.losses(torch.zeros(2, 2, num_pixels), torch.zeros(2, 2, latent_dim)).sum().backward()
     except Exception as error:  # a user's model may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise PackError(f"model {configuration.model!r} cannot be trained as a pack, train it one seed at a time: torch.func.vmap says: {reason}") from error
-    changed = [name.removeprefix("model.") for name, buffer in model.buffers.items() if not torch.equal(buffer, before[name])]
+        raise PackError(
+            f"model {configuration.model!r} cannot be trained as a pack, train it one seed at a time: torch.func.vmap"
+            f" says: {reason}"
+        ) from error
+    changed = [
+        name.removeprefix("model.") for name, buffer in model.buffers.items() if not torch.equal(buffer, before[name])
+    ]
     if changed:
         raise PackError(
-            f"model {configuration.model!r} cannot be trained as a pack, train it one seed at a time: its buffer {changed[0]!r} changes with "
-            "the images that it sees (running statistics, say); in a pack a model's output may depend on its weights and input alone"
+            f"model {configuration.model!r} cannot be trained as a pack, train it one seed at a time: its buffer"
+            f" {changed[0]!r} changes with the images that it sees (running statistics, say); in a pack a model's"
+            " output may depend on its weights and input alone"
         )

@@ -1,4 +1,5 @@
-"""Several seeds of one configuration trained at once, as one batched model: on a GPU, what makes a small model fill the chip."""
+"""Several seeds of one configuration trained at once, as one batched model: on a GPU, what makes a small model fill
+the chip."""
 
 from __future__ import annotations
 
@@ -50,13 +51,15 @@ _SAVING_SHARE = 20
 class Pack:
     """One configuration under several seeds, on prepared data; continues from `checkpoint` where that is its own.
 
-    Members are stacked along a first dimension [members, ...] and trained under the stock optimizer, which must be elementwise. A
-    member has its own initial weights, images, noise and outcome, with the bits that a training by itself draws, and its result
-    is that of a training by itself up to the rounding of batched matrix products. A member that diverges is trained on, to
-    no effect on the others, and evaluated no more. The same arguments give the same bits on a CPU, however often it was interrupted.
+    Members are stacked along a first dimension [members, ...] and trained under the stock optimizer, which must be
+    elementwise. A member has its own initial weights, images, noise and outcome, with the bits that a training by
+    itself draws, and its result is that of a training by itself up to the rounding of batched matrix products. A
+    member that diverges is trained on, to no effect on the others, and evaluated no more. The same arguments give
+    the same bits on a CPU, however often it was interrupted.
 
-    Raises PackError for an optimizer that is not elementwise and a model that torch.func cannot batch, ValueError for a precision that the
-    device does not have. `report` is given a line about what makes this pack slower than it could be.
+    Raises PackError for an optimizer that is not elementwise and a model that torch.func cannot batch, ValueError
+    for a precision that the device does not have. `report` is given a line about what makes this pack slower than it
+    could be.
     """
 
     def __init__(
@@ -103,7 +106,8 @@ class Pack:
         return self.step * self.configuration.batch_size
 
     def run(self, pause_every_seconds: float = math.inf) -> Iterator[Progress]:
-        """Trains all members to the end of the budget; yields after each evaluation (without its numbers) and each pause."""
+        """Trains all members to the end of the budget; yields after each evaluation (without its numbers) and each
+        pause."""
         points = self.configuration.evaluation_points()
         while self.results is None:
             with self._arithmetic():
@@ -158,14 +162,17 @@ class Pack:
             if last and self.configuration.test_at_end:
                 metrics[member] |= self._importance_weighted_bound(member)
             if all(math.isfinite(measured) for measured in metrics[member].values()):
-                self.evaluations[member].append(Evaluation(self.samples, self.seconds / len(self.seeds), timestamp, metrics[member]))
+                self.evaluations[member].append(
+                    Evaluation(self.samples, self.seconds / len(self.seeds), timestamp, metrics[member])
+                )
             else:
                 self._step.first_bad_step[member] = self.step
         self.num_evaluated += 1
 
     @torch.no_grad()
     def _lower_bounds(self, images: NDArray[np.uint8], name: str) -> list[dict[str, float]]:
-        """What vae.evaluation.evaluate_lower_bound measures, for all members, as many at once as EVALUATED_ROWS_AT_ONCE allows."""
+        """What vae.evaluation.evaluate_lower_bound measures, for all members, as many at once as
+        EVALUATED_ROWS_AT_ONCE allows."""
         members, there, scale = len(self.seeds), images_on(self.device, images), PixelScale(self.device)
         totals = torch.zeros(len(_TERMS), members, dtype=torch.float64, device=self.device)
         members_at_once = max(1, EVALUATED_ROWS_AT_ONCE // _IMAGES_AT_ONCE)
@@ -180,17 +187,29 @@ class Pack:
 
     def _importance_weighted_bound(self, member: int) -> dict[str, float]:
         model = cast(LatentVariableModel, self.model.member(member))
-        return evaluate_importance_weighted_bound(model, self.data.test, self.configuration, self.seeds[member].evaluation, self.device)
+        return evaluate_importance_weighted_bound(
+            model, self.data.test, self.configuration, self.seeds[member].evaluation, self.device
+        )
 
     def _result(self, member: int) -> TrainingResult:
-        """One member's; its seconds are its share, the pack's divided by the members, so that shares add up to the time that passed."""
+        """One member's; its seconds are its share, the pack's divided by the members, so that shares add up to the
+        time that passed."""
         bad_step = int(self._step.first_bad_step[member])
         diverged_at = bad_step * self.configuration.batch_size if bad_step >= 0 else None
         curve = tuple(self.evaluations[member])
         model = self.model.member(member)
         weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         share = self.seconds / len(self.seeds)
-        return TrainingResult(outcome_of(curve, diverged_at, self.data), curve, weights, num_parameters(model), share, self.started_ms, now_ms(), diverged_at)
+        return TrainingResult(
+            outcome_of(curve, diverged_at, self.data),
+            curve,
+            weights,
+            num_parameters(model),
+            share,
+            self.started_ms,
+            now_ms(),
+            diverged_at,
+        )
 
     @contextmanager
     def _arithmetic(self) -> Iterator[None]:
@@ -220,7 +239,9 @@ class Pack:
             "first_bad_step": self._step.first_bad_step.tolist(),
             "evaluations": [[asdict(evaluation) for evaluation in own] for own in self.evaluations],
         }
-        save_checkpoint(self.checkpoint, Checkpoint(self.model.state(), self._step.optimizer.state_dict()["state"], facts))
+        save_checkpoint(
+            self.checkpoint, Checkpoint(self.model.state(), self._step.optimizer.state_dict()["state"], facts)
+        )
         self._saved = time.perf_counter()
         self._saving_seconds = self._saved - began
 
@@ -235,7 +256,9 @@ class Pack:
         if saved.facts.get("pack") != self._fingerprint():
             return
         self.model.load_state(saved.weights)
-        self._step.optimizer.load_state_dict({"state": saved.optimizer_state, "param_groups": self._step.optimizer.state_dict()["param_groups"]})
+        self._step.optimizer.load_state_dict(
+            {"state": saved.optimizer_state, "param_groups": self._step.optimizer.state_dict()["param_groups"]}
+        )
         self.step = saved.facts["step"]
         self._step.num_taken.fill_(self.step)
         self.seconds = saved.facts["seconds"]
@@ -245,6 +268,10 @@ class Pack:
         self.evaluations = [[Evaluation(**evaluation) for evaluation in own] for own in saved.facts["evaluations"]]
 
     def _fingerprint(self) -> str:
-        facts: dict[str, Any] = {"configuration": self.configuration.model_dump(mode="json"), "seeds": [asdict(own) for own in self.seeds], "data": self.data.sha256}
+        facts: dict[str, Any] = {
+            "configuration": self.configuration.model_dump(mode="json"),
+            "seeds": [asdict(own) for own in self.seeds],
+            "data": self.data.sha256,
+        }
         facts |= {"device": self.device.type, "torch": str(torch.__version__)}
         return json.dumps(facts, sort_keys=True)

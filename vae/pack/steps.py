@@ -1,4 +1,5 @@
-"""A pack's step, and how it is run: one operation after the other, or on a GPU recorded once as a CUDA graph and replayed."""
+"""A pack's step, and how it is run: one operation after the other, or on a GPU recorded once as a CUDA graph and
+replayed."""
 
 from __future__ import annotations
 
@@ -18,12 +19,15 @@ _STEPS_BEFORE_RECORDING = 3
 
 
 class PackStep:
-    """One step of all members, as operations on the device alone: the host never waits for a number, and what is kept keeps its place."""
+    """One step of all members, as operations on the device alone: the host never waits for a number, and what is
+    kept keeps its place."""
 
     def __init__(self, configuration: TrainingConfiguration, model: StackedModel, images: Tensor) -> None:
         self._weights = [weight for weight in model.weights.values() if weight.requires_grad]
         self.parameters = [as_stored(weight.detach()) for weight in self._weights]
-        self.optimizer = build_optimizer(configuration.optimizer, self.parameters, configuration.learning_rate, configuration.optimizer_arguments)
+        self.optimizer = build_optimizer(
+            configuration.optimizer, self.parameters, configuration.learning_rate, configuration.optimizer_arguments
+        )
         self.num_taken = torch.zeros((), dtype=torch.int64, device=images.device)
         self.first_bad_step = torch.full((model.num_members,), -1, device=images.device)
         self._model = model
@@ -47,7 +51,8 @@ class PackStep:
         self.first_bad_step.copy_(torch.where(newly_bad, self.num_taken, self.first_bad_step))
 
     def minibatch(self, inputs: StepInputs) -> tuple[Tensor, Tensor]:
-        """Pixels [members, batch, pixels] and noise [members, batch, latent]: the bits of vae.minibatches.Minibatches."""
+        """Pixels [members, batch, pixels] and noise [members, batch, latent]: the bits of
+        vae.minibatches.Minibatches."""
         pixels = torch.index_select(self._images, 0, inputs.order.flatten()).view(*inputs.order.shape, -1)
         x = (inputs.thresholds < pixels).to(torch.float32) if self._is_dynamic else self._scale(pixels)
         return x, inputs.noise.transpose(-2, -1)
@@ -80,10 +85,11 @@ class EagerSteps:
 
 
 class GraphedSteps:
-    """Steps as replays of a CUDA graph, which spares the launch of hundreds of kernels; eager ones, said so, where recording fails.
+    """Steps as replays of a CUDA graph, which spares the launch of hundreds of kernels; eager ones, said so, where
+    recording fails.
 
-    A graph reads its inputs and the learning rate where they lay when it was recorded, so both are copied there. The steps before
-    the recording are real ones, on a side stream as torch.cuda.graph asks for.
+    A graph reads its inputs and the learning rate where they lay when it was recorded, so both are copied there. The
+    steps before the recording are real ones, on a side stream as torch.cuda.graph asks for.
 
     Needs a GPU, and is tested only where there is one.
     """
@@ -112,7 +118,8 @@ class GraphedSteps:
         self._num_taken += 1
 
     def _eagerly(self, inputs: StepInputs) -> None:
-        """With the learning rate where a recording has it: from a number of Python's an optimizer may round otherwise."""
+        """With the learning rate where a recording has it: from a number of Python's an optimizer may round
+        otherwise."""
         for group in self._step.optimizer.param_groups:
             group["lr"] = self._learning_rate
         self._step(inputs)
@@ -138,7 +145,10 @@ class GraphedSteps:
         except Exception as error:  # noqa: BLE001 - whatever cannot be recorded can still be run
             self._failed = True
             self._step.optimizer.zero_grad()  # gradients of a recording were never computed
-            self._report(f"the step cannot be recorded as a CUDA graph, so it runs operation by operation, which is slower: {_first_line(error)}")
+            self._report(
+                "the step cannot be recorded as a CUDA graph, so it runs operation by operation, which is slower:"
+                f" {_first_line(error)}"
+            )
             return
         self._inputs, self._graph = places, graph
 
@@ -149,7 +159,10 @@ def steps_of(step: PackStep, report: Callable[[str], None]) -> Steps:
         return EagerSteps(step)
     if not _is_recordable(step.optimizer):
         name = type(step.optimizer).__name__
-        report(f"{name} counts its steps on the host, so a step cannot be recorded as a CUDA graph; it runs operation by operation, which is slower")
+        report(
+            f"{name} counts its steps on the host, so a step cannot be recorded as a CUDA graph; it runs operation by"
+            " operation, which is slower"
+        )
         return EagerSteps(step)
     keep_state_on_device(step.optimizer)
     return GraphedSteps(step, report)
@@ -163,9 +176,11 @@ def keep_state_on_device(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _is_recordable(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether nothing of an update is decided or counted in Python: optimizers with `capturable`, and two fused ones without it.
+    """Whether nothing of an update is decided or counted in Python: optimizers with `capturable`, and two fused ones
+    without it.
 
-    RAdam has `capturable`, but then computes in float32 what cancels there for a beta2 near 1, and rectifies where it should not.
+    RAdam has `capturable`, but then computes in float32 what cancels there for a beta2 near 1, and rectifies where
+    it should not.
     """
     if isinstance(optimizer, torch.optim.RAdam):
         return False

@@ -44,7 +44,9 @@ BEST = Reading("validation/lower_bound", Readout("best"))
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "NUM_BOOTSTRAP_RESAMPLES", 99)  # the bootstrap stands beside the verdict and decides nothing
+    monkeypatch.setattr(
+        statistics, "NUM_BOOTSTRAP_RESAMPLES", 99
+    )  # the bootstrap stands beside the verdict and decides nothing
 
 
 def _row(level: list[float], baseline: list[float], **more: object) -> dict[str, object]:
@@ -55,13 +57,25 @@ numbers = st.floats(-20, 20).map(lambda number: round(number, 3))
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(6, 9).flatmap(lambda n: st.tuples(*[st.lists(st.one_of(numbers, st.just(math.nan)), min_size=n, max_size=n)] * 2)), st.data(), st.sampled_from([0.0, 0.5, 8.0]))
-def test_a_seed_that_diverges_never_improves_the_verdict_of_its_side(sides: tuple[list[float], list[float]], data: st.DataObject, margin: float) -> None:
+@given(
+    st.integers(6, 9).flatmap(
+        lambda n: st.tuples(*[st.lists(st.one_of(numbers, st.just(math.nan)), min_size=n, max_size=n)] * 2)
+    ),
+    st.data(),
+    st.sampled_from([0.0, 0.5, 8.0]),
+)
+def test_a_seed_that_diverges_never_improves_the_verdict_of_its_side(
+    sides: tuple[list[float], list[float]], data: st.DataObject, margin: float
+) -> None:
     level, baseline = sides
     lost = data.draw(st.sampled_from(range(len(level))))
     before = compared(level, baseline, margin=margin).verdict
-    worse_level = compared([math.nan if seed == lost else nats for seed, nats in enumerate(level)], baseline, margin=margin).verdict
-    worse_baseline = compared(level, [math.nan if seed == lost else nats for seed, nats in enumerate(baseline)], margin=margin).verdict
+    worse_level = compared(
+        [math.nan if seed == lost else nats for seed, nats in enumerate(level)], baseline, margin=margin
+    ).verdict
+    worse_baseline = compared(
+        level, [math.nan if seed == lost else nats for seed, nats in enumerate(baseline)], margin=margin
+    ).verdict
     assert STRENGTH[worse_level] <= STRENGTH[before] <= STRENGTH[worse_baseline], (before, worse_level, worse_baseline)
 
 
@@ -77,7 +91,9 @@ def test_a_level_that_is_clearly_worse_stays_worse_when_a_seed_of_it_diverges() 
     assert low is None
     assert high <= -20
     assert f"Adam is worse than adagrad by at least {-high:.2f} nats" in row["statement"]
-    assert "1 of its trainings and 0 of the baseline's diverged, counted as the worst outcome there is" in row["statement"]
+    assert (
+        "1 of its trainings and 0 of the baseline's diverged, counted as the worst outcome there is" in row["statement"]
+    )
 
 
 def test_a_level_that_is_clearly_better_is_no_longer_when_a_seed_of_it_diverges() -> None:
@@ -96,7 +112,10 @@ def test_a_training_whose_code_failed_is_no_outcome_and_leaves_the_verdict_open(
     failed = {LEVEL: {"finished": 9, "failed_to_learn": 0, "diverged": 0, "failed": 1}}
     study = two_optimizers(10)
     cells = cells_of(study, {LEVEL: [-100.0] * 10, BASELINE: [-110.0] * 10}, outcomes=failed)
-    cells = tuple(replace(cell, finals={seed: nats for seed, nats in cell.finals.items() if seed}) if cell.num_failed else cell for cell in cells)
+    cells = tuple(
+        replace(cell, finals={seed: nats for seed, nats in cell.finals.items() if seed}) if cell.num_failed else cell
+        for cell in cells
+    )
     found = compare(study, cells, study.claims[0], "primary")
     assert (found.verdict, found.num_failed, len(found.seeds)) == ("inconclusive", 1, 9)
     assert "1 training of these cells failed" in str(claim_row(found, study)["statement"])
@@ -104,19 +123,32 @@ def test_a_training_whose_code_failed_is_no_outcome_and_leaves_the_verdict_open(
 
 def test_a_readout_that_was_not_declared_is_in_the_row_and_said_where_it_turns_the_verdict() -> None:
     level, baseline = [-100.0 + nats for nats in TEN], [-103.0] * 10
-    others = {LEVEL: {BEST: dict(enumerate(-99.0 + nats for nats in TEN))}, BASELINE: {BEST: dict.fromkeys(range(10), -95.0)}}
+    others = {
+        LEVEL: {BEST: dict(enumerate(-99.0 + nats for nats in TEN))},
+        BASELINE: {BEST: dict.fromkeys(range(10), -95.0)},
+    }
     row = _row(level, baseline, others=others)
     assert (row["verdict"], row["readout"], row["readouts"]) == ("better", "final", ["test lower bound, final"])
-    assert [(one["title"], one["verdict"], one["holds"]) for one in row["readout_verdicts"][1:]] == [("validation lower bound, best", "worse", False)]  # type: ignore[index]
+    assert [(one["title"], one["verdict"], one["holds"]) for one in row["readout_verdicts"][1:]] == [
+        ("validation lower bound, best", "worse", False)
+    ]  # type: ignore[index]
     assert "The verdict depends on the readout (validation lower bound, best: worse, -4.0" in str(row["statement"])
 
 
 def test_the_declared_readout_is_the_one_compared() -> None:
     study = two_optimizers(6, metric="validation/lower_bound", readout={"mean_of_last": 3})
-    found = compare(study, cells_of(study, {LEVEL: [-100.0 + 0.1 * s for s in range(6)], BASELINE: [-103.0] * 6}), study.claims[0], "primary")
+    found = compare(
+        study,
+        cells_of(study, {LEVEL: [-100.0 + 0.1 * s for s in range(6)], BASELINE: [-103.0] * 6}),
+        study.claims[0],
+        "primary",
+    )
     row = claim_row(found, study)
     assert row["readouts"] == ["validation lower bound, mean of the last 3"]
-    assert "by 3.25 nats in the mean of the last 3 validation lower bound after 10,000 training samples" in row["statement"]
+    assert (
+        "by 3.25 nats in the mean of the last 3 validation lower bound after 10,000 training samples"
+        in row["statement"]
+    )
 
 
 def test_curves_that_cross_are_said_with_the_place_and_the_leader() -> None:
@@ -135,10 +167,20 @@ def test_a_claim_that_one_seed_overturns_says_so() -> None:
 
 def test_a_claim_smaller_than_one_step_of_the_learning_rate_says_so() -> None:
     space = {"learning_rate": Range(low=1e-4, high=1e-1, log=True)}
-    searched = {"proposals": {LEVEL: proposals_at([1e-3, 2e-3, 1e-2], [-101.0, -103.5, -120.0])}, "winner": {LEVEL: 0}, "space": {LEVEL: space}}
+    searched = {
+        "proposals": {LEVEL: proposals_at([1e-3, 2e-3, 1e-2], [-101.0, -103.5, -120.0])},
+        "winner": {LEVEL: 0},
+        "space": {LEVEL: space},
+    }
     row = _row([-100.0 + nats for nats in TEN], [-102.0] * 10, **searched)
     assert row["verdict"] == "better"
-    assert row["learning_rate_step"] == {"cell": "adam", "from": 0.001, "to": 0.002, "cost_nats": 2.5, "overturns": True}
+    assert row["learning_rate_step"] == {
+        "cell": "adam",
+        "from": 0.001,
+        "to": 0.002,
+        "cost_nats": 2.5,
+        "overturns": True,
+    }
     assert "Overturned by one step of the learning rate" in str(row["statement"])
     wider = _row([-100.0 + nats for nats in TEN], [-105.0] * 10, **searched)
     assert "one step of the learning rate" not in str(wider["statement"])
@@ -148,34 +190,56 @@ def test_a_neighbouring_proposal_that_diverged_overturns_the_claim() -> None:
     runner_up = {LEVEL: RunnerUp(1, dict.fromkeys(range(10), math.nan))}
     row = _row([-100.0 + nats for nats in TEN], [-102.0] * 10, runner_up=runner_up)
     assert [(one["side"], one["num_diverged"]) for one in row["neighbouring_proposals"]] == [("level", 10)]  # type: ignore[attr-defined]
-    assert "Overturned by one step of the search: with the level's neighbouring proposal it is worse (10 seeds, 10 of them diverged" in str(row["statement"])
+    assert (
+        "Overturned by one step of the search: with the level's neighbouring proposal it is worse (10 seeds, 10 of them"
+        " diverged" in str(row["statement"])
+    )
 
 
 def test_a_margin_from_the_noise_floor_decides_what_is_equivalent() -> None:
     study = two_optimizers(10, equivalence_margin_nats="noise_floor", noise_floor={"at": "optimizer=adam"})
     cells = cells_of(study, {LEVEL: [-100.0 + nats for nats in TEN], BASELINE: [-100.1] * 10})
-    verdicts = [compare(study, cells, study.claims[0], "primary", Margin(nats, True, why_none="it is missing")).verdict for nats in (0.5, 0.01, None)]
-    assert verdicts == ["equivalent", "better", "inconclusive"], "without the margin nobody knows whether the difference matters"
+    verdicts = [
+        compare(study, cells, study.claims[0], "primary", Margin(nats, True, why_none="it is missing")).verdict
+        for nats in (0.5, 0.01, None)
+    ]
+    assert verdicts == [
+        "equivalent",
+        "better",
+        "inconclusive",
+    ], "without the margin nobody knows whether the difference matters"
     found = compare(study, cells, study.claims[0], "primary", Margin(None, True, why_none="it is missing"))
     row = claim_row(found, study)
     assert (row["equivalence_margin_nats"], row["margin_from_noise_floor"], found.robustness) == (None, True, None)
-    assert "The noise floor that was to say which differences matter cannot be had, so that no verdict can be given" in row["statement"]
+    assert (
+        "The noise floor that was to say which differences matter cannot be had, so that no verdict can be given"
+        in row["statement"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("floor_cell", "difference", "expected"), [(LEVEL, 9.0, "inconclusive"), (LEVEL, -9.0, "worse"), (BASELINE, 9.0, "better"), (BASELINE, -9.0, "inconclusive")]
+    ("floor_cell", "difference", "expected"),
+    [(LEVEL, 9.0, "inconclusive"), (LEVEL, -9.0, "worse"), (BASELINE, 9.0, "better"), (BASELINE, -9.0, "inconclusive")],
 )
-def test_a_noise_floor_that_diverged_makes_no_verdict_kinder_to_its_cell(floor_cell: str, difference: float, expected: str) -> None:
+def test_a_noise_floor_that_diverged_makes_no_verdict_kinder_to_its_cell(
+    floor_cell: str, difference: float, expected: str
+) -> None:
     study = two_optimizers(10, equivalence_margin_nats="noise_floor", noise_floor={"at": "optimizer=adam"})
     cells = cells_of(study, {LEVEL: [difference + nats for nats in TEN], BASELINE: [0.0] * 10})
     diverged = Margin(None, True, floor_cell=f"optimizer={floor_cell}", why_none="it diverged", floor_diverged=True)
     assert compare(study, cells, study.claims[0], "primary", diverged).verdict == expected
-    assert compare(study, cells, study.claims[0], "primary", replace(diverged, floor_cell="optimizer=sgd")).verdict == "inconclusive"
+    assert (
+        compare(study, cells, study.claims[0], "primary", replace(diverged, floor_cell="optimizer=sgd")).verdict
+        == "inconclusive"
+    )
 
 
 def test_a_claim_that_lost_trainings_does_not_make_the_others_surer() -> None:
     """The first claim's p over the seeds that are left is smaller than what it would be over all of them may be."""
-    claims = [{"name": name, "factor": "optimizer", "level": level, "baseline": BASELINE} for name, level in (("one", "sgd"), ("two", LEVEL))]
+    claims = [
+        {"name": name, "factor": "optimizer", "level": level, "baseline": BASELINE}
+        for name, level in (("one", "sgd"), ("two", LEVEL))
+    ]
     study = two_optimizers(8, factors={"optimizer": [BASELINE, LEVEL, "sgd"]}, claims=claims)
     numbers = {LEVEL: [1.0 + 0.1 * s for s in range(8)], BASELINE: [0.0] * 8, "sgd": [1.0 + 0.1 * s for s in range(8)]}
     one, two = declared_comparisons(study, cells_of(study, numbers, num_missing={"sgd": 1}))
@@ -187,10 +251,16 @@ def test_a_readout_that_not_every_training_has_speaks_neither_for_nor_against_th
     level, baseline = [-100.0 + nats for nats in TEN], [-103.0] * 10
     others = {LEVEL: {BEST: dict(enumerate(level[:7]))}, BASELINE: {BEST: dict(enumerate(baseline))}}
     row = _row(level, baseline, others=others)
-    assert [(one["verdict"], one["holds"]) for one in row["readout_verdicts"]] == [("better", True), ("not read", False)]  # type: ignore[attr-defined]
+    assert [(one["verdict"], one["holds"]) for one in row["readout_verdicts"]] == [
+        ("better", True),
+        ("not read", False),
+    ]  # type: ignore[attr-defined]
     assert row["readouts"] == ["test lower bound, final"]
     assert "depends on the readout" not in str(row["statement"])
-    assert "What it would be by another readout cannot be said where not every training has one (validation lower bound, best)" in str(row["statement"])
+    assert (
+        "What it would be by another readout cannot be said where not every training has one (validation lower bound,"
+        " best)" in str(row["statement"])
+    )
 
 
 def test_a_verdict_that_is_open_for_want_of_trainings_holds_under_no_readout() -> None:
@@ -198,18 +268,31 @@ def test_a_verdict_that_is_open_for_want_of_trainings_holds_under_no_readout() -
 
 
 def test_the_primary_claim_says_too_when_it_does_not_survive_the_correction_for_all_claims() -> None:
-    claims = [{"name": name, "factor": "optimizer", "level": LEVEL, "baseline": BASELINE, "primary": name == "one"} for name in ("one", "two")]
+    claims = [
+        {"name": name, "factor": "optimizer", "level": LEVEL, "baseline": BASELINE, "primary": name == "one"}
+        for name in ("one", "two")
+    ]
     study = two_optimizers(6, claims=claims)
-    first = declared_comparisons(study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6}))[0]
+    first = declared_comparisons(
+        study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6})
+    )[0]
     statement = claim_row(first, study)["statement"]
     assert (first.verdict, first.holm_p) == ("better", 0.0625)
-    assert "It does not survive Holm's correction over the declared claims (p = 0.0625), though as the primary claim it was declared to stand by its own p." in statement
+    assert (
+        "It does not survive Holm's correction over the declared claims (p = 0.0625), though as the primary claim it"
+        " was declared to stand by its own p." in statement
+    )
 
 
 def test_a_decided_comparison_that_nobody_declared_says_that_it_is_exploration() -> None:
     study = two_optimizers(6, claims=[])
-    (found,) = exploratory_comparisons(study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6}), "optimizer")
-    assert "This is exploration: nobody declared it beforehand, and it is not corrected" in claim_row(found, study)["statement"]
+    (found,) = exploratory_comparisons(
+        study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6}), "optimizer"
+    )
+    assert (
+        "This is exploration: nobody declared it beforehand, and it is not corrected"
+        in claim_row(found, study)["statement"]
+    )
 
 
 def test_what_was_declared_in_other_words_is_not_explored_again() -> None:
@@ -233,20 +316,29 @@ def test_bounds_of_different_data_are_not_compared() -> None:
     study = two_optimizers(8, factors={"optimizer": [LEVEL], "pixels": ["grey", "fixed"]}, claims=[claim])
     found = compare(study, cells_of(study, {LEVEL: [-100.0 + 0.1 * s for s in range(8)]}), study.claims[0], "primary")
     assert (found.verdict, found.not_comparable) == ("inconclusive", ("pixels",))
-    assert "cannot be said: they differ in pixels, and bounds of different data are no measure of the same thing" in claim_row(found, study)["statement"]
+    assert (
+        "cannot be said: they differ in pixels, and bounds of different data are no measure of the same thing"
+        in claim_row(found, study)["statement"]
+    )
 
 
 @pytest.mark.parametrize(
     ("level", "baseline", "words"),
     [
-        ("a", "b", "The two sides were trained by different versions of the code, so that the difference may be the code's."),
+        (
+            "a",
+            "b",
+            "The two sides were trained by different versions of the code, so that the difference may be the code's.",
+        ),
         ("ab", "b", "Its trainings were made by 2 versions of the code"),
         ("a", "a", ""),
         ("", "", ""),
     ],
 )
 def test_a_claim_whose_trainings_are_of_different_code_says_so(level: str, baseline: str, words: str) -> None:
-    row = _row([-100.0 + nats for nats in TEN], [-103.0] * 10, codes={LEVEL: frozenset(level), BASELINE: frozenset(baseline)})
+    row = _row(
+        [-100.0 + nats for nats in TEN], [-103.0] * 10, codes={LEVEL: frozenset(level), BASELINE: frozenset(baseline)}
+    )
     assert row["num_code_versions"] == len(set(level + baseline))
     assert (words or "nothing of it") in str(row["statement"]) or not words
     assert ("version" in str(row["statement"])) == bool(words)
@@ -277,7 +369,11 @@ def test_robustness_of_many_pairs_is_that_of_the_test_that_the_verdict_rests_on(
     found = compared((0.45 + generator.normal(size=22)).tolist(), [0.0] * 22, margin=0.0)
     assert found.robustness is not None
     assert found.estimate is not None
-    assert (found.robustness.p, found.robustness.interval, found.robustness.verdict) == (found.estimate.p, found.estimate.interval, found.verdict)
+    assert (found.robustness.p, found.robustness.interval, found.robustness.verdict) == (
+        found.estimate.p,
+        found.estimate.interval,
+        found.verdict,
+    )
 
 
 def test_a_claim_that_lost_its_p_does_not_make_the_others_surer() -> None:
@@ -286,7 +382,9 @@ def test_a_claim_that_lost_its_p_does_not_make_the_others_surer() -> None:
     cells = cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6})
     both = declared_comparisons(study, cells)
     assert [found.holm_p for found in both] == [2 * 2**-5] * 2
-    unknown = study.model_copy(update={"claims": (study.claims[0], study.claims[1].model_copy(update={"level": "sgd"}))})
+    unknown = study.model_copy(
+        update={"claims": (study.claims[0], study.claims[1].model_copy(update={"level": "sgd"}))}
+    )
     one, two = declared_comparisons(unknown, cells)
     assert (one.holm_p, two.holm_p) == (2 * 2**-5, None)
 
@@ -295,7 +393,9 @@ def test_a_claim_that_lost_its_p_does_not_make_the_others_surer() -> None:
 @pytest.mark.parametrize("num_seeds", [1, 3, 10])
 def test_the_words_follow_from_the_row_as_json_holds_it(num_seeds: int, lost: tuple[int, ...]) -> None:
     generator = np.random.default_rng(num_seeds)
-    level = [math.nan if seed in lost else float(nats) for seed, nats in enumerate(generator.normal(-100, 1, num_seeds))]
+    level = [
+        math.nan if seed in lost else float(nats) for seed, nats in enumerate(generator.normal(-100, 1, num_seeds))
+    ]
     row = _row(level, [-101.0] * num_seeds, edges={LEVEL: ("learning_rate 0.01 is the largest that was proposed",)})
     held = json.loads(json.dumps(row, allow_nan=False))
     assert (statement_of(held), verdict_of(held)) == (row["statement"], row["headline"])

@@ -63,7 +63,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("curves")
     frame = spoiled(points(("adagrad", "adam", "sgd")), "sgd", 1, 300)
     file = written(frame, folder)
-    done = _curves(file, folder / "page", "--primary", "adam", "adagrad", "--margin", "0.5", "--unit", "nats", "--targets=-101,-100")
+    done = _curves(
+        file,
+        folder / "page",
+        "--primary",
+        "adam",
+        "adagrad",
+        "--margin",
+        "0.5",
+        "--unit",
+        "nats",
+        "--targets=-101,-100",
+    )
     assert done.exit_code == 0, done.output
     return folder
 
@@ -71,39 +82,87 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_leads_with_the_claim_and_lists_what_to_doubt(whole: Path) -> None:
     text = _Read(_page(whole / "page")).text
     assert "Is adam better than adagrad in bound?" in text
-    assert re.search(r"adam is better than adagrad by \d\.\d\d nats in bound at step 400 \(95 % interval \+\d\.\d\d to \+\d\.\d\d, p = 0\.0312, 6 paired seeds\)\.", text)
+    assert re.search(
+        r"adam is better than adagrad by \d\.\d\d nats in bound at step 400 \(95 % interval \+\d\.\d\d to \+\d\.\d\d, p"
+        r" = 0\.0312, 6 paired seeds\)\.",
+        text,
+    )
     assert "Diverged: cell 'sgd', seed 1 from step 300 on." in text
-    for title in ("Every cell", "Pairs of cells", "Verdicts under other readouts", "Single seeds, median, pairing", "Steps to a target", "Mean ranks"):
+    for title in (
+        "Every cell",
+        "Pairs of cells",
+        "Verdicts under other readouts",
+        "Single seeds, median, pairing",
+        "Steps to a target",
+        "Mean ranks",
+    ):
         assert title in text
 
 
 def test_the_folder_holds_claims_figures_tables_and_a_summary(whole: Path) -> None:
     files = _files(whole / "page")
-    assert {"index.html", "claims.json", "summary.md", "provenance.json", "figures/curves_by_step.svg", "figures/paired_differences.png", "tables/pairs.csv"} <= set(files)
+    assert {
+        "index.html",
+        "claims.json",
+        "summary.md",
+        "provenance.json",
+        "figures/curves_by_step.svg",
+        "figures/paired_differences.png",
+        "tables/pairs.csv",
+    } <= set(files)
     claims = json.loads(files["claims.json"])
     assert (claims[0]["name"], claims[0]["kind"]) == ("adam against adagrad", "primary")
     assert len(claims) == 3
     assert all(claim["statement"] and claim["unit"] == "nats" and claim["horizon_steps"] == 400 for claim in claims)
     assert len(pd.read_csv(whole / "page" / "tables" / "curves_by_step.csv")) > 0
-    assert files["summary.md"].decode().startswith("# Is adam better than adagrad in bound?\n\nadam is better than adagrad by")
+    assert (
+        files["summary.md"]
+        .decode()
+        .startswith("# Is adam better than adagrad in bound?\n\nadam is better than adagrad by")
+    )
 
 
 def test_a_second_run_gives_the_same_bytes(whole: Path) -> None:
     before = _files(whole / "page")
-    done = _curves(whole / "curves.csv", whole / "page", "--primary", "adam", "adagrad", "--margin", "0.5", "--unit", "nats", "--targets=-101,-100")
+    done = _curves(
+        whole / "curves.csv",
+        whole / "page",
+        "--primary",
+        "adam",
+        "adagrad",
+        "--margin",
+        "0.5",
+        "--unit",
+        "nats",
+        "--targets=-101,-100",
+    )
     assert done.exit_code == 0
     assert _files(whole / "page") == before
 
 
 def test_another_order_of_rows_changes_nothing_but_where_it_came_from(whole: Path, tmp_path: Path) -> None:
     shuffled = pd.read_csv(whole / "curves.csv").sample(frac=1, random_state=3)
-    done = _curves(written(shuffled, tmp_path), tmp_path / "page", "--primary", "adam", "adagrad", "--margin", "0.5", "--unit", "nats", "--targets=-101,-100")
+    done = _curves(
+        written(shuffled, tmp_path),
+        tmp_path / "page",
+        "--primary",
+        "adam",
+        "adagrad",
+        "--margin",
+        "0.5",
+        "--unit",
+        "nats",
+        "--targets=-101,-100",
+    )
     assert done.exit_code == 0
     ours, theirs = _files(tmp_path / "page"), _files(whole / "page")
     assert set(ours) == set(theirs)
     differing = {name for name in ours if ours[name] != theirs[name]}
     assert differing == {"provenance.json", "index.html"}
-    without = [re.sub(r"<!-- begin timing -->.*?<!-- end timing -->", "", files["index.html"].decode(), flags=re.DOTALL) for files in (ours, theirs)]
+    without = [
+        re.sub(r"<!-- begin timing -->.*?<!-- end timing -->", "", files["index.html"].decode(), flags=re.DOTALL)
+        for files in (ours, theirs)
+    ]
     assert without[0] == without[1]
 
 
@@ -118,7 +177,10 @@ def test_names_are_shown_as_they_are_and_never_as_markup(tmp_path: Path) -> None
     for drawn in (tmp_path / "page" / "figures").glob("*.svg"):
         text = " ".join(ET.parse(drawn).getroot().itertext())
         assert all(part in text for part in ("_hidden", "$x_1$", "深度"))
-    assert all(line.count("|") - line.count("\\|") in (0, 11, 18) for line in (tmp_path / "page" / "summary.md").read_text(encoding="utf-8").splitlines())
+    assert all(
+        line.count("|") - line.count("\\|") in (0, 11, 18)
+        for line in (tmp_path / "page" / "summary.md").read_text(encoding="utf-8").splitlines()
+    )
 
 
 def test_seconds_are_left_out_where_nobody_measured_them(tmp_path: Path) -> None:
@@ -129,7 +191,14 @@ def test_seconds_are_left_out_where_nobody_measured_them(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "frame",
-    [points(("adam",)), points(seeds=[1]), points(steps=(100,)), points().assign(value=float("nan")), points().assign(value=1.0), points().assign(seconds=0.0)],
+    [
+        points(("adam",)),
+        points(seeds=[1]),
+        points(steps=(100,)),
+        points().assign(value=float("nan")),
+        points().assign(value=1.0),
+        points().assign(seconds=0.0),
+    ],
     ids=["one cell", "one seed", "one point", "all diverged", "all equal", "no time"],
 )
 def test_curves_that_decide_little_still_make_a_page(frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -183,7 +252,9 @@ def test_a_wrong_request_is_refused_with_what_is_allowed(more: list[str], says: 
         ("text.csv", b"cell,seed,step,metric,value\na,one,1,m,2\n", "seed is not a number in row 2: 'one'"),
     ],
 )
-def test_a_file_that_holds_no_curves_is_refused_in_words(name: str, content: bytes | None, says: str, tmp_path: Path) -> None:
+def test_a_file_that_holds_no_curves_is_refused_in_words(
+    name: str, content: bytes | None, says: str, tmp_path: Path
+) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     done = _curves(tmp_path / name, tmp_path / "page")
@@ -238,7 +309,9 @@ def test_the_example_of_the_documentation_makes_a_page(tmp_path: Path) -> None:
     (tmp_path / "example.csv").write_text(example, encoding="utf-8")
     done = _curves(tmp_path / "example.csv", tmp_path / "page", "--unit", "nats")
     assert done.exit_code == 0, done.output
-    assert "adam less adagrad is +6.68 nats in validation/lower_bound at step 20,000" in (tmp_path / "page" / "summary.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "adam less adagrad is +6.68 nats in validation/lower_bound at step 20,000" in (
+        tmp_path / "page" / "summary.md"
+    ).read_text(encoding="utf-8").replace("\\", "")
 
 
 def test_every_option_is_documented_and_every_documented_option_is_there() -> None:

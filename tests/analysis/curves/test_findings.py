@@ -25,7 +25,9 @@ from tests.support.curve_points import points, spoiled, written
 
 
 def _table(frame: pd.DataFrame) -> CurveTable:
-    ordered = frame.assign(seconds=frame.get("seconds", math.nan)).sort_values(["cell", "seed", "metric", "step"], ignore_index=True)
+    ordered = frame.assign(seconds=frame.get("seconds", math.nan)).sort_values(
+        ["cell", "seed", "metric", "step"], ignore_index=True
+    )
     return CurveTable(ordered, "seconds" in frame, ())
 
 
@@ -36,11 +38,15 @@ def _found(frame: pd.DataFrame, **request: object) -> CurvesFindings:
 def test_curves_of_a_study_get_the_verdicts_of_its_own_report(results: StudyResults, tmp_path: Path) -> None:
     confirm = results.trainings[results.trainings["phase"] == "confirm"]["identity"]
     rows = results.curves[results.curves["identity"].isin(confirm)].rename(columns={"samples": "step", "nats": "value"})
-    path = written(rows[["cell", "seed", "step", "metric", "value", "seconds"]].assign(seed=rows["seed"].astype(int)), tmp_path)
+    path = written(
+        rows[["cell", "seed", "step", "metric", "value", "seconds"]].assign(seed=rows["seed"].astype(int)), tmp_path
+    )
     claim = next(claim for claim in results.study.claims if claim.name == "second-layer-helps-adam")
     theirs = claim_row(compare(results.study, cell_findings(results), claim, "primary"), results.study)
     sides = ("num_hidden_layers=2,optimizer=adam", "num_hidden_layers=1,optimizer=adam")
-    request = CurvesRequest(metric="test/lower_bound", primary=sides, margin=float(results.study.equivalence_margin_nats), unit="nats")
+    request = CurvesRequest(
+        metric="test/lower_bound", primary=sides, margin=float(results.study.equivalence_margin_nats), unit="nats"
+    )
     found = curves_findings(read_curves(path), request)
     ours = curve_claim_row(found.pairs[0], found)
     for name in ("verdict", "p", "n", "sign_test_p", "smallest_p", "correlation", "num_missing", "confidence"):
@@ -64,7 +70,9 @@ def test_the_statistics_of_a_pair_are_those_of_the_libraries() -> None:
         assert pair.estimate.p == pytest.approx(exact)
         assert pair.estimate.mean == pytest.approx(differences.mean())
         assert pair.estimate.sign_test_p == pytest.approx(stats.binomtest(int((differences > 0).sum()), 8).pvalue)
-        assert pair.estimate.correlation == pytest.approx(stats.pearsonr(finals[pair.level], finals[pair.baseline]).statistic)
+        assert pair.estimate.correlation == pytest.approx(
+            stats.pearsonr(finals[pair.level], finals[pair.baseline]).statistic
+        )
         ps.append(exact)
     assert [pair.holm_p for pair in found.pairs] == pytest.approx(list(multipletests(ps, method="holm")[1]))
     for cell in found.cells:
@@ -90,7 +98,11 @@ def test_a_baseline_is_compared_with_every_other_cell() -> None:
 
 def test_the_primary_claim_leads_whichever_way_round_it_asks() -> None:
     found = _found(points(("low", "high", "middle")), primary=("low", "middle"))
-    assert (found.pairs[0].title, found.pairs[0].kind, found.pairs[0].verdict) == ("low against middle", "primary", "worse")
+    assert (found.pairs[0].title, found.pairs[0].kind, found.pairs[0].verdict) == (
+        "low against middle",
+        "primary",
+        "worse",
+    )
     assert [pair.title for pair in found.pairs[1:]] == ["middle against high", "high against low"]
     assert "exploratory" not in answer(found)
     assert not any("No claim was declared" in warning for warning in warnings(found))
@@ -105,7 +117,10 @@ def test_of_many_cells_the_best_is_compared_with_each_other() -> None:
 def test_a_metric_that_is_better_when_lower_gives_the_same_verdicts_and_is_shown_as_measured() -> None:
     bound = points(("a", "b", "c"))
     loss = bound.assign(value=-bound["value"])
-    up, down = _found(bound, margin=0.5, targets=(-105.0,)), _found(loss, margin=0.5, targets=(105.0,), higher_is_better=False)
+    up, down = (
+        _found(bound, margin=0.5, targets=(-105.0,)),
+        _found(loss, margin=0.5, targets=(105.0,), higher_is_better=False),
+    )
     assert [statement(pair, up) for pair in up.pairs] == [statement(pair, down) for pair in down.pairs]
     tied = _found(loss.assign(value=points(("a", "b", "c"), gain=0.0)["value"]), margin=0.01, higher_is_better=False)
     assert "Inconclusive: " in statement(tied.pairs[0], tied)
@@ -126,7 +141,10 @@ def test_a_margin_makes_equivalence_possible_and_none_is_said_to() -> None:
 
 def test_a_decided_exploration_that_fails_holm_says_so() -> None:
     found = _found(points(("a", "b", "c")))
-    assert all("does not survive Holm's correction over the 3 comparisons (p = 0.0938)" in statement(pair, found) for pair in found.pairs)
+    assert all(
+        "does not survive Holm's correction over the 3 comparisons (p = 0.0938)" in statement(pair, found)
+        for pair in found.pairs
+    )
 
 
 @pytest.mark.parametrize(("readout", "of"), [(Readout("best"), "max"), (Readout("mean_of_last", 2), "mean")])
@@ -156,7 +174,10 @@ def test_a_diverged_seed_takes_the_mean_and_counts_as_the_worst() -> None:
     pair = found.pairs[0]
     assert (pair.title, pair.estimate, pair.verdict) == ("adam against adagrad", None, "better")
     said = statement(pair, found)
-    assert "(0 of its trainings and 1 of the baseline's diverged, counted as the worst outcome there is, so that there is no mean; p = 0.0312, 6 paired seeds)." in said
+    assert (
+        "(0 of its trainings and 1 of the baseline's diverged, counted as the worst outcome there is, so that there is"
+        " no mean; p = 0.0312, 6 paired seeds)." in said
+    )
     row = curve_claim_row(pair, found)
     low, high = row["worst_case_interval"]
     # Of six pairs the 95 % interval reaches to the extreme differences: the smallest, and the infinite one.
@@ -173,9 +194,16 @@ def test_pairs_all_of_whose_baselines_diverged_are_pairs() -> None:
     row = curve_claim_row(found.pairs[0], found)
     assert (row["verdict"], row["n"], row["p"], row["worst_case_interval"]) == ("better", 6, 2**-5, [None, None])
     assert not any("stays inconclusive" in warning for warning in warnings(found))
-    few = _found(frame.assign(value=frame["value"].mask((frame["cell"] == "adagrad") & (frame["step"] >= 200)))[frame["seed"] < 5])
+    few = _found(
+        frame.assign(value=frame["value"].mask((frame["cell"] == "adagrad") & (frame["step"] >= 200)))[
+            frame["seed"] < 5
+        ]
+    )
     assert (few.pairs[0].verdict, few.pairs[0].num_pairs) == ("inconclusive", 5)
-    assert any("takes at least 6 seeds that both cells have; every pair has fewer and stays inconclusive." in warning for warning in warnings(few))
+    assert any(
+        "takes at least 6 seeds that both cells have; every pair has fewer and stays inconclusive." in warning
+        for warning in warnings(few)
+    )
 
 
 def test_the_test_that_counts_divergences_draws_the_same_signs_as_the_verdict() -> None:
@@ -188,7 +216,8 @@ def test_the_test_that_counts_divergences_draws_the_same_signs_as_the_verdict() 
 
 
 def test_trainings_that_are_missing_make_no_other_pair_surer() -> None:
-    """`c` without a seed is as if its comparison said nothing: the others are corrected as they would be with a p of 1 in its place."""
+    """`c` without a seed is as if its comparison said nothing: the others are corrected as they would be with a p of
+    1 in its place."""
     frame = points(("a", "b", "c"), seeds=range(7))
     whole = _found(frame, baseline="a")
     lost = _found(frame[~((frame["cell"] == "c") & (frame["seed"] == 0))], baseline="a")
@@ -205,16 +234,26 @@ MERIT = {"worse": 0, "inconclusive": 1, "equivalent": 1, "better": 2}
 def test_a_diverged_seed_never_improves_the_verdict_of_its_cell(gain: float, margin: float) -> None:
     whole = points(steps=(100,), gain=gain)
     one = spoiled(whole, "adam", 4, 100)
-    verdicts = [_found(frame, primary=("adam", "adagrad"), margin=margin).pairs[0].verdict for frame in (whole, one, spoiled(one, "adam", 0, 100))]
-    assert [MERIT[verdict] for verdict in verdicts] == sorted((MERIT[verdict] for verdict in verdicts), reverse=True), verdicts
+    verdicts = [
+        _found(frame, primary=("adam", "adagrad"), margin=margin).pairs[0].verdict
+        for frame in (whole, one, spoiled(one, "adam", 0, 100))
+    ]
+    assert [MERIT[verdict] for verdict in verdicts] == sorted((MERIT[verdict] for verdict in verdicts), reverse=True), (
+        verdicts
+    )
 
 
 def test_seconds_that_one_seed_lacks_are_no_time_of_anybody() -> None:
     frame = points()
-    lacking = frame.assign(seconds=frame["seconds"].mask((frame["cell"] == "adam") & (frame["seed"] == 3) & (frame["step"] == 400)))
+    lacking = frame.assign(
+        seconds=frame["seconds"].mask((frame["cell"] == "adam") & (frame["seed"] == 3) & (frame["step"] == 400))
+    )
     found = _found(lacking, targets=(-101.0,))
     assert {table.clock for table in found.targets} == {"samples"}
-    assert "No time to a target in seconds: points of cell 'adam', seed 3 have none, and would count as never reached." in warnings(found)
+    assert (
+        "No time to a target in seconds: points of cell 'adam', seed 3 have none, and would count as never reached."
+        in warnings(found)
+    )
     whole = _found(frame, targets=(-101.0,))
     assert {table.clock for table in whole.targets} == {"samples", "seconds"}
     diverged = _found(spoiled(lacking, "adam", 3, 400), targets=(-101.0,))
@@ -234,7 +273,11 @@ def test_all_cells_that_are_there_at_the_same_step_are_the_soonest() -> None:
 def _paired(differences: list[float], early: float = 0.0) -> pd.DataFrame:
     """Two cells that end these differences apart, seed by seed; at the first of two steps they are `early` apart."""
     rows = [("a", seed, step, "bound", -100.0 + seed / 8) for seed in range(len(differences)) for step in (100, 200)]
-    rows += [("b", seed, step, "bound", -100.0 + seed / 8 + (end if step == 200 else early)) for seed, end in enumerate(differences) for step in (100, 200)]
+    rows += [
+        ("b", seed, step, "bound", -100.0 + seed / 8 + (end if step == 200 else early))
+        for seed, end in enumerate(differences)
+        for step in (100, 200)
+    ]
     return pd.DataFrame(rows, columns=["cell", "seed", "step", "metric", "value"])
 
 
@@ -244,12 +287,16 @@ def _said(frame: pd.DataFrame, **request: object) -> str:
 
 
 def test_a_verdict_that_one_seed_overturns_says_so() -> None:
-    assert "Overturned by one seed: it is better, but no longer without" in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, -0.97]))
+    assert "Overturned by one seed: it is better, but no longer without" in _said(
+        _paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, -0.97])
+    )
     assert "Overturned by one seed" not in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15]))
 
 
 def test_a_verdict_that_the_sign_test_does_not_confirm_says_so() -> None:
-    assert "The sign test, which counts seeds and not sizes, does not confirm it" in _said(_paired([5.0, 5.1, 4.9, 5.2, 5.05, 4.95, 5.3, 5.15, -0.1, -0.2, -0.15]))
+    assert "The sign test, which counts seeds and not sizes, does not confirm it" in _said(
+        _paired([5.0, 5.1, 4.9, 5.2, 5.05, 4.95, 5.3, 5.15, -0.1, -0.2, -0.15])
+    )
 
 
 def test_strongly_skewed_differences_are_said_to_have_a_shorter_interval_than_they_should() -> None:
@@ -257,21 +304,33 @@ def test_strongly_skewed_differences_are_said_to_have_a_shorter_interval_than_th
     assert "Its paired differences are strongly skewed (skewness +3)" in _said(frame)
     found = _found(frame, primary=("b", "a"))
     row = curve_claim_row(found.pairs[0], found)
-    assert (row["strongly_skewed"], row["skewness"]) == (True, pytest.approx(stats.skew([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15, 9.0], bias=False), rel=1e-5))
+    assert (row["strongly_skewed"], row["skewness"]) == (
+        True,
+        pytest.approx(stats.skew([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15, 9.0], bias=False), rel=1e-5),
+    )
     assert "skewed" not in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15]))
 
 
 def test_a_verdict_that_depends_on_the_readout_or_whose_curves_cross_says_so() -> None:
-    said = _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15], early=-3.0).assign(value=lambda frame: frame["value"].where(frame["step"] == 200, frame["value"] + 10)))
+    said = _said(
+        _paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15], early=-3.0).assign(
+            value=lambda frame: frame["value"].where(frame["step"] == 200, frame["value"] + 10)
+        )
+    )
     assert "The verdict depends on the readout (best: worse, -3.00)." in said
-    assert re.search(r"The mean curves change order at about step 1\d\d; b leads from there on \(8 of 8 seeds agree\)\.", said)
+    assert re.search(
+        r"The mean curves change order at about step 1\d\d; b leads from there on \(8 of 8 seeds agree\)\.", said
+    )
     assert "readout" not in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15]))
 
 
 def test_a_primary_claim_that_fails_holm_says_that_it_stands_by_its_own_p() -> None:
     found = _found(points(("a", "b", "c")), primary=("b", "a"))
     assert found.pairs[0].verdict == "better"
-    expected = "It does not survive Holm's correction over the 3 comparisons (p = 0.0938), though as the primary claim it was declared to stand by its own p."
+    expected = (
+        "It does not survive Holm's correction over the 3 comparisons (p = 0.0938), though as the primary claim it was"
+        " declared to stand by its own p."
+    )
     assert expected in statement(found.pairs[0], found)
 
 
@@ -296,7 +355,11 @@ def test_a_curve_that_ends_early_leaves_its_comparison_undecided() -> None:
 
 def test_seeds_that_only_one_cell_has_are_named_and_leave_it_undecided() -> None:
     found = _found(pd.concat([points(("adagrad",), range(8)), points(("adam",), range(1, 9))]))
-    assert (len(found.pairs[0].seeds), found.pairs[0].paired.num_missing, found.pairs[0].verdict) == (7, 2, "inconclusive")
+    assert (len(found.pairs[0].seeds), found.pairs[0].paired.num_missing, found.pairs[0].verdict) == (
+        7,
+        2,
+        "inconclusive",
+    )
     assert any("Not in every cell: seed 0, 8." in note for note in warnings(found))
 
 
@@ -316,7 +379,9 @@ def test_one_cell_is_described_and_not_compared() -> None:
 def test_one_seed_cannot_decide() -> None:
     found = _found(points(seeds=[3]))
     assert found.pairs[0].verdict == "inconclusive"
-    assert any("takes at least 6 seeds that both cells have; every pair has fewer" in warning for warning in warnings(found))
+    assert any(
+        "takes at least 6 seeds that both cells have; every pair has fewer" in warning for warning in warnings(found)
+    )
 
 
 def test_cells_all_of_whose_seeds_diverged_conclude_nothing() -> None:
@@ -346,6 +411,8 @@ def test_what_the_file_cannot_answer_is_said_with_what_it_can(request_: dict[str
 def test_several_metrics_ask_for_one() -> None:
     frame = points()
     both = pd.concat([frame, frame.assign(metric="kl")])
-    with pytest.raises(CurveFileError, match=r"holds 2 metrics; name the one that is compared with --metric\. Allowed: bound, kl\."):
+    with pytest.raises(
+        CurveFileError, match=r"holds 2 metrics; name the one that is compared with --metric\. Allowed: bound, kl\."
+    ):
         _found(both)
     assert _found(both, metric="kl").metric == "kl"

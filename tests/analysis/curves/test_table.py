@@ -17,8 +17,15 @@ from analysis.curves.table import CurveFileError, curves_of, metric_curves, read
 HEADER = "cell,seed,step,metric,value,seconds\n"
 
 
-def _points(cells: tuple[str, ...] = ("adagrad", "adam"), num_seeds: int = 3, steps: tuple[int, ...] = (100, 200, 300)) -> pd.DataFrame:
-    rows = [(cell, seed, step, "bound", -100.0 - seed - 1e4 / step - len(cell), step / 10) for cell in cells for seed in range(num_seeds) for step in steps]
+def _points(
+    cells: tuple[str, ...] = ("adagrad", "adam"), num_seeds: int = 3, steps: tuple[int, ...] = (100, 200, 300)
+) -> pd.DataFrame:
+    rows = [
+        (cell, seed, step, "bound", -100.0 - seed - 1e4 / step - len(cell), step / 10)
+        for cell in cells
+        for seed in range(num_seeds)
+        for step in steps
+    ]
     return pd.DataFrame(rows, columns=["cell", "seed", "step", "metric", "value", "seconds"])
 
 
@@ -75,7 +82,10 @@ def test_missing_columns_are_named_with_the_nearest(tmp_path: Path) -> None:
     message = _fault(tmp_path, "Cells,seed,step,metric,valu\na,0,1,m,2\n")
     assert "the column 'cell' is missing; is 'Cells' meant?" in message
     assert "the column 'value' is missing; is 'valu' meant?" in message
-    assert "Needed: cell, seed, step, metric, value; optional: seconds. Found: 'Cells', 'seed', 'step', 'metric', 'valu'." in message
+    assert (
+        "Needed: cell, seed, step, metric, value; optional: seconds. Found: 'Cells', 'seed', 'step', 'metric', 'valu'."
+        in message
+    )
 
 
 def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
@@ -93,15 +103,29 @@ def test_every_fault_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_seed_that_is_not_whole_is_named(tmp_path: Path) -> None:
-    assert "seed is not a whole number in row 2: '1.5'; allowed: a whole number" in _fault(tmp_path, HEADER + "a,1.5,200,m,-1,5\n")
+    assert "seed is not a whole number in row 2: '1.5'; allowed: a whole number" in _fault(
+        tmp_path, HEADER + "a,1.5,200,m,-1,5\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("a,0,200,m,-1,inf", "seconds is larger than 1e+100 in row 3: 'inf'; allowed: numbers up to that size; leave it empty where nobody measured it"),
+        (
+            "a,0,200,m,-1,inf",
+            (
+                "seconds is larger than 1e+100 in row 3: 'inf'; allowed: numbers up to that size; leave it empty where"
+                " nobody measured it"
+            ),
+        ),
         ("a,0,200,m,-1,1e305", "seconds is larger than 1e+100 in row 3: '1e305'"),
-        ("a,0,200,m,-1e305,5", "value is larger than 1e+100 in row 3: '-1e305'; allowed: numbers up to that size; leave it empty where the training diverged"),
+        (
+            "a,0,200,m,-1e305,5",
+            (
+                "value is larger than 1e+100 in row 3: '-1e305'; allowed: numbers up to that size; leave it empty where"
+                " the training diverged"
+            ),
+        ),
     ],
 )
 def test_numbers_that_no_statistic_can_hold_are_refused_with_their_row(tmp_path: Path, row: str, says: str) -> None:
@@ -125,7 +149,9 @@ def test_seconds_may_be_empty(tmp_path: Path) -> None:
 
 def test_points_that_are_there_twice_are_named_with_their_rows(tmp_path: Path) -> None:
     message = _fault(tmp_path, HEADER + "a,0,100,m,-1,5\na,0,200,m,-1,6\na,0,100,m,-2,5\n")
-    assert "the point of cell 'a', seed 0, step 100, metric 'm' is there 2 times, in rows 2, 4; allowed: once" in message
+    assert (
+        "the point of cell 'a', seed 0, step 100, metric 'm' is there 2 times, in rows 2, 4; allowed: once" in message
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +159,10 @@ def test_points_that_are_there_twice_are_named_with_their_rows(tmp_path: Path) -
     [
         ("", "is empty; allowed: a header with the columns cell, seed"),
         (HEADER, "it has a header and no rows"),
-        ("cell;seed;step;metric;value\na;0;1;m;2\n", "its columns are separated by ';'; they must be separated by commas"),
+        (
+            "cell;seed;step;metric;value\na;0;1;m;2\n",
+            "its columns are separated by ';'; they must be separated by commas",
+        ),
         (HEADER + "a,0,100,m,1,5,6,7\n", "the header has 6 fields, row 2 8; allowed: as many in every row"),
         (HEADER + "a,0,100,m,1,5\na,0,200,m\n", "the header has 6 fields, row 3 4"),
         ("cell,seed,step,metric,value,value\na,0,1,m,2,3\n", "is there more than once"),
@@ -161,7 +190,12 @@ def test_a_metric_that_was_not_measured_names_the_nearest(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("text", ["", "nan", "NaN", "inf", "-Infinity", "None"])
 def test_a_value_that_is_not_finite_is_a_divergence_from_there_on(tmp_path: Path, text: str) -> None:
-    lines = [f"{cell},{seed},{step},m,{text if (cell, seed, step) == ('a', 1, 200) else -step}" for cell in "ab" for seed in (0, 1) for step in (100, 200, 300)]
+    lines = [
+        f"{cell},{seed},{step},m,{text if (cell, seed, step) == ('a', 1, 200) else -step}"
+        for cell in "ab"
+        for seed in (0, 1)
+        for step in (100, 200, 300)
+    ]
     table = read_curves(_write(tmp_path, "cell,seed,step,metric,value\n" + "\n".join(lines)))
     found = metric_curves(table, "m")
     assert found.cells[0].outcomes == ("finished", "diverged")
@@ -171,7 +205,9 @@ def test_a_value_that_is_not_finite_is_a_divergence_from_there_on(tmp_path: Path
 
 def test_a_seed_that_ends_early_is_named_as_unfinished() -> None:
     points = _points()
-    found = curves_of(points[~((points["cell"] == "adam") & (points["seed"] == 2) & (points["step"] > 100))], "bound", ())
+    found = curves_of(
+        points[~((points["cell"] == "adam") & (points["seed"] == 2) & (points["step"] > 100))], "bound", ()
+    )
     assert found.cells[1].outcomes == ("finished", "finished", "unfinished")
     assert found.cells[1].steps.tolist() == [100, 200, 300]
     assert found.notes == ("Unfinished: cell 'adam', seed 2 ends at step 100 of 300. Its claims stay inconclusive.",)
@@ -196,7 +232,10 @@ def test_unequal_budgets_and_steps_are_noted_and_only_common_steps_used() -> Non
     found = curves_of(points, "bound", ())
     assert [cell.steps.tolist() for cell in found.cells] == [[100, 300], [100, 300]]
     assert "Unequal budgets: 'adagrad' to 400, 'adam' to 300. All are compared at 300." in found.notes
-    assert "Unequal steps: only 2 of 4 steps are there for every finished seed, the last at 300; only they are used." in found.notes
+    assert (
+        "Unequal steps: only 2 of 4 steps are there for every finished seed, the last at 300; only they are used."
+        in found.notes
+    )
 
 
 def test_cells_without_a_common_step_are_refused_as_text() -> None:

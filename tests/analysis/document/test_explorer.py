@@ -1,4 +1,5 @@
-"""What explored figures are given: data that follow from the trainings, specifications without numbers, text that stays text."""
+"""What explored figures are given: data that follow from the trainings, specifications without numbers, text that
+stays text."""
 
 from __future__ import annotations
 
@@ -38,7 +39,12 @@ GROUPS = (Group("a", "A", "#0a7abf"), Group("b", "B", "#d55e00", (10, 4)))
 HOSTILE = "</script><script>alert(1)</script><!-- begin timing -->&\u2028"
 
 
-def curves(num_seeds: int = 3, num_points: int = 4, metrics: tuple[str, ...] = ("validation/lower_bound",), cells: tuple[str, ...] = ("a", "b")) -> pd.DataFrame:
+def curves(
+    num_seeds: int = 3,
+    num_points: int = 4,
+    metrics: tuple[str, ...] = ("validation/lower_bound",),
+    cells: tuple[str, ...] = ("a", "b"),
+) -> pd.DataFrame:
     """Rows in which the number says where it stands: cell 1000, seed 100, point 1."""
     rows = [
         (cell, seed, metric, 100 * (point + 1), 0.5 * (point + 1), -(1000.0 * row + 100 * seed + point))
@@ -108,7 +114,9 @@ def test_curves_are_thinned_by_the_stated_rule_and_keep_their_ends() -> None:
 
 
 def test_metrics_that_are_read_once_are_no_curves() -> None:
-    rows = pd.concat([curves(), curves(num_points=1, metrics=("test/lower_bound",)), curves(metrics=("validation/kl",))])
+    rows = pd.concat(
+        [curves(), curves(num_points=1, metrics=("test/lower_bound",)), curves(metrics=("validation/kl",))]
+    )
     dataset = dataset_of(rows)
     assert [metric["key"] for metric in dataset.content["metrics"]] == ["validation/lower_bound", "validation/kl"]
     assert [metric["better"] for metric in dataset.content["metrics"]] == ["higher", ""]
@@ -119,7 +127,9 @@ def test_a_missing_column_is_named() -> None:
         dataset_of(curves().drop(columns="number"))
 
 
-def test_curves_of_a_study_are_the_same_text_in_any_order_of_runs(results: StudyResults, shuffled: StudyResults) -> None:
+def test_curves_of_a_study_are_the_same_text_in_any_order_of_runs(
+    results: StudyResults, shuffled: StudyResults
+) -> None:
     whole = as_script_text(study_curves(results).content)
     assert as_script_text(study_curves(shuffled).content) == whole
     backwards = replace(results, curves=results.curves.iloc[::-1], trainings=results.trainings)
@@ -146,8 +156,16 @@ def test_no_two_of_few_cells_have_one_colour() -> None:
 
 
 CHARTS: dict[str, Callable[[], dict[str, Any]]] = {
-    "curves": lambda: lines_specification("curves", GROUPS, Horizontal("along", "training samples", logarithmic=True), LineWords()),
-    "steps": lambda: lines_specification("steps", GROUPS, Horizontal("along", "proposals", count=20), LineWords("proposals", 'nats "in quotes" \'', timed=False), "step-after"),
+    "curves": lambda: lines_specification(
+        "curves", GROUPS, Horizontal("along", "training samples", logarithmic=True), LineWords()
+    ),
+    "steps": lambda: lines_specification(
+        "steps",
+        GROUPS,
+        Horizontal("along", "proposals", count=20),
+        LineWords("proposals", 'nats "in quotes" \'', timed=False),
+        "step-after",
+    ),
     "sensitivity": lambda: sensitivity_specification(GROUPS, Horizontal("h0", "learning rate", logarithmic=True)),
     "differences": lambda: differences_specification("differences", GROUPS, 0.5, "difference (nats)"),
     "variants": lambda: variants_specification("variants", GROUPS, 0.5, "difference (nats)", 3),
@@ -159,7 +177,11 @@ CHARTS: dict[str, Callable[[], dict[str, Any]]] = {
 def test_every_view_and_parameter_has_a_name_that_no_counter_gave(make: Callable[[], dict[str, Any]]) -> None:
     specification = make()
     assert json.dumps(specification) == json.dumps(make())
-    names = [specification["name"], *(layer["name"] for layer in specification["layer"]), *(parameter["name"] for parameter in specification["params"])]
+    names = [
+        specification["name"],
+        *(layer["name"] for layer in specification["layer"]),
+        *(parameter["name"] for parameter in specification["params"]),
+    ]
     assert len(set(names)) == len(names)
     assert not [name for name in names if re.fullmatch(r"(view|param|concat|layer)_?\d+", name)]
 
@@ -173,7 +195,9 @@ def test_a_script_element_cannot_be_ended_by_a_name() -> None:
     text = as_script_text({HOSTILE: [HOSTILE, 1.5, None]})
     assert not re.search(r"[<>&\u2028]", text)
     assert json.loads(text) == {HOSTILE: [HOSTILE, 1.5, None]}
-    explorer = Explorer("x", (View("v", HOSTILE, {"title": HOSTILE}),), (Group(HOSTILE, HOSTILE, "#000000"),), "cell", "Cells", "x")
+    explorer = Explorer(
+        "x", (View("v", HOSTILE, {"title": HOSTILE}),), (Group(HOSTILE, HOSTILE, "#000000"),), "cell", "Cells", "x"
+    )
     assert "<" not in explorer_text(explorer)
 
 

@@ -18,9 +18,19 @@ from analysis.document.sections import Table
 
 HOSTILE = "a|b_c*d~e`f<b>&amp;[x](y) $z$ \\| 100 % #1 {q} \n^"
 LATEX_WORDS = {
-    "textbackslash{}": "\\", "textasciicircum{}": "^", "textasciitilde{}": "~", "textless{}": "<", "textgreater{}": ">", "textbar{}": "|", "textquotedbl{}": '"',
-    "textquotesingle{}": "'", "textasciigrave{}": "`", "ensuremath{-}": "−", "ensuremath{\\infty}": "∞", ",": "\u2009",
-}  # fmt: skip
+    "textbackslash{}": "\\",
+    "textasciicircum{}": "^",
+    "textasciitilde{}": "~",
+    "textless{}": "<",
+    "textgreater{}": ">",
+    "textbar{}": "|",
+    "textquotedbl{}": '"',
+    "textquotesingle{}": "'",
+    "textasciigrave{}": "`",
+    "ensuremath{-}": "−",
+    "ensuremath{\\infty}": "∞",
+    ",": "\u2009",
+}
 
 
 def one_line(text: str) -> str:
@@ -34,7 +44,8 @@ def table(**columns: list[object]) -> Table:
 
 
 def parsed(markdown: str) -> list[list[str]]:
-    """The rows of a Markdown table as a parser of CommonMark with tables reads them; fails where a cell holds more than text."""
+    """The rows of a Markdown table as a parser of CommonMark with tables reads them; fails where a cell holds more
+    than text."""
     rows: list[list[str]] = []
     for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown):
         if token.type == "tr_open":
@@ -103,15 +114,35 @@ def test_latex_table_is_a_booktabs_tabular_of_as_many_columns() -> None:
 
 
 def test_a_number_and_its_interval_are_one_column() -> None:
-    made = table(cell=["a", "b"], mean_nats=[-103.5, math.nan], low_nats=[-104.0, math.nan], high_nats=[-103.0, math.nan], p=[0.03125, 1.0])
-    assert parsed(markdown_table(made)) == [["cell", "mean (nats) [interval]", "p"], ["a", "−103.50 [−104.00, −103.00]", "0.0312"], ["b", "", "1.00"]]
+    made = table(
+        cell=["a", "b"],
+        mean_nats=[-103.5, math.nan],
+        low_nats=[-104.0, math.nan],
+        high_nats=[-103.0, math.nan],
+        p=[0.03125, 1.0],
+    )
+    assert parsed(markdown_table(made)) == [
+        ["cell", "mean (nats) [interval]", "p"],
+        ["a", "−103.50 [−104.00, −103.00]", "0.0312"],
+        ["b", "", "1.00"],
+    ]
     assert "\\ensuremath{-}103.50 {[}\\ensuremath{-}104.00, \\ensuremath{-}103.00{]}" in latex_table(made)
 
 
 def test_an_interval_with_one_end_shows_that_end() -> None:
     """As a divergence leaves it: no number, and the end that is known."""
-    made = table(cell=["a", "b"], x_nats=[math.nan] * 2, low_nats=[0.53, math.nan], high_nats=[math.nan, -2.0], p=[0.03125, 0.03125])
-    assert parsed(markdown_table(made)) == [["cell", "x (nats) [interval]", "p"], ["a", "> 0.53", "0.0312"], ["b", "< −2.00", "0.0312"]]
+    made = table(
+        cell=["a", "b"],
+        x_nats=[math.nan] * 2,
+        low_nats=[0.53, math.nan],
+        high_nats=[math.nan, -2.0],
+        p=[0.03125, 0.03125],
+    )
+    assert parsed(markdown_table(made)) == [
+        ["cell", "x (nats) [interval]", "p"],
+        ["a", "> 0.53", "0.0312"],
+        ["b", "< −2.00", "0.0312"],
+    ]
     assert "\\textgreater{} 0.53" in latex_table(made)
 
 
@@ -150,8 +181,13 @@ def test_a_line_that_begins_with_a_name_is_a_paragraph(start: str, name: str) ->
 
 def test_latex_says_what_to_compile_with_where_pdflatex_would_stop() -> None:
     latin, beyond = (latex_table(table(cell=[name])).splitlines()[0] for name in ("Ångström – µ 'x' ½", "深度 β"))
-    assert latin.endswith("Needs \\usepackage{booktabs} and, for accents and quotation marks, \\usepackage[T1]{fontenc} with textcomp.")
-    assert beyond.endswith("Compile with lualatex or xelatex, with \\usepackage{fontspec} and a font that has β度深: pdflatex stops at these.")
+    assert latin.endswith(
+        "Needs \\usepackage{booktabs} and, for accents and quotation marks, \\usepackage[T1]{fontenc} with textcomp."
+    )
+    assert beyond.endswith(
+        "Compile with lualatex or xelatex, with \\usepackage{fontspec} and a font that has β度深: pdflatex stops at"
+        " these."
+    )
 
 
 def test_a_column_that_nobody_has_is_left_out() -> None:

@@ -11,7 +11,14 @@ from analysis.page.claims import MOST_BESIDE_THE_PRIMARY, also_declared
 
 
 def claim(kind: str = "descriptive", **fields: Any) -> dict[str, Any]:
-    return {"name": "b-over-a", "title": "b against a", "kind": kind, "verdict": "better", "confidence": 0.95, "n": 10} | fields
+    return {
+        "name": "b-over-a",
+        "title": "b against a",
+        "kind": kind,
+        "verdict": "better",
+        "confidence": 0.95,
+        "n": 10,
+    } | fields
 
 
 @pytest.mark.parametrize(
@@ -19,9 +26,18 @@ def claim(kind: str = "descriptive", **fields: Any) -> dict[str, Any]:
     [
         ({"estimate_nats": 3.5, "interval_nats": [3.25, 3.75]}, "better, +3.50 nats (+3.25 to +3.75)"),
         ({"estimate_nats": 3.5, "interval_nats": [3.25, 3.75], "holm_p": 0.05}, "better, +3.50 nats (+3.25 to +3.75)"),
-        ({"estimate_nats": 3.5, "interval_nats": [3.25, 3.75], "holm_p": 0.125}, "better, +3.50 nats (+3.25 to +3.75); not by Holm's correction (p = 0.125)"),
-        ({"verdict": "inconclusive", "estimate_nats": 0.5, "interval_nats": [-1.0, 2.0], "holm_p": 1.0}, "inconclusive, +0.50 nats (-1.00 to +2.00)".replace("-", "\u2212")),
-        ({"estimate_nats": None, "interval_nats": None, "worst_case_interval_nats": [1.0, None]}, "better, above +1.00"),
+        (
+            {"estimate_nats": 3.5, "interval_nats": [3.25, 3.75], "holm_p": 0.125},
+            "better, +3.50 nats (+3.25 to +3.75); not by Holm's correction (p = 0.125)",
+        ),
+        (
+            {"verdict": "inconclusive", "estimate_nats": 0.5, "interval_nats": [-1.0, 2.0], "holm_p": 1.0},
+            "inconclusive, +0.50 nats (-1.00 to +2.00)".replace("-", "\u2212"),
+        ),
+        (
+            {"estimate_nats": None, "interval_nats": None, "worst_case_interval_nats": [1.0, None]},
+            "better, above +1.00",
+        ),
         ({"verdict": "inconclusive", "estimate_nats": 0.5, "interval_nats": None}, "inconclusive, +0.50 nats"),
         ({"verdict": "inconclusive", "estimate_nats": None, "n": 0}, "inconclusive"),
     ],
@@ -34,4 +50,6 @@ def test_a_declared_claim_is_said_with_what_it_has(fields: dict[str, Any], said:
 
 def test_of_many_only_the_first_stand_in_the_answer() -> None:
     section = Section("one", "One", "", claims=tuple(claim(title=f"claim {number}") for number in range(20)))
-    assert [title for title, _ in also_declared([section])] == [f"claim {number}" for number in range(MOST_BESIDE_THE_PRIMARY)]
+    assert [title for title, _ in also_declared([section])] == [
+        f"claim {number}" for number in range(MOST_BESIDE_THE_PRIMARY)
+    ]

@@ -51,8 +51,20 @@ def figure(name: str) -> Figure:
 
 def explorer(name: str) -> Explorer:
     groups = (Group("label", HOSTILE, "#0a7abf"),)
-    view = View("samples", HOSTILE, lines_specification("curves", groups, Horizontal("along", HOSTILE), LineWords(HOSTILE, HOSTILE)))
-    return Explorer(name, (view,), groups, "cell", "Cells", name, Dataset(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "number": 1.0}]}))
+    view = View(
+        "samples",
+        HOSTILE,
+        lines_specification("curves", groups, Horizontal("along", HOSTILE), LineWords(HOSTILE, HOSTILE)),
+    )
+    return Explorer(
+        name,
+        (view,),
+        groups,
+        "cell",
+        "Cells",
+        name,
+        Dataset(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "number": 1.0}]}),
+    )
 
 
 def section(name: str, kind: str = "descriptive", **changes: object) -> Section:
@@ -62,8 +74,25 @@ def section(name: str, kind: str = "descriptive", **changes: object) -> Section:
         f"Answer of {name}.",
         warnings=(f"Warning of {name}: {HOSTILE}",),
         figures=(figure(f"{name}_curves"), figure(f"{name}_differences")),
-        tables=(Table(f"{name}_pairs", "Pairs", HOSTILE, pd.DataFrame({"cell": [HOSTILE, "b"], "nats": [-100.123456789, math.nan]}), for_pasting=True),),
-        claims=({"name": f"{name}-claim", "kind": kind, "verdict": "better", "statement": f"Statement of {name}.", "p": math.nan, "n": np.int64(6)},),
+        tables=(
+            Table(
+                f"{name}_pairs",
+                "Pairs",
+                HOSTILE,
+                pd.DataFrame({"cell": [HOSTILE, "b"], "nats": [-100.123456789, math.nan]}),
+                for_pasting=True,
+            ),
+        ),
+        claims=(
+            {
+                "name": f"{name}-claim",
+                "kind": kind,
+                "verdict": "better",
+                "statement": f"Statement of {name}.",
+                "p": math.nan,
+                "n": np.int64(6),
+            },
+        ),
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -103,18 +132,26 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_report_holds_a_csv_for_every_figure_and_table(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_report_holds_a_csv_for_every_figure_and_table(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     page = build_report(results, sections, tmp_path / "study")
     assert page == tmp_path / "study" / "index.html"
     written = files(tmp_path / "study")
-    assert {"index.html", "claims.json", "provenance.json", "tables/timing_cost.csv", "tables/second_pairs.csv"} <= set(written)
+    assert {"index.html", "claims.json", "provenance.json", "tables/timing_cost.csv", "tables/second_pairs.csv"} <= set(
+        written
+    )
     for made in sections:
         for shown in made.figures:
-            assert {f"figures/{shown.name}.svg", f"figures/{shown.name}.png", f"tables/{shown.name}.csv"} <= set(written)
+            assert {f"figures/{shown.name}.svg", f"figures/{shown.name}.png", f"tables/{shown.name}.csv"} <= set(
+                written
+            )
     assert written["tables/first_curves.csv"] == b"samples,nats\n100,-101.25\n200,0.3333333333333333\n"
 
 
-def test_tables_for_pasting_are_files_and_lie_on_the_page(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_tables_for_pasting_are_files_and_lie_on_the_page(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     page = build_report(results, sections, tmp_path / "study").read_text()
     written = files(tmp_path / "study")
     for name in ("second_pairs", "claims"):
@@ -127,12 +164,27 @@ def test_tables_for_pasting_are_files_and_lie_on_the_page(results: StudyResults,
 
 
 def test_every_field_of_a_claim_is_shown_whatever_it_is(results: StudyResults, tmp_path: Path) -> None:
-    claim = {"name": "c", "kind": "primary", "verdict": "worse", "statement": "S.", "estimate_nats": -1.25, "interval_nats": [-2.0, -0.5], "confidence": 0.9, "p": 0.03125, "n": 6,
-             "readouts": [{"readout": "best", "verdict": "better"}], "robustness": {"sign_test": {"p": 0.5}}, "edges_touched": [], HOSTILE: HOSTILE}  # fmt: skip
+    claim = {
+        "name": "c",
+        "kind": "primary",
+        "verdict": "worse",
+        "statement": "S.",
+        "estimate_nats": -1.25,
+        "interval_nats": [-2.0, -0.5],
+        "confidence": 0.9,
+        "p": 0.03125,
+        "n": 6,
+        "readouts": [{"readout": "best", "verdict": "better"}],
+        "robustness": {"sign_test": {"p": 0.5}},
+        "edges_touched": [],
+        HOSTILE: HOSTILE,
+    }
     timing = {"name": "t", "kind": "timing", "seconds": 771234.5}
     page = build_report(results, [section("only", claims=(timing, claim))], tmp_path / "study").read_text()
     facts = page[page.index('class="facts"') : page.index("<figure")]
-    assert [text in facts for text in ("−1.25 nats", "90 % interval", "−2.00 to −0.50", ">0.0312<", ">6<")] == [True] * 5
+    assert [text in facts for text in ("−1.25 nats", "90 % interval", "−2.00 to −0.50", ">0.0312<", ">6<")] == [
+        True
+    ] * 5
     listed = _Elements(page[page.index('class="claim"') : page.index('id="what-was-run"')]).text
     for said in ("readouts", "verdict", "better", "robustness / sign test / p", "edges touched", "none", HOSTILE):
         assert said in listed
@@ -140,13 +192,17 @@ def test_every_field_of_a_claim_is_shown_whatever_it_is(results: StudyResults, t
     assert "771234" in (tmp_path / "study" / "claims.json").read_text()
 
 
-def test_claims_in_a_table_of_that_name_are_refused(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_claims_in_a_table_of_that_name_are_refused(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     own = replace(sections[0], tables=(Table("claims", "", "", pd.DataFrame({"a": [1]})),))
     with pytest.raises(ValueError, match="named claims"):
         build_report(results, [own], tmp_path / "study")
 
 
-def test_an_explored_figure_keeps_its_drawing_and_brings_its_numbers(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_an_explored_figure_keeps_its_drawing_and_brings_its_numbers(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     page = build_report(results, sections, tmp_path / "study").read_text()
     for name in ("first_curves", "second_differences"):
         for part in (f'id="explorer-{name}"', f'id="data-{name}"', f'data-explorer="{name}" hidden'):
@@ -156,7 +212,9 @@ def test_an_explored_figure_keeps_its_drawing_and_brings_its_numbers(results: St
     assert len(build_report(results, [plain], tmp_path / "study").read_text()) < 100_000
 
 
-def test_page_leads_with_the_section_that_holds_the_primary_claim(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_page_leads_with_the_section_that_holds_the_primary_claim(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     page = build_report(results, sections, tmp_path / "study").read_text()
     lead = page[page.index('id="answer"') : page.index('class="report"')]
     assert "Statement of second." in lead
@@ -168,24 +226,47 @@ def test_page_leads_with_the_section_that_holds_the_primary_claim(results: Study
 
 def test_page_says_what_was_run(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
     text = _Elements(build_report(results, sections, tmp_path / "study").read_text()).text
-    for said in ("0123456789abcdef", "2.15.0", "36 trainings: 36 finished, 0 diverged", "0.0001 to 0.01, log scale", "num_reporting_seeds: 6", "invented"):
+    for said in (
+        "0123456789abcdef",
+        "2.15.0",
+        "36 trainings: 36 finished, 0 diverged",
+        "0.0001 to 0.01, log scale",
+        "num_reporting_seeds: 6",
+        "invented",
+    ):
         assert said in text
 
 
-def test_claims_are_plain_json_with_null_for_what_is_not_finite(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_claims_are_plain_json_with_null_for_what_is_not_finite(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     build_report(results, sections, tmp_path / "study")
     claims = json.loads((tmp_path / "study" / "claims.json").read_text())
     assert [claim["report"] for claim in claims] == ["first", "second"]
-    assert claims[1] == {"report": "second", "name": "second-claim", "kind": "primary", "verdict": "better", "statement": "Statement of second.", "p": None, "n": 6}
+    assert claims[1] == {
+        "report": "second",
+        "name": "second-claim",
+        "kind": "primary",
+        "verdict": "better",
+        "statement": "Statement of second.",
+        "p": None,
+        "n": 6,
+    }
 
 
 def test_names_with_markup_stay_text(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
     page = _Elements(build_report(results, sections, tmp_path / "study").read_text())
-    assert not [attributes for tag, attributes in page.found if tag == "img" or any(name.startswith("on") for name in attributes)]
+    assert not [
+        attributes
+        for tag, attributes in page.found
+        if tag == "img" or any(name.startswith("on") for name in attributes)
+    ]
     assert page.text.count(HOSTILE) >= 6
 
 
-def test_page_refers_to_nothing_outside_itself_but_its_own_folder(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_page_refers_to_nothing_outside_itself_but_its_own_folder(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     folder = tmp_path / "study"
     page = _Elements(build_report(results, sections, folder).read_text())
     for _, attributes in page.found:
@@ -196,7 +277,9 @@ def test_page_refers_to_nothing_outside_itself_but_its_own_folder(results: Study
     assert not re.search(r"@import|url\((?!#|data:)", without_programs((folder / "index.html").read_text()))
 
 
-def test_ids_are_unique_although_every_drawing_has_the_same(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_ids_are_unique_although_every_drawing_has_the_same(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     page = build_report(results, sections, tmp_path / "study").read_text()
     ids = [attributes["id"] for _, attributes in _Elements(page).found if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -204,16 +287,24 @@ def test_ids_are_unique_although_every_drawing_has_the_same(results: StudyResult
         assert reference in ids
 
 
-def test_embedded_csv_is_the_file_byte_for_byte_and_a_large_one_is_compressed(results: StudyResults, tmp_path: Path) -> None:
+def test_embedded_csv_is_the_file_byte_for_byte_and_a_large_one_is_compressed(
+    results: StudyResults, tmp_path: Path
+) -> None:
     large = Table("large", "Large", "", pd.DataFrame({"nats": np.arange(9_000) / 7}))
     folder = tmp_path / "study"
     page = _Elements(build_report(results, [section("only", tables=(large,))], folder).read_text())
-    downloads = {attributes["download"]: base64.b64decode(attributes["href"].partition(",")[2]) for _, attributes in page.found if "download" in attributes}
+    downloads = {
+        attributes["download"]: base64.b64decode(attributes["href"].partition(",")[2])
+        for _, attributes in page.found
+        if "download" in attributes
+    }
     assert downloads["only_curves.csv"] == (folder / "tables" / "only_curves.csv").read_bytes()
     assert gzip.decompress(downloads["large.csv.gz"]) == (folder / "tables" / "large.csv").read_bytes()
 
 
-def test_same_trainings_give_the_same_bytes_whoever_ran_them_when(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_same_trainings_give_the_same_bytes_whoever_ran_them_when(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     elsewhere = replace(
         results,
         parent_run_id="another",
@@ -223,11 +314,18 @@ def test_same_trainings_give_the_same_bytes_whoever_ran_them_when(results: Study
     )
     explored = replace(explorer("first_curves"), dataset="curves", own=None)
     sections[0] = replace(sections[0], figures=(replace(sections[0].figures[0], explorer=explored),))
-    slower = [replace(sections[0], tables=(replace(sections[0].tables[0], frame=pd.DataFrame({"seconds": [99.0]})),)), sections[1]]
+    slower = [
+        replace(sections[0], tables=(replace(sections[0].tables[0], frame=pd.DataFrame({"seconds": [99.0]})),)),
+        sections[1],
+    ]
     build_report(results, sections, tmp_path / "here")
     build_report(elsewhere, slower, tmp_path / "there")
     here, there = files(tmp_path / "here"), files(tmp_path / "there")
-    assert {name for name in here if here[name] != there[name]} == {"index.html", "provenance.json", "tables/timing_cost.csv"}
+    assert {name for name in here if here[name] != there[name]} == {
+        "index.html",
+        "provenance.json",
+        "tables/timing_cost.csv",
+    }
     assert 'id="data-curves"' in without_timing(here["index.html"].decode())
     assert 'id="seconds-curves"' in here["index.html"].decode()
     assert without_timing(here["index.html"].decode()) == without_timing(there["index.html"].decode())
@@ -243,7 +341,9 @@ def test_files_of_an_older_report_vanish(results: StudyResults, sections: list[S
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
 
 
-def test_a_report_that_cannot_be_written_leaves_the_older_one(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_leaves_the_older_one(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     folder = tmp_path / "study"
     build_report(results, sections, folder)
     before = files(folder)
@@ -260,7 +360,9 @@ def finished_process() -> int:
     return process.pid
 
 
-def test_what_a_killed_process_left_is_cleared_away(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_cleared_away(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     gone = finished_process()
     for state in ("new", "old"):
         (tmp_path / f".study.{gone}.{state}").mkdir()
@@ -275,14 +377,22 @@ def test_two_tables_of_one_name_are_refused(results: StudyResults, sections: lis
         build_report(results, twice, tmp_path / "study")
 
 
-def test_single_report_is_written_beside_the_others(results: StudyResults, sections: list[Section], tmp_path: Path) -> None:
+def test_single_report_is_written_beside_the_others(
+    results: StudyResults, sections: list[Section], tmp_path: Path
+) -> None:
     folder = tmp_path / "study"
     build_report(results, sections, folder)
     before = files(folder)
     assert build_single_report(results, section("extra"), folder) == folder / "extra.html"
     after = files(folder)
     assert before.items() <= after.items()
-    assert {"extra.html", "tables/extra_pairs.csv", "figures/extra_curves.svg", "figures/extra_curves.png", "tables/extra_curves.csv"} <= set(after) - set(before)
+    assert {
+        "extra.html",
+        "tables/extra_pairs.csv",
+        "figures/extra_curves.svg",
+        "figures/extra_curves.png",
+        "tables/extra_curves.csv",
+    } <= set(after) - set(before)
     assert "Answer of extra." in after["extra.html"].decode()
 
 
@@ -290,7 +400,11 @@ def test_report_is_attached_to_the_parent_run(results: StudyResults, sections: l
     build_report(results, sections, tmp_path / "study")
     attach_report(results, tmp_path / "study")
     client = MlflowClient(tracking_uri=results.tracking_uri)
-    assert {item.path for item in client.list_artifacts(results.parent_run_id, "report")} >= {"report/index.html", "report/claims.json", "report/tables"}
+    assert {item.path for item in client.list_artifacts(results.parent_run_id, "report")} >= {
+        "report/index.html",
+        "report/claims.json",
+        "report/tables",
+    }
 
 
 def test_missing_and_diverged_trainings_are_counted_in_warnings(tmp_path: Path) -> None:
@@ -316,21 +430,40 @@ def test_search_space_is_said_in_words() -> None:
     spaces = [{"hyperparameters": hyperparameters}, {"when": {"optimizer": "adam"}, "hyperparameters": hyperparameters}]
     study = synthetic_study(search=Search.model_validate({"num_proposals": 2, "spaces": spaces}))
     frame = search_space(study)
-    assert frame["searched"].tolist()[:3] == ["0.0001 to 0.01, log scale", "whole numbers 20 to 200", "one of 1e-08, 0.001"]
+    assert frame["searched"].tolist()[:3] == [
+        "0.0001 to 0.01, log scale",
+        "whole numbers 20 to 200",
+        "one of 1e-08, 0.001",
+    ]
     assert frame["cells"].tolist() == ["all"] * 3 + ["optimizer=adam"] * 3
 
 
 @pytest.mark.parametrize(
     ("number", "whole", "text"),
-    [(-103.9712, False, "−103.97"), (0.00123456, False, "0.00123"), (1e-8, False, "1e-8"), (0.0, False, "0.00"), (-0.0001, False, "−1e-4"), (math.inf, False, "∞"),
-     (250_000, True, "250\u2009000"), (6, True, "6"), (-7, True, "−7"), (-1e-320, False, "−1e-320"), (1.0, False, "1.00"), (2.5e6, False, "2.5e6")],
-)  # fmt: skip
+    [
+        (-103.9712, False, "−103.97"),
+        (0.00123456, False, "0.00123"),
+        (1e-8, False, "1e-8"),
+        (0.0, False, "0.00"),
+        (-0.0001, False, "−1e-4"),
+        (math.inf, False, "∞"),
+        (250_000, True, "250\u2009000"),
+        (6, True, "6"),
+        (-7, True, "−7"),
+        (-1e-320, False, "−1e-320"),
+        (1.0, False, "1.00"),
+        (2.5e6, False, "2.5e6"),
+    ],
+)
 def test_numbers_are_rounded_for_reading(number: float, whole: bool, text: str) -> None:
     assert rounded(number, whole) == text
 
 
 def test_json_is_sorted_and_ends_with_a_line_end() -> None:
-    assert json_bytes({"b": np.array([1.5, math.inf]), "a": Path("p")}) == b'{\n  "a": "p",\n  "b": [\n    1.5,\n    null\n  ]\n}\n'
+    assert (
+        json_bytes({"b": np.array([1.5, math.inf]), "a": Path("p")})
+        == b'{\n  "a": "p",\n  "b": [\n    1.5,\n    null\n  ]\n}\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -338,12 +471,17 @@ def test_json_is_sorted_and_ends_with_a_line_end() -> None:
     [
         (["interpolatoin", "--study", "synthetic"], "'interpolatoin' is not a report; did you mean interpolation?"),
         (["--study", "syntetic"], "did you mean synthetic?"),
-        (["--study", "synthetic", "--tracking-uri", "", "--outputs", "/nowhere"], "no MLflow database at /nowhere/mlflow.db"),
+        (
+            ["--study", "synthetic", "--tracking-uri", "", "--outputs", "/nowhere"],
+            "no MLflow database at /nowhere/mlflow.db",
+        ),
         (["--study", "nowhere.yaml"], "--study nowhere.yaml cannot be read as a study file"),
         ([], "--study"),
     ],
 )
-def test_a_wrong_request_ends_with_status_2_and_a_sentence(results: StudyResults, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str) -> None:
+def test_a_wrong_request_ends_with_status_2_and_a_sentence(
+    results: StudyResults, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
     for name in ("MLFLOW_TRACKING_URI", "OUTPUTS"):
         monkeypatch.delenv(name, raising=False)
     done = CliRunner().invoke(app, ["--tracking-uri", results.tracking_uri, *arguments])
@@ -359,7 +497,15 @@ def test_a_server_that_does_not_answer_ends_with_status_1() -> None:
 
 
 def test_a_wrong_request_prints_no_traceback_as_a_program(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "analysis", "--study", "synthetic", "--tracking-uri", f"sqlite:///{tmp_path}/none.db"]
+    command = [
+        sys.executable,
+        "-m",
+        "analysis",
+        "--study",
+        "synthetic",
+        "--tracking-uri",
+        f"sqlite:///{tmp_path}/none.db",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: there is no MLflow database")

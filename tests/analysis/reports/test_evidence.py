@@ -1,4 +1,5 @@
-"""What the verdicts rest on, read from a store with a control, a runner-up, a noise floor, targets and a repeated search."""
+"""What the verdicts rest on, read from a store with a control, a runner-up, a noise floor, targets and a repeated
+search."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ def tuning(rich: StudyResults) -> Section:
 
 
 def _frames(section: Section) -> dict[str, pd.DataFrame]:
-    return {table.name: table.frame for table in section.tables} | {figure.name: figure.frame for figure in section.figures}
+    return {table.name: table.frame for table in section.tables} | {
+        figure.name: figure.frame for figure in section.figures
+    }
 
 
 def test_nothing_of_the_rich_study_is_missing(rich: StudyResults) -> None:
@@ -71,7 +74,9 @@ def test_the_noise_floor_is_the_margin_of_every_claim(rich: StudyResults, shown:
     # Noise of 0.32 nats a training: 1.96 standard deviations of a difference of two means of seven are 0.33 nats.
     assert 0.15 < floor["margin_nats"] < 0.6
     claims = optimizer_comparison.compute(rich).claims
-    assert {(claim["equivalence_margin_nats"], claim["margin_from_noise_floor"]) for claim in claims} == {(floor["margin_nats"], True)}
+    assert {(claim["equivalence_margin_nats"], claim["margin_from_noise_floor"]) for claim in claims} == {
+        (floor["margin_nats"], True)
+    }
     assert "it is what claims take for equivalent" in shown.paragraphs[0]
 
 
@@ -88,7 +93,10 @@ def test_targets_that_are_reached_have_a_time_and_others_are_censored(shown: Sec
 
 
 def test_seconds_stand_in_timing_tables_alone(shown: Section) -> None:
-    assert [name for name, frame in _frames(shown).items() if any("second" in str(column) for column in frame)] == ["timing_target_times", "timing_target_comparisons"]
+    assert [name for name, frame in _frames(shown).items() if any("second" in str(column) for column in frame)] == [
+        "timing_target_times",
+        "timing_target_comparisons",
+    ]
 
 
 def test_cells_are_ranked_within_seeds(shown: Section) -> None:
@@ -129,7 +137,9 @@ def test_one_more_layer_is_taken_apart_where_there_is_a_control(depth: Section) 
     assert _frames(depth)["depth_isolation"]["step"].nunique() == 3
     assert "a control has as many in fewer layers" in depth.paragraphs[1]
     timing = _frames(depth)["timing_depth"].set_index("comparison")
-    assert timing.loc["2 hidden layers against 1 hidden layer, adam", "gain_nats_per_further_second"] == pytest.approx(0.1, abs=0.03)  # ten seconds more
+    assert timing.loc["2 hidden layers against 1 hidden layer, adam", "gain_nats_per_further_second"] == pytest.approx(
+        0.1, abs=0.03
+    )  # ten seconds more
 
 
 def test_expected_best_rises_to_the_best_proposal(tuning: Section) -> None:
@@ -149,15 +159,23 @@ def test_a_repeated_search_gives_every_declared_claim_once_more(tuning: Section)
     assert "over 2 searches the difference varies by a standard deviation of" in tuning.paragraphs[0]
 
 
-def test_the_prose_of_every_claim_follows_from_its_row(results: StudyResults, rich: StudyResults, depth: Section) -> None:
-    rows = [*depth.claims, *(row for read in (rich, results) for row in optimizer_comparison.compute(read).claims), *evidence.compute(by_latents()).own_claims]
+def test_the_prose_of_every_claim_follows_from_its_row(
+    results: StudyResults, rich: StudyResults, depth: Section
+) -> None:
+    rows = [
+        *depth.claims,
+        *(row for read in (rich, results) for row in optimizer_comparison.compute(read).claims),
+        *evidence.compute(by_latents()).own_claims,
+    ]
     assert {row["kind"] for row in rows} == {"primary", "descriptive", "exploratory"}
     assert {row["factor"] for row in rows} == {"optimizer", "num_hidden_layers", "cell", "latent_dim"}
     for row in json.loads(json.dumps(rows, allow_nan=False)):
         assert statement_of(row) == row["statement"]
 
 
-def test_the_verdicts_of_a_repeated_search_are_in_the_rows_and_their_sentence_follows(rich: StudyResults, depth: Section, tuning: Section) -> None:
+def test_the_verdicts_of_a_repeated_search_are_in_the_rows_and_their_sentence_follows(
+    rich: StudyResults, depth: Section, tuning: Section
+) -> None:
     row = next(row for row in depth.claims if row["kind"] != "exploratory")
     assert [(one["repeat"], one["n"]) for one in row["repeats"]] == [(0, 7), (1, 7)]
     assert row["repeats"][0]["estimate_nats"] == row["estimate_nats"]
@@ -168,7 +186,10 @@ def test_the_verdicts_of_a_repeated_search_are_in_the_rows_and_their_sentence_fo
 def test_every_step_of_the_isolation_plot_is_a_row(depth: Section) -> None:
     pairs = [tuple(row["cells"][0]) for row in depth.claims if len(row["cells"]) == 1]
     assert len(set(map(frozenset, pairs))) == len(pairs)
-    verdicts = {frozenset(pair): row["verdict"] for pair, row in zip(pairs, (row for row in depth.claims if len(row["cells"]) == 1), strict=True)}
+    verdicts = {
+        frozenset(pair): row["verdict"]
+        for pair, row in zip(pairs, (row for row in depth.claims if len(row["cells"]) == 1), strict=True)
+    }
     steps = _frames(depth)["depth_isolation_steps"]
     assert len(steps) == 3
     for step in steps.to_dict("records"):
@@ -180,12 +201,29 @@ def by_latents() -> StudyResults:
     held = miniature.load()
     names = {"adagrad": "1", "adam": "2"}
     plain = held.study.model_dump(mode="json")
-    search = plain["search"] | {"spaces": [{"hyperparameters": {"learning_rate": {"low": 1e-4, "high": 0.1, "log": True}}}]}
+    search = plain["search"] | {
+        "spaces": [{"hyperparameters": {"learning_rate": {"low": 1e-4, "high": 0.1, "log": True}}}]
+    }
     training = {name: given for name, given in plain["training"].items() if name != "latent_dim"}
     factors = {"latent_dim": [1, 2], "num_hidden_layers": [1, 2]}
-    changes = {"training": training, "factors": factors, "cells": {}, "search": search, "claims": [], "noise_floor": None, "equivalence_margin_nats": 0.5}
-    labels = {f"num_hidden_layers={depth},optimizer={name}": f"latent_dim={number},num_hidden_layers={depth}" for name, number in names.items() for depth in (1, 2)}
-    trainings, curves = (frame[frame["cell"].isin(labels)].assign(cell=lambda own: own["cell"].map(labels)) for frame in (held.trainings, held.curves))
+    changes = {
+        "training": training,
+        "factors": factors,
+        "cells": {},
+        "search": search,
+        "claims": [],
+        "noise_floor": None,
+        "equivalence_margin_nats": 0.5,
+    }
+    labels = {
+        f"num_hidden_layers={depth},optimizer={name}": f"latent_dim={number},num_hidden_layers={depth}"
+        for name, number in names.items()
+        for depth in (1, 2)
+    }
+    trainings, curves = (
+        frame[frame["cell"].isin(labels)].assign(cell=lambda own: own["cell"].map(labels))
+        for frame in (held.trainings, held.curves)
+    )
     return replace(held, study=Study.model_validate(plain | changes), trainings=trainings, curves=curves)
 
 
@@ -193,9 +231,17 @@ def test_explored_comparisons_of_a_factor_without_a_report_are_rows_of_the_evide
     results = by_latents()
     findings = evidence.compute(results)
     shown = evidence.section(findings)
-    assert {(row["factor"], row["kind"], row["declared"]["when"]) for row in shown.claims} == {("latent_dim", "exploratory", "not declared")}
-    assert [row["cells"] for row in shown.claims] == [[[f"latent_dim=2,num_hidden_layers={depth}", f"latent_dim=1,num_hidden_layers={depth}"]] for depth in (1, 2)]
-    others = {row["name"] for module in (optimizer_comparison, hidden_layer_ablation) for row in module.section(module.compute(results)).claims}
+    assert {(row["factor"], row["kind"], row["declared"]["when"]) for row in shown.claims} == {
+        ("latent_dim", "exploratory", "not declared")
+    }
+    assert [row["cells"] for row in shown.claims] == [
+        [[f"latent_dim=2,num_hidden_layers={depth}", f"latent_dim=1,num_hidden_layers={depth}"]] for depth in (1, 2)
+    ]
+    others = {
+        row["name"]
+        for module in (optimizer_comparison, hidden_layer_ablation)
+        for row in module.section(module.compute(results)).claims
+    }
     assert not others & {row["name"] for row in shown.claims}
     assert {row["name"] for row in findings.claims} <= others | {row["name"] for row in shown.claims}
     assert "the first 12" not in " ".join(shown.paragraphs)
@@ -204,8 +250,13 @@ def test_explored_comparisons_of_a_factor_without_a_report_are_rows_of_the_evide
 def test_where_more_was_explored_than_is_looked_at_it_is_said() -> None:
     findings = replace(evidence.compute(by_latents()), num_explored=30)
     shown = evidence.section(findings)
-    assert shown.paragraphs[-1] == "Of the 30 explored comparisons the first 12 are looked at here; claims.json has all of them."
-    assert next(table for table in shown.tables if table.name == "robustness").caption.endswith("Of the explored comparisons, the first 12 of 30.")
+    assert (
+        shown.paragraphs[-1]
+        == "Of the 30 explored comparisons the first 12 are looked at here; claims.json has all of them."
+    )
+    assert next(table for table in shown.tables if table.name == "robustness").caption.endswith(
+        "Of the explored comparisons, the first 12 of 30."
+    )
 
 
 def test_rows_in_another_order_give_the_same_bytes(results: StudyResults, shuffled: StudyResults) -> None:

@@ -63,8 +63,13 @@ def findings(results: StudyResults) -> Findings:
     return interpolation.compute(results, load)
 
 
-def test_every_model_is_the_winner_under_the_lowest_reporting_seed_that_finished(findings: Findings, results: StudyResults) -> None:
-    assert [(model.cell, model.seed) for model in findings.models] == [("num_hidden_layers=1,optimizer=adagrad", 0), (WITHOUT_FIRST_SEED, 1)]
+def test_every_model_is_the_winner_under_the_lowest_reporting_seed_that_finished(
+    findings: Findings, results: StudyResults
+) -> None:
+    assert [(model.cell, model.seed) for model in findings.models] == [
+        ("num_hidden_layers=1,optimizer=adagrad", 0),
+        (WITHOUT_FIRST_SEED, 1),
+    ]
     shown = results.trainings.set_index("identity").loc[[model.identity for model in findings.models]]
     assert set(shown["rank"]) == {0}
     assert set(shown["phase"]) == {"confirm"}
@@ -85,7 +90,9 @@ def test_all_models_are_given_the_same_images_and_the_same_prior_latents(finding
     assert first.manifold is not None
     assert second.manifold is not None
     np.testing.assert_array_equal(first.manifold.latents, second.manifold.latents)
-    assert not np.array_equal(first.samples.pixels, second.samples.pixels), "two models decode the same latents alike; were they both shown?"
+    assert not np.array_equal(first.samples.pixels, second.samples.pixels), (
+        "two models decode the same latents alike; were they both shown?"
+    )
 
 
 def test_images_are_the_first_of_each_label_in_the_test_set(findings: Findings, results: StudyResults) -> None:
@@ -126,20 +133,27 @@ def test_pixels_are_the_decoded_means_of_the_weights_in_the_store(findings: Find
 
 def test_bounds_of_a_shown_model_are_those_of_its_record(findings: Findings) -> None:
     for model in findings.models:
-        assert model.bounds["lower_bound"] == pytest.approx(model.bounds["reconstruction"] - model.bounds["kl"], abs=1e-9)
+        assert model.bounds["lower_bound"] == pytest.approx(
+            model.bounds["reconstruction"] - model.bounds["kl"], abs=1e-9
+        )
         assert model.active.shape == model.kl_nats.shape == (2,)
 
 
 def test_findings_are_the_same_bytes_twice(findings: Findings, results: StudyResults) -> None:
     def frames(given: Findings) -> list[str]:
         made = interpolation.section(given)
-        return [table.frame.to_csv() for table in made.tables] + [text for figure in made.figures for text in (figure.svg, figure.frame.to_csv())]
+        return [table.frame.to_csv() for table in made.tables] + [
+            text for figure in made.figures for text in (figure.svg, figure.frame.to_csv())
+        ]
 
     assert frames(interpolation.compute(results, load)) == frames(findings)
 
 
-def test_one_thread_computes_so_that_the_numbers_are_those_of_any_machine(results: StudyResults, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models as large as are studied would differ in the last digits between one core and two; the smoke study's report is compared so by test_smoke_killed."""
+def test_one_thread_computes_so_that_the_numbers_are_those_of_any_machine(
+    results: StudyResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models as large as are studied would differ in the last digits between one core and two; the smoke study's
+    report is compared so by test_smoke_killed."""
     threads: list[int] = []
 
     def encode(model: LatentVariableModel, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -182,7 +196,9 @@ def test_section_shows_paths_reconstructions_samples_manifold_and_both_tables(fi
     assert kinds == ["linear", "spherical", "reconstructions", "samples", "manifold"]
     use = section.tables[0].frame
     assert use["cell"].tolist() == [model.cell for model in findings.models]
-    assert {"latent_dim", "active_units", "test_kl_nats", "test_reconstruction_nats", "test_lower_bound_nats"} <= set(use.columns)
+    assert {"latent_dim", "active_units", "test_kl_nats", "test_reconstruction_nats", "test_lower_bound_nats"} <= set(
+        use.columns
+    )
     for model in findings.models:
         assert f"{model.title} {int(model.active.sum())} of 2" in section.answer
 
@@ -193,7 +209,9 @@ def test_without_a_two_dimensional_latent_space_there_is_no_manifold(findings: F
 
 
 def test_csv_of_a_figure_holds_the_latents_and_pixels_that_it_shows(findings: Findings) -> None:
-    frame = next(figure.frame for figure in interpolation.section(findings).figures if figure.name == "interpolation_samples")
+    frame = next(
+        figure.frame for figure in interpolation.section(findings).figures if figure.name == "interpolation_samples"
+    )
     model = findings.models[1]
     row = frame[frame["cell"] == model.cell].iloc[3]
     assert bytes.fromhex(row["pixels_hex"]) == model.samples.pixels[3].tobytes()
@@ -203,7 +221,10 @@ def test_csv_of_a_figure_holds_the_latents_and_pixels_that_it_shows(findings: Fi
 def drawn_images(svg: str) -> list[NDArray[np.float32]]:
     addresses = [element.attrib["href"] for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}image")]
     assert all(address.startswith("data:image/png;base64,") for address in addresses)
-    return [matplotlib.image.imread(io.BytesIO(base64.b64decode(address.partition(",")[2])), format="png") for address in addresses]
+    return [
+        matplotlib.image.imread(io.BytesIO(base64.b64decode(address.partition(",")[2])), format="png")
+        for address in addresses
+    ]
 
 
 def test_drawing_holds_every_pixel_of_the_grid() -> None:
@@ -231,9 +252,13 @@ def test_picture_for_elsewhere_is_a_png_with_the_same_bytes_each_time() -> None:
     assert first == second
 
 
-def test_binarised_pixels_are_shown_as_the_model_was_given_them(results: StudyResults, findings: Findings, tmp_path: Path) -> None:
+def test_binarised_pixels_are_shown_as_the_model_was_given_them(
+    results: StudyResults, findings: Findings, tmp_path: Path
+) -> None:
     study = study_with_pictures(Path(str(results.study.training["dataset"])))
-    study = study.model_copy(update={"training": study.training | {"pixels": "fixed"}, "factors": {"optimizer": ("adam",)}, "claims": ()})
+    study = study.model_copy(
+        update={"training": study.training | {"pixels": "fixed"}, "factors": {"optimizer": ("adam",)}, "claims": ()}
+    )
     uri = build_store(tmp_path, study, write_weights=write_weights)
     shown: ModelShown = interpolation.compute(read_study(study.name, uri), load).models[0]
     assert set(np.unique(shown.images)) <= {0, 255}

@@ -34,7 +34,11 @@ def _read(uri: str, folder: Path, study: Study, **options: Any) -> StudyResults:
 
 def _bytes(section: Section) -> dict[str, bytes]:
     tables = {table.name: table.frame.to_csv(index=False).encode() for table in section.tables}
-    drawn = {figure.name + ending: content for figure in section.figures for ending, content in ((".svg", figure.svg.encode()), (".png", figure.png))}
+    drawn = {
+        figure.name + ending: content
+        for figure in section.figures
+        for ending, content in ((".svg", figure.svg.encode()), (".png", figure.png))
+    }
     data = {figure.name + ".csv": figure.frame.to_csv(index=False).encode() for figure in section.figures}
     words = json.dumps([section.answer, section.warnings, section.paragraphs, section.claims]).encode()
     explored = {figure.name + ".json": _explored(figure.explorer) for figure in section.figures if figure.explorer}
@@ -54,11 +58,15 @@ def section(results: StudyResults) -> Section:
 def test_the_primary_claim_is_found_with_its_size_and_horizon(section: Section) -> None:
     claim = section.claims[0]
     assert (claim["name"], claim["kind"], claim["verdict"]) == ("adam-beats-adagrad", "primary", "better")
-    assert claim["estimate_nats"] == pytest.approx(3.0, abs=0.3)  # the store gives Adam 3 nats, under noise of 0.1 per training
+    assert claim["estimate_nats"] == pytest.approx(
+        3.0, abs=0.3
+    )  # the store gives Adam 3 nats, under noise of 0.1 per training
     assert claim["interval_nats"][0] <= claim["estimate_nats"] <= claim["interval_nats"][1]
     assert (claim["n"], claim["p"], claim["smallest_p"]) == (6, 2**-5, 2**-5)
     assert claim["correlation"] > 0.8  # seeds move all cells together, three times as far as the rest of the noise
-    assert section.answer.startswith("Adam is better than adagrad by 2.98 nats in the test lower bound after 10,000 training samples")
+    assert section.answer.startswith(
+        "Adam is better than adagrad by 2.98 nats in the test lower bound after 10,000 training samples"
+    )
     assert not section.warnings
 
 
@@ -71,7 +79,10 @@ def test_claims_are_json_without_dates_or_machines(section: Section) -> None:
 def test_holm_is_over_all_declared_claims_of_the_study(results: StudyResults, section: Section) -> None:
     depth = hidden_layer_ablation.section(hidden_layer_ablation.compute(results))
     claims = [*section.claims, *depth.claims]
-    assert [claim["name"] for claim in claims if claim["kind"] != "exploratory"] == ["adam-beats-adagrad", "second-layer-helps-adam"]
+    assert [claim["name"] for claim in claims if claim["kind"] != "exploratory"] == [
+        "adam-beats-adagrad",
+        "second-layer-helps-adam",
+    ]
     assert [claim["holm_p"] for claim in claims if claim["kind"] != "exploratory"] == [2 * 2**-5, 2 * 2**-5]
     assert {claim["holm_p"] for claim in claims if claim["kind"] == "exploratory"} == {None}
 
@@ -90,28 +101,46 @@ def test_every_cell_and_every_proposal_is_in_the_tables(section: Section) -> Non
     assert frames["optimizer_cells"]["low_nats"].lt(frames["optimizer_cells"]["mean_nats"]).all()
     assert frames["optimizer_searches"]["winner"].tolist() == ["learning_rate 0.01"] * 2 + ["learning_rate 0.001"] * 2
     assert frames["optimizer_budgets"]["proposals"].nunique() == 1
-    assert [name for name, frame in frames.items() if any("second" in str(column) for column in frame)] == ["timing_optimizer"]
+    assert [name for name, frame in frames.items() if any("second" in str(column) for column in frame)] == [
+        "timing_optimizer"
+    ]
 
 
 def test_learning_curves_are_means_over_reporting_seeds(results: StudyResults, section: Section) -> None:
     frame = next(figure.frame for figure in section.figures if figure.name == "optimizer_learning_curves")
     row = frame[(frame["cell"] == "num_hidden_layers=2,optimizer=adam") & (frame["samples"] == 6_000)].iloc[0]
     curves = results.curves
-    own = curves[(curves["phase"] == "confirm") & (curves["cell"] == row["cell"]) & (curves["samples"] == 6_000) & (curves["metric"] == "validation/lower_bound")]
+    own = curves[
+        (curves["phase"] == "confirm")
+        & (curves["cell"] == row["cell"])
+        & (curves["samples"] == 6_000)
+        & (curves["metric"] == "validation/lower_bound")
+    ]
     assert row["mean_nats"] == pytest.approx(own["nats"].mean(), rel=1e-5)
     assert row["low_nats"] < row["mean_nats"] < row["high_nats"]
     assert row["num_seeds"] == 6
 
 
 def _outcomes(study: Study, phase: str, cell: str, outcome: str, seeds: tuple[int, ...] = (0,)) -> Mapping[Place, str]:
-    return {place: outcome for place, _, _ in places(study) if place.phase == phase and place.cell == cell and place.seed in seeds}
+    return {
+        place: outcome
+        for place, _, _ in places(study)
+        if place.phase == phase and place.cell == cell and place.seed in seeds
+    }
 
 
 def test_a_diverged_seed_leaves_no_mean_no_interval_and_no_verdict(store_uri: str, tmp_path: Path) -> None:
     study = synthetic_study("one-diverged", factors=TWO)
-    section = _report(_read(store_uri, tmp_path, study, outcomes=_outcomes(study, "confirm", "optimizer=adam", "diverged")))
+    section = _report(
+        _read(store_uri, tmp_path, study, outcomes=_outcomes(study, "confirm", "optimizer=adam", "diverged"))
+    )
     claim = section.claims[0]
-    assert (claim["verdict"], claim["estimate_nats"], claim["interval_nats"], claim["p"]) == ("inconclusive", None, None, 1.0)
+    assert (claim["verdict"], claim["estimate_nats"], claim["interval_nats"], claim["p"]) == (
+        "inconclusive",
+        None,
+        None,
+        1.0,
+    )
     assert claim["worst_case_interval_nats"][0] is None
     assert (claim["num_diverged_level"], claim["num_diverged_baseline"]) == (1, 0)
     cells = next(table.frame for table in section.tables if table.name == "optimizer_cells").set_index("cell")
@@ -123,8 +152,18 @@ def test_a_diverged_seed_leaves_no_mean_no_interval_and_no_verdict(store_uri: st
 
 def test_a_cell_without_a_winner_is_said_at_the_top(store_uri: str, tmp_path: Path) -> None:
     study = synthetic_study("no-winner", factors=TWO)
-    confirm = frozenset(place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam")
-    section = _report(_read(store_uri, tmp_path, study, outcomes=_outcomes(study, "search", "optimizer=adam", "diverged"), missing=confirm))
+    confirm = frozenset(
+        place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam"
+    )
+    section = _report(
+        _read(
+            store_uri,
+            tmp_path,
+            study,
+            outcomes=_outcomes(study, "search", "optimizer=adam", "diverged"),
+            missing=confirm,
+        )
+    )
     assert "adam: every proposal of its search diverged or failed, so it has no confirm phase." in section.warnings
     assert section.claims[0]["verdict"] == "inconclusive"
     assert "every proposal of its search diverged" in section.answer
@@ -134,7 +173,9 @@ def test_a_cell_without_a_winner_is_said_at_the_top(store_uri: str, tmp_path: Pa
 
 def test_missing_trainings_leave_a_number_but_no_verdict(store_uri: str, tmp_path: Path) -> None:
     study = synthetic_study("incomplete", num_reporting_seeds=8, factors=TWO)
-    section = _report(_read(store_uri, tmp_path, study, missing=frozenset({Place("confirm", "optimizer=adam", 1, 0, 3)})))
+    section = _report(
+        _read(store_uri, tmp_path, study, missing=frozenset({Place("confirm", "optimizer=adam", 1, 0, 3)}))
+    )
     claim = section.claims[0]
     assert (claim["n"], claim["num_missing"], claim["verdict"]) == (7, 1, "inconclusive")
     assert claim["estimate_nats"] == pytest.approx(3.0, abs=0.3)
@@ -153,7 +194,9 @@ def test_one_reporting_seed_says_that_it_cannot_decide(store_uri: str, tmp_path:
 def test_a_study_with_one_optimizer_says_why_nothing_follows(store_uri: str, tmp_path: Path) -> None:
     study = synthetic_study("one-optimizer", num_reporting_seeds=2, factors={"optimizer": ("adam",)}, claims=())
     section = _report(_read(store_uri, tmp_path, study))
-    assert section.answer.startswith("Nothing can be concluded about optimizers: the study has one level of optimizer, adam")
+    assert section.answer.startswith(
+        "Nothing can be concluded about optimizers: the study has one level of optimizer, adam"
+    )
     assert not section.claims
 
 
@@ -177,7 +220,9 @@ def test_a_winner_on_the_edge_of_its_search_labels_the_claim(results: StudyResul
     edge = (trainings["phase"] == "confirm") & (trainings["cell"] == "num_hidden_layers=1,optimizer=adam")
     trainings.loc[edge, "proposal"] = 2
     section = _report(replace(results, trainings=trainings))
-    assert section.claims[0]["edges_touched"] == ["adam, 1 hidden layer: learning_rate 0.00464 is the largest that was proposed"]
+    assert section.claims[0]["edges_touched"] == [
+        "adam, 1 hidden layer: learning_rate 0.00464 is the largest that was proposed"
+    ]
     assert "A winner lies on the edge of its search" in section.answer
 
 

@@ -21,8 +21,19 @@ def _against(results: StudyResults, offset_nats: float, tolerance_nats: float) -
     return replace(results, study=results.study.model_copy(update={"published": published})), mean
 
 
-@pytest.mark.parametrize(("offset", "verdict"), [(0.0, "reproduced"), (0.49, "reproduced"), (-0.49, "reproduced"), (0.51, "not reproduced"), (-0.51, "not reproduced")])
-def test_a_mean_within_the_tolerance_is_reproduced_and_one_outside_is_not(results: StudyResults, offset: float, verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("offset", "verdict"),
+    [
+        (0.0, "reproduced"),
+        (0.49, "reproduced"),
+        (-0.49, "reproduced"),
+        (0.51, "not reproduced"),
+        (-0.51, "not reproduced"),
+    ],
+)
+def test_a_mean_within_the_tolerance_is_reproduced_and_one_outside_is_not(
+    results: StudyResults, offset: float, verdict: str
+) -> None:
     against, mean = _against(results, offset, 0.5)
     claim = published_number.section(published_number.compute(against)).claims[0]
     assert (claim["verdict"], claim["kind"], claim["n"]) == (verdict, "primary", 6)
@@ -56,19 +67,27 @@ def test_every_seed_is_explored_around_the_published_number(results: StudyResult
     assert explorer.own is not None
     drawn = [row for row in explorer.own.content["rows"] if "number" in row]
     assert [(row["cell"], row["number"]) for row in drawn] == [
-        (cell, pytest.approx(nats, rel=1e-5)) for cell, nats in zip(section.tables[0].frame["cell"], section.tables[0].frame["nats"], strict=True)
+        (cell, pytest.approx(nats, rel=1e-5))
+        for cell, nats in zip(section.tables[0].frame["cell"], section.tables[0].frame["nats"], strict=True)
     ]
     assert {group.key for group in explorer.groups} == set(section.tables[0].frame["cell"])
     specification = str(explorer.views[0].specification)
     assert str(mean + 0.25) in specification
-    assert re.fullmatch(r"seed \d+: \u2212\d+\.\d\d nats, [+\u2212]\d\.\d\d from the published number", drawn[0]["said"])
+    assert re.fullmatch(
+        r"seed \d+: \u2212\d+\.\d\d nats, [+\u2212]\d\.\d\d from the published number", drawn[0]["said"]
+    )
 
 
 def test_the_answer_names_the_mean_and_no_difference(results: StudyResults) -> None:
     against, mean = _against(results, 0.25, 0.5)
     section = published_number.section(published_number.compute(against))
     published = f"{mean + 0.25:g} nats".replace("-", "\u2212")
-    assert claim_facts(section.claims[0]) == (("mean", f"{mean:.2f} nats".replace("-", "\u2212")), ("published", published), ("tolerance", "0.5 nats"), ("seeds", "6"))
+    assert claim_facts(section.claims[0]) == (
+        ("mean", f"{mean:.2f} nats".replace("-", "\u2212")),
+        ("published", published),
+        ("tolerance", "0.5 nats"),
+        ("seeds", "6"),
+    )
     assert dict(also_declared([section]))[section.claims[1]["name"]].startswith(section.claims[1]["verdict"])
     table = claims_table([section])
     assert table is not None

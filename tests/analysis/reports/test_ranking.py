@@ -22,4 +22,7 @@ from tests.support.cells import BASELINE, LEVEL, cells_of, two_optimizers
 )
 def test_the_sentence_names_all_that_are_best(level: Sequence[float], baseline: Sequence[float], said: str) -> None:
     study = two_optimizers(2)
-    assert sentence(ranking_findings(study, cells_of(study, {LEVEL: level, BASELINE: baseline}), [])) == f"Over 2 reporting seeds {said}"
+    assert (
+        sentence(ranking_findings(study, cells_of(study, {LEVEL: level, BASELINE: baseline}), []))
+        == f"Over 2 reporting seeds {said}"
+    )

@@ -37,17 +37,27 @@ def damaged(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> StudyRe
     return read_study("damaged", store_uri)
 
 
-def test_points_of_a_server_equal_those_of_the_database(damaged: StudyResults, store_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read by MLflow's public call, run by run, as from a server; with the points of a training that diverged among them."""
-    monkeypatch.setattr("analysis.results.reader._points_of_database", lambda _, runs: _points_of_server(MlflowClient(store_uri), runs))
+def test_points_of_a_server_equal_those_of_the_database(
+    damaged: StudyResults, store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read by MLflow's public call, run by run, as from a server; with the points of a training that diverged among
+    them."""
+    monkeypatch.setattr(
+        "analysis.results.reader._points_of_database", lambda _, runs: _points_of_server(MlflowClient(store_uri), runs)
+    )
     again = read_study("damaged", store_uri)
     pd.testing.assert_frame_equal(again.curves, damaged.curves)
     pd.testing.assert_frame_equal(again.trainings, damaged.trainings)
 
 
 def test_every_training_is_one_row_in_the_order_of_its_place(results: StudyResults) -> None:
-    expected = {(place.phase, place.cell, place.proposal, place.rank, place.seed) for place, _, _ in places(results.study)}
-    found = [tuple(None if pd.isna(part) else part for part in row) for row in results.trainings[["phase", "cell", "proposal", "rank", "seed"]].itertuples(index=False)]
+    expected = {
+        (place.phase, place.cell, place.proposal, place.rank, place.seed) for place, _, _ in places(results.study)
+    }
+    found = [
+        tuple(None if pd.isna(part) else part for part in row)
+        for row in results.trainings[["phase", "cell", "proposal", "rank", "seed"]].itertuples(index=False)
+    ]
     assert set(found) == expected
     assert len(found) == len(expected)
     assert found == sorted(found, key=lambda row: [(-1 if part is None else part) for part in row])
@@ -57,7 +67,9 @@ def test_every_training_is_one_row_in_the_order_of_its_place(results: StudyResul
 
 def test_parameters_come_back_with_the_types_of_the_configuration(results: StudyResults) -> None:
     row = results.trainings[results.trainings["cell"] == ADAM].iloc[0]
-    flat = TrainingConfiguration.from_flat({"latent_dim": 2, "hidden_units": 8, "optimizer": "adam", "learning_rate": row["learning_rate"]}).to_flat()
+    flat = TrainingConfiguration.from_flat(
+        {"latent_dim": 2, "hidden_units": 8, "optimizer": "adam", "learning_rate": row["learning_rate"]}
+    ).to_flat()
     for name in ("hidden_units", "epsilon", "weight_prior", "pixels", "beta1"):
         assert row[name] == flat[name], name
         assert isinstance(row[name].item() if hasattr(row[name], "item") else row[name], type(flat[name])), name
@@ -77,7 +89,9 @@ def test_parameter_text_is_typed(text: str, expected: object) -> None:
 
 def test_final_metrics_are_the_last_points_of_the_curves(results: StudyResults) -> None:
     first = results.trainings.iloc[0]
-    curve = results.curves[(results.curves["identity"] == first["identity"]) & (results.curves["metric"] == "validation/lower_bound")]
+    curve = results.curves[
+        (results.curves["identity"] == first["identity"]) & (results.curves["metric"] == "validation/lower_bound")
+    ]
     assert curve["samples"].tolist() == [2_000, 4_000, 6_000, 8_000, 10_000]
     assert curve["nats"].iloc[-1] == first["validation/lower_bound"]
     assert curve["seconds"].iloc[-1] == first["training_seconds"]
@@ -96,18 +110,26 @@ def test_a_training_that_failed_to_learn_keeps_its_bound(damaged: StudyResults) 
 
 
 def test_what_the_study_asks_for_and_is_not_there_is_missing(damaged: StudyResults) -> None:
-    assert damaged.missing.astype(object).where(damaged.missing.notna(), None).to_numpy().tolist() == [["confirm", "optimizer=adam", None, 0, 1]]
+    assert damaged.missing.astype(object).where(damaged.missing.notna(), None).to_numpy().tolist() == [
+        ["confirm", "optimizer=adam", None, 0, 1]
+    ]
 
 
 def test_a_cell_whose_proposals_all_diverged_misses_no_confirm_trainings(store_uri: str, tmp_path: Path) -> None:
     study = _small("hopeless")
-    searched = {place: "diverged" for place, _, _ in places(study) if place.phase == "search" and place.cell == "optimizer=adam"}
-    unasked = frozenset(place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam")
+    searched = {
+        place: "diverged" for place, _, _ in places(study) if place.phase == "search" and place.cell == "optimizer=adam"
+    }
+    unasked = frozenset(
+        place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam"
+    )
     add_study(store_uri, tmp_path, study, outcomes=searched, missing=unasked)
     assert read_study("hopeless", store_uri).missing.empty
 
 
-def test_rows_do_not_depend_on_the_order_in_which_runs_were_written(results: StudyResults, shuffled: StudyResults) -> None:
+def test_rows_do_not_depend_on_the_order_in_which_runs_were_written(
+    results: StudyResults, shuffled: StudyResults
+) -> None:
     assert results.trainings["run_id"].tolist() != shuffled.trainings["run_id"].tolist()
     pd.testing.assert_frame_equal(results.trainings.drop(columns="run_id"), shuffled.trainings.drop(columns="run_id"))
     pd.testing.assert_frame_equal(results.curves, shuffled.curves)
@@ -128,7 +150,14 @@ def test_trainings_of_an_earlier_study_file_are_left_out(store_uri: str, tmp_pat
     found = read_study("edited", store_uri)
     row = found.trainings.iloc[0]
     stale = client.create_run(client.get_run(row["run_id"]).info.experiment_id)
-    for name, text in {"kind": "training", "phase": row["phase"], "cell": row["cell"], "seed": str(row["seed"]), "rank": "0", "proposal": "1"}.items():
+    for name, text in {
+        "kind": "training",
+        "phase": row["phase"],
+        "cell": row["cell"],
+        "seed": str(row["seed"]),
+        "rank": "0",
+        "proposal": "1",
+    }.items():
         client.set_tag(stale.info.run_id, name, text)
     client.set_tag(stale.info.run_id, "mlflow.parentRunId", found.parent_run_id)
     client.log_param(stale.info.run_id, "budget_samples", "77")
@@ -162,11 +191,21 @@ print(found.weights(confirmed["identity"].iloc[0]).is_file())
 
 
 def test_reading_a_study_and_its_weights_leaves_nothing_behind(store_uri: str, tmp_path: Path, root: Path) -> None:
-    add_study(store_uri, tmp_path / "artifacts", _small("tidy"), write_weights=lambda place, configuration, path: path.touch())
+    add_study(
+        store_uri, tmp_path / "artifacts", _small("tidy"), write_weights=lambda place, configuration, path: path.touch()
+    )
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     command = [sys.executable, "-c", READ_ALL, "tidy", store_uri]
-    done = subprocess.run(command, cwd=root, env=os.environ | {"TMPDIR": str(temporary)}, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.stdout == "True\n", done.stderr
     assert list(temporary.iterdir()) == []
 

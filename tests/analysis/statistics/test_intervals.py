@@ -32,7 +32,9 @@ def test_sign_flip_p_equals_enumeration_of_all_signs() -> None:
 
 
 def test_sign_flip_p_equals_scipys_exact_permutation_test() -> None:
-    expected = stats.permutation_test((DIFFERENCES,), lambda sample: float(np.mean(sample)), permutation_type="samples", n_resamples=10_000).pvalue
+    expected = stats.permutation_test(
+        (DIFFERENCES,), lambda sample: float(np.mean(sample)), permutation_type="samples", n_resamples=10_000
+    ).pvalue
     assert statistics.sign_flip(DIFFERENCES, 0.95, _generator()).p == pytest.approx(expected, abs=1e-12)
 
 
@@ -71,7 +73,9 @@ def test_drawn_signs_come_close_to_students_t_for_many_normal_pairs() -> None:
 
 def test_sign_flip_interval_covers_the_true_mean_as_often_as_it_says() -> None:
     generator = _generator()
-    covered = [statistics.sign_flip(generator.normal(1.0, 2.0, 8), 0.9, generator).interval.contains(1.0) for _ in range(3_000)]
+    covered = [
+        statistics.sign_flip(generator.normal(1.0, 2.0, 8), 0.9, generator).interval.contains(1.0) for _ in range(3_000)
+    ]
     # Of 256 equally likely ranks 12 at either end are left out; four standard errors of 3,000 draws are 0.021.
     assert np.mean(covered) == pytest.approx(1 - 24 / 256, abs=0.021)
 
@@ -89,7 +93,9 @@ def test_six_pairs_have_the_range_as_their_95_percent_interval() -> None:
 
 
 def test_smallest_p_is_reached_when_all_differences_have_one_sign() -> None:
-    assert statistics.sign_flip([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 0.95, _generator()).p == statistics.smallest_p(6) == 2**-5
+    assert (
+        statistics.sign_flip([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 0.95, _generator()).p == statistics.smallest_p(6) == 2**-5
+    )
 
 
 def test_differences_that_are_not_finite_are_refused() -> None:
@@ -98,7 +104,17 @@ def test_differences_that_are_not_finite_are_refused() -> None:
 
 
 def test_bca_interval_equals_scipys_for_the_same_generator() -> None:
-    expected = stats.bootstrap((DIFFERENCES,), np.mean, confidence_level=0.95, n_resamples=9_999, batch=1_000, method="BCa", rng=_generator(), vectorized=True, axis=-1)
+    expected = stats.bootstrap(
+        (DIFFERENCES,),
+        np.mean,
+        confidence_level=0.95,
+        n_resamples=9_999,
+        batch=1_000,
+        method="BCa",
+        rng=_generator(),
+        vectorized=True,
+        axis=-1,
+    )
     found = statistics.bca_interval(DIFFERENCES, 0.95, _generator())
     assert found == Interval(expected.confidence_interval.low, expected.confidence_interval.high)
 

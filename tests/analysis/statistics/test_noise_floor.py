@@ -22,7 +22,11 @@ def _generator() -> np.random.Generator:
 def _gaps(pool: Vector, num: int) -> list[float]:
     """Mean less mean of every two disjoint groups of `num`."""
     everyone = set(range(pool.size))
-    groups = [(group, other) for group in itertools.combinations(everyone, num) for other in itertools.combinations(everyone - set(group), num)]
+    groups = [
+        (group, other)
+        for group in itertools.combinations(everyone, num)
+        for other in itertools.combinations(everyone - set(group), num)
+    ]
     return [float(pool[list(group)].mean() - pool[list(other)].mean()) for group, other in groups]
 
 
@@ -66,7 +70,9 @@ def test_order_of_trainings_and_a_second_run_change_nothing() -> None:
         (FIRST, SECOND, 2, 1.0, "between 0 and 1; got 1"),
     ],
 )
-def test_what_gives_no_noise_floor_is_refused_as_text(first: list[float], second: list[float], num_seeds: int, quantile: float, message: str) -> None:
+def test_what_gives_no_noise_floor_is_refused_as_text(
+    first: list[float], second: list[float], num_seeds: int, quantile: float, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         noise_floor(first, second, num_seeds, quantile, 10, _generator())
 
@@ -84,13 +90,21 @@ def test_fewer_further_trainings_than_reporting_seeds_are_split_into_smaller_gro
     floor = equivalence_margin(few).floor
     assert floor is not None
     assert (floor.num_trainings, floor.num_seeds, floor.split_seeds) == (asked + 2, asked, (asked + 2) // 2)
-    own = few.trainings[few.trainings["phase"].isin(["confirm", "noise_floor"]) & (few.trainings["cell"] == equivalence_margin(few).floor_cell) & (few.trainings["rank"] == 0)]
+    own = few.trainings[
+        few.trainings["phase"].isin(["confirm", "noise_floor"])
+        & (few.trainings["cell"] == equivalence_margin(few).floor_cell)
+        & (few.trainings["rank"] == 0)
+    ]
     gaps = [abs(gap) for gap in _gaps(own[few.study.metric].to_numpy(), floor.split_seeds)]
-    assert floor.margin == pytest.approx(np.quantile(gaps, 0.95, method="inverted_cdf") * math.sqrt(floor.split_seeds / asked))
+    assert floor.margin == pytest.approx(
+        np.quantile(gaps, 0.95, method="inverted_cdf") * math.sqrt(floor.split_seeds / asked)
+    )
 
 
 @pytest.mark.parametrize(("outcome", "diverged"), [("diverged", True), ("failed", False), (None, False)])
-def test_a_noise_floor_that_diverged_is_told_from_one_whose_trainings_are_not_there(outcome: str | None, diverged: bool) -> None:
+def test_a_noise_floor_that_diverged_is_told_from_one_whose_trainings_are_not_there(
+    outcome: str | None, diverged: bool
+) -> None:
     results = miniature.load()
     rows = results.trainings
     further = rows["phase"] == "noise_floor"

@@ -18,7 +18,10 @@ def _generator() -> np.random.Generator:
 
 
 def _mapping(scores: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> dict[str, dict[tuple[str, int], float]]:
-    return {f"entrant {column}": {("mnist", row): float(score) for row, score in enumerate(scores[:, column])} for column in range(scores.shape[1])}
+    return {
+        f"entrant {column}": {("mnist", row): float(score) for row, score in enumerate(scores[:, column])}
+        for column in range(scores.shape[1])
+    }
 
 
 def test_ties_share_their_ranks_and_divergences_are_last_and_tied() -> None:
@@ -30,7 +33,9 @@ def test_friedman_and_mean_ranks_equal_scipy() -> None:
     found = rankings.rank_finding(_mapping(SCORES), 0.95)
     assert found.friedman_p == pytest.approx(stats.friedmanchisquare(*SCORES.T).pvalue)
     ranks = stats.rankdata(-SCORES, axis=1).mean(axis=0)
-    assert dict(zip(found.entrants, found.mean_ranks, strict=True)) == pytest.approx({f"entrant {column}": ranks[column] for column in range(4)})
+    assert dict(zip(found.entrants, found.mean_ranks, strict=True)) == pytest.approx(
+        {f"entrant {column}": ranks[column] for column in range(4)}
+    )
     assert list(found.mean_ranks) == sorted(found.mean_ranks)
 
 
@@ -104,7 +109,9 @@ def test_probability_of_improvement_is_mann_whitneys_u_over_the_number_of_pairs(
     generator = _generator()
     first, second = generator.integers(0, 9, size=(2, 3, 12)).astype(np.float64)
     expected = np.mean([stats.mannwhitneyu(x, y).statistic / 144 for x, y in zip(first, second, strict=True)])
-    assert rankings.probability_of_improvement(list(first), list(second), 0.95, 10, _generator()).probability == pytest.approx(expected)
+    assert rankings.probability_of_improvement(
+        list(first), list(second), 0.95, 10, _generator()
+    ).probability == pytest.approx(expected)
 
 
 def test_bootstrap_of_the_probability_of_improvement_equals_one_written_as_a_loop() -> None:
@@ -126,12 +133,21 @@ def test_the_same_cell_under_two_names_improves_with_probability_one_half() -> N
     assert (found.interval.low, found.interval.high) == pytest.approx((0.5, 0.5)) if found.interval else False
 
 
-@given(st.lists(st.integers(-5, 5), min_size=2, max_size=8), st.lists(st.integers(-5, 5), min_size=8, max_size=8), st.data())
-def test_a_divergence_never_makes_an_improvement_more_probable(ours: list[int], theirs: list[int], data: st.DataObject) -> None:
+@given(
+    st.lists(st.integers(-5, 5), min_size=2, max_size=8),
+    st.lists(st.integers(-5, 5), min_size=8, max_size=8),
+    st.data(),
+)
+def test_a_divergence_never_makes_an_improvement_more_probable(
+    ours: list[int], theirs: list[int], data: st.DataObject
+) -> None:
     first, second = np.asarray(ours, dtype=np.float64), np.asarray(theirs[: len(ours)], dtype=np.float64)
     lost = first.copy()
     lost[data.draw(st.integers(0, len(ours) - 1))] = -math.inf
-    before, after = (rankings.probability_of_improvement([side], [second], 0.95, 20, _generator()).probability for side in (first, lost))
+    before, after = (
+        rankings.probability_of_improvement([side], [second], 0.95, 20, _generator()).probability
+        for side in (first, lost)
+    )
     assert after <= before
 
 
@@ -144,6 +160,9 @@ def test_sides_of_different_size_are_refused_and_one_seed_has_no_interval() -> N
 
 
 def test_the_same_generator_gives_the_same_bytes_twice() -> None:
-    twice = [rankings.score_distributions({"adam": [SCORES[:, 0]]}, np.linspace(-2, 2, 9), 0.95, 200, _generator())[0] for _ in range(2)]
+    twice = [
+        rankings.score_distributions({"adam": [SCORES[:, 0]]}, np.linspace(-2, 2, 9), 0.95, 200, _generator())[0]
+        for _ in range(2)
+    ]
     assert twice[0].low.tobytes() == twice[1].low.tobytes()
     assert twice[0].high.tobytes() == twice[1].high.tobytes()

@@ -22,7 +22,9 @@ def _generator() -> np.random.Generator:
 def _cell(name: str, curves: Matrix | list[list[float]], first_seed: int = 0) -> CellCurves:
     array = np.asarray(curves, dtype=np.float64)
     outcomes: tuple[SeedOutcome, ...] = tuple("finished" if np.isfinite(curve).all() else "diverged" for curve in array)
-    return CellCurves(name, tuple(range(first_seed, first_seed + len(array))), outcomes, 100 * np.arange(1, array.shape[1] + 1), array)
+    return CellCurves(
+        name, tuple(range(first_seed, first_seed + len(array))), outcomes, 100 * np.arange(1, array.shape[1] + 1), array
+    )
 
 
 def test_final_best_and_mean_of_the_last_are_what_they_say() -> None:
@@ -65,13 +67,17 @@ def test_verdict_can_turn_with_the_readout() -> None:
 def test_an_unfinished_seed_leaves_every_readout_inconclusive() -> None:
     level = _cell("adam", np.full((8, 2), 5.0) + 0.01 * np.arange(8)[:, None])
     open_level = CellCurves("adam", level.seeds, ("unfinished", *level.outcomes[1:]), level.steps, level.curves)
-    (found,) = readouts.readout_verdicts(open_level, _cell("adagrad", np.zeros((8, 2))), (FINAL,), 0.95, 0.5, _generator())
+    (found,) = readouts.readout_verdicts(
+        open_level, _cell("adagrad", np.zeros((8, 2))), (FINAL,), 0.95, 0.5, _generator()
+    )
     assert (found.num_pairs, found.verdict, found.worst_case) == (7, "inconclusive", "inconclusive")
 
 
 def test_a_level_that_is_clearly_worse_stays_worse_when_a_seed_diverges() -> None:
     level = _cell("adam", [[-120.0 - seed] for seed in range(9)] + [[math.nan]])
-    (found,) = readouts.readout_verdicts(level, _cell("adagrad", np.full((10, 1), -100.0)), (FINAL,), 0.95, 0.5, _generator())
+    (found,) = readouts.readout_verdicts(
+        level, _cell("adagrad", np.full((10, 1), -100.0)), (FINAL,), 0.95, 0.5, _generator()
+    )
     assert (found.verdict, found.mean, found.worst_case) == ("inconclusive", None, "worse")
 
 
@@ -86,12 +92,16 @@ def test_two_cells_that_diverged_under_every_seed_are_not_called_equivalent() ->
     st.data(),
     st.sampled_from([0.0, 0.5, 5.0]),
 )
-def test_a_divergence_never_improves_the_verdict_of_its_cell(differences: list[float], data: st.DataObject, margin: float) -> None:
+def test_a_divergence_never_improves_the_verdict_of_its_cell(
+    differences: list[float], data: st.DataObject, margin: float
+) -> None:
     lost = data.draw(st.sets(st.sampled_from(range(len(differences))), min_size=1))
     before = readouts.worst_case_verdict(differences, 0.95, margin, _generator())
     assert before == statistics.verdict(statistics.sign_flip(differences, 0.95, _generator()).interval, margin)
     for side, direction in ((-math.inf, 1), (math.inf, -1)):
-        after = readouts.worst_case_verdict([side if index in lost else number for index, number in enumerate(differences)], 0.95, margin, _generator())
+        after = readouts.worst_case_verdict(
+            [side if index in lost else number for index, number in enumerate(differences)], 0.95, margin, _generator()
+        )
         assert direction * STRENGTH[after] <= direction * STRENGTH[before], (differences, lost, before, after)
 
 
@@ -107,7 +117,8 @@ def test_both_sides_diverging_under_one_seed_is_a_draw_and_under_two_leaves_it_o
 def test_crossover_lies_where_the_straight_lines_meet() -> None:
     first = _cell("adam", [[2.0, 1.0, -3.0], [2.0, 1.0, -3.0], [-1.0, -1.0, -1.0]])
     (found,) = readouts.rank_crossovers(first, _cell("adagrad", np.zeros((3, 3))))
-    # The means of the differences are 1, 1/3 and -7/3: the line from 1/3 to -7/3 is 0 an eighth of the way from 200 to 300.
+    # The means of the differences are 1, 1/3 and -7/3: the line from 1/3 to -7/3 is 0 an eighth of the way from 200 to
+    # 300.
     assert (found.step_before, found.step_after, found.leader_after) == (200, 300, "adagrad")
     assert found.step == pytest.approx(212.5)
     assert (found.num_agree, found.num_seeds) == (2, 3)

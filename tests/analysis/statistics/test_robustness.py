@@ -52,7 +52,10 @@ def test_a_claim_that_one_seed_overturns_says_so_and_names_it() -> None:
     assert found.verdict == "better"
     (finding,) = [finding for finding in robustness_findings(found, 0.95) if finding.label == "overturned_by_one_seed"]
     assert finding.speaks_against
-    assert "Overturned by one seed: it is better, but no longer without any one of the seeds 0 (inconclusive" in finding.sentence
+    assert (
+        "Overturned by one seed: it is better, but no longer without any one of the seeds 0 (inconclusive"
+        in finding.sentence
+    )
 
 
 def test_the_most_extreme_pair_is_the_farthest_from_the_median() -> None:
@@ -125,10 +128,20 @@ def test_a_neighbouring_proposal_of_the_baseline_takes_the_baselines_place() -> 
 def test_a_neighbouring_proposal_that_diverged_counts_as_the_worst_outcome_there_is() -> None:
     better_but_for_one = {seed: math.nan if seed == 3 else -100.0 for seed in range(10)}
     found = _robustness(DIFFERENCES, level_runner_up=better_but_for_one)
-    assert (found.neighbours[0].mean, found.neighbours[0].num_lost, found.neighbours[0].verdict) == (None, 1, "inconclusive")
+    assert (found.neighbours[0].mean, found.neighbours[0].num_lost, found.neighbours[0].verdict) == (
+        None,
+        1,
+        "inconclusive",
+    )
     assert _labels(found)["overturned_by_neighbouring_proposal"]
-    (sentence,) = [finding.sentence for finding in robustness_findings(found, 0.95) if finding.label == "overturned_by_neighbouring_proposal"]
-    assert sentence.endswith("it is inconclusive (10 seeds, 1 of them diverged and counted as the worst outcome there is).")
+    (sentence,) = [
+        finding.sentence
+        for finding in robustness_findings(found, 0.95)
+        if finding.label == "overturned_by_neighbouring_proposal"
+    ]
+    assert sentence.endswith(
+        "it is inconclusive (10 seeds, 1 of them diverged and counted as the worst outcome there is)."
+    )
 
 
 def test_a_neighbouring_proposal_of_the_worse_side_that_diverged_leaves_the_claim_as_it_is() -> None:
@@ -138,7 +151,10 @@ def test_a_neighbouring_proposal_of_the_worse_side_that_diverged_leaves_the_clai
 
 
 def test_a_neighbouring_proposal_that_decides_an_open_claim_is_not_said_to_agree_with_it() -> None:
-    found = _robustness([1.0, -1.0, 0.9, -1.2, 1.0, -0.8, 1.1, -1.05], level_runner_up={seed: nats - 3.0 for seed, nats in _baseline(8).items()})
+    found = _robustness(
+        [1.0, -1.0, 0.9, -1.2, 1.0, -0.8, 1.1, -1.05],
+        level_runner_up={seed: nats - 3.0 for seed, nats in _baseline(8).items()},
+    )
     assert (found.verdict, found.neighbours[0].verdict) == ("inconclusive", "worse")
     assert _labels(found)["decided_by_neighbouring_proposal"] is False
     assert "holds_for_neighbouring_proposal" not in _labels(found)

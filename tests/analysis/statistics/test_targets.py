@@ -23,8 +23,11 @@ def _generator() -> np.random.Generator:
     return np.random.default_rng(11)
 
 
-def _cell(name: str, times: list[tuple[int, int]], horizon: int, outcomes: dict[int, SeedOutcome] | None = None) -> CellCurves:
-    """Curves that step from 0 to 1 at each time, or that end there unfinished; at the horizon, unreached is finished."""
+def _cell(
+    name: str, times: list[tuple[int, int]], horizon: int, outcomes: dict[int, SeedOutcome] | None = None
+) -> CellCurves:
+    """Curves that step from 0 to 1 at each time, or that end there unfinished; at the horizon, unreached is
+    finished."""
     steps = np.arange(horizon + 1)
     curves = np.zeros((len(times), steps.size))
     known: list[SeedOutcome] = []
@@ -32,10 +35,19 @@ def _cell(name: str, times: list[tuple[int, int]], horizon: int, outcomes: dict[
         curves[seed, time:] = 1.0 if reached else (0.0 if time == horizon else math.nan)
         curves[seed, time] = float(reached)
         known.append((outcomes or {}).get(seed, "finished" if reached or time == horizon else "unfinished"))
-    return CellCurves(name, tuple(range(len(times))), tuple(known), steps, curves, np.tile(2.0 * steps.astype(np.float64), (len(times), 1)))
+    return CellCurves(
+        name,
+        tuple(range(len(times))),
+        tuple(known),
+        steps,
+        curves,
+        np.tile(2.0 * steps.astype(np.float64), (len(times), 1)),
+    )
 
 
-def _finding(times: list[tuple[int, int]], horizon: int, outcomes: dict[int, SeedOutcome] | None = None) -> TargetFinding:
+def _finding(
+    times: list[tuple[int, int]], horizon: int, outcomes: dict[int, SeedOutcome] | None = None
+) -> TargetFinding:
     return targets.target_finding(_cell("cell", times, horizon, outcomes), 0.5, "samples", horizon, 0.95)
 
 
@@ -43,7 +55,9 @@ def test_survival_and_its_median_equal_the_published_remission_example() -> None
     treated, placebo = _finding(TREATED, 35), _finding(PLACEBO, 35)
     assert (treated.median, placebo.median) == (23.0, 8.0)
     # Published: S(6) = 0.857, S(10) = 0.753, S(16) = 0.627, S(23) = 0.448.
-    survival = {int(time): round(float(share), 3) for time, share in zip(treated.event_times, treated.survival, strict=True)}
+    survival = {
+        int(time): round(float(share), 3) for time, share in zip(treated.event_times, treated.survival, strict=True)
+    }
     assert {week: survival[week] for week in (6, 10, 16, 23)} == {6: 0.857, 10: 0.753, 16: 0.627, 23: 0.448}
 
 
@@ -102,7 +116,9 @@ def test_seconds_that_nobody_measured_are_refused() -> None:
 def test_seeds_with_a_point_that_has_no_seconds_are_named_and_diverged_ones_are_not() -> None:
     seconds = np.array([[1.0, 2.0], [1.0, math.nan], [1.0, math.nan], [1.0, math.nan]])
     curves = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, math.nan], [0.0, math.nan]])
-    cell = CellCurves("cell", (0, 1, 2, 3), ("finished", "finished", "unfinished", "diverged"), np.array([1, 2]), curves, seconds)
+    cell = CellCurves(
+        "cell", (0, 1, 2, 3), ("finished", "finished", "unfinished", "diverged"), np.array([1, 2]), curves, seconds
+    )
     assert targets.unmeasured_seeds(cell) == (1,)
     assert targets.unmeasured_seeds(replace(cell, seconds=None)) == (0, 1, 2)
 
@@ -132,5 +148,9 @@ def test_a_divergence_never_shortens_a_time(runs: list[tuple[int, bool]], data: 
     lost = data.draw(st.integers(0, len(times) - 1))
     before, after = _finding(times, 12), _finding(times, 12, {lost: "diverged"})
     assert (after.median or math.inf) >= (before.median or math.inf)
-    assert after.restricted_mean is None or before.restricted_mean is None or after.restricted_mean >= before.restricted_mean - 1e-12
+    assert (
+        after.restricted_mean is None
+        or before.restricted_mean is None
+        or after.restricted_mean >= before.restricted_mean - 1e-12
+    )
     assert after.num_reached <= before.num_reached

@@ -24,12 +24,15 @@ def test_expected_best_and_quartiles_equal_enumeration_of_all_draws_without_repl
 
 
 def test_expected_best_is_unbiased_and_that_of_draws_with_replacement_is_low() -> None:
-    # Every search of 3 independent proposals from {0, 1, 3}: the mean of the estimates of E[best of 2] against E[best of 2] itself.
+    # Every search of 3 independent proposals from {0, 1, 3}: the mean of the estimates of E[best of 2] against E[best
+    # of 2] itself.
     values = (0.0, 1.0, 3.0)
     truth = np.mean([max(draw) for draw in itertools.product(values, repeat=2)])
     searches = list(itertools.product(values, repeat=3))
     assert np.mean([tuning_budget(search).expected_best[1] for search in searches]) == pytest.approx(truth)
-    with_replacement = np.mean([np.mean([max(draw) for draw in itertools.product(search, repeat=2)]) for search in searches])
+    with_replacement = np.mean(
+        [np.mean([max(draw) for draw in itertools.product(search, repeat=2)]) for search in searches]
+    )
     assert with_replacement < truth - 0.1
 
 
@@ -74,7 +77,9 @@ def test_a_search_without_proposals_is_refused() -> None:
 
 
 @given(st.lists(NATS | st.just(math.nan), min_size=1, max_size=12), st.data())
-def test_adding_a_worse_proposal_changes_neither_winner_nor_expected_best_at_full_budget(objectives: list[float], data: st.DataObject) -> None:
+def test_adding_a_worse_proposal_changes_neither_winner_nor_expected_best_at_full_budget(
+    objectives: list[float], data: st.DataObject
+) -> None:
     best = winner(objectives)
     ceiling = -200.0 if best is None else objectives[best]
     worse = data.draw(st.just(math.nan) | st.floats(-300, ceiling, exclude_max=True))

@@ -64,7 +64,9 @@ def test_a_folder_of_another_user_is_refused(temporary: Path) -> None:
 
 
 @pytest.mark.parametrize("too_long", [0, 1])
-def test_the_longest_temporary_folder_is_the_longest_whose_sockets_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, too_long: int) -> None:
+def test_the_longest_temporary_folder_is_the_longest_whose_sockets_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, too_long: int
+) -> None:
     """The socket's name stands for the path: it is made in a folder below which there is nothing."""
     folder = "x" * (longest_temporary() + too_long)
     path = f"{folder}/ray-{os.getuid()}/r/{SOCKET.format(process=os.getpid())}"
@@ -82,14 +84,19 @@ def test_a_full_disk_and_a_ray_that_went_away_are_told_apart() -> None:
     full = how_ray_ended(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), Path("outputs/ray/x"))
     assert full.startswith("Ray could not write in outputs/ray/x")
     assert "No space left on device. Make room" in full
-    assert how_ray_ended(ConnectionError("no cluster"), Path("x")).startswith("Ray went away (no cluster). Everything that finished is kept")
+    assert how_ray_ended(ConnectionError("no cluster"), Path("x")).startswith(
+        "Ray went away (no cluster). Everything that finished is kept"
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
         (RaySystemError("Broken pipe"), "Ray went away (System error: Broken pipe). Everything"),
-        (RpcError("failed to connect to all addresses"), "Ray went away (failed to connect to all addresses). Everything"),
+        (
+            RpcError("failed to connect to all addresses"),
+            "Ray went away (failed to connect to all addresses). Everything",
+        ),
         (LocalRayletDiedError(), "Ray went away (The task's local raylet died."),
         (AuthenticationError("invalid token"), "Ray went away (invalid token."),
         (GetTimeoutError(), "Ray went away (GetTimeoutError). Everything"),

@@ -31,6 +31,9 @@ def test_a_head_that_goes_and_comes_back_is_said_once_each() -> None:
 
 def test_nothing_is_said_when_it_is_over() -> None:
     said: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as head, watched(f"127.0.0.1:{head.getsockname()[1]}", said.append, seconds=0.02):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as head,
+        watched(f"127.0.0.1:{head.getsockname()[1]}", said.append, seconds=0.02),
+    ):
         pass
     assert said == []

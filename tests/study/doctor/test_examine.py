@@ -57,7 +57,15 @@ def _doctor(folder: Path, *arguments: str, **environment: str) -> tuple[subproce
     path = os.pathsep.join([str(root), environment.pop("PYTHONPATH", "")])
     began = time.monotonic()
     command = [sys.executable, "-m", "study", "doctor", *arguments]
-    done = subprocess.run(command, cwd=folder, env=os.environ | {"PYTHONPATH": path} | environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     return done, time.monotonic() - began
 
 
@@ -168,7 +176,14 @@ def test_a_full_disk_is_a_problem(outputs: Path, root: Path) -> None:
     outputs.mkdir()
     own_mounts = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
     command = [sys.executable, "-m", "study.doctor.examine", "--check", "disk", json.dumps({"outputs": str(outputs)})]
-    done = subprocess.run([*own_mounts, "sh", "-c", FULL, "sh", str(outputs), *command], cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*own_mounts, "sh", "-c", FULL, "sh", str(outputs), *command],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     first = Finding(**json.loads(done.stdout.splitlines()[0]))
     assert (first.status, "No space left on device" in first.text) == ("problem", True), done
 
@@ -191,7 +206,9 @@ def test_an_outputs_folder_that_is_none_ends_no_check(outputs: Path, name: str, 
     assert all("Error" not in finding.text for finding in found), found
 
 
-def test_data_that_is_missing_damaged_or_named_wrongly_is_said(outputs: Path, mnist_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_is_missing_damaged_or_named_wrongly_is_said(
+    outputs: Path, mnist_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert (_one("data", outputs).status, "is not in" in _one("data", outputs).text) == ("warning", True)
     shutil.copytree(mnist_cache / "mnist", outputs / "data" / "mnist")
     assert _one("data", outputs).status == "ok"
@@ -221,7 +238,16 @@ def lived_in(outputs: Path) -> Path:
 def test_what_studies_left_in_the_folder_is_counted_with_what_to_do(lived_in: Path) -> None:
     found = _here("outputs", Request(str(lived_in)))
     assert [finding.status for finding in found] == ["ok", "warning", "warning", "ok"]
-    for finding, said in zip(found, ["1 trainings are recorded", "1 records were damaged", "1 records were half-written", "1 trainings are checkpointed"], strict=True):
+    for finding, said in zip(
+        found,
+        [
+            "1 trainings are recorded",
+            "1 records were damaged",
+            "1 records were half-written",
+            "1 trainings are checkpointed",
+        ],
+        strict=True,
+    ):
         assert said in finding.text
     for finding in found[1:3]:
         subprocess.run(finding.advice[finding.advice.index("rm -r") :], shell=True, check=True)
@@ -230,14 +256,19 @@ def test_what_studies_left_in_the_folder_is_counted_with_what_to_do(lived_in: Pa
 
 @pytest.fixture
 def moved(outputs: Path, tmp_path: Path) -> Path:
-    """An outputs folder that MLflow has the old place of; another experiment of it keeps its artifacts elsewhere on purpose."""
+    """An outputs folder that MLflow has the old place of; another experiment of it keeps its artifacts elsewhere on
+    purpose."""
     outputs.mkdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with sqlite3.connect(outputs / "mlflow.db") as database:
-        database.execute("CREATE TABLE experiments (experiment_id INTEGER, name TEXT, artifact_location TEXT, lifecycle_stage TEXT)")
+        database.execute(
+            "CREATE TABLE experiments (experiment_id INTEGER, name TEXT, artifact_location TEXT, lifecycle_stage TEXT)"
+        )
         database.execute("CREATE TABLE runs (experiment_id INTEGER, artifact_uri TEXT)")
-        for number, (name, place) in enumerate({"mine": (outputs / "artifacts").as_uri(), "apart": elsewhere.as_uri()}.items()):
+        for number, (name, place) in enumerate(
+            {"mine": (outputs / "artifacts").as_uri(), "apart": elsewhere.as_uri()}.items()
+        ):
             database.execute("INSERT INTO experiments VALUES (?, ?, ?, 'active')", (number, name, place))
             database.execute("INSERT INTO runs VALUES (?, ?)", (number, f"{place}/abc/artifacts"))
     database.close()
@@ -261,7 +292,8 @@ def test_artifacts_of_a_moved_folder_are_a_problem_that_one_command_mends(moved:
 
 def test_versions_of_the_lock_are_those_for_this_machine() -> None:
     lock = (
-        "numpy==2.4.0 \\\n    --hash=sha256:00\nPyWin32==311 ; sys_platform == 'win32' \\\n    --hash=sha256:00\ntorch==2.15.0 ; sys_platform != 'win32' \\\n    --hash=sha256:00\n"
+        "numpy==2.4.0 \\\n    --hash=sha256:00\nPyWin32==311 ; sys_platform == 'win32' \\\n   "
+        " --hash=sha256:00\ntorch==2.15.0 ; sys_platform != 'win32' \\\n    --hash=sha256:00\n"
     )
     assert locked_versions(lock) == {"numpy": "2.4.0", "torch": "2.15.0"}
 
@@ -329,7 +361,11 @@ def test_artifacts_that_are_away_are_not_said_to_be_in_a_folder_that_lacks_them(
 
 def test_files_that_a_control_group_read_leave_room_for_a_study(tmp_path: Path) -> None:
     assert left_in_group(tmp_path) is None
-    for name, text in {"memory.max": "1000\n", "memory.current": "900\n", "memory.stat": "anon 100\nfile 800\ninactive_file 700\nslab 1\n"}.items():
+    for name, text in {
+        "memory.max": "1000\n",
+        "memory.current": "900\n",
+        "memory.stat": "anon 100\nfile 800\ninactive_file 700\nslab 1\n",
+    }.items():
         (tmp_path / name).write_text(text)
     assert left_in_group(tmp_path) == 800
     (tmp_path / "memory.max").write_text("max\n")
@@ -350,7 +386,9 @@ def test_a_build_for_one_kind_of_device_is_of_the_version_that_the_lock_wants() 
     assert not is_version("2.15.1", "2.15.0")
 
 
-def test_a_disk_without_locks_is_a_problem_before_a_study_finds_it(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_locks_is_a_problem_before_a_study_finds_it(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(file: object, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -361,7 +399,9 @@ def test_a_disk_without_locks_is_a_problem_before_a_study_finds_it(outputs: Path
     assert (finding.status, "OUTPUTS=" in finding.advice) == ("problem", True)
 
 
-def test_a_check_that_the_system_ended_is_no_broken_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_the_system_ended_is_no_broken_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mlflow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     sqlite3.connect(tmp_path / "mlflow.db").executescript("CREATE TABLE experiments (name TEXT)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

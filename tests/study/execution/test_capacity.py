@@ -18,7 +18,9 @@ def test_on_cpus_one_on_each_core(num_cpus: int | None, workers: int) -> None:
     [(1, 1.0, 1), (2, 1.0, 2), (4, 1.0, 2), (1, 0.5, 2), (2, 0.3333, 6), (2, 0.4, 4), (2, 0.7, 2)],
 )
 def test_on_gpus_as_many_on_each_as_have_their_share(num_gpus: int, share: float, workers: int) -> None:
-    assert workers_on(Resources(num_gpus=num_gpus, device="cuda", gpu_share=share), [{"CPU": 16.0, "GPU": 2.0}]) == workers
+    assert (
+        workers_on(Resources(num_gpus=num_gpus, device="cuda", gpu_share=share), [{"CPU": 16.0, "GPU": 2.0}]) == workers
+    )
 
 
 def test_every_trial_on_a_gpu_has_a_core() -> None:
@@ -41,11 +43,21 @@ def _on_gpus(share: float = 1.0) -> Resources:
     [
         (Resources("10.0.0.5:6379"), [], "the Ray cluster at 10.0.0.5:6379 has 0 nodes, and a training takes a CPU."),
         (Resources("10.0.0.5:6379"), [{"GPU": 1.0}], "has 1 node (0 CPUs and 1 GPUs), and a training takes a CPU."),
-        (_on_gpus(), [{"CPU": 8.0}], "has 1 node (8 CPUs and 0 GPUs), and a training takes a CPU and a GPU of one node (--num-gpus 2)"),
-        (_on_gpus(0.5), [{"CPU": 8.0}, {"GPU": 1.0}], "(8 CPUs and 0 GPUs, 0 CPUs and 1 GPUs), and a training takes a CPU and 0.5 of a GPU"),
+        (
+            _on_gpus(),
+            [{"CPU": 8.0}],
+            "has 1 node (8 CPUs and 0 GPUs), and a training takes a CPU and a GPU of one node (--num-gpus 2)",
+        ),
+        (
+            _on_gpus(0.5),
+            [{"CPU": 8.0}, {"GPU": 1.0}],
+            "(8 CPUs and 0 GPUs, 0 CPUs and 1 GPUs), and a training takes a CPU and 0.5 of a GPU",
+        ),
     ],
 )
-def test_a_cluster_without_room_for_a_training_is_refused_with_what_it_has_and_what_was_asked(resources: Resources, nodes: list[dict[str, float]], said: str) -> None:
+def test_a_cluster_without_room_for_a_training_is_refused_with_what_it_has_and_what_was_asked(
+    resources: Resources, nodes: list[dict[str, float]], said: str
+) -> None:
     messages: list[str] = []
     with pytest.raises(LaunchError) as refused:
         Room(resources, lambda: nodes).require(messages.append, seconds=0.01)
@@ -61,7 +73,9 @@ def test_a_node_that_joins_while_a_study_waits_lets_it_start(monkeypatch: pytest
     room = Room(Resources("auto"), lambda: next(looks))
     room.require(messages.append)
     assert room.num_workers == 2
-    assert [message.partition(";")[2] for message in messages] == [" waiting 20 s for nodes that have room for a training"]
+    assert [message.partition(";")[2] for message in messages] == [
+        " waiting 20 s for nodes that have room for a training"
+    ]
 
 
 def test_a_cluster_with_room_is_used_without_a_word() -> None:

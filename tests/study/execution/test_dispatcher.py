@@ -1,4 +1,5 @@
-"""What the driver makes of what Tune tells it, without Ray: errors that are kept, workers that are lost, results that come twice."""
+"""What the driver makes of what Tune tells it, without Ray: errors that are kept, workers that are lost, results
+that come twice."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ class Told:
         self._refuses = refuses
 
     def observers(self) -> Observers:
-        return Observers(on_start=self._start, on_record=self._record, on_failure=self._failure, on_message=self.messages.append)
+        return Observers(
+            on_start=self._start, on_record=self._record, on_failure=self._failure, on_message=self.messages.append
+        )
 
     def _start(self, planned: PlannedTraining, identity: str, trial: str) -> None:
         if self._refuses == "start":
@@ -58,7 +61,14 @@ class Nodes:
 def _run(told: Told, size: int = 1, nodes: Nodes | None = None) -> Dispatcher:
     """All four trainings of the study, in packs of `size`, on a cluster that has room for them."""
     room = Room(Resources(), nodes or Nodes(4))
-    return Dispatcher(Execution(STUDY, identify, lambda identity: None), told.observers(), "invented", Job("", (), "checkpoints", libraries=libraries()), Packing(size), room)
+    return Dispatcher(
+        Execution(STUDY, identify, lambda identity: None),
+        told.observers(),
+        "invented",
+        Job("", (), "checkpoints", libraries=libraries()),
+        Packing(size),
+        room,
+    )
 
 
 def _ends(run: Dispatcher, trial: str) -> bool:

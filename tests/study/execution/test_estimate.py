@@ -40,21 +40,38 @@ def test_counting_allocates_nothing() -> None:
 
 def test_work_rises_with_budget_evaluations_and_the_test_at_the_end() -> None:
     base = work(_configuration())
-    assert work(_configuration(budget_samples=200_000)) - base == pytest.approx(100_000 * count_parameters(_configuration()))
+    assert work(_configuration(budget_samples=200_000)) - base == pytest.approx(
+        100_000 * count_parameters(_configuration())
+    )
     assert work(_configuration(num_evaluations=20)) > base
     assert work(_configuration(test_at_end=True)) > base
 
 
 def test_the_rate_is_that_of_the_records() -> None:
     records = [invented_record(training) for training in all_trainings(invented_study())]
-    assert seconds_per_work(records) == pytest.approx(1.0 / (100 * 1000))  # each 1 s for 100 parameters and 1,000 samples
+    assert seconds_per_work(records) == pytest.approx(
+        1.0 / (100 * 1000)
+    )  # each 1 s for 100 parameters and 1,000 samples
 
 
 def test_without_records_and_where_all_diverged_at_once_the_rate_is_the_constant() -> None:
-    at_once = invented_record(all_trainings(invented_study())[0]).model_copy(update={"evaluations": (), "outcome": "diverged"})
+    at_once = invented_record(all_trainings(invented_study())[0]).model_copy(
+        update={"evaluations": (), "outcome": "diverged"}
+    )
     assert seconds_per_work([]) == seconds_per_work([at_once]) == SECONDS_PER_SAMPLE_AND_PARAMETER
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.2, "0 s"), (89.4, "89 s"), (90, "2 min"), (720, "12 min"), (5399, "90 min"), (12_600, "3.5 h"), (181_440, "2.1 days")])
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.2, "0 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (720, "12 min"),
+        (5399, "90 min"),
+        (12_600, "3.5 h"),
+        (181_440, "2.1 days"),
+    ],
+)
 def test_durations_read_as_people_say_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said

@@ -56,7 +56,11 @@ def test_drained_is_drained_once() -> None:
 def test_another_study_reuses_what_is_recorded() -> None:
     disk = Disk()
     execute(invented_study(), disk)
-    other = execute(invented_study(name="other", factors={"optimizer": ["adam", "sgd"]}), disk, lambda planned: invented_record(planned, "other"))
+    other = execute(
+        invented_study(name="other", factors={"optimizer": ["adam", "sgd"]}),
+        disk,
+        lambda planned: invented_record(planned, "other"),
+    )
     reused = [planned.cell.label for planned, record in other.drain() if record.study == "invented"]
     assert reused == ["optimizer=adam"] * 8
     assert other.num_replayed == 8
@@ -142,7 +146,9 @@ def test_a_pack_holds_the_seeds_of_one_configuration() -> None:
     packs = _packs(execution, 3)
     assert execution.finished
     assert all(planned.configuration == pack[0].configuration for pack in packs for planned in pack)
-    assert sorted(planned.place for pack in packs for planned in pack) == sorted(planned.place for planned, _ in execute(study, Disk()).drain())
+    assert sorted(planned.place for pack in packs for planned in pack) == sorted(
+        planned.place for planned, _ in execute(study, Disk()).drain()
+    )
     sizes = {phase: sorted(len(pack) for pack in packs if pack[0].phase == phase) for phase in ("search", "confirm")}
     assert sizes == {"search": [2] * 6, "confirm": [2, 2, 3, 3]}
     assert [planned.replicate for planned in next(pack for pack in packs if len(pack) == 3)] == [0, 1, 2]
@@ -176,7 +182,8 @@ def test_a_pack_whose_code_raises_fails_every_member() -> None:
 
 
 def test_what_holds_others_up_starts_first_and_then_the_longest() -> None:
-    """Two layers take longer than one; a search holds up its cell's confirm phase, a cell without a search holds up nothing."""
+    """Two layers take longer than one; a search holds up its cell's confirm phase, a cell without a search holds up
+    nothing."""
     study = invented_study(factors={"num_hidden_layers": [1, 2]})
     execution = Execution(study, identify, lambda identity: None)
     layers = [planned.configuration.num_hidden_layers for planned in execution.released]
@@ -202,7 +209,8 @@ def test_a_study_of_many_seeds_trains_them_in_turn_and_the_last_six_longest_firs
 
 @pytest.mark.parametrize(("num_workers", "least"), [(2, 0.99), (4, 0.99), (8, 0.98)])
 def test_the_default_study_leaves_no_core_idle(num_workers: int, least: float) -> None:
-    """Were a training's time just its work: in the order of release it would be 0.966 on four cores and 0.927 on eight."""
+    """Were a training's time just its work: in the order of release it would be 0.966 on four cores and 0.927 on
+    eight."""
     execution = Execution(load_study("default"), identify, lambda identity: None)
     running: list[tuple[float, int, PlannedTraining]] = []
     number = itertools.count()

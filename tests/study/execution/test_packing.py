@@ -25,7 +25,11 @@ SEARCHED_OPTIMIZERS = [{"hyperparameters": {"optimizer": {"choices": ["adam", UN
 
 def _study(num_tuning_seeds: int = 2, num_reporting_seeds: int = 2, **changes: Any) -> Study:
     """The invented study's two cells under so many seeds."""
-    return invented_study(search=searched(num_tuning_seeds=num_tuning_seeds), confirm={"num_reporting_seeds": num_reporting_seeds}, **changes)
+    return invented_study(
+        search=searched(num_tuning_seeds=num_tuning_seeds),
+        confirm={"num_reporting_seeds": num_reporting_seeds},
+        **changes,
+    )
 
 
 def _first(study: Study, phase: str) -> PlannedTraining:
@@ -51,12 +55,22 @@ def test_a_number_is_the_most_seeds_of_a_trial_on_any_device() -> None:
 
 
 @pytest.mark.parametrize(("num_gpus", "most"), [(1, 64), (2, 64), (3, 64), (4, 32), (16, 8)])
-def test_auto_on_gpus_trains_all_seeds_of_a_configuration_in_as_many_packs_as_there_are_gpus_for_each_cell(num_gpus: int, most: int) -> None:
+def test_auto_on_gpus_trains_all_seeds_of_a_configuration_in_as_many_packs_as_there_are_gpus_for_each_cell(
+    num_gpus: int, most: int
+) -> None:
     study = _study(2, 64)
     assert packing_of(study, "auto", "auto", num_gpus).max_members(_first(study, "confirm")) == most
 
 
-@pytest.mark.parametrize(("seeds", "packs"), [(1, MAX_PACKS_PER_GPU), (SEEDS_THAT_FILL_A_GPU // 3, 3), (SEEDS_THAT_FILL_A_GPU // 2 + 1, 1), (10 * SEEDS_THAT_FILL_A_GPU, 1)])
+@pytest.mark.parametrize(
+    ("seeds", "packs"),
+    [
+        (1, MAX_PACKS_PER_GPU),
+        (SEEDS_THAT_FILL_A_GPU // 3, 3),
+        (SEEDS_THAT_FILL_A_GPU // 2 + 1, 1),
+        (10 * SEEDS_THAT_FILL_A_GPU, 1),
+    ],
+)
 def test_auto_shares_a_gpu_where_the_seeds_of_a_configuration_do_not_fill_it(seeds: int, packs: int) -> None:
     share = packing_of(_study(1, seeds), "auto", "auto", num_gpus=1).gpu_share
     assert int(1 / share) == packs
@@ -82,7 +96,10 @@ def test_a_gpu_share_that_is_none_is_refused_with_what_is_allowed(text: str) -> 
 
 def test_a_pack_of_an_optimizer_that_is_not_elementwise_is_refused_by_cell_and_optimizer() -> None:
     study = _study(factors={"optimizer": ["adam", UNPACKABLE]})
-    with pytest.raises(PackingError, match=rf"--pack-size 4: the cell optimizer={UNPACKABLE} has the optimizer {UNPACKABLE}.*Leave --pack-size out"):
+    with pytest.raises(
+        PackingError,
+        match=rf"--pack-size 4: the cell optimizer={UNPACKABLE} has the optimizer {UNPACKABLE}.*Leave --pack-size out",
+    ):
         packing_of(study, "4", "auto", num_gpus=0)
     assert packing_of(study, "1", "auto", num_gpus=0).size == 1
 
@@ -105,5 +122,9 @@ def test_auto_trains_what_cannot_be_packed_one_seed_at_a_time_and_says_so_once()
 
 def test_an_option_without_effect_is_said() -> None:
     study = _study(1, 1)
-    assert packing_notes(study, packing_of(study, "4", "auto", 0), "auto") == ["--pack-size 4 has no effect: no configuration of invented has more than one seed"]
-    assert packing_notes(study, packing_of(study, "auto", "0.5", 0), "0.5") == ["--gpu-share 0.5 has no effect: no GPU is used; --num-gpus says how many"]
+    assert packing_notes(study, packing_of(study, "4", "auto", 0), "auto") == [
+        "--pack-size 4 has no effect: no configuration of invented has more than one seed"
+    ]
+    assert packing_notes(study, packing_of(study, "auto", "0.5", 0), "0.5") == [
+        "--gpu-share 0.5 has no effect: no GPU is used; --num-gpus says how many"
+    ]

@@ -26,7 +26,9 @@ def _train_with(change: Callable[[PlannedTraining, Record], Record]) -> Callable
 
 
 def _diverging(which: Callable[[PlannedTraining], bool]) -> Callable[[PlannedTraining], Record]:
-    return _train_with(lambda planned, record: record.model_copy(update={"outcome": "diverged"}) if which(planned) else record)
+    return _train_with(
+        lambda planned, record: record.model_copy(update={"outcome": "diverged"}) if which(planned) else record
+    )
 
 
 def _validation(planned: PlannedTraining) -> float:
@@ -44,12 +46,20 @@ def _winner_by_hand(trainings: list[PlannedTraining], cell: Cell) -> int:
 
 def test_every_cell_gets_the_same_number_of_proposals_and_seeds() -> None:
     counts = Counter((training.cell.label, training.phase) for training in all_trainings(invented_study()))
-    assert counts == {(f"optimizer={name}", phase): number for name in ("adagrad", "adam") for phase, number in (("search", 6), ("confirm", 2))}
+    assert counts == {
+        (f"optimizer={name}", phase): number
+        for name in ("adagrad", "adam")
+        for phase, number in (("search", 6), ("confirm", 2))
+    }
 
 
 def test_the_number_of_trainings_is_known_before_anything_runs() -> None:
     study = invented_study(confirm={"num_reporting_seeds": 4, "num_runners_up": 1})
-    assert num_trainings(study) == Counter(training.phase for training in all_trainings(study)) == {"search": 12, "confirm": 16}
+    assert (
+        num_trainings(study)
+        == Counter(training.phase for training in all_trainings(study))
+        == {"search": 12, "confirm": 16}
+    )
 
 
 def test_tuning_seeds_and_reporting_seeds_are_disjoint() -> None:
@@ -63,7 +73,9 @@ def test_the_winner_is_the_best_by_mean_validation_bound() -> None:
     study = invented_study(search=searched(num_proposals=7))
     trainings = all_trainings(study)
     for cell in study_cells(study):
-        assert {training.proposal for training in trainings if training.phase == "confirm" and training.cell == cell} == {_winner_by_hand(trainings, cell)}
+        assert {
+            training.proposal for training in trainings if training.phase == "confirm" and training.cell == cell
+        } == {_winner_by_hand(trainings, cell)}
 
 
 def test_a_better_test_bound_cannot_change_the_winner() -> None:
@@ -74,7 +86,14 @@ def test_a_better_test_bound_cannot_change_the_winner() -> None:
 
 
 def _with_test_bounds_turned(planned: PlannedTraining, record: Record) -> Record:
-    curve = [point.model_copy(update={"metrics": {name: -nats if name.startswith("test/") else nats for name, nats in point.metrics.items()}}) for point in record.evaluations]
+    curve = [
+        point.model_copy(
+            update={
+                "metrics": {name: -nats if name.startswith("test/") else nats for name, nats in point.metrics.items()}
+            }
+        )
+        for point in record.evaluations
+    ]
     return record.model_copy(update={"evaluations": tuple(curve)})
 
 
@@ -87,10 +106,17 @@ def test_the_test_set_is_never_read_in_the_search_and_once_in_the_confirm_phase(
 
 def test_confirmed_is_the_winners_own_configuration() -> None:
     trainings = all_trainings(invented_study())
-    proposed = {(training.cell.label, training.proposal): training.configuration for training in trainings if training.phase == "search"}
+    proposed = {
+        (training.cell.label, training.proposal): training.configuration
+        for training in trainings
+        if training.phase == "search"
+    }
     for training in trainings:
         if training.phase == "confirm":
-            assert training.configuration.model_copy(update={"test_at_end": False}) == proposed[training.cell.label, training.proposal]
+            assert (
+                training.configuration.model_copy(update={"test_at_end": False})
+                == proposed[training.cell.label, training.proposal]
+            )
 
 
 def test_a_cell_all_of_whose_proposals_diverged_is_not_confirmed_and_the_others_are() -> None:
@@ -106,14 +132,26 @@ def test_one_diverged_tuning_seed_makes_its_proposal_the_worst() -> None:
     study = invented_study()
     cell = study_cells(study)[0]
     best = _winner_by_hand(all_trainings(study), cell)
-    trainings = all_trainings(study, _diverging(lambda planned: planned.phase == "search" and planned.cell == cell and (planned.proposal, planned.replicate) == (best, 1)))
+    trainings = all_trainings(
+        study,
+        _diverging(
+            lambda planned: (
+                planned.phase == "search"
+                and planned.cell == cell
+                and (planned.proposal, planned.replicate) == (best, 1)
+            )
+        ),
+    )
     confirmed = {training.proposal for training in trainings if training.phase == "confirm" and training.cell == cell}
     assert confirmed
     assert best not in confirmed
 
 
 def test_the_objective_is_the_mean_and_minus_infinity_where_any_seed_diverged() -> None:
-    good, other = Summary("finished", {"validation/lower_bound": -100.0}), Summary("failed_to_learn", {"validation/lower_bound": -210.0})
+    good, other = (
+        Summary("finished", {"validation/lower_bound": -100.0}),
+        Summary("failed_to_learn", {"validation/lower_bound": -210.0}),
+    )
     assert objective([good, other], "validation/lower_bound") == -155.0
     assert objective([good, Summary("diverged", {})], "validation/lower_bound") == -math.inf
 
@@ -123,7 +161,10 @@ def test_runners_up_are_trained_on_the_winners_seeds_and_never_promoted() -> Non
     for cell in study_cells(study):
         trainings = [training for training in all_trainings(study) if training.cell == cell]
         confirmed = [training for training in trainings if training.phase == "confirm"]
-        seeds = {rank: {training.replicate: training.seeds for training in confirmed if training.rank == rank} for rank in (0, 1, 2)}
+        seeds = {
+            rank: {training.replicate: training.seeds for training in confirmed if training.rank == rank}
+            for rank in (0, 1, 2)
+        }
         assert len(seeds[0]) == 3
         assert seeds[0] == seeds[1] == seeds[2]
         assert {training.proposal for training in confirmed if training.rank == 0} == {_winner_by_hand(trainings, cell)}
@@ -166,17 +207,29 @@ def test_adding_proposals_keeps_those_that_were_made() -> None:
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
 def test_places_and_titles_name_each_training_once(sampler: str) -> None:
-    trainings = all_trainings(invented_study(search=searched(sampler=sampler), confirm={"num_reporting_seeds": 2, "num_runners_up": 1}))
-    assert len({training.place for training in trainings}) == len({training.title for training in trainings}) == len(trainings) == 20
+    trainings = all_trainings(
+        invented_study(search=searched(sampler=sampler), confirm={"num_reporting_seeds": 2, "num_runners_up": 1})
+    )
+    assert (
+        len({training.place for training in trainings})
+        == len({training.title for training in trainings})
+        == len(trainings)
+        == 20
+    )
 
 
 # TPE takes in what it was told only after its first ten proposals.
-STUDY_OF_MANY_ROUNDS = invented_study(search=searched(num_proposals=14, round_size=2, num_tuning_seeds=1), confirm={"num_reporting_seeds": 2, "num_runners_up": 1})
+STUDY_OF_MANY_ROUNDS = invented_study(
+    search=searched(num_proposals=14, round_size=2, num_tuning_seeds=1),
+    confirm={"num_reporting_seeds": 2, "num_runners_up": 1},
+)
 
 
 @settings(max_examples=20)
 @given(st.randoms(use_true_random=False), st.lists(st.integers(0, 30), max_size=3), st.integers(1, 8))
-def test_neither_order_nor_kills_nor_workers_change_what_is_trained(choose: random.Random, kills: list[int], num_workers: int) -> None:
+def test_neither_order_nor_kills_nor_workers_change_what_is_trained(
+    choose: random.Random, kills: list[int], num_workers: int
+) -> None:
     """Trainings end in any order, the study is killed anywhere and continued: the same trainings, each of them once."""
     expected = _trained(STUDY_OF_MANY_ROUNDS, execute(STUDY_OF_MANY_ROUNDS, Disk(), num_workers=1))
     disk = Disk()

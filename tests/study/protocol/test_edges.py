@@ -33,7 +33,9 @@ RATE = Range(low=1e-4, high=1e-2, log=True)
 SIDES: tuple[Side, ...] = ("low", "high")
 
 
-def edges(winner: float | str | bool, others: list[float | str | bool], distribution: Distribution = RATE) -> tuple[Edge, ...]:
+def edges(
+    winner: float | str | bool, others: list[float | str | bool], distribution: Distribution = RATE
+) -> tuple[Edge, ...]:
     """The edges of a search of one hyperparameter whose winner and whose other proposals these are."""
     return touched_edges({"rate": distribution}, [{"rate": given} for given in [winner, *others]], {"rate": winner})
 
@@ -56,7 +58,9 @@ BRACKETED: list[float | str | bool] = [1.1e-4, 9e-3]
         (9e-3, [], ["rate 0.009 lies in the upper tenth of its range 0.0001 to 0.01"]),
     ],
 )
-def test_an_edge_is_the_outer_tenth_of_the_log_range_or_the_outermost_proposal(winner: float, others: list[float | str | bool], words: list[str]) -> None:
+def test_an_edge_is_the_outer_tenth_of_the_log_range_or_the_outermost_proposal(
+    winner: float, others: list[float | str | bool], words: list[str]
+) -> None:
     assert [edge.words for edge in edges(winner, others)] == words
 
 
@@ -88,7 +92,9 @@ def test_a_choice_at_the_end_of_a_list_of_numbers_is_reported_and_cannot_be_gone
 def test_every_hyperparameter_is_looked_at_by_itself() -> None:
     space: dict[str, Distribution] = {"rate": RATE, "beta1": Range(low=0.5, high=0.99)}
     proposals = [{"rate": 1e-3, "beta1": 0.98}, {"rate": 2e-4, "beta1": 0.9}, {"rate": 5e-3, "beta1": 0.6}]
-    assert [(edge.hyperparameter, edge.side) for edge in touched_edges(space, proposals, proposals[0])] == [("beta1", "high")]
+    assert [(edge.hyperparameter, edge.side) for edge in touched_edges(space, proposals, proposals[0])] == [
+        ("beta1", "high")
+    ]
 
 
 def test_a_log_range_of_two_decades_is_extended_by_one() -> None:
@@ -99,7 +105,13 @@ def test_a_log_range_of_two_decades_is_extended_by_one() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "name", "searched", "side", "end"),
     [
-        ("adam", "beta1", Range(low=0.5, high=0.95), "high", 0.975),  # below 1, which is not legal: half of the way there
+        (
+            "adam",
+            "beta1",
+            Range(low=0.5, high=0.95),
+            "high",
+            0.975,
+        ),  # below 1, which is not legal: half of the way there
         ("adam", "beta1", Range(low=0.5, high=0.95), "low", 0.275),
         ("adam", "beta1", Range(low=0.1, high=0.9), "low", 0.0),  # 0 is legal
         ("adam", "beta1", Range(low=0, high=0.9), "low", None),
@@ -111,10 +123,18 @@ def test_a_log_range_of_two_decades_is_extended_by_one() -> None:
         ("adam", "batch_size", Range(low=10, high=40, integer=True, log=True), "high", 80),
         ("adam", "num_hidden_layers", Range(low=1, high=4, integer=True), "low", None),
         ("adam", "num_hidden_layers", Range(low=99, high=100, integer=True), "high", None),
-        ("adam", "num_hidden_layers", Range(low=2, high=3, integer=True), "high", None),  # half of its width is no whole number
+        (
+            "adam",
+            "num_hidden_layers",
+            Range(low=2, high=3, integer=True),
+            "high",
+            None,
+        ),  # half of its width is no whole number
     ],
 )
-def test_an_extension_ends_where_the_law_does(optimizer: str, name: str, searched: Range, side: Side, end: float | None) -> None:
+def test_an_extension_ends_where_the_law_does(
+    optimizer: str, name: str, searched: Range, side: Side, end: float | None
+) -> None:
     found = extended(searched, side, limits_of(TrainingConfiguration(optimizer=optimizer), name))
     assert (getattr(found, side) if found else None) == (pytest.approx(end) if end is not None else None)
 
@@ -123,11 +143,18 @@ def test_an_argument_of_ones_own_model_has_no_known_limits() -> None:
     assert limits_of(TrainingConfiguration(), "num_experts") == Limits()
 
 
-HYPERPARAMETERS = [(optimizer, name) for optimizer in OPTIMIZERS for name, own in hyperparameters_of(optimizer).items() if not isinstance(own.default, bool)]
+HYPERPARAMETERS = [
+    (optimizer, name)
+    for optimizer in OPTIMIZERS
+    for name, own in hyperparameters_of(optimizer).items()
+    if not isinstance(own.default, bool)
+]
 
 
 @given(st.sampled_from(HYPERPARAMETERS), st.sampled_from(SIDES), st.floats(0, 1), st.floats(0, 1), st.booleans())
-def test_an_extended_range_holds_the_old_one_and_nothing_illegal(which: tuple[str, str], side: Side, one: float, other: float, log: bool) -> None:
+def test_an_extended_range_holds_the_old_one_and_nothing_illegal(
+    which: tuple[str, str], side: Side, one: float, other: float, log: bool
+) -> None:
     optimizer, name = which
     rule = hyperparameters_of(optimizer)[name]
     top = rule.high if math.isfinite(rule.high) else 100.0
@@ -146,7 +173,9 @@ def test_an_extended_range_holds_the_old_one_and_nothing_illegal(which: tuple[st
 
 
 @given(st.floats(1e-6, 1.0), st.floats(1.001, 1e6), st.floats(-1, 2), st.booleans())
-def test_a_share_of_a_range_and_the_number_there_are_inverse(low: float, factor: float, share: float, log: bool) -> None:
+def test_a_share_of_a_range_and_the_number_there_are_inverse(
+    low: float, factor: float, share: float, log: bool
+) -> None:
     searched = Range(low=low, high=low * factor, log=log)
     number = at_share(searched, share)
     if number > 0:
@@ -161,12 +190,18 @@ def test_going_on_starts_at_the_winner_and_ends_at_the_extended_end(share: float
         assert extension is not None
         further = beyond(edge, extension)
         assert contains(further, winner)
-        assert (further.high if edge.side == "high" else further.low) == (extension.high if edge.side == "high" else extension.low)
+        assert (further.high if edge.side == "high" else further.low) == (
+            extension.high if edge.side == "high" else extension.low
+        )
         assert edge.is_outermost or not OUTER_SHARE <= share_of_range(winner, RATE) <= 1 - OUTER_SHARE
 
 
 def test_a_space_survives_its_tag() -> None:
-    space: dict[str, Distribution] = {"rate": RATE, "layers": Range(low=1, high=4, integer=True), "activation": Choices(choices=("tanh", 1, True, 0.1))}
+    space: dict[str, Distribution] = {
+        "rate": RATE,
+        "layers": Range(low=1, high=4, integer=True),
+        "activation": Choices(choices=("tanh", 1, True, 0.1)),
+    }
     assert decoded(encoded(space)) == space
     assert decoded(encoded({})) == {}
 

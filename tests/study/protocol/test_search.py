@@ -16,12 +16,22 @@ SPACE: dict[str, Distribution] = {
     "momentum": Range(low=0, high=0.99),
     "nesterov": Choices(choices=(True, False)),
 }
-GRID: dict[str, Distribution] = {"learning_rate": Choices(choices=(0.1, 0.01)), "batch_size": Choices(choices=(50, 100, 200))}
+GRID: dict[str, Distribution] = {
+    "learning_rate": Choices(choices=(0.1, 0.01)),
+    "batch_size": Choices(choices=(50, 100, 200)),
+}
 SAMPLERS = [name for name in get_args(Sampler) if name not in ("grid", "cmaes")]  # cmaes needs a package of its own
 
 
 def _search(sampler: str, space: dict[str, Distribution], num_proposals: int = 6, round_size: int = 2) -> Search:
-    return Search.model_validate({"sampler": sampler, "num_proposals": num_proposals, "round_size": round_size, "spaces": (Space(hyperparameters=space),)})
+    return Search.model_validate(
+        {
+            "sampler": sampler,
+            "num_proposals": num_proposals,
+            "round_size": round_size,
+            "spaces": (Space(hyperparameters=space),),
+        }
+    )
 
 
 def _objective(proposal: Proposal) -> float:
@@ -53,7 +63,12 @@ def test_proposals_lie_in_the_space_and_are_plain_numbers(sampler: str) -> None:
     for proposal in _rounds(sampler, 1, 4):
         given = dict(proposal.hyperparameters)
         assert list(given) == sorted(SPACE)
-        assert {name: type(number) for name, number in given.items()} == {"batch_size": int, "learning_rate": float, "momentum": float, "nesterov": bool}
+        assert {name: type(number) for name, number in given.items()} == {
+            "batch_size": int,
+            "learning_rate": float,
+            "momentum": float,
+            "nesterov": bool,
+        }
         assert 1e-4 <= given["learning_rate"] <= 1
         assert 10 <= given["batch_size"] <= 100
         assert 0 <= given["momentum"] <= 0.99
@@ -73,10 +88,13 @@ def test_a_diverged_proposal_is_told_and_counts_as_the_worst(sampler: str) -> No
 
 
 def test_an_adaptive_sampler_learns_from_divergence() -> None:
-    """Told as infinite, divergence drives TPE out of the region; 0.3 to 1 is an eighth of the log range, a third diverges by chance at worst."""
+    """Told as infinite, divergence drives TPE out of the region; 0.3 to 1 is an eighth of the log range, a third
+    diverges by chance at worst."""
     late = [proposal for seed in range(5) for proposal in _rounds("tpe", seed, 20)[20:]]
     diverged = sum(math.isinf(_objective(proposal)) for proposal in late)
-    assert diverged < 0.131 * len(late), f"{diverged} of {len(late)} late proposals went back to where trainings diverge"
+    assert diverged < 0.131 * len(late), (
+        f"{diverged} of {len(late)} late proposals went back to where trainings diverge"
+    )
 
 
 def test_a_nan_objective_is_refused() -> None:
@@ -105,7 +123,9 @@ def test_a_grid_proposes_every_combination_once_in_the_files_order() -> None:
     search = CellSearch(GRID, _search("grid", GRID), 0)
     asked = [*search.ask(4), *search.ask(2)]
     expected = [(batch_size, rate) for batch_size in (50, 100, 200) for rate in (0.1, 0.01)]
-    assert [(dict(p.hyperparameters)["batch_size"], dict(p.hyperparameters)["learning_rate"]) for p in asked] == expected
+    assert [
+        (dict(p.hyperparameters)["batch_size"], dict(p.hyperparameters)["learning_rate"]) for p in asked
+    ] == expected
     search.tell([-6.0, -5.0, -4.0, -1.0])
     search.tell([-2.0, -3.0])
     assert [proposal.number for proposal in search.ranked()] == [3, 4, 5, 2, 1, 0]

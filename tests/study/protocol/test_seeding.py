@@ -51,14 +51,18 @@ def test_adding_reporting_and_tuning_seeds_changes_no_seed_of_the_others() -> No
     kept = {place: training.seeds for place, training in before.items() if place in after}
     assert kept
     assert kept == {place: after[place].seeds for place in kept}
-    first_round = [place for place, training in before.items() if training.phase == "search" and training.proposal in (0, 1)]
+    first_round = [
+        place for place, training in before.items() if training.phase == "search" and training.proposal in (0, 1)
+    ]
     assert {place: after[place] for place in first_round} == {place: before[place] for place in first_round}
 
 
 def test_a_sampler_is_seeded_by_its_cells_content_not_by_its_position() -> None:
     cells = study_cells(invented_study())
     turned = study_cells(invented_study(factors={"optimizer": ["adam", "adagrad"]}))
-    assert {cell.label: sampler_seed(0, cell) for cell in cells} == {cell.label: sampler_seed(0, cell) for cell in turned}
+    assert {cell.label: sampler_seed(0, cell) for cell in cells} == {
+        cell.label: sampler_seed(0, cell) for cell in turned
+    }
     assert sampler_seed(0, cells[0]) != sampler_seed(0, cells[1])
     assert sampler_seed(0, cells[0]) != sampler_seed(1, cells[0])
     assert sampler_seed(0, Cell((("a", 1), ("b", 2)))) == sampler_seed(0, Cell((("b", 2), ("a", 1))))

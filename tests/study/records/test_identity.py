@@ -30,7 +30,9 @@ class Wide(VAE):
 '''
 
 
-def _identity(configuration: TrainingConfiguration | None = None, seeds: Seeds = SEEDS, data: str = DATA, device: str = "cpu") -> Identity:
+def _identity(
+    configuration: TrainingConfiguration | None = None, seeds: Seeds = SEEDS, data: str = DATA, device: str = "cpu"
+) -> Identity:
     return training_identity(configuration or TrainingConfiguration.from_flat({}), seeds, data, device)
 
 
@@ -41,7 +43,10 @@ def test_the_same_training_has_the_same_identity() -> None:
 
 
 def test_a_default_that_is_written_out_changes_nothing() -> None:
-    assert _identity(TrainingConfiguration.from_flat({"optimizer": "adam", "learning_rate": 1e-3, "beta1": 0.9})).hash == _identity(TrainingConfiguration.from_flat({})).hash
+    assert (
+        _identity(TrainingConfiguration.from_flat({"optimizer": "adam", "learning_rate": 1e-3, "beta1": 0.9})).hash
+        == _identity(TrainingConfiguration.from_flat({})).hash
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,9 @@ def test_without_the_code_it_is_equal_where_only_the_code_changed() -> None:
 @pytest.fixture
 def copied_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of vae/ in another place, whose digest is taken."""
-    shutil.copytree(Path(vae.__file__).parent, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(vae.__file__).parent, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+    )
     monkeypatch.setattr(vae, "__file__", str(tmp_path / "__init__.py"))
     code_digest.cache_clear()
     return tmp_path
@@ -135,14 +142,30 @@ def test_comments_docstrings_and_layout_change_nothing(copied_code: Path) -> Non
     assert _digest() == before
 
 
-@pytest.mark.parametrize("module", ["bound", "training", "optimizers", "randomness", "evaluation", "minibatches", "model/network", "initialisation", "densities", "pack/steps"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "bound",
+        "training",
+        "optimizers",
+        "randomness",
+        "evaluation",
+        "minibatches",
+        "model/network",
+        "initialisation",
+        "densities",
+        "pack/steps",
+    ],
+)
 def test_a_statement_in_what_trains_changes_it(copied_code: Path, module: str) -> None:
     before = _digest()
     _append(copied_code / f"{module}.py", "\nANOTHER_STATEMENT = 1\n")
     assert _digest() != before
 
 
-@pytest.mark.parametrize("module", ["data/sources", "data/idx", "latent", "__main__", "likelihood/hmc", "cli/likelihood"])
+@pytest.mark.parametrize(
+    "module", ["data/sources", "data/idx", "latent", "__main__", "likelihood/hmc", "cli/likelihood"]
+)
 def test_code_that_no_result_depends_on_changes_nothing(copied_code: Path, module: str) -> None:
     before = _digest()
     _append(copied_code / f"{module}.py", "\nANOTHER_STATEMENT = 1\n")
@@ -155,10 +178,19 @@ def test_a_new_module_of_vae_changes_it(copied_code: Path) -> None:
     assert _digest() != before
 
 
-def test_a_plugins_statements_count_and_its_comments_and_place_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugins_statements_count_and_its_comments_and_place_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = _plugin_hash(tmp_path / "here", PLUGIN, monkeypatch)
     assert plain != _identity().hash
-    assert _plugin_hash(tmp_path / "there", PLUGIN.replace("# a comment", "# other words").replace("Twice as wide.", "Wide."), monkeypatch) == plain
+    assert (
+        _plugin_hash(
+            tmp_path / "there",
+            PLUGIN.replace("# a comment", "# other words").replace("Twice as wide.", "Wide."),
+            monkeypatch,
+        )
+        == plain
+    )
     assert _plugin_hash(tmp_path / "changed", PLUGIN.replace("scale = 2", "scale = 3"), monkeypatch) != plain
 
 

@@ -75,7 +75,9 @@ def _move_to_another_identity(path: Path) -> None:
 
 def _change_a_digit(path: Path) -> None:
     """What is still a record by its form: only its own hash tells."""
-    path.write_text(re.sub(r'"num_parameters": (\d+)', lambda found: f'"num_parameters": {int(found[1]) + 1}', path.read_text()))
+    path.write_text(
+        re.sub(r'"num_parameters": (\d+)', lambda found: f'"num_parameters": {int(found[1]) + 1}', path.read_text())
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,9 @@ def _change_a_digit(path: Path) -> None:
         ("training.json", _move_to_another_identity),
     ],
 )
-def test_a_damaged_record_is_set_aside_said_and_made_again(records: Records, said: list[str], file: str, damage: object) -> None:
+def test_a_damaged_record_is_set_aside_said_and_made_again(
+    records: Records, said: list[str], file: str, damage: object
+) -> None:
     assert callable(damage)
     for number in (1, 2):
         records.write(RECORD, WEIGHTS_BYTES)
@@ -143,7 +147,9 @@ def test_an_outputs_folder_that_is_a_file_is_an_error_for_a_person(tmp_path: Pat
 
 
 def _of_other_code(code: str, finished_ms: int = RECORD.finished_ms) -> Record:
-    return RECORD.model_copy(update={"identity": replace(RECORD.identity, code_sha256=code * 64), "finished_ms": finished_ms})
+    return RECORD.model_copy(
+        update={"identity": replace(RECORD.identity, code_sha256=code * 64), "finished_ms": finished_ms}
+    )
 
 
 def test_a_record_of_other_code_is_found_the_newest_first(records: Records) -> None:
@@ -154,7 +160,9 @@ def test_a_record_of_other_code_is_found_the_newest_first(records: Records) -> N
 
 
 def test_a_record_of_other_code_must_be_intact_and_differ_in_nothing_else(records: Records) -> None:
-    other_data = _of_other_code("a").model_copy(update={"identity": replace(RECORD.identity, code_sha256="a" * 64, data_sha256="e" * 64)})
+    other_data = _of_other_code("a").model_copy(
+        update={"identity": replace(RECORD.identity, code_sha256="a" * 64, data_sha256="e" * 64)}
+    )
     records.write(other_data, WEIGHTS_BYTES)
     damaged = _of_other_code("b")
     records.write(damaged, WEIGHTS_BYTES)
@@ -169,7 +177,9 @@ def test_that_code_was_kept_is_never_written(records: Records) -> None:
     assert not read.code_kept
 
 
-def test_a_folder_that_cannot_be_renamed_is_an_error_for_a_person(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_renamed_is_an_error_for_a_person(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records.write(RECORD, WEIGHTS_BYTES)
     _cut(records.path(RECORD.identity.hash) / WEIGHTS)
 
@@ -186,7 +196,11 @@ def test_a_record_from_before_there_were_packs_is_one_of_a_single_training(recor
     records.write(RECORD.model_copy(update={"pack_size": 8}), WEIGHTS_BYTES)
     packed = records.get(RECORD.identity)
     path = records.path(RECORD.identity.hash) / "training.json"
-    path.write_text(json.dumps({name: given for name, given in json.loads(path.read_text()).items() if name not in ("pack_size", "sha256")}))
+    path.write_text(
+        json.dumps(
+            {name: given for name, given in json.loads(path.read_text()).items() if name not in ("pack_size", "sha256")}
+        )
+    )
     old = records.get(RECORD.identity)
     assert packed is not None
     assert old is not None
@@ -194,7 +208,18 @@ def test_a_record_from_before_there_were_packs_is_one_of_a_single_training(recor
 
 
 def test_the_weights_hash_is_that_of_the_file(records: Records) -> None:
-    facts = {name: getattr(RECORD, name) for name in ("outcome", "evaluations", "num_parameters", "seconds", "started_ms", "finished_ms", "diverged_at_samples")}
+    facts = {
+        name: getattr(RECORD, name)
+        for name in (
+            "outcome",
+            "evaluations",
+            "num_parameters",
+            "seconds",
+            "started_ms",
+            "finished_ms",
+            "diverged_at_samples",
+        )
+    }
     record = record_of(RECORD.identity, facts, b"other weights", "trial", "study", "machine")
     records.write(record, b"other weights")
     content = (records.path(RECORD.identity.hash) / WEIGHTS).read_bytes()
@@ -234,16 +259,25 @@ def test_a_record_that_the_disk_does_not_give_out_now_is_kept_and_said(records: 
     assert said == []
 
 
-def test_a_record_and_its_name_are_flushed_before_it_is_passed_on(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_and_its_name_are_flushed_before_it_is_passed_on(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is flushed, in order, as the system is asked; and whether the record had its name by then."""
     flushed: list[tuple[str, bool]] = []
     fsync = os.fsync
 
     def watched(descriptor: int) -> None:
-        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, records.path(RECORD.identity.hash).exists()))
+        flushed.append(
+            (Path(f"/proc/self/fd/{descriptor}").readlink().name, records.path(RECORD.identity.hash).exists())
+        )
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", watched)
     records.write(RECORD, WEIGHTS_BYTES)
     beside, process = f".{RECORD.identity.hash}.{os.getpid()}", os.getpid()
-    assert flushed == [(f".{WEIGHTS}.{process}", False), (f".training.json.{process}", False), (beside, False), ("trainings", True)]
+    assert flushed == [
+        (f".{WEIGHTS}.{process}", False),
+        (f".training.json.{process}", False),
+        (beside, False),
+        ("trainings", True),
+    ]

@@ -38,7 +38,9 @@ def records(tmp_path: Path) -> SlowRecords:
 
 def test_trainings_are_passed_on_in_order_and_only_when_their_record_is_on_the_disk(records: SlowRecords) -> None:
     told: list[tuple[PlannedTraining, bool]] = []
-    with RecordWriter(records, lambda planned, record: told.append((planned, records.path(record.identity.hash).is_dir()))) as writer:
+    with RecordWriter(
+        records, lambda planned, record: told.append((planned, records.path(record.identity.hash).is_dir()))
+    ) as writer:
         for planned, record in DONE[:MAX_WAITING]:
             writer.write(record, WEIGHTS_BYTES)
             writer.pass_on(planned, record)

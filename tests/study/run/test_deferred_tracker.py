@@ -1,4 +1,5 @@
-"""What waits for MLflow while it opens: no record and no training does, and everything is handed over in order, once."""
+"""What waits for MLflow while it opens: no record and no training does, and everything is handed over in order,
+once."""
 
 from __future__ import annotations
 
@@ -93,7 +94,10 @@ def test_failures_are_told_without_passwords_and_no_further_where_mlflow_is_away
     taker = Taker(num_failures_taken=1)
     _opens(opening, taker)
     failures = [Failure(planned, "RuntimeError: hidden-word") for planned, _ in DONE[:5]]
-    assert Projection(opening).end(False, failures, lambda planned: "", lambda text: text.replace("hidden-word", "***")) is None
+    assert (
+        Projection(opening).end(False, failures, lambda planned: "", lambda text: text.replace("hidden-word", "***"))
+        is None
+    )
     assert taker.failures == ["RuntimeError: ***"] * 2
     assert taker.closed == [False]
 
@@ -102,7 +106,10 @@ def test_what_is_left_over_ends_the_study_unless_something_worse_does(opening: F
     execution = Execution(invented_study(), identify, lambda identity: None)
     taker = Taker(left_over="MLflow did not take everything")
     _opens(opening, taker)
-    with pytest.raises(StudyError, match="did not take everything"), projected(opening, execution, lambda planned: "", str):
+    with (
+        pytest.raises(StudyError, match="did not take everything"),
+        projected(opening, execution, lambda planned: "", str),
+    ):
         pass
     with pytest.raises(KeyboardInterrupt):
         _stopped_after_one(opening, execution)

@@ -27,7 +27,9 @@ class Terminal(io.StringIO):
         return True
 
 
-def _displayed(trainings: list[PlannedTraining], train: Callable[[PlannedTraining], Record] = invented_record, study: Study = STUDY) -> str:
+def _displayed(
+    trainings: list[PlannedTraining], train: Callable[[PlannedTraining], Record] = invented_record, study: Study = STUDY
+) -> str:
     """What is printed when these trainings were done by this execution."""
     stream = io.StringIO()
     display = Display(study, num_trainings(study), stream)
@@ -53,7 +55,9 @@ def test_the_best_bound_is_the_highest_validation_bound_with_its_cell() -> None:
 
 def test_what_did_not_finish_is_counted_in_words() -> None:
     outcomes = iter(["diverged", "failed_to_learn", "diverged", "finished"])
-    line = _displayed(TRAININGS[:4], lambda planned: invented_record(planned).model_copy(update={"outcome": next(outcomes)}))
+    line = _displayed(
+        TRAININGS[:4], lambda planned: invented_record(planned).model_copy(update={"outcome": next(outcomes)})
+    )
     assert "· 2 diverged · 1 failed to learn" in line
     assert "1 finished" not in line
 
@@ -110,7 +114,8 @@ def test_the_time_left_is_said_while_something_runs() -> None:
 
 
 def test_what_an_earlier_execution_trained_is_no_sign_of_this_ones_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the training was there; the other half of it, which took ten seconds, is all that tells how long the rest will take."""
+    """Half of the training was there; the other half of it, which took ten seconds, is all that tells how long the
+    rest will take."""
     budget = TRAININGS[0].configuration.budget_samples
     monkeypatch.setattr("study.run.display.time.monotonic", lambda: 0.0)
     fresh, resumed = (Display(STUDY, num_trainings(STUDY), io.StringIO()) for _ in range(2))
@@ -118,7 +123,10 @@ def test_what_an_earlier_execution_trained_is_no_sign_of_this_ones_speed(monkeyp
     for display, from_samples in ((fresh, 0), (resumed, budget // 2)):
         display.started(TRAININGS[0])
         display.progressed(TRAININGS[0], budget, from_samples)
-    assert (fresh._time_left(), resumed._time_left()) == (duration(150), duration(300))  # 15 of 16 trainings are left, of 10 s each, or of 20 s
+    assert (fresh._time_left(), resumed._time_left()) == (
+        duration(150),
+        duration(300),
+    )  # 15 of 16 trainings are left, of 10 s each, or of 20 s
     for display in (fresh, resumed):
         display.trained(TRAININGS[0])
         display.done(TRAININGS[0], invented_record(TRAININGS[0]))

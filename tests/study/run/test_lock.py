@@ -31,7 +31,10 @@ def test_of_two_executions_one_runs_and_the_other_is_told_until_a_kill_frees_it(
     try:
         assert held.wait(60)
         assert is_running(tmp_path, "invented")
-        with pytest.raises(StudyError, match=f"already running in .*process {holder.pid} of"), only_one(tmp_path, "invented"):
+        with (
+            pytest.raises(StudyError, match=f"already running in .*process {holder.pid} of"),
+            only_one(tmp_path, "invented"),
+        ):
             pass
         with only_one(tmp_path, "another"):
             pass
@@ -57,7 +60,9 @@ def test_a_full_disk_takes_the_lock_without_the_name_of_its_holder(tmp_path: Pat
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_disk_without_locks_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_disk_without_locks_is_said_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     """As NFS without its lock service and Lustre without the option answer."""
 
     def refuse(descriptor: int, operation: int) -> None:

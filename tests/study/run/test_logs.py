@@ -20,7 +20,9 @@ from tests.support.studies import WEIGHTS_BYTES, invented_record, invented_study
 PLANNED = all_trainings(invented_study())[0]
 RECORD = invented_record(PLANNED)
 HASH = RECORD.identity.hash
-TRACEBACK = 'Traceback (most recent call last):\n  File "own_model.py", line 3, in decode\nRuntimeError: "quoted" and\nbroken'
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "own_model.py", line 3, in decode\nRuntimeError: "quoted" and\nbroken'
+)
 
 
 @pytest.fixture
@@ -49,9 +51,19 @@ def test_a_training_that_ended_has_its_lines_from_start_to_end_beside_its_record
     records = Records(tmp_path / "trainings")
     records.write(RECORD, WEIGHTS_BYTES, log.of_record(RECORD))
     lines = _lines((records.path(HASH) / LOG).read_bytes())
-    assert [line["event"] for line in lines] == ["training_started", *["evaluation"] * len(RECORD.evaluations), "training_ended"]
+    assert [line["event"] for line in lines] == [
+        "training_started",
+        *["evaluation"] * len(RECORD.evaluations),
+        "training_ended",
+    ]
     for line in lines:
-        assert (line["identity"], line["phase"], line["cell"], line["seed"], line["trial"]) == (HASH, PLANNED.phase, PLANNED.cell.label, PLANNED.replicate, "trial_1")
+        assert (line["identity"], line["phase"], line["cell"], line["seed"], line["trial"]) == (
+            HASH,
+            PLANNED.phase,
+            PLANNED.cell.label,
+            PLANNED.replicate,
+            "trial_1",
+        )
     assert [line["samples"] for line in lines[1:-1]] == [point.samples for point in RECORD.evaluations]
     assert lines[1]["validation/lower_bound"] == RECORD.evaluations[0].metrics["validation/lower_bound"]
     assert (lines[-1]["outcome"], lines[-1]["seconds"]) == (RECORD.outcome, RECORD.seconds)
@@ -71,7 +83,12 @@ def test_a_training_that_raised_has_its_whole_traceback_in_its_log_and_the_study
     log.training_failed(PLANNED, HASH, TRACEBACK)
     own, study = _lines(log.of_failure(PLANNED)), _lines(log.path.read_text())
     assert own == study
-    assert (own[-1]["event"], own[-1]["level"], own[-1]["traceback"], own[-1]["error"]) == ("training_failed", "error", TRACEBACK, "broken")
+    assert (own[-1]["event"], own[-1]["level"], own[-1]["traceback"], own[-1]["error"]) == (
+        "training_failed",
+        "error",
+        TRACEBACK,
+        "broken",
+    )
 
 
 def test_numbers_that_json_lacks_are_text(log: StudyLog) -> None:
@@ -81,17 +98,29 @@ def test_numbers_that_json_lacks_are_text(log: StudyLog) -> None:
 
 
 def test_an_execution_is_logged_from_its_beginning_to_what_ended_it(tmp_path: Path, said: list[str]) -> None:
-    with pytest.raises(RuntimeError), study_log(tmp_path, "invented", said.append, command="python -m study run invented") as log:
+    with (
+        pytest.raises(RuntimeError),
+        study_log(tmp_path, "invented", said.append, command="python -m study run invented") as log,
+    ):
         raise RuntimeError("no room")
     begun, ended = _lines(log.path.read_text())
     assert (begun["event"], begun["command"]) == ("execution_started", "python -m study run invented")
-    assert (ended["event"], ended["level"], ended["ended_by"], ended["error"]) == ("execution_ended", "error", "RuntimeError", "no room")
+    assert (ended["event"], ended["level"], ended["ended_by"], ended["error"]) == (
+        "execution_ended",
+        "error",
+        "RuntimeError",
+        "no room",
+    )
     with study_log(tmp_path, "invented", said.append) as whole:
         pass
     assert _lines(whole.path.read_text())[-1]["ended_by"] == "completion"
 
 
-URIS = ["http://user:{}@mlflow.example:5000", "https://{}@host/path", "postgresql+psycopg://me:{}@host:5432/mlflow?sslmode=require"]
+URIS = [
+    "http://user:{}@mlflow.example:5000",
+    "https://{}@host/path",
+    "postgresql+psycopg://me:{}@host:5432/mlflow?sslmode=require",
+]
 
 
 @pytest.mark.parametrize("password", ["correct-horse", "with%40escapes%2F", "at@in@it"])
@@ -99,14 +128,25 @@ URIS = ["http://user:{}@mlflow.example:5000", "https://{}@host/path", "postgresq
 def test_no_password_of_an_address_is_ever_written(tmp_path: Path, said: list[str], uri: str, password: str) -> None:
     given = uri.format(password)
     with study_log(tmp_path, "invented", said.append, given, command=f"study run x --tracking-uri '{given}'") as log:
-        log.message(f"MLflow at {given} does not take results ({password})" if "@" not in password else f"MLflow at {given} does not take results")
+        log.message(
+            f"MLflow at {given} does not take results ({password})"
+            if "@" not in password
+            else f"MLflow at {given} does not take results"
+        )
         log.training_failed(PLANNED, HASH, f"ConnectionError: {given}\nagain: {given}")
     assert password not in log.path.read_text() + log.of_failure(PLANNED)
     assert "mlflow.example" in log.path.read_text() or "host" in log.path.read_text()
 
 
-def test_no_secret_of_the_environment_is_ever_written(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = {"MLFLOW_TRACKING_PASSWORD": "a b/c@d:e", "MLFLOW_TRACKING_TOKEN": "token-of-mine", "AWS_SECRET_ACCESS_KEY": "wJalrXUt", "RAY_AUTH_TOKEN": "0123456789"}
+def test_no_secret_of_the_environment_is_ever_written(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {
+        "MLFLOW_TRACKING_PASSWORD": "a b/c@d:e",
+        "MLFLOW_TRACKING_TOKEN": "token-of-mine",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUt",
+        "RAY_AUTH_TOKEN": "0123456789",
+    }
     for name, given in secrets.items():
         monkeypatch.setenv(name, given)
     log = StudyLog(tmp_path, "invented", said.append)
@@ -154,7 +194,8 @@ def test_the_newest_files_are_kept_and_no_other_studys_touched(tmp_path: Path, s
 
 
 def test_the_log_of_a_training_costs_less_than_a_millisecond(log: StudyLog) -> None:
-    """CPU time of one training with four evaluations, as in the harness's own measurement of empty trials; about 0.1 ms on a quiet machine."""
+    """CPU time of one training with four evaluations, as in the harness's own measurement of empty trials; about 0.1
+    ms on a quiet machine."""
     trainings = [(planned, invented_record(planned)) for planned in all_trainings(invented_study())] * 20
     began = time.process_time()
     for planned, record in trainings:
@@ -178,7 +219,11 @@ def test_what_utf8_cannot_say_costs_no_line_and_no_study(log: StudyLog) -> None:
     log.message(text)
     log.training_failed(PLANNED, HASH, f"FileNotFoundError: {text}")
     assert log.public(text) == r"/data/b\udcffd/model.py"
-    assert [line["event"] for line in _lines(log.path.read_text())] == ["training_started", "message", "training_failed"]
+    assert [line["event"] for line in _lines(log.path.read_text())] == [
+        "training_started",
+        "message",
+        "training_failed",
+    ]
     assert r"/data/b\\udcffd/model.py" in log.of_failure(PLANNED)
 
 
@@ -208,4 +253,6 @@ def test_a_user_without_a_password_is_a_word_like_any_other(tmp_path: Path, said
 def test_parameters_and_headers_that_are_secret_are_hidden(text: str) -> None:
     hidden = without_credentials(text)
     assert "correct-horse" not in hidden
-    assert hidden.replace("***", "correct-horse").replace("Bearer ", "").replace("Basic ", "") == text.replace("Bearer ", "").replace("Basic ", "")
+    assert hidden.replace("***", "correct-horse").replace("Bearer ", "").replace("Basic ", "") == text.replace(
+        "Bearer ", ""
+    ).replace("Basic ", "")

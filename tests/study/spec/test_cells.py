@@ -21,7 +21,10 @@ def study_of(**fields: Any) -> Study:
         "question": "Which?",
         "training": {"hidden_units": 30, "batch_size": 50, "budget_samples": 1_000},
         "factors": {"optimizer": ["adagrad", "adam"], "num_hidden_layers": [1, 2]},
-        "search": {"num_proposals": 2, "spaces": [{"hyperparameters": {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}}]},
+        "search": {
+            "num_proposals": 2,
+            "spaces": [{"hyperparameters": {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}}],
+        },
         "confirm": {"num_reporting_seeds": 2},
     }
     return Study.model_validate(own | fields)
@@ -50,11 +53,16 @@ def test_exclude_takes_away_every_cell_that_has_all_the_levels_named() -> None:
         "num_hidden_layers=2,optimizer=adagrad",
         "num_hidden_layers=1,optimizer=adam",
     ]
-    assert labels(study_of(cells={"exclude": [{"optimizer": "adam"}]})) == ["num_hidden_layers=1,optimizer=adagrad", "num_hidden_layers=2,optimizer=adagrad"]
+    assert labels(study_of(cells={"exclude": [{"optimizer": "adam"}]})) == [
+        "num_hidden_layers=1,optimizer=adagrad",
+        "num_hidden_layers=2,optimizer=adagrad",
+    ]
 
 
 def test_a_named_cell_comes_after_the_grid_and_overrides_the_training() -> None:
-    study = study_of(cells={"add": [{"name": "wide", "levels": {"optimizer": "adam", "num_hidden_layers": 1, "hidden_units": 70}}]})
+    study = study_of(
+        cells={"add": [{"name": "wide", "levels": {"optimizer": "adam", "num_hidden_layers": 1, "hidden_units": 70}}]}
+    )
     wide = study_cells(study)[-1]
     assert (wide.name, wide.label) == ("wide", "hidden_units=70,num_hidden_layers=1,optimizer=adam")
     assert training_configuration(study, wide, "confirm", {}).hidden_units == 70
@@ -75,7 +83,18 @@ def test_true_does_not_match_one_and_one_point_nought_does() -> None:
     assert Cell((("a", 1),)).matches({})
 
 
-@pytest.mark.parametrize(("level", "text"), [(True, "true"), (20, "20"), (0.001, "0.001"), (1e-5, "1e-05"), (2.0, "2"), (0.123456789, "0.123456789"), ("adam", "adam")])
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [
+        (True, "true"),
+        (20, "20"),
+        (0.001, "0.001"),
+        (1e-5, "1e-05"),
+        (2.0, "2"),
+        (0.123456789, "0.123456789"),
+        ("adam", "adam"),
+    ],
+)
 def test_a_level_is_shown_as_a_person_would_write_it(level: Level, text: str) -> None:
     assert level_text(level) == text
 
@@ -92,8 +111,14 @@ def test_a_later_space_overrides_an_earlier_one_in_the_cells_it_names() -> None:
     ]
     study = study_of(search={"num_proposals": 2, "spaces": spaces})
     adagrad, adam = study_cells(study)[0], study_cells(study)[2]
-    assert search_space(study, adagrad) == {"learning_rate": Range(low=0.001, high=0.1), "weight_decay": Choices(choices=(0, 0.1))}
-    assert search_space(study, adam) == {"learning_rate": Range(low=1e-4, high=1e-2), "weight_decay": Choices(choices=(0, 0.1))}
+    assert search_space(study, adagrad) == {
+        "learning_rate": Range(low=0.001, high=0.1),
+        "weight_decay": Choices(choices=(0, 0.1)),
+    }
+    assert search_space(study, adam) == {
+        "learning_rate": Range(low=1e-4, high=1e-2),
+        "weight_decay": Choices(choices=(0, 0.1)),
+    }
 
 
 def test_nothing_is_searched_where_there_is_no_search() -> None:
@@ -110,7 +135,9 @@ def test_a_configuration_is_the_training_then_the_cell_then_the_proposal() -> No
 
 def test_without_a_learning_rate_the_optimizer_has_its_own() -> None:
     study = study_of(search=None)
-    rates = {cell.label: training_configuration(study, cell, "confirm", {}).learning_rate for cell in study_cells(study)}
+    rates = {
+        cell.label: training_configuration(study, cell, "confirm", {}).learning_rate for cell in study_cells(study)
+    }
     assert rates["num_hidden_layers=1,optimizer=adam"] == 1e-3
     assert rates["num_hidden_layers=1,optimizer=adagrad"] == 1e-2
 
@@ -126,12 +153,21 @@ def test_the_search_phase_never_reads_the_test_set_and_the_confirm_phase_does_at
 def test_the_search_has_its_own_budget_and_evaluations() -> None:
     space = [{"hyperparameters": {"learning_rate": {"low": 0.001, "high": 0.1}}}]
     study = study_of(
-        training={"budget_samples": 100_000, "num_evaluations": 30, "evaluation_spacing": "log", "first_evaluation_samples": 10_000},
+        training={
+            "budget_samples": 100_000,
+            "num_evaluations": 30,
+            "evaluation_spacing": "log",
+            "first_evaluation_samples": 10_000,
+        },
         search={"num_proposals": 2, "budget_samples": 5_000, "num_evaluations": 1, "spaces": space},
     )
     searched, confirmed = (training_configuration(study, study_cells(study)[0], phase, {}) for phase in PHASES)
     assert (searched.budget_samples, searched.evaluation_points()) == (5_000, (5_000,))
-    assert (confirmed.budget_samples, confirmed.evaluation_points()[0], confirmed.evaluation_points()[-1]) == (100_000, 10_000, 100_000)
+    assert (confirmed.budget_samples, confirmed.evaluation_points()[0], confirmed.evaluation_points()[-1]) == (
+        100_000,
+        10_000,
+        100_000,
+    )
 
 
 def claim(**fields: Any) -> dict[str, Any]:
@@ -143,7 +179,9 @@ def pairs(study: Study) -> list[tuple[str, str]]:
 
 
 def test_a_claim_compares_the_cells_that_differ_in_its_factor_alone() -> None:
-    assert pairs(study_of(claims=[claim(at={"num_hidden_layers": 2})])) == [("num_hidden_layers=2,optimizer=adam", "num_hidden_layers=2,optimizer=adagrad")]
+    assert pairs(study_of(claims=[claim(at={"num_hidden_layers": 2})])) == [
+        ("num_hidden_layers=2,optimizer=adam", "num_hidden_layers=2,optimizer=adagrad")
+    ]
     assert pairs(study_of(claims=[claim()])) == [
         ("num_hidden_layers=1,optimizer=adam", "num_hidden_layers=1,optimizer=adagrad"),
         ("num_hidden_layers=2,optimizer=adam", "num_hidden_layers=2,optimizer=adagrad"),
@@ -152,16 +190,25 @@ def test_a_claim_compares_the_cells_that_differ_in_its_factor_alone() -> None:
 
 def test_a_named_cell_of_another_width_is_not_mistaken_for_the_grid_cell_of_its_depth() -> None:
     wide = {"name": "wide", "levels": {"optimizer": "adam", "num_hidden_layers": 1, "hidden_units": 70}}
-    study = study_of(cells={"add": [wide]}, claims=[claim(factor="num_hidden_layers", level=2, baseline=1, at={"optimizer": "adam"})])
+    study = study_of(
+        cells={"add": [wide]}, claims=[claim(factor="num_hidden_layers", level=2, baseline=1, at={"optimizer": "adam"})]
+    )
     assert pairs(study) == [("num_hidden_layers=2,optimizer=adam", "num_hidden_layers=1,optimizer=adam")]
 
 
 def test_a_claim_about_whole_cells_compares_the_two_that_it_names() -> None:
     wide = {"name": "wide", "levels": {"optimizer": "adam", "num_hidden_layers": 1, "hidden_units": 70}}
-    study = study_of(cells={"add": [wide]}, claims=[claim(factor="cell", level="num_hidden_layers=2,optimizer=adam", baseline="wide")])
-    assert pairs(study) == [("num_hidden_layers=2,optimizer=adam", "hidden_units=70,num_hidden_layers=1,optimizer=adam")]
+    study = study_of(
+        cells={"add": [wide]},
+        claims=[claim(factor="cell", level="num_hidden_layers=2,optimizer=adam", baseline="wide")],
+    )
+    assert pairs(study) == [
+        ("num_hidden_layers=2,optimizer=adam", "hidden_units=70,num_hidden_layers=1,optimizer=adam")
+    ]
 
 
 def test_a_claim_about_an_excluded_cell_has_no_pair() -> None:
-    study = study_of(cells={"exclude": [{"optimizer": "adam", "num_hidden_layers": 2}]}, claims=[claim(at={"num_hidden_layers": 2})])
+    study = study_of(
+        cells={"exclude": [{"optimizer": "adam", "num_hidden_layers": 2}]}, claims=[claim(at={"num_hidden_layers": 2})]
+    )
     assert pairs(study) == []

@@ -1,4 +1,5 @@
-"""What of a user's code is sent to other machines: a module that is one file, or a whole package; nothing that is installed."""
+"""What of a user's code is sent to other machines: a module that is one file, or a whole package; nothing that is
+installed."""
 
 from __future__ import annotations
 
@@ -69,8 +70,12 @@ def test_what_is_installed_is_on_every_node_already() -> None:
 
 
 def test_nodes_are_sent_the_code_and_the_plugins_each_once(write: Write) -> None:
-    folder = write({"sent_twice/__init__.py": "", "sent_twice/models.py": "A = B = 1\n", "sent_alone_too.py": "C = 1\n"})
-    sent = _code(("mnist", "sent_twice.models:A", "sent_twice.models:B", "sent_alone_too:C", "vae.optimizers:specification"))
+    folder = write(
+        {"sent_twice/__init__.py": "", "sent_twice/models.py": "A = B = 1\n", "sent_alone_too.py": "C = 1\n"}
+    )
+    sent = _code(
+        ("mnist", "sent_twice.models:A", "sent_twice.models:B", "sent_alone_too:C", "vae.optimizers:specification")
+    )
     assert [Path(path).name for path in sent] == ["vae", "study", "sent_alone_too.py", "sent_twice"]
     assert load_plugin("sent_twice.models:A") == 1
     assert folder / "sent_twice" == Path(sent[-1])

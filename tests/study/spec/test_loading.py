@@ -93,7 +93,13 @@ def test_the_shipped_studies_are_listed_by_name_with_their_files() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("defualt", f"'defualt' is not a study; did you mean default? Allowed: {STUDIES}. Or the path of a study file, such as ./mine.yaml."),
+        (
+            "defualt",
+            (
+                f"'defualt' is not a study; did you mean default? Allowed: {STUDIES}. Or the path of a study file, such"
+                " as ./mine.yaml."
+            ),
+        ),
         ("", f"'' is not a study. Allowed: {STUDIES}. Or the path of a study file, such as ./mine.yaml."),
         ("nowhere.yaml", "nowhere.yaml: there is no such file"),
         ("nowhere/mine.yaml", "nowhere/mine.yaml: there is no such file, nor the folder nowhere"),
@@ -127,15 +133,36 @@ def test_a_file_that_the_system_refuses_to_read_is_said_to_be_so() -> None:
         ("# only a comment\n", "mine.yaml: is empty; a study file says at least name, question and confirm"),
         ("- a\n- b\n", "mine.yaml: is a list; a study file is a mapping, such as name: mine"),
         ("just text", "mine.yaml: is a single value; a study file is a mapping, such as name: mine"),
-        ("name: mine\nquestion: [\n", "mine.yaml:3: is not YAML: while parsing a flow node, expected the node content, but found '<stream end>'"),
-        ("name: mine\n\tquestion: x\n", "mine.yaml:2: is not YAML: a tab stands where YAML wants spaces; indent with spaces"),
-        ("name: mine: yours\n", "mine.yaml:1: is not YAML: mapping values are not allowed here. A value with a colon in it needs quotes."),
-        ("name: a\nquestion: b\nname: c\n", "mine.yaml:3: the key 'name' stands twice in the same mapping; its first place is line 1"),
-        ("a: 1\n---\nb: 2\n", "mine.yaml:2: is not YAML: expected a single document in the stream that began on line 1, but found another document"),
+        (
+            "name: mine\nquestion: [\n",
+            "mine.yaml:3: is not YAML: while parsing a flow node, expected the node content, but found '<stream end>'",
+        ),
+        (
+            "name: mine\n\tquestion: x\n",
+            "mine.yaml:2: is not YAML: a tab stands where YAML wants spaces; indent with spaces",
+        ),
+        (
+            "name: mine: yours\n",
+            "mine.yaml:1: is not YAML: mapping values are not allowed here. A value with a colon in it needs quotes.",
+        ),
+        (
+            "name: a\nquestion: b\nname: c\n",
+            "mine.yaml:3: the key 'name' stands twice in the same mapping; its first place is line 1",
+        ),
+        (
+            "a: 1\n---\nb: 2\n",
+            (
+                "mine.yaml:2: is not YAML: expected a single document in the stream that began on line 1, but found"
+                " another document"
+            ),
+        ),
         ("? [a, b]\n: 1\n", "mine.yaml:1: a key is a list or a mapping; every key must be text"),
         (
             "name: !!python/object/apply:os.system [ls]\n",
-            "mine.yaml:1: the tag tag:yaml.org,2002:python/object/apply:os.system is not read; write plain mappings, lists, text and numbers",
+            (
+                "mine.yaml:1: the tag tag:yaml.org,2002:python/object/apply:os.system is not read; write plain"
+                " mappings, lists, text and numbers"
+            ),
         ),
         ("name: *anchor\n", "mine.yaml:1: is not YAML: found undefined alias 'anchor'."),
         ("name: &a [*a]\n", "mine.yaml:1: is nested more than 20 deep"),
@@ -143,7 +170,10 @@ def test_a_file_that_the_system_refuses_to_read_is_said_to_be_so() -> None:
         ("seed: .inf\n", "mine.yaml:1: .inf is not a finite number that can be used here"),
         ("seed: 1e999\n", "mine.yaml:1: 1e999 is not a finite number that can be used here"),
         ("name: a\n\x07", "mine.yaml:2: holds the character U+0007, which YAML does not allow; is it a text file?"),
-        ("#" * (MAX_CHARACTERS + 1), "mine.yaml: holds 200,001 characters; at most 200,000 are read. Is it the right file?"),
+        (
+            "#" * (MAX_CHARACTERS + 1),
+            "mine.yaml: holds 200,001 characters; at most 200,000 are read. Is it the right file?",
+        ),
     ],
 )
 def test_text_that_is_not_a_study_file_gets_its_reason_and_its_line(text: str, message: str) -> None:
@@ -151,13 +181,18 @@ def test_text_that_is_not_a_study_file_gets_its_reason_and_its_line(text: str, m
 
 
 def test_aliases_that_multiply_a_small_file_into_billions_of_values_are_stopped() -> None:
-    levels = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    levels = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"] + [
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)
+    ]
     assert refusal("\n".join(levels)).endswith("holds more than 20,000 values once its aliases (*name) are written out")
 
 
 def test_bytes_that_are_not_utf_8_are_refused_with_the_line_of_the_first() -> None:
     Path("mine.yaml").write_bytes(b"name: mine\nquestion: caf\xe9\n")
-    assert refused_name("mine.yaml") == "mine.yaml:2: is not UTF-8 text (byte 0xe9); save it as UTF-8, or is it the right file?"
+    assert (
+        refused_name("mine.yaml")
+        == "mine.yaml:2: is not UTF-8 text (byte 0xe9); save it as UTF-8, or is it the right file?"
+    )
 
 
 def test_a_binary_file_is_refused_in_words() -> None:
@@ -168,7 +203,10 @@ def test_a_binary_file_is_refused_in_words() -> None:
 def test_a_huge_file_is_refused_before_it_is_read() -> None:
     with Path("mine.yaml").open("wb") as file:
         file.truncate(10**10)
-    assert refused_name("mine.yaml") == "mine.yaml: is 10,000,000,000 bytes; a study file has at most 1,000,000. Is it the right file?"
+    assert (
+        refused_name("mine.yaml")
+        == "mine.yaml: is 10,000,000,000 bytes; a study file has at most 1,000,000. Is it the right file?"
+    )
 
 
 def test_a_byte_order_mark_is_no_fault() -> None:
@@ -182,9 +220,25 @@ def test_a_byte_order_mark_is_no_fault() -> None:
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        *(("1e-3", 0.001), ("1E3", 1000.0), ("1.5e+2", 150.0), (".5", 0.5), ("-2", -2), ("600_000", 600_000), ("010", 10)),
+        *(
+            ("1e-3", 0.001),
+            ("1E3", 1000.0),
+            ("1.5e+2", 150.0),
+            (".5", 0.5),
+            ("-2", -2),
+            ("600_000", 600_000),
+            ("010", 10),
+        ),
         *(("true", True), ("False", False), ("no", "no"), ("on", "on"), ("yes", "yes"), ("y", "y")),
-        *(("1:30", "1:30"), ("2020-01-01", "2020-01-01"), ("'1e-3'", "1e-3"), ('"5"', "5"), ("0x10", "0x10"), ("~", None), ("", None)),
+        *(
+            ("1:30", "1:30"),
+            ("2020-01-01", "2020-01-01"),
+            ("'1e-3'", "1e-3"),
+            ('"5"', "5"),
+            ("0x10", "0x10"),
+            ("~", None),
+            ("", None),
+        ),
     ],
 )
 def test_a_scalar_means_what_it_looks_like(written: str, meant: object) -> None:
@@ -202,11 +256,15 @@ def test_a_learning_rate_written_with_an_exponent_is_a_number() -> None:
 @pytest.mark.parametrize(("written", "hint"), [("yes", "; write true"), ("off", "; write false"), ("maybe", "")])
 def test_yes_and_no_are_answered_with_true_and_false(written: str, hint: str) -> None:
     text = MINIMAL.replace("budget_samples: 1000", f"output_bias_from_data: {written}")
-    assert refusal(text) == f"mine.yaml:4: training.output_bias_from_data: is '{written}'; it must be true or false{hint}"
+    assert (
+        refusal(text) == f"mine.yaml:4: training.output_bias_from_data: is '{written}'; it must be true or false{hint}"
+    )
 
 
 def test_an_alias_stands_for_what_it_names() -> None:
-    text = TUNED.replace("{low: 0.003, high: 0.3, log: true}", "&rates {low: 0.003, high: 0.3, log: true}").replace("{low: 1e-4, high: 1e-2, log: true}", "*rates")
+    text = TUNED.replace("{low: 0.003, high: 0.3, log: true}", "&rates {low: 0.003, high: 0.3, log: true}").replace(
+        "{low: 1e-4, high: 1e-2, log: true}", "*rates"
+    )
     search = load(text).search
     assert search is not None
     assert search.spaces[0].hyperparameters == search.spaces[1].hyperparameters
@@ -220,36 +278,88 @@ def test_an_alias_stands_for_what_it_names() -> None:
     [
         ("num_proposals: 2", "num_proposals: two", "8: search.num_proposals: is 'two'; it must be a whole number"),
         ("num_proposals: 2", "num_proposals: '2'", "8: search.num_proposals: is '2'; it must be a whole number"),
-        ("num_proposals: 2", "num_proposals: 0", "8: search.num_proposals: is 0; it must be greater than or equal to 1"),
+        (
+            "num_proposals: 2",
+            "num_proposals: 0",
+            "8: search.num_proposals: is 0; it must be greater than or equal to 1",
+        ),
         ("num_proposals: 2", "num_proposals:", "8: search.num_proposals: is empty; it must be a whole number"),
         (
             "num_proposals: 2",
             "num_proposals: 2\n  sampler: tpee",
-            "9: search.sampler: 'tpee' is not one of its values; did you mean tpe? Allowed: cmaes, gp, grid, qmc, random, tpe.",
+            (
+                "9: search.sampler: 'tpee' is not one of its values; did you mean tpe? Allowed: cmaes, gp, grid, qmc,"
+                " random, tpe."
+            ),
         ),
-        ("name: mine", "name: ../mine", "1: name: is '../mine'; it must begin with a letter or a digit and hold only letters, digits, - and _, at most 64 of them"),
+        (
+            "name: mine",
+            "name: ../mine",
+            (
+                "1: name: is '../mine'; it must begin with a letter or a digit and hold only letters, digits, - and _,"
+                " at most 64 of them"
+            ),
+        ),
         ("question: Which?", "question: ''", "2: question: is empty; write at least a word"),
-        ("question: Which?", "question: 5", "2: question: is 5; it must be text; put it in quotes where it looks like a number"),
-        ("hidden_units: 30", "hidden_units: '30'", "4: training.hidden_units: is '30'; it must be a whole number; take the quotes away"),
+        (
+            "question: Which?",
+            "question: 5",
+            "2: question: is 5; it must be text; put it in quotes where it looks like a number",
+        ),
+        (
+            "hidden_units: 30",
+            "hidden_units: '30'",
+            "4: training.hidden_units: is '30'; it must be a whole number; take the quotes away",
+        ),
         ("hidden_units: 30", "hidden_units: true", "4: training.hidden_units: is true; it must be a whole number"),
-        ("hidden_units: 30", "hidden_units: 0", "4: training.hidden_units: is 0; it must be greater than or equal to 1"),
-        ("hidden_units: 30", "activation: tahn", "4: training.activation: 'tahn' is not one of its values; did you mean tanh? Allowed: elu, gelu, relu, silu, softplus, tanh."),
+        (
+            "hidden_units: 30",
+            "hidden_units: 0",
+            "4: training.hidden_units: is 0; it must be greater than or equal to 1",
+        ),
+        (
+            "hidden_units: 30",
+            "activation: tahn",
+            (
+                "4: training.activation: 'tahn' is not one of its values; did you mean tanh? Allowed: elu, gelu, relu,"
+                " silu, softplus, tanh."
+            ),
+        ),
         ("[adagrad, adam]", "adam", "6: factors.optimizer: is 'adam'; it must be a list, such as [1, 2]"),
-        ("[adagrad, adam]", "[adagrad, adam, [sgd]]", "6: factors.optimizer.2: is ['sgd']; it must be a number, true, false or text"),
-        ("{low: 0.003, high: 0.3, log: true}", "0.01", "11: search.spaces.0.hyperparameters.learning_rate: is 0.01; it must be a range {low: ..., high: ...} or {choices: [...]}"),
+        (
+            "[adagrad, adam]",
+            "[adagrad, adam, [sgd]]",
+            "6: factors.optimizer.2: is ['sgd']; it must be a number, true, false or text",
+        ),
+        (
+            "{low: 0.003, high: 0.3, log: true}",
+            "0.01",
+            (
+                "11: search.spaces.0.hyperparameters.learning_rate: is 0.01; it must be a range {low: ..., high: ...}"
+                " or {choices: [...]}"
+            ),
+        ),
         (
             *("low: 0.003, high: 0.3", "low: 0.3, high: 0.003"),
-            "11: search.spaces.0.hyperparameters.learning_rate: the range is upside down or empty: low 0.3, high 0.003; low must be below high",
+            (
+                "11: search.spaces.0.hyperparameters.learning_rate: the range is upside down or empty: low 0.3, high"
+                " 0.003; low must be below high"
+            ),
         ),
         (
             *("low: 0.003, high: 0.3", "low: 0.003, hihg: 0.3, high: 1"),
-            "11: search.spaces.0.hyperparameters.learning_rate.hihg: 'hihg' is not a field of search.spaces.0.hyperparameters.learning_rate; "
-            "did you mean high? Allowed: high, integer, log, low.",
+            (
+                "11: search.spaces.0.hyperparameters.learning_rate.hihg: 'hihg' is not a field of"
+                " search.spaces.0.hyperparameters.learning_rate; did you mean high? Allowed: high, integer, log, low."
+            ),
         ),
         (
             *("confirm:", "confrim:"),
-            "14: confrim: 'confrim' is not a field of a study; did you mean confirm? Allowed: cells, claims, confidence, confirm, description, "
-            "equivalence_margin_nats, factors, metric, name, noise_floor, published, question, readout, search, seed, targets, training.",
+            (
+                "14: confrim: 'confrim' is not a field of a study; did you mean confirm? Allowed: cells, claims,"
+                " confidence, confirm, description, equivalence_margin_nats, factors, metric, name, noise_floor,"
+                " published, question, readout, search, seed, targets, training."
+            ),
         ),
     ],
 )
@@ -258,7 +368,10 @@ def test_a_faulty_field_gets_its_line_path_rule_and_nearest_legal_name(old: str,
 
 
 def test_a_missing_part_is_named_with_what_it_is_for() -> None:
-    assert refusal("name: mine\nquestion: Which?\n") == "mine.yaml: confirm: is missing. How the winners are trained again, on fresh seeds."
+    assert (
+        refusal("name: mine\nquestion: Which?\n")
+        == "mine.yaml: confirm: is missing. How the winners are trained again, on fresh seeds."
+    )
 
 
 def test_a_field_of_the_training_at_the_top_is_told_its_place() -> None:
@@ -266,27 +379,57 @@ def test_a_field_of_the_training_at_the_top_is_told_its_place() -> None:
 
 
 def test_all_faults_are_listed_one_to_a_line() -> None:
-    text = TUNED.replace("num_proposals: 2", "num_proposals: 0").replace("num_reporting_seeds: 2", "num_reporting_seeds: many").replace("name: mine", "name: m/ine")
-    assert [line.split(": ")[1] for line in refusal(text).splitlines()] == ["name", "search.num_proposals", "confirm.num_reporting_seeds"]
+    text = (
+        TUNED.replace("num_proposals: 2", "num_proposals: 0")
+        .replace("num_reporting_seeds: 2", "num_reporting_seeds: many")
+        .replace("name: mine", "name: m/ine")
+    )
+    assert [line.split(": ")[1] for line in refusal(text).splitlines()] == [
+        "name",
+        "search.num_proposals",
+        "confirm.num_reporting_seeds",
+    ]
 
 
 # --- changes from the command line ---
 
 
 def test_changes_reach_every_part_of_a_study() -> None:
-    study = load(TUNED, "training.hidden_units=70", "confirm.num_reporting_seeds=5", "claims.0.primary=false", "search.spaces.0.hyperparameters.learning_rate.low=1e-3", "seed=7")
+    study = load(
+        TUNED,
+        "training.hidden_units=70",
+        "confirm.num_reporting_seeds=5",
+        "claims.0.primary=false",
+        "search.spaces.0.hyperparameters.learning_rate.low=1e-3",
+        "seed=7",
+    )
     assert study.search is not None
     distribution = study.search.spaces[0].hyperparameters["learning_rate"]
     assert isinstance(distribution, Range)
-    assert (study.training["hidden_units"], study.confirm.num_reporting_seeds, study.claims[0].primary, distribution.low, study.seed) == (70, 5, False, 0.001, 7)
+    assert (
+        study.training["hidden_units"],
+        study.confirm.num_reporting_seeds,
+        study.claims[0].primary,
+        distribution.low,
+        study.seed,
+    ) == (70, 5, False, 0.001, 7)
 
 
 def test_a_change_makes_the_part_that_the_file_lacks() -> None:
-    assert load(MINIMAL.replace("training:\n  budget_samples: 1000\n", ""), "training.batch_size=20").training == {"batch_size": 20}
+    assert load(MINIMAL.replace("training:\n  budget_samples: 1000\n", ""), "training.batch_size=20").training == {
+        "batch_size": 20
+    }
     assert load(MINIMAL, "factors.latent_dim=[2, 3]").factors == {"latent_dim": (2, 3)}
 
 
-@pytest.mark.parametrize(("change", "name", "meant"), [("budget_samples=500", "budget_samples", 500), ("beta1=0.5", "beta1", 0.5), ("learning_rate=1e-2", "learning_rate", 0.01)])
+@pytest.mark.parametrize(
+    ("change", "name", "meant"),
+    [
+        ("budget_samples=500", "budget_samples", 500),
+        ("beta1=0.5", "beta1", 0.5),
+        ("learning_rate=1e-2", "learning_rate", 0.01),
+    ],
+)
 def test_a_field_of_the_training_may_stand_alone(change: str, name: str, meant: float) -> None:
     assert load(MINIMAL, change).training[name] == meant
 
@@ -302,30 +445,57 @@ def test_null_takes_a_part_away() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("budget_samples", "--set budget_samples: a change has the form field=value, such as training.budget_samples=1000"),
+        (
+            "budget_samples",
+            "--set budget_samples: a change has the form field=value, such as training.budget_samples=1000",
+        ),
         ("=5", "--set =5: a change has the form field=value, such as training.budget_samples=1000"),
         (
             "budget_sample=5",
-            "--set budget_sample=5: 'budget_sample' is not a field of a study; did you mean budget_samples? Allowed: name, question, description, seed, training, factors, cells, "
-            "search, confirm, claims, published, metric, readout, targets, equivalence_margin_nats, noise_floor, confidence, "
-            "what lies in them after a dot, and the fields of training by their own names.",
+            (
+                "--set budget_sample=5: 'budget_sample' is not a field of a study; did you mean budget_samples?"
+                " Allowed: name, question, description, seed, training, factors, cells, search, confirm, claims,"
+                " published, metric, readout, targets, equivalence_margin_nats, noise_floor, confidence, what lies in"
+                " them after a dot, and the fields of training by their own names."
+            ),
         ),
         (
             "num_reporting_seeds=5",
-            "--set num_reporting_seeds=5: 'num_reporting_seeds' is not a field of a study; did you mean confirm.num_reporting_seeds? Allowed: name, question, description, seed, "
-            "training, factors, cells, search, confirm, claims, published, metric, readout, targets, equivalence_margin_nats, noise_floor, confidence, "
-            "what lies in them after a dot, and the fields of training by their own names.",
+            (
+                "--set num_reporting_seeds=5: 'num_reporting_seeds' is not a field of a study; did you mean"
+                " confirm.num_reporting_seeds? Allowed: name, question, description, seed, training, factors, cells,"
+                " search, confirm, claims, published, metric, readout, targets, equivalence_margin_nats, noise_floor,"
+                " confidence, what lies in them after a dot, and the fields of training by their own names."
+            ),
         ),
         (
             "search.num_proposal=5",
-            "--set search.num_proposal=5: search.num_proposal: 'num_proposal' is not a field of search; did you mean num_proposals? "
-            "Allowed: budget_samples, extra_proposals, max_extra_rounds, num_evaluations, num_proposals, num_repeats, num_tuning_seeds, objective, round_size, sampler, spaces.",
+            (
+                "--set search.num_proposal=5: search.num_proposal: 'num_proposal' is not a field of search; did you"
+                " mean num_proposals? Allowed: budget_samples, extra_proposals, max_extra_rounds, num_evaluations,"
+                " num_proposals, num_repeats, num_tuning_seeds, objective, round_size, sampler, spaces."
+            ),
         ),
-        ("training.hidden_units=-3", "--set training.hidden_units=-3: training.hidden_units: is -3; it must be greater than or equal to 1"),
-        ("optimizer=adam", "--set optimizer=adam: 'optimizer' is a factor of this study; say which levels it has with factors.optimizer=[...]"),
+        (
+            "training.hidden_units=-3",
+            "--set training.hidden_units=-3: training.hidden_units: is -3; it must be greater than or equal to 1",
+        ),
+        (
+            "optimizer=adam",
+            (
+                "--set optimizer=adam: 'optimizer' is a factor of this study; say which levels it has with"
+                " factors.optimizer=[...]"
+            ),
+        ),
         ("name.x=2", "--set name.x=2: name holds no fields, so name.x cannot be set"),
-        ("claims.4.primary=true", "--set claims.4.primary=true: claims is a list of 1; after it comes a position from 0 to 0, not 4"),
-        ("seed=[", "--set seed=[: is not YAML: while parsing a flow node, expected the node content, but found '<stream end>'"),
+        (
+            "claims.4.primary=true",
+            "--set claims.4.primary=true: claims is a list of 1; after it comes a position from 0 to 0, not 4",
+        ),
+        (
+            "seed=[",
+            "--set seed=[: is not YAML: while parsing a flow node, expected the node content, but found '<stream end>'",
+        ),
         ("confirm=3", "--set confirm=3: confirm: is 3; it must be a mapping of names to values"),
     ],
 )
@@ -340,9 +510,10 @@ def test_a_change_that_removes_a_level_takes_the_space_that_was_for_it_along() -
 
 
 def test_a_change_that_takes_a_claims_cells_away_says_how_to_do_without_it() -> None:
-    assert refusal(TUNED, "factors.optimizer=[adam]") == (
-        "mine.yaml:17: claims.0.baseline: 'adagrad' is not a level of optimizer in any cell; did you mean adam? Allowed: adam. "
-        "A change took this from the claim; add --set 'claims=[]' to make none."
+    assert (
+        refusal(TUNED, "factors.optimizer=[adam]")
+        == "mine.yaml:17: claims.0.baseline: 'adagrad' is not a level of optimizer in any cell; did you mean adam?"
+        " Allowed: adam. A change took this from the claim; add --set 'claims=[]' to make none."
     )
 
 

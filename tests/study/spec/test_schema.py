@@ -82,7 +82,9 @@ def test_a_level_is_one_finite_value(given: object) -> None:
         (1.5, 3, False, True, "an integer range needs whole ends; got 1.5 and 3"),
     ],
 )
-def test_a_range_that_cannot_be_drawn_from_is_refused_with_its_rule(low: float, high: float, log: bool, integer: bool, rule: str) -> None:
+def test_a_range_that_cannot_be_drawn_from_is_refused_with_its_rule(
+    low: float, high: float, log: bool, integer: bool, rule: str
+) -> None:
     with pytest.raises(ValidationError) as refused:
         Range(low=low, high=high, log=log, integer=integer)
     assert rule in str(refused.value)
@@ -107,13 +109,33 @@ def study_faults(**fields: Any) -> list[tuple[tuple[int | str, ...], str]]:
 
 
 @pytest.mark.parametrize(
-    ("given", "readout"), [("final", "final"), ("best", "best"), ({"mean_of_last": 5}, MeanOfLast(mean_of_last=5)), ({"mean_of_last": 5.0}, MeanOfLast(mean_of_last=5))]
+    ("given", "readout"),
+    [
+        ("final", "final"),
+        ("best", "best"),
+        ({"mean_of_last": 5}, MeanOfLast(mean_of_last=5)),
+        ({"mean_of_last": 5.0}, MeanOfLast(mean_of_last=5)),
+    ],
 )
 def test_a_readout_is_final_best_or_a_mean_of_the_last_evaluations(given: object, readout: object) -> None:
     assert study_with(readout=given).readout == readout
 
 
-@pytest.mark.parametrize("given", ["last", 5, True, None, {}, {"mean_of_last": 0}, {"mean_of_last": 2.5}, {"mean_of_last": True}, {"mean_of_last": 2, "of": 3}, {"mean_of": 3}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "last",
+        5,
+        True,
+        None,
+        {},
+        {"mean_of_last": 0},
+        {"mean_of_last": 2.5},
+        {"mean_of_last": True},
+        {"mean_of_last": 2, "of": 3},
+        {"mean_of": 3},
+    ],
+)
 def test_any_other_readout_is_refused_once_at_its_place(given: object) -> None:
     assert study_faults(readout=given) == [(("readout",), "value_error")]
 
@@ -132,7 +154,9 @@ def test_targets_are_bounds_and_so_negative() -> None:
 
 def test_the_noise_floor_names_one_cell_by_name_or_levels() -> None:
     assert study_with(noise_floor={"at": "control"}).noise_floor == NoiseFloor(at="control")
-    assert study_with(noise_floor={"at": {"num_hidden_layers": 1}, "num_seeds": 4}).noise_floor == NoiseFloor(at={"num_hidden_layers": 1}, num_seeds=4)
+    assert study_with(noise_floor={"at": {"num_hidden_layers": 1}, "num_seeds": 4}).noise_floor == NoiseFloor(
+        at={"num_hidden_layers": 1}, num_seeds=4
+    )
     for wrong in (3, None, ["adam"], {"optimizer": ["adam"]}, {"optimizer": None}):
         assert study_faults(noise_floor={"at": wrong}) == [(("noise_floor", "at"), "value_error")], wrong
 
@@ -140,24 +164,50 @@ def test_the_noise_floor_names_one_cell_by_name_or_levels() -> None:
 def test_an_extra_round_has_as_many_proposals_as_a_round_unless_said_otherwise() -> None:
     assert Search(num_proposals=9, round_size=4, spaces=(Space.model_validate(SPACE),)).num_extra_proposals == 4
     assert Search(num_proposals=1, round_size=2, spaces=(Space.model_validate(SPACE),)).num_extra_proposals == 1
-    assert Search(num_proposals=9, round_size=4, extra_proposals=7, spaces=(Space.model_validate(SPACE),)).num_extra_proposals == 7
+    assert (
+        Search(
+            num_proposals=9, round_size=4, extra_proposals=7, spaces=(Space.model_validate(SPACE),)
+        ).num_extra_proposals
+        == 7
+    )
 
 
 def test_a_study_from_before_these_fields_means_what_it_meant() -> None:
     study = study_with(search={"num_proposals": 2, "spaces": [SPACE]})
     assert study.search is not None
-    assert (study.readout, study.targets, study.noise_floor, study.search.max_extra_rounds, study.search.num_repeats) == ("final", (), None, 0, 1)
+    assert (
+        study.readout,
+        study.targets,
+        study.noise_floor,
+        study.search.max_extra_rounds,
+        study.search.num_repeats,
+    ) == ("final", (), None, 0, 1)
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "a.b", "-a", "a b", "a\n", "x" * 65, "é"])
 def test_a_name_that_could_leave_its_folder_or_confuse_a_shell_is_refused(name: str) -> None:
-    assert faults(Study, name=name, question="?", confirm={"num_reporting_seeds": 1}) == [(("name",), "string_pattern_mismatch")]
+    assert faults(Study, name=name, question="?", confirm={"num_reporting_seeds": 1}) == [
+        (("name",), "string_pattern_mismatch")
+    ]
 
 
 def test_every_field_of_every_part_says_what_it_is() -> None:
     silent = [
         f"{part.__name__}.{name}"
-        for part in (Range, Choices, Space, NamedCell, Cells, Search, Confirm, Claim, Published, MeanOfLast, NoiseFloor, Study)
+        for part in (
+            Range,
+            Choices,
+            Space,
+            NamedCell,
+            Cells,
+            Search,
+            Confirm,
+            Claim,
+            Published,
+            MeanOfLast,
+            NoiseFloor,
+            Study,
+        )
         for name, field in part.model_fields.items()
         if not field.description
     ]

@@ -41,7 +41,10 @@ def test_the_order_of_points_and_tags_that_are_written_later_do_not_change_the_s
     assert seal_of(**(FACTS | {"tags": FACTS["tags"] | {"superseded": "true"}})) == seal_of(**FACTS)
 
 
-@pytest.mark.parametrize(("written", "read"), [(0.0, -0.0), (math.inf, 1.7976931348623157e308), (-math.inf, -1.7976931348623157e308), (math.nan, -math.nan)])
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(0.0, -0.0), (math.inf, 1.7976931348623157e308), (-math.inf, -1.7976931348623157e308), (math.nan, -math.nan)],
+)
 def test_numbers_that_databases_do_not_tell_apart_have_one_seal(written: float, read: float) -> None:
     assert seal_of(1, {}, {}, [("train/kl", 1, written)]) == seal_of(1, {}, {}, [("train/kl", 1, read)])
 

@@ -44,7 +44,10 @@ def _given_away(own: Path) -> None:
     os.chown(own, 54321, 54321)
 
 
-OF_ANOTHER = [_linked_elsewhere, pytest.param(_given_away, marks=pytest.mark.skipif(os.getuid() != 0, reason="only root may give a folder away"))]
+OF_ANOTHER = [
+    _linked_elsewhere,
+    pytest.param(_given_away, marks=pytest.mark.skipif(os.getuid() != 0, reason="only root may give a folder away")),
+]
 
 
 @pytest.mark.parametrize("made", OF_ANOTHER)

@@ -24,7 +24,9 @@ def own_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("num_members", [1, 2])
-def test_a_lost_node_is_continued_elsewhere_to_the_same_bits(num_members: int, tmp_path: Path, own_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_node_is_continued_elsewhere_to_the_same_bits(
+    num_members: int, tmp_path: Path, own_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = f"file://{tmp_path}/shared"
     lost = worker()
     lost.take(job(uri, num_members))
@@ -54,9 +56,12 @@ def test_a_stopped_worker_leaves_its_last_step_in_the_storage(tmp_path: Path, ow
 
 
 def test_the_copy_that_is_further_wins(tmp_path: Path) -> None:
-    """A node that was cut off comes back with an old checkpoint of its own: it takes the newer one; and the other way about."""
+    """A node that was cut off comes back with an old checkpoint of its own: it takes the newer one; and the other
+    way about."""
     configuration = small_configuration()
-    training = Training(configuration, Seeds.from_root(0), small_data(configuration), checkpoint=tmp_path / "own.safetensors")
+    training = Training(
+        configuration, Seeds.from_root(0), small_data(configuration), checkpoint=tmp_path / "own.safetensors"
+    )
     shared = tmp_path / "shared" / "own.safetensors"
     shared.parent.mkdir()
     saved = []
@@ -105,12 +110,24 @@ def test_storage_that_fails_in_mid_study_is_said_and_stops_no_training(tmp_path:
 def test_copies_of_recorded_trainings_and_torn_files_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()
-    for name in ("done.safetensors", "open.safetensors", "pack-1.safetensors", "pack-2.safetensors", f"x.safetensors.{'0' * 32}.part", "notes.txt"):
+    for name in (
+        "done.safetensors",
+        "open.safetensors",
+        "pack-1.safetensors",
+        "pack-2.safetensors",
+        f"x.safetensors.{'0' * 32}.part",
+        "notes.txt",
+    ):
         (folder / name).write_bytes(b"")
     (folder / "pack-1.members").write_text("other\ndone\n")
     (folder / "pack-2.members").write_text("other\nopen\n")
     remove_superseded(f"file://{folder}", lambda identity: identity == "done")
-    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "open.safetensors", "pack-2.members", "pack-2.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "notes.txt",
+        "open.safetensors",
+        "pack-2.members",
+        "pack-2.safetensors",
+    ]
 
 
 def test_a_place_that_can_be_used_is_left_as_it_was(tmp_path: Path) -> None:
@@ -140,7 +157,10 @@ def test_a_place_that_can_be_used_is_left_as_it_was(tmp_path: Path) -> None:
         ("~/folder", "~, which the shell did not replace"),
         ("'/shared/folder'", "quotes"),
         (" ", "names no place"),
-        ("gs://bucket/folder", "needs the package gcsfs, which is not installed here: `.venv/bin/uv pip install gcsfs`, on every node"),
+        (
+            "gs://bucket/folder",
+            "needs the package gcsfs, which is not installed here: `.venv/bin/uv pip install gcsfs`, on every node",
+        ),
         ("file:///proc/nothing/here", "no file could be written there"),
         ("/proc/nothing", "cannot be written"),
     ],
@@ -160,7 +180,13 @@ def test_storage_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    "place", ["nope://me:hidden-word@host/folder", "s3://key:hidden-word@bucket/folder", "s3:/key:hidden-word@bucket/folder", "sftp://me:hidden-word@host/folder"]
+    "place",
+    [
+        "nope://me:hidden-word@host/folder",
+        "s3://key:hidden-word@bucket/folder",
+        "s3:/key:hidden-word@bucket/folder",
+        "sftp://me:hidden-word@host/folder",
+    ],
 )
 def test_messages_show_no_credentials(place: str) -> None:
     with pytest.raises(SharedStorageError) as raised:

@@ -1,4 +1,5 @@
-"""A worker without Ray: one seed or a pack, in slices, stopped and continued, where memory is short and where the user's code raises."""
+"""A worker without Ray: one seed or a pack, in slices, stopped and continued, where memory is short and where the
+user's code raises."""
 
 from __future__ import annotations
 
@@ -91,12 +92,18 @@ def test_several_seeds_are_trained_at_once_each_as_alone_within_rounding(tmp_pat
     assert [len(report.results) for report in reports] == [0, 3]
 
 
-def test_results_are_handed_over_in_parts_and_a_stop_waits_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_handed_over_in_parts_and_a_stop_waits_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("study.worker.worker.BYTES_PER_REPORT", 1)
     job = _job(tmp_path, 3)
     reports, results = _trained(_worker(), job)
     assert len(results) == 3
-    assert [(len(report.results), report.handing_over, report.done) for report in reports[1:]] == [(1, True, False), (1, True, False), (1, False, True)]
+    assert [(len(report.results), report.handing_over, report.done) for report in reports[1:]] == [
+        (1, True, False),
+        (1, True, False),
+        (1, False, True),
+    ]
 
 
 def test_a_stopped_pack_continues_with_the_same_bits_and_leaves_nothing(tmp_path: Path) -> None:
@@ -112,7 +119,9 @@ def test_a_stopped_pack_continues_with_the_same_bits_and_leaves_nothing(tmp_path
     continued = _worker()
     reports, results = _trained(continued, job)
     assert [report.samples for report in reports] == [1000]
-    assert {name: result.weights for name, result in results.items()} == {name: result.weights for name, result in undisturbed.items()}
+    assert {name: result.weights for name, result in results.items()} == {
+        name: result.weights for name, result in undisturbed.items()
+    }
     assert checkpoint.parent.exists()
     continued.stop()
     assert list(checkpoint.parent.iterdir()) == []
@@ -154,11 +163,20 @@ def _bytes_for(job: Job, num_members: int) -> int:
     """What a process must have left for the estimate to let so many members train at once, as one worker of one."""
     configuration = TrainingConfiguration.model_validate_json(job.configuration)
     data = small_data(configuration)
-    return int(memory_of_pack(configuration, data.num_pixels, num_images_on_device(data)).bytes_of(num_members) / 0.8) + 2**24
+    return (
+        int(memory_of_pack(configuration, data.num_pixels, num_images_on_device(data)).bytes_of(num_members) / 0.8)
+        + 2**24
+    )
 
 
 def test_a_pack_that_memory_does_not_hold_is_trained_in_parts_and_says_so(tmp_path: Path) -> None:
-    job = _job(tmp_path, 5, small_configuration(dataset="blobs", hidden_units=600, num_hidden_layers=3, budget_samples=40, num_evaluations=1))
+    job = _job(
+        tmp_path,
+        5,
+        small_configuration(
+            dataset="blobs", hidden_units=600, num_hidden_layers=3, budget_samples=40, num_evaluations=1
+        ),
+    )
     worker = _worker()
     with _address_space(_bytes_for(job, 2)):
         reports, results = _trained(worker, job)
@@ -213,11 +231,15 @@ def test_a_pack_that_runs_out_of_memory_is_trained_in_halves(tmp_path: Path, mon
     worker = _worker()
     with _address_space(_bytes_for(job, 4) + 3_000 * 2**20):
         reports, results = _trained(worker, job)
-    assert [message.partition(" ran out")[2] for report in reports for message in report.messages] == [" of memory with 4 seeds at once; they are trained 2 at a time"]
+    assert [message.partition(" ran out")[2] for report in reports for message in report.messages] == [
+        " of memory with 4 seeds at once; they are trained 2 at a time"
+    ]
     _assert_as_alone(job, results, pack_size=2)
 
 
-def test_a_model_that_cannot_be_batched_is_trained_one_seed_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_batched_is_trained_one_seed_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = _job(tmp_path, 2, _plugin(tmp_path, FICKLE_MODEL, monkeypatch))
     reports, results = _trained(_worker(), job)
     (message,) = [message for report in reports for message in report.messages]
@@ -226,7 +248,9 @@ def test_a_model_that_cannot_be_batched_is_trained_one_seed_at_a_time(tmp_path: 
     _assert_as_alone(job, results, pack_size=1)
 
 
-def test_a_model_that_raises_fails_the_job_and_the_worker_lives_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_raises_fails_the_job_and_the_worker_lives_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = _worker()
     reports, results = _trained(worker, _job(tmp_path, 2, _plugin(tmp_path, BROKEN_MODEL, monkeypatch)))
     assert results == {}
@@ -238,10 +262,18 @@ def test_a_model_that_raises_fails_the_job_and_the_worker_lives_on(tmp_path: Pat
 
 @pytest.mark.parametrize("num_members", [1, 2])
 @pytest.mark.parametrize(
-    "error", [RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with"), torch.AcceleratorError("ecc", 214), RuntimeError("No CUDA GPUs are available")]
+    "error",
+    [
+        RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with"),
+        torch.AcceleratorError("ecc", 214),
+        RuntimeError("No CUDA GPUs are available"),
+    ],
 )
-def test_a_gpu_that_fails_is_said_and_the_worker_takes_no_further_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, num_members: int) -> None:
-    """Its process cannot compute anything more: another one is to go on, and neither this training nor the next one is failed by it."""
+def test_a_gpu_that_fails_is_said_and_the_worker_takes_no_further_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, num_members: int
+) -> None:
+    """Its process cannot compute anything more: another one is to go on, and neither this training nor the next one
+    is failed by it."""
     worker, job = _worker(), replace(_job(tmp_path, num_members), device="cuda")
     monkeypatch.setattr("study.worker.worker._Trial.step", _raising(error))
     worker.take(job)
@@ -257,7 +289,9 @@ def test_a_gpu_that_fails_is_said_and_the_worker_takes_no_further_step(tmp_path:
         worker.step()
 
 
-def test_a_model_that_asks_for_a_gpu_in_a_study_without_one_fails_with_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_asks_for_a_gpu_in_a_study_without_one_fails_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = _worker()
     monkeypatch.setattr(Training, "_train_until", _raising(RuntimeError("No CUDA GPUs are available")))
     worker.take(_job(tmp_path, 1))
@@ -275,13 +309,19 @@ def _raising(error: Exception) -> Callable[..., None]:
 
 
 def test_memory_that_ran_out_and_the_users_own_errors_are_no_fault_of_a_gpu() -> None:
-    for error in (torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: out of memory"), RuntimeError("shapes [3] and [4]"), ValueError("CUDA error")):
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("shapes [3] and [4]"),
+        ValueError("CUDA error"),
+    ):
         assert not is_of_device(error)
 
 
 @pytest.mark.parametrize("num_members", [1, 2])
 def test_a_disk_that_takes_no_checkpoint_costs_a_message_and_no_training(tmp_path: Path, num_members: int) -> None:
-    """A checkpoint is wanted after every step, and each is refused: the bits are those of the training that wants none."""
+    """A checkpoint is wanted after every step, and each is refused: the bits are those of the training that wants
+    none."""
     _, undisturbed = _trained(_worker(), _job(tmp_path / "undisturbed", num_members))
     job = replace(_job(tmp_path / "full", num_members), checkpoint_every_seconds=0.0)
     worker = _worker()
@@ -289,7 +329,9 @@ def test_a_disk_that_takes_no_checkpoint_costs_a_message_and_no_training(tmp_pat
         reports, results = _trained(worker, job)
         worker.stop()
     assert [report.failure for report in reports if report.failure] == []
-    assert {name: result.weights for name, result in results.items()} == {name: result.weights for name, result in undisturbed.items()}
+    assert {name: result.weights for name, result in results.items()} == {
+        name: result.weights for name, result in undisturbed.items()
+    }
     messages = {message for report in reports for message in report.messages}
     assert len(messages) == 1, messages
     assert "cannot write checkpoints" in messages.pop()

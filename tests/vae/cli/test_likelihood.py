@@ -43,9 +43,27 @@ def weights_of(dataset: Path, pixels: str = "fixed", hidden_units: int = 12) -> 
 
 
 @pytest.mark.parametrize("pixels", ["fixed", "dynamic"])
-def test_it_prints_the_mean_of_the_library_s_estimate_and_keeps_it_per_image(dataset: Path, capsys: pytest.CaptureFixture[str], pixels: str) -> None:
+def test_it_prints_the_mean_of_the_library_s_estimate_and_keeps_it_per_image(
+    dataset: Path, capsys: pytest.CaptureFixture[str], pixels: str
+) -> None:
     path = weights_of(dataset, pixels)
-    assert main(["likelihood", str(path), "--num-samples", "50", "--images", "30", "--seed", "4", "--output", str(dataset.parent / "kept")]) == 0
+    assert (
+        main(
+            [
+                "likelihood",
+                str(path),
+                "--num-samples",
+                "50",
+                "--images",
+                "30",
+                "--seed",
+                "4",
+                "--output",
+                str(dataset.parent / "kept"),
+            ]
+        )
+        == 0
+    )
     weights, configuration = load_weights(path)
     images = prepare(load_dataset(str(dataset), dataset), configuration).test[:30]
     expected = estimate_log_likelihood(model_from_weights(weights, configuration, 36), images, 50, 4)  # type: ignore[arg-type]
@@ -60,7 +78,14 @@ def test_it_prints_the_mean_of_the_library_s_estimate_and_keeps_it_per_image(dat
 def stopped_after_the_first_line(root: Path, arguments: list[str]) -> int:
     """How many images the first line of progress tells of; the process then gets Ctrl-C and must say how to go on."""
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "vae", *arguments], cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vae", *arguments],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stderr is not None
     first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
@@ -72,7 +97,8 @@ def stopped_after_the_first_line(root: Path, arguments: list[str]) -> int:
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(root: Path, dataset: Path) -> None:
-    """Stopped twice out of some seven seconds, the second time beyond the first; what is kept has the library's bits."""
+    """Stopped twice out of some seven seconds, the second time beyond the first; what is kept has the library's
+    bits."""
     path, kept = weights_of(dataset, hidden_units=100), dataset.parent / "kept"
     arguments = ["likelihood", str(path), "--num-samples", "60000", "--num-threads", "1", "--output", str(kept)]
     assert stopped_after_the_first_line(root, arguments) == 10
@@ -93,17 +119,44 @@ def test_the_command_of_the_readme_estimates(root: Path, dataset: Path, capsys: 
     assert capsys.readouterr().out.startswith("log p(x) = ")
 
 
-def test_estimates_that_cannot_be_written_are_a_plain_message(dataset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimates_that_cannot_be_written_are_a_plain_message(
+    dataset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Path, *_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("vae.likelihood.partial_estimates.write_atomically", full)
-    assert main(["likelihood", str(weights_of(dataset)), "--num-samples", "5", "--images", "3", "--output", str(dataset.parent / "kept")]) == 1
+    assert (
+        main(
+            [
+                "likelihood",
+                str(weights_of(dataset)),
+                "--num-samples",
+                "5",
+                "--images",
+                "3",
+                "--output",
+                str(dataset.parent / "kept"),
+            ]
+        )
+        == 1
+    )
     assert "No space left on device. Free space, or give another --output." in capsys.readouterr().err
 
 
-def test_a_model_of_grey_pixels_is_refused_until_binary_ones_are_asked_for(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["likelihood", str(weights_of(dataset, "grey")), "--num-samples", "5", "--images", "3", "--output", str(dataset.parent / "kept")]
+def test_a_model_of_grey_pixels_is_refused_until_binary_ones_are_asked_for(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "likelihood",
+        str(weights_of(dataset, "grey")),
+        "--num-samples",
+        "5",
+        "--images",
+        "3",
+        "--output",
+        str(dataset.parent / "kept"),
+    ]
     assert main(arguments) == 2
     errors = capsys.readouterr().err
     assert "trained on grey pixels, under which p(x) is no probability" in errors
@@ -130,7 +183,9 @@ def test_a_model_of_grey_pixels_is_refused_until_binary_ones_are_asked_for(datas
         (["{weights}", "--output", "{weights}/x"], 2, "the folder cannot be made"),
     ],
 )
-def test_a_wrong_request_gets_one_message_and_its_status(dataset: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, says: str) -> None:
+def test_a_wrong_request_gets_one_message_and_its_status(
+    dataset: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, says: str
+) -> None:
     weights = weights_of(dataset)
     (dataset.parent / "weights.safetensors").write_bytes(weights.read_bytes())
     places = {"folder": dataset.parent, "weights": weights}
@@ -147,7 +202,9 @@ def test_a_wrong_request_gets_one_message_and_its_status(dataset: Path, capsys: 
     assert "Traceback" not in errors
 
 
-def test_data_that_changed_since_the_training_is_a_plain_message(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_that_changed_since_the_training_is_a_plain_message(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = weights_of(dataset)
     np.save(dataset / "train_images.npy", blobs(60, 0)[:, :5])
     np.save(dataset / "test_images.npy", blobs(300, 1)[:, :5])
@@ -161,9 +218,18 @@ def test_data_that_changed_since_the_training_is_a_plain_message(dataset: Path, 
 def test_the_summary_warns_of_images_that_rest_on_few_samples() -> None:
     def of(effective: list[float]) -> str:
         nats = torch.tensor([-90.0, -100.0], dtype=torch.float64)
-        return summary(LogLikelihood(nats, torch.tensor([0.3, 0.4], dtype=torch.float64), torch.tensor(effective, dtype=torch.float64)), 5_000, "2 images")
+        return summary(
+            LogLikelihood(
+                nats, torch.tensor([0.3, 0.4], dtype=torch.float64), torch.tensor(effective, dtype=torch.float64)
+            ),
+            5_000,
+            "2 images",
+        )
 
-    assert of([100.0, 50.0]).splitlines()[0] == "log p(x) = -95.00 nats per image; standard error 5.00 over images, 0.25 of Monte Carlo alone"
+    assert (
+        of([100.0, 50.0]).splitlines()[0]
+        == "log p(x) = -95.00 nats per image; standard error 5.00 over images, 0.25 of Monte Carlo alone"
+    )
     assert "warning" not in of([100.0, 50.0])
     assert "warning: 1 of 2 images rest on fewer than 10 effective samples" in of([100.0, 2.0])
 
@@ -175,4 +241,8 @@ def test_progress_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) ->
     progress = _Progress(written)
     for done in (100, 120, 200, 10_000):
         progress.report(done, 10_000)
-    assert written.getvalue().splitlines() == ["100 of 10,000 images", "200 of 10,000 images, 33 min left", "10,000 of 10,000 images"]
+    assert written.getvalue().splitlines() == [
+        "100 of 10,000 images",
+        "200 of 10,000 images, 33 min left",
+        "10,000 of 10,000 images",
+    ]

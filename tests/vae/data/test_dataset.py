@@ -93,9 +93,15 @@ def write_npy(folder: Path, arrays: Arrays) -> Path:
     return folder
 
 
-def test_the_same_data_has_the_same_hash_and_arrays_whatever_its_source(tmp_path: Path, arrays: Arrays, load: Callable[[str], Dataset]) -> None:
+def test_the_same_data_has_the_same_hash_and_arrays_whatever_its_source(
+    tmp_path: Path, arrays: Arrays, load: Callable[[str], Dataset]
+) -> None:
     reference = dataset_from_arrays("reference", arrays[0], arrays[2], arrays[1], arrays[3])
-    folders = (write_idx(tmp_path / "idx", arrays), write_idx(tmp_path / "gz", arrays, compress=True), write_npy(tmp_path / "npy", arrays))
+    folders = (
+        write_idx(tmp_path / "idx", arrays),
+        write_idx(tmp_path / "gz", arrays, compress=True),
+        write_npy(tmp_path / "npy", arrays),
+    )
     for folder in folders:
         dataset = load(str(folder))
         assert dataset.sha256 == reference.sha256, folder
@@ -158,14 +164,20 @@ def test_a_function_may_return_two_arrays_or_a_dataset(plugin: str, load: Callab
         ("pairs", "did you mean pair?"),
     ],
 )
-def test_a_function_that_gives_no_dataset_is_told_what_is_needed(plugin: str, function: str, told: str, load: Callable[[str], Dataset]) -> None:
+def test_a_function_that_gives_no_dataset_is_told_what_is_needed(
+    plugin: str, function: str, told: str, load: Callable[[str], Dataset]
+) -> None:
     with pytest.raises(DataError) as raised:
         load(f"{plugin}:{function}")
     assert told in str(raised.value)
 
 
-@pytest.mark.parametrize(("name", "told"), [("mnits", "did you mean mnist?"), ("no/such/folder", "a folder that exists")])
-def test_an_unknown_dataset_or_a_missing_folder_names_what_is_allowed(name: str, told: str, load: Callable[[str], Dataset]) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"), [("mnits", "did you mean mnist?"), ("no/such/folder", "a folder that exists")]
+)
+def test_an_unknown_dataset_or_a_missing_folder_names_what_is_allowed(
+    name: str, told: str, load: Callable[[str], Dataset]
+) -> None:
     with pytest.raises(DataError) as raised:
         load(name)
     assert told in str(raised.value)
@@ -182,7 +194,9 @@ def test_a_folder_without_data_is_told_which_files_it_needs(tmp_path: Path, load
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_truncated_file_of_a_folder_is_refused_by_name(tmp_path: Path, arrays: Arrays, compress: bool, load: Callable[[str], Dataset]) -> None:
+def test_a_truncated_file_of_a_folder_is_refused_by_name(
+    tmp_path: Path, arrays: Arrays, compress: bool, load: Callable[[str], Dataset]
+) -> None:
     folder = write_idx(tmp_path / "idx", arrays, compress)
     path = folder / f"{FILES[2]}{'.gz' if compress else ''}"
     path.write_bytes(path.read_bytes()[:-9])
@@ -192,7 +206,9 @@ def test_a_truncated_file_of_a_folder_is_refused_by_name(tmp_path: Path, arrays:
     assert "truncated" in str(raised.value)
 
 
-def test_a_changed_byte_inside_a_compressed_file_is_refused(tmp_path: Path, arrays: Arrays, load: Callable[[str], Dataset]) -> None:
+def test_a_changed_byte_inside_a_compressed_file_is_refused(
+    tmp_path: Path, arrays: Arrays, load: Callable[[str], Dataset]
+) -> None:
     folder = write_idx(tmp_path / "idx", arrays, compress=True)
     path = folder / f"{FILES[0]}.gz"
     content = bytearray(path.read_bytes())
@@ -202,7 +218,9 @@ def test_a_changed_byte_inside_a_compressed_file_is_refused(tmp_path: Path, arra
         load(str(folder))
 
 
-def test_a_truncated_array_file_is_refused_by_name(tmp_path: Path, arrays: Arrays, load: Callable[[str], Dataset]) -> None:
+def test_a_truncated_array_file_is_refused_by_name(
+    tmp_path: Path, arrays: Arrays, load: Callable[[str], Dataset]
+) -> None:
     path = write_npy(tmp_path / "npy", arrays) / "train_images.npy"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"train_images\.npy cannot be read"):
@@ -224,7 +242,10 @@ def test_arrays_that_do_not_fit_are_told_the_rule(arrays: Arrays) -> None:
         ("they must agree", lambda: dataset_from_arrays("mine", train, test.reshape(3, 5, 4))),
         ("one for each image", lambda: dataset_from_arrays("mine", train, test, labels[:11])),
         ("at least 6 training images", lambda: dataset_from_arrays("mine", train[:5], test)),
-        ("12 of 12 training images would validate", lambda: dataset_from_arrays("mine", train, test, num_validation=12)),
+        (
+            "12 of 12 training images would validate",
+            lambda: dataset_from_arrays("mine", train, test, num_validation=12),
+        ),
         ("none of them 0", lambda: dataset_from_arrays("mine", train, test[:0])),
     ]
     for told, make in faults:
@@ -240,7 +261,10 @@ def test_idx_of_other_numbers_than_bytes_is_refused() -> None:
 
 def test_loading_needs_neither_torch_nor_torchvision(tmp_path: Path, arrays: Arrays) -> None:
     folder = write_idx(tmp_path / "idx", arrays)
-    code = "import sys; from pathlib import Path; from vae.data.dataset import load_dataset; load_dataset(sys.argv[1], Path()); print(*sys.modules)"
+    code = (
+        "import sys; from pathlib import Path; from vae.data.dataset import load_dataset; load_dataset(sys.argv[1],"
+        " Path()); print(*sys.modules)"
+    )
     finished = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision"} & set(finished.stdout.split())
 
@@ -253,7 +277,9 @@ def test_binarised_pixels_are_black_or_white_in_proportion_to_their_grey() -> No
     assert set(np.unique(binary)) == {0, 255}
     expected = images[0] / 255
     error = np.abs((binary / 255).mean(axis=0) - expected)
-    tolerance = 4 * np.sqrt(expected * (1 - expected) / num)  # four standard errors; none at all for 0 and 255, which are certain
+    tolerance = 4 * np.sqrt(
+        expected * (1 - expected) / num
+    )  # four standard errors; none at all for 0 and 255, which are certain
     assert (error <= tolerance).all(), f"off by {error}, allowed {tolerance}"
 
 
@@ -273,7 +299,10 @@ def test_constant_pixel_bound_is_the_mean_over_images_of_their_bernoulli_log_den
     generator = np.random.default_rng(3)
     train, evaluated = (generator.integers(0, 256, (num, 6), dtype=np.uint8) for num in (40, 9))
     p = (train / 255).mean(axis=0)
-    per_image = [sum(x * math.log(q) + (1 - x) * math.log(1 - q) for x, q in zip(image / 255, p, strict=True)) for image in evaluated]
+    per_image = [
+        sum(x * math.log(q) + (1 - x) * math.log(1 - q) for x, q in zip(image / 255, p, strict=True))
+        for image in evaluated
+    ]
     assert constant_pixel_bound(train, evaluated) == pytest.approx(np.mean(per_image), rel=1e-12)
 
 

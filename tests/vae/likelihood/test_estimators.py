@@ -1,4 +1,5 @@
-"""Three estimators of log p(x) against quadrature over one and two latent dimensions; the fast one of the VAE against float64."""
+"""Three estimators of log p(x) against quadrature over one and two latent dimensions; the fast one of the VAE
+against float64."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ from vae.randomness import derive, generator
 
 @pytest.fixture(scope="module", params=[1, 2])
 def known(request: pytest.FixtureRequest) -> tuple[CurvedModel, NDArray[np.uint8], Tensor]:
-    """A model with one or two latent dimensions whose encoder is wider than the posterior, ten of its images, their log p(x)."""
+    """A model with one or two latent dimensions whose encoder is wider than the posterior, ten of its images, their
+    log p(x)."""
     model = CurvedModel(latent_dim=request.param, strength=1.0)
     with torch.no_grad():
         model.log_variance.zero_()
@@ -77,7 +79,8 @@ def test_annealing_needs_no_good_encoder() -> None:
 
 
 def test_the_papers_estimator_equals_quadrature(known: tuple[CurvedModel, NDArray[np.uint8], Tensor]) -> None:
-    """Fresh samples are as independent as their chains; 0.1 nats are allowed for what 60 transitions leave of the start."""
+    """Fresh samples are as independent as their chains; 0.1 nats are allowed for what 60 transitions leave of the
+    start."""
     model, images, exact = known
     found = posterior_density_estimator(model, images, seed=0, num_samples=400, num_transitions=60)
     assert_agrees(found, exact, least=0.1)
@@ -89,7 +92,9 @@ def test_how_much_is_taken_at_once_changes_rounding_only(images_at_once: int, sa
     images = drawn_images(model, 10)
     whole = estimate_log_likelihood(model, images, 150, seed=1)
     model.most_decoded_at_once = 0
-    parts = estimate_log_likelihood(model, images, 150, seed=1, images_at_once=images_at_once, samples_at_once=samples_at_once)
+    parts = estimate_log_likelihood(
+        model, images, 150, seed=1, images_at_once=images_at_once, samples_at_once=samples_at_once
+    )
     for found, expected in zip(parts, whole, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
     assert model.most_decoded_at_once <= images_at_once * samples_at_once, "memory is bounded"
@@ -105,7 +110,9 @@ def test_the_encoder_sees_each_image_once() -> None:
 def vae_with_wide_logits(num_pixels: int = 50, num_hidden_layers: int = 1, activation: str = "tanh") -> VAE:
     """A VAE whose logits reach 20 in size, as those of a trained one do; 50 pixels fill no whole number of groups."""
     torch.manual_seed(0)
-    model = VAE(num_pixels, num_hidden_layers=num_hidden_layers, hidden_units=30, latent_dim=3, activation=activation).eval()
+    model = VAE(
+        num_pixels, num_hidden_layers=num_hidden_layers, hidden_units=30, latent_dim=3, activation=activation
+    ).eval()
     with torch.no_grad():
         model.decoder.output.weight.mul_(12)
     return model
@@ -118,10 +125,18 @@ def binary_images(num: int, num_pixels: int = 50) -> NDArray[np.uint8]:
 @torch.no_grad()
 def estimated_in_float64(model: VAE, images: NDArray[np.uint8], num_samples: int, seed: int) -> Tensor:
     """The formula as it is written, on the same noise, pixel by pixel."""
-    exact = VAE(images.shape[1], len(model.decoder.hidden) // 2, 30, 3, type(model.decoder.hidden[1]).__name__.lower()).double()
+    exact = VAE(
+        images.shape[1], len(model.decoder.hidden) // 2, 30, 3, type(model.decoder.hidden[1]).__name__.lower()
+    ).double()
     exact.load_state_dict(model.state_dict())
     x = torch.from_numpy(images).double() / 255
-    noise = np.stack([generator(derive(seed, "likelihood", i)).standard_normal((num_samples, 3), dtype=np.float32) for i in range(len(images))], 1)
+    noise = np.stack(
+        [
+            generator(derive(seed, "likelihood", i)).standard_normal((num_samples, 3), dtype=np.float32)
+            for i in range(len(images))
+        ],
+        1,
+    )
     mean, log_variance = exact.encode(x)
     z = mean + torch.exp(0.5 * log_variance) * torch.from_numpy(noise)
     t = exact.decode(z)
@@ -142,7 +157,12 @@ def test_the_vaes_own_sums_equal_the_formula_in_float64(num_hidden_layers: int, 
 def test_grey_pixels_get_the_formula_too() -> None:
     model = vae_with_wide_logits()
     images = np.random.default_rng(0).integers(0, 256, (3, 50), dtype=np.uint8)
-    torch.testing.assert_close(estimate_log_likelihood(model, images, 200, seed=3).log_likelihood, estimated_in_float64(model, images, 200, 3), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        estimate_log_likelihood(model, images, 200, seed=3).log_likelihood,
+        estimated_in_float64(model, images, 200, 3),
+        rtol=0,
+        atol=1e-4,
+    )
 
 
 @pytest.mark.parametrize("scale", [1.0, 40.0, 400.0])
@@ -167,7 +187,10 @@ def test_a_sum_of_pixels_is_exact_or_minus_infinity() -> None:
             model.decoder.output.bias.fill_(float(logit))
         sums = PixelSums(model.decoder, 4)
         sums.see(x)
-        found, exact = float(sums.of(torch.ones(4, 1))), -FACTORS_PER_LOGARITHM * float(np.logaddexp(0, np.float32(logit)))
+        found, exact = (
+            float(sums.of(torch.ones(4, 1))),
+            -FACTORS_PER_LOGARITHM * float(np.logaddexp(0, np.float32(logit))),
+        )
         assert found == pytest.approx(exact, abs=1e-4) or (found == -np.inf and exact < -87), (logit, found, exact)
 
 
@@ -175,10 +198,15 @@ def test_a_sum_of_pixels_is_exact_or_minus_infinity() -> None:
 def test_threads_change_no_bit_and_groups_only_rounding(images_at_once: int) -> None:
     model, images = vae_with_wide_logits(), binary_images(10)
     threads = torch.get_num_threads()
-    one, three = (estimate_log_likelihood(model, images, 600, seed=1, images_at_once=images_at_once, num_threads=number) for number in (1, 3))
+    one, three = (
+        estimate_log_likelihood(model, images, 600, seed=1, images_at_once=images_at_once, num_threads=number)
+        for number in (1, 3)
+    )
     for found, expected in zip(three, one, strict=True):
         assert torch.equal(found, expected)
-    torch.testing.assert_close(one.log_likelihood, estimate_log_likelihood(model, images, 600, seed=1).log_likelihood, rtol=1e-6, atol=1e-5)
+    torch.testing.assert_close(
+        one.log_likelihood, estimate_log_likelihood(model, images, 600, seed=1).log_likelihood, rtol=1e-6, atol=1e-5
+    )
     assert torch.get_num_threads() == threads, "the caller's own threads are as they were"
 
 
@@ -214,9 +242,20 @@ def test_an_interrupted_estimate_goes_on_where_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         estimate_log_likelihood(model, images, 100, seed=1, images_at_once=2, num_threads=1, resume=kept, report=stop)
     told: list[int] = []
-    found = estimate_log_likelihood(model, images, 100, seed=1, images_at_once=2, num_threads=1, resume=kept, report=lambda done, _: told.append(done))
+    found = estimate_log_likelihood(
+        model,
+        images,
+        100,
+        seed=1,
+        images_at_once=2,
+        num_threads=1,
+        resume=kept,
+        report=lambda done, _: told.append(done),
+    )
     assert told == [8, 10]
-    again = estimate_log_likelihood(model, images, 100, seed=1, images_at_once=2, resume=kept, report=lambda done, _: told.append(-done))
+    again = estimate_log_likelihood(
+        model, images, 100, seed=1, images_at_once=2, resume=kept, report=lambda done, _: told.append(-done)
+    )
     assert told == [8, 10], "a finished estimate is read, not made again"
     for resumed, read, expected in zip(found, again, whole, strict=True):
         assert torch.equal(resumed, expected)
@@ -231,7 +270,10 @@ def test_a_file_of_another_request_is_refused_by_name(tmp_path: Path) -> None:
         other.decoder.output.bias[0] += 1
     relu = vae_with_wide_logits(activation="relu")
     calls: list[tuple[str, Callable[[], object]]] = [
-        ("num_samples is 10 there and 20 here", lambda: estimate_log_likelihood(model, images, 20, seed=1, resume=kept)),
+        (
+            "num_samples is 10 there and 20 here",
+            lambda: estimate_log_likelihood(model, images, 20, seed=1, resume=kept),
+        ),
         ("seed is 1 there and 2 here", lambda: estimate_log_likelihood(model, images, 10, seed=2, resume=kept)),
         ("images is ", lambda: estimate_log_likelihood(model, images[:3], 10, seed=1, resume=kept)),
         ("weights is ", lambda: estimate_log_likelihood(other, images, 10, seed=1, resume=kept)),
@@ -245,7 +287,15 @@ def test_a_file_of_another_request_is_refused_by_name(tmp_path: Path) -> None:
         assert "or remove it to begin anew" in str(raised.value)
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: content[:-1] + bytes([content[-1] ^ 1]), lambda _: b"", lambda _: b"no safetensors"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-9],
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda _: b"",
+        lambda _: b"no safetensors",
+    ],
+)
 def test_a_damaged_file_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     model, images, kept = vae_with_wide_logits(), binary_images(4), tmp_path / "kept.safetensors"
     estimate_log_likelihood(model, images, 10, seed=1, resume=kept)
@@ -258,7 +308,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: Callable[[bytes], byt
 def test_progress_is_told_in_images() -> None:
     model = CurvedModel()
     told: list[tuple[int, int]] = []
-    estimate_log_likelihood(model, drawn_images(model, 10), 5, seed=1, images_at_once=4, report=lambda done, of: told.append((done, of)))
+    estimate_log_likelihood(
+        model, drawn_images(model, 10), 5, seed=1, images_at_once=4, report=lambda done, of: told.append((done, of))
+    )
     assert told == [(4, 10), (8, 10), (10, 10)]
 
 
@@ -292,13 +344,16 @@ def test_temperatures_rise_from_the_prior_to_the_posterior(schedule: str) -> Non
 
 
 def test_hmc_leaves_its_distribution_invariant_and_adapts_to_its_target() -> None:
-    """A correlated Gaussian: means and covariances of 2,000 chains after 150 transitions, within five standard errors."""
+    """A correlated Gaussian: means and covariances of 2,000 chains after 150 transitions, within five standard
+    errors."""
     precision = torch.tensor([[2.0, -1.2], [-1.2, 1.0]])
     centre = torch.tensor([1.0, -2.0])
     chains = start_chains(torch.zeros(2_000, 1, 2), 0.1)
     random = generator(0)
     for step in range(150):
-        transition(chains, lambda z: -0.5 * ((z - centre) @ precision * (z - centre)).sum(-1), 5, random, adapt=step < 100)
+        transition(
+            chains, lambda z: -0.5 * ((z - centre) @ precision * (z - centre)).sum(-1), 5, random, adapt=step < 100
+        )
     samples = chains.z[:, 0]
     covariance = torch.linalg.inv(precision)
     assert ((samples.mean(0) - centre).abs() < 5 * torch.sqrt(covariance.diagonal() / 2_000)).all()
@@ -316,11 +371,20 @@ def test_a_proposal_that_overflows_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda model, images: posterior_density_estimator(CurvedModel(latent_dim=5), images, 0), "has 5 latent dimensions; this estimator is for at most 4"),
-        (lambda model, images: posterior_density_estimator(model, images, 0, num_samples=2), "needs at least 3 samples"),
+        (
+            lambda model, images: posterior_density_estimator(CurvedModel(latent_dim=5), images, 0),
+            "has 5 latent dimensions; this estimator is for at most 4",
+        ),
+        (
+            lambda model, images: posterior_density_estimator(model, images, 0, num_samples=2),
+            "needs at least 3 samples",
+        ),
         (lambda model, images: estimate_log_likelihood(model, images, 0, 0), "it must be at least 1"),
         (lambda model, images: estimate_log_likelihood(model, images / 255, 5, 0), "must be uint8 [n, pixels]"),
-        (lambda model, images: estimate_log_likelihood(model, images, 5, 0, num_threads=0), "num_threads is 0; it must be at least 1"),
+        (
+            lambda model, images: estimate_log_likelihood(model, images, 5, 0, num_threads=0),
+            "num_threads is 0; it must be at least 1",
+        ),
     ],
 )
 def test_what_cannot_be_estimated_is_refused(call: object, says: str) -> None:

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from vae.model.activations import ACTIVATIONS, Tanh, tanh
 
-NUMBERS = torch.cat([torch.linspace(-12, 12, 2_001, dtype=torch.float64), torch.tensor([-1e4, -1e-9, 1e-9, 1e4], dtype=torch.float64)])
+NUMBERS = torch.cat(
+    [torch.linspace(-12, 12, 2_001, dtype=torch.float64), torch.tensor([-1e4, -1e-9, 1e-9, 1e4], dtype=torch.float64)]
+)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

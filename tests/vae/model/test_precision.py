@@ -1,4 +1,5 @@
-"""Products in bfloat16 and TF32: refused where the device has none, exact on resume, near float32, and all else float32."""
+"""Products in bfloat16 and TF32: refused where the device has none, exact on resume, near float32, and all else
+float32."""
 
 from __future__ import annotations
 
@@ -45,12 +46,19 @@ def test_float32_is_had_everywhere() -> None:
 def test_tf32_is_refused_on_a_cpu_before_anything_starts(tmp_path: Path) -> None:
     configuration = small_configuration(precision="tf32")
     with pytest.raises(
-        ValueError, match="precision is tf32, an arithmetic of NVIDIA GPUs, and the device is cpu; use precision: float32, which every device has, or train on a GPU"
+        ValueError,
+        match=(
+            "precision is tf32, an arithmetic of NVIDIA GPUs, and the device is cpu; use precision: float32, which"
+            " every device has, or train on a GPU"
+        ),
     ):
         Training(configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "checkpoint")
 
 
-@pytest.mark.parametrize(("cpu_flags", "has"), [("fpu avx512f avx512_bf16 sse", True), ("fpu amx_bf16 amx_tile", True), ("fpu avx2 avx512f avx512_vnni", False)])
+@pytest.mark.parametrize(
+    ("cpu_flags", "has"),
+    [("fpu avx512f avx512_bf16 sse", True), ("fpu amx_bf16 amx_tile", True), ("fpu avx2 avx512f avx512_vnni", False)],
+)
 def test_bfloat16_on_a_cpu_goes_by_its_flags(tmp_path: Path, cpu_flags: str, has: bool) -> None:
     listed = tmp_path / "cpuinfo"
     listed.write_text(f"processor\t: 0\nflags\t\t: {cpu_flags}\nbugs\t\t: none\n")
@@ -64,7 +72,13 @@ def test_a_system_that_does_not_list_flags_is_taken_to_have_no_bfloat16(tmp_path
 def test_bfloat16_is_refused_where_the_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vae.model.precision.cpu_has_bfloat16", lambda: False)
     configuration = small_configuration(precision="bfloat16")
-    with pytest.raises(ValueError, match=r"this CPU does not multiply it in hardware \(x86 with avx512_bf16 or amx_bf16 does\); use precision: float32"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"this CPU does not multiply it in hardware \(x86 with avx512_bf16 or amx_bf16 does\); use precision:"
+            r" float32"
+        ),
+    ):
         Training(configuration, SEEDS, small_data(configuration))
 
 
@@ -76,7 +90,9 @@ def test_a_gpu_that_is_not_there_has_no_precision_but_float32(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(("precision", "setting"), [("tf32", "high"), ("float32", "highest")])
-def test_the_arithmetic_of_a_gpus_products_is_set_for_the_step_and_restored_even_after_an_error(precision: Any, setting: str) -> None:
+def test_the_arithmetic_of_a_gpus_products_is_set_for_the_step_and_restored_even_after_an_error(
+    precision: Any, setting: str
+) -> None:
     """The setting is torch's own and can be made without a GPU."""
     torch.set_float32_matmul_precision("medium")
     try:
@@ -91,7 +107,8 @@ def test_the_arithmetic_of_a_gpus_products_is_set_for_the_step_and_restored_even
 
 
 def _arithmetic() -> tuple[object, ...]:
-    """All of a process's settings that say how a GPU multiplies; after them the older forms, where newer ones do not contradict them."""
+    """All of a process's settings that say how a GPU multiplies; after them the older forms, where newer ones do not
+    contradict them."""
     cuda, cudnn = torch.backends.cuda, _CUDNN
     found: list[object] = [cuda.matmul.fp32_precision, cudnn.conv.fp32_precision, cudnn.deterministic, cudnn.benchmark]
     for read in (torch.get_float32_matmul_precision, lambda: cudnn.allow_tf32):
@@ -113,26 +130,30 @@ def _by_older_settings() -> None:
 
 @pytest.mark.parametrize("set_by_user", [_by_newer_settings, _by_older_settings])
 @pytest.mark.parametrize("precision", ["float32", "tf32"])
-def test_whatever_a_users_code_set_a_gpu_multiplies_as_the_study_says_and_the_user_finds_it_again(precision: Any, set_by_user: Callable[[], None]) -> None:
+def test_whatever_a_users_code_set_a_gpu_multiplies_as_the_study_says_and_the_user_finds_it_again(
+    precision: Any, set_by_user: Callable[[], None]
+) -> None:
     """In a process of its own, so that no other test has its settings."""
     program = (
-        "import sys, torch; from tests.vae_tests import test_precision as own; from vae.model.precision import products_in\n"
-        f"own.{set_by_user.__name__}()\n"
-        "before = own._arithmetic()\n"
-        f"with products_in({precision!r}, torch.device('cuda')):\n"
-        "    with products_in('float32', 'cuda'):\n"
-        "        inner = own._arithmetic()\n"
-        "    outer = own._arithmetic()\n"
-        "print(inner[1] != 'tf32', inner[2:], outer[2:], own._arithmetic()[: len(before)] == before)"
+        "import sys, torch; from tests.vae_tests import test_precision as own; from vae.model.precision import"
+        f" products_in\nown.{set_by_user.__name__}()\nbefore = own._arithmetic()\nwith products_in({precision!r},"
+        " torch.device('cuda')):\n    with products_in('float32', 'cuda'):\n        inner = own._arithmetic()\n   "
+        " outer = own._arithmetic()\nprint(inner[1] != 'tf32', inner[2:], outer[2:], own._arithmetic()[: len(before)]"
+        " == before)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
+    )
     setting, allowed = ("high", True) if precision == "tf32" else ("highest", False)
     assert done.stdout.strip() == f"True {(True, False, 'highest', False)} {(True, False, setting, allowed)} True"
 
 
 @pytest.mark.parametrize("of_loss", [WrittenOut, Autograd])
-def test_bfloat16_gradients_are_those_of_float64_within_the_rounding_of_products_and_no_nearer(of_loss: type[WrittenOut | Autograd]) -> None:
-    """bfloat16 rounds by 2^-9 = 0.2 %; a few roundings on the way, relative to the norm of each parameter's gradient."""
+def test_bfloat16_gradients_are_those_of_float64_within_the_rounding_of_products_and_no_nearer(
+    of_loss: type[WrittenOut | Autograd],
+) -> None:
+    """bfloat16 rounds by 2^-9 = 0.2 %; a few roundings on the way, relative to the norm of each parameter's
+    gradient."""
     exact, x, noise = model_and_minibatch(num_hidden_layers=2)
     rounded = copy.deepcopy(exact).float()
     expected = Autograd(exact, "float32")(x, noise)
@@ -187,9 +208,13 @@ def test_a_checkpoint_of_another_precision_is_not_taken_up(tmp_path: Path) -> No
 @in_bfloat16
 @pytest.mark.parametrize("model", MODELS)
 def test_two_hundred_steps_in_bfloat16_reach_the_bound_of_float32(model: str) -> None:
-    """Products err by 0.2 %, at random. The bound is -17.5 nats here, after -19.8 at 50 steps; 0.001 nats of difference were seen."""
+    """Products err by 0.2 %, at random. The bound is -17.5 nats here, after -19.8 at 50 steps; 0.001 nats of
+    difference were seen."""
     fields: dict[str, Any] = {"budget_samples": 4_000, "num_evaluations": 1, "learning_rate": 3e-3, "model": model}
-    wide, narrow = (trained(precision=precision, **fields).evaluations[-1].metrics["validation/lower_bound"] for precision in ("float32", "bfloat16"))
+    wide, narrow = (
+        trained(precision=precision, **fields).evaluations[-1].metrics["validation/lower_bound"]
+        for precision in ("float32", "bfloat16")
+    )
     assert narrow == pytest.approx(wide, abs=0.01)
 
 

@@ -21,7 +21,9 @@ SEEDS = tuple(Seeds.from_root(root) for root in range(5))
 @pytest.mark.parametrize("num_threads", [1, 3])
 @pytest.mark.parametrize("first_step", [0, 7])
 @pytest.mark.parametrize("pixels", ["grey", "dynamic", "fixed"])
-def test_minibatches_of_a_pack_have_the_bits_of_those_drawn_alone(pixels: str, first_step: int, num_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minibatches_of_a_pack_have_the_bits_of_those_drawn_alone(
+    pixels: str, first_step: int, num_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over three epochs, minibatches that span two of them among them, in blocks of four steps."""
     monkeypatch.setattr(vae.pack.draws, "_MOST_STEPS_IN_A_BLOCK", 4)
     configuration = small_configuration(pixels=pixels, batch_size=28, latent_dim=3)
@@ -59,7 +61,14 @@ def test_every_byte_is_scaled_to_the_same_bits() -> None:
 def test_every_threshold_lights_the_pixels_that_the_uniform_number_would() -> None:
     """The largest and smallest float32 of each 1/255, against all bytes."""
     edges = (np.arange(256) / 255).astype(np.float32)
-    uniform = np.concatenate([np.nextafter(edges, np.float32(0)), edges[:-1], np.nextafter(edges[:-1], np.float32(1)), [np.float32(1 - 2**-24)]]).astype(np.float32)
+    uniform = np.concatenate(
+        [
+            np.nextafter(edges, np.float32(0)),
+            edges[:-1],
+            np.nextafter(edges[:-1], np.float32(1)),
+            [np.float32(1 - 2**-24)],
+        ]
+    ).astype(np.float32)
     uniform = uniform[(uniform >= 0) & (uniform < 1)]
     pixels = np.arange(256, dtype=np.uint8)
     thresholds = (uniform * 255).astype(np.uint8)

@@ -28,16 +28,28 @@ def test_a_member_of_the_paper_s_network_takes_at_least_its_weights_gradients_an
     assert least < memory_of_pack(PAPER, 784, 80_000).member_bytes < 3 * least
 
 
-@pytest.mark.parametrize(("optimizer", "numbers"), [("sgd", 0), ("momentum", 1), ("adagrad", 1), ("adam", 2), ("amsgrad", 3)])
+@pytest.mark.parametrize(
+    ("optimizer", "numbers"), [("sgd", 0), ("momentum", 1), ("adagrad", 1), ("adam", 2), ("amsgrad", 3)]
+)
 def test_the_optimizer_s_own_state_is_counted(optimizer: str, numbers: int) -> None:
     stateless = memory_of_pack(PAPER.model_copy(update={"optimizer": "sgd"}), 784, 0).member_bytes
-    assert memory_of_pack(PAPER.model_copy(update={"optimizer": optimizer}), 784, 0).member_bytes == stateless + 4 * numbers * NUM_PARAMETERS
+    assert (
+        memory_of_pack(PAPER.model_copy(update={"optimizer": optimizer}), 784, 0).member_bytes
+        == stateless + 4 * numbers * NUM_PARAMETERS
+    )
 
 
-@pytest.mark.parametrize("changes", [{"batch_size": 1000}, {"hidden_units": 1000}, {"num_hidden_layers": 3}, {"pixels": "dynamic", "batch_size": 200}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"batch_size": 1000}, {"hidden_units": 1000}, {"num_hidden_layers": 3}, {"pixels": "dynamic", "batch_size": 200}],
+)
 def test_what_makes_a_member_larger_makes_packs_smaller(changes: dict[str, Any]) -> None:
     free = 16 * 2**30
-    assert 0 < members_that_fit(PAPER.model_copy(update=changes), 784, 80_000, free) < members_that_fit(PAPER, 784, 80_000, free)
+    assert (
+        0
+        < members_that_fit(PAPER.model_copy(update=changes), 784, 80_000, free)
+        < members_that_fit(PAPER, 784, 80_000, free)
+    )
 
 
 def test_members_fit_in_proportion_to_the_memory_that_the_data_leave() -> None:
@@ -71,7 +83,9 @@ def peak_bytes():
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return 1024 * int(line.split()[1])
 
-configuration = TrainingConfiguration(hidden_units=500, latent_dim=20, batch_size=100, budget_samples=200, num_evaluations=1, **json.loads(sys.argv[1]))
+configuration = TrainingConfiguration(
+    hidden_units=500, latent_dim=20, batch_size=100, budget_samples=200, num_evaluations=1, **json.loads(sys.argv[1])
+)
 data = prepare(dataset_from_arrays("blobs", blobs(360, 0), blobs(40, 1)), configuration)
 peaks = []
 for num_members in (1, 24, 56):
@@ -81,16 +95,29 @@ for num_members in (1, 24, 56):
         pass
     peaks.append(peak_bytes())
     del pack
-print(json.dumps({"measured": (peaks[2] - peaks[1]) / 32, "estimated": memory_of_pack(configuration, data.num_pixels, 0).member_bytes}))
+estimated = memory_of_pack(configuration, data.num_pixels, 0).member_bytes
+print(json.dumps({"measured": (peaks[2] - peaks[1]) / 32, "estimated": estimated}))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "radam", "num_hidden_layers": 2}, {"pixels": "dynamic"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimizer": "radam", "num_hidden_layers": 2}, {"pixels": "dynamic"}], ids=str
+)
 def test_what_a_member_really_takes_is_below_the_estimate_and_above_half_of_it(changes: dict[str, Any]) -> None:
-    """A process that trains 24 members (more than are evaluated at once), then 56: the growth of its largest resident memory per member."""
-    given_back_at_once = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}  # else what malloc keeps of an earlier pack is counted, or not
-    finished = subprocess.run([sys.executable, "-c", _MEASURE, json.dumps(changes)], capture_output=True, text=True, check=True, env=os.environ | given_back_at_once)
+    """A process that trains 24 members (more than are evaluated at once), then 56: the growth of its largest
+    resident memory per member."""
+    given_back_at_once = {
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_MMAP_THRESHOLD_": "65536",
+    }  # else what malloc keeps of an earlier pack is counted, or not
+    finished = subprocess.run(
+        [sys.executable, "-c", _MEASURE, json.dumps(changes)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | given_back_at_once,
+    )
     found = json.loads(finished.stdout)
     assert found["estimated"] / 2 < found["measured"] < found["estimated"], found
 
@@ -99,7 +126,9 @@ def test_packs_of_any_size_give_the_results_of_all_seeds_in_their_order() -> Non
     configuration = small_configuration(budget_samples=200)
     data = small_data(configuration)
     said: list[str] = []
-    for result, seeds in zip(train_in_packs(configuration, SEEDS, data, pack_size=2, report=said.append), SEEDS, strict=True):
+    for result, seeds in zip(
+        train_in_packs(configuration, SEEDS, data, pack_size=2, report=said.append), SEEDS, strict=True
+    ):
         assert_same_within_rounding(result, train(configuration, seeds, data))
     assert said == []
 
@@ -130,7 +159,8 @@ from vae.pack.pack.memory import device_memory, train_in_packs
 from vae.randomness import Seeds
 
 small = small_configuration(budget_samples=40, num_evaluations=1)
-large = small_configuration(hidden_units=2_000, num_hidden_layers=2, budget_samples=40, num_evaluations=1)  # 0.13 GB a member
+# 0.13 GB a member
+large = small_configuration(hidden_units=2_000, num_hidden_layers=2, budget_samples=40, num_evaluations=1)
 data = small_data(small)
 said = []
 train_in_packs(small, [Seeds.from_root(0)], data, report=said.append)
@@ -147,8 +177,11 @@ except PackError as error:
 
 
 def _within(mebibytes: int) -> dict[str, Any]:
-    """What six members of 0.13 GB each, asked for as one pack, come to in a process of so much memory beyond what it has begun with."""
-    finished = subprocess.run([sys.executable, "-c", _LIMITED, str(mebibytes)], capture_output=True, text=True, check=False)
+    """What six members of 0.13 GB each, asked for as one pack, come to in a process of so much memory beyond what it
+    has begun with."""
+    finished = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(mebibytes)], capture_output=True, text=True, check=False
+    )
     assert finished.returncode == 0, finished.stderr
     found: dict[str, Any] = json.loads(finished.stdout)
     return found

@@ -20,9 +20,10 @@ from vae.training import TrainingResult, train
 
 SEEDS = tuple(Seeds.from_root(root) for root in range(3))
 
-# Batched products sum in another order than single ones: about 1e-7 relative a step. Optimizers that divide by the root of squared
-# gradients amplify that for weights whose gradients are almost zero: there the update is the learning rate times a quotient of two
-# roundings, at most the learning rate itself. Seen over these 20 steps: 2e-6 in most, 2e-4 in the worst weight of the worst optimizer.
+# Batched products sum in another order than single ones: about 1e-7 relative a step. Optimizers that divide by the root
+# of squared gradients amplify that for weights whose gradients are almost zero: there the update is the learning rate
+# times a quotient of two roundings, at most the learning rate itself. Seen over these 20 steps: 2e-6 in most, 2e-4 in
+# the worst weight of the worst optimizer.
 WEIGHT_TOLERANCE = 1e-3
 BOUND_TOLERANCE_NATS = 1e-3
 
@@ -45,14 +46,22 @@ def assert_same_within_rounding(packed: TrainingResult, alone: TrainingResult) -
     for name, weight in alone.weights.items():
         difference = float((packed.weights[name] - weight).abs().max())
         assert difference <= WEIGHT_TOLERANCE, f"{name} differs by {difference}"
-    assert [evaluation.samples for evaluation in packed.evaluations] == [evaluation.samples for evaluation in alone.evaluations]
+    assert [evaluation.samples for evaluation in packed.evaluations] == [
+        evaluation.samples for evaluation in alone.evaluations
+    ]
     for ours, theirs in zip(packed.evaluations, alone.evaluations, strict=True):
         assert ours.metrics == pytest.approx(theirs.metrics, abs=BOUND_TOLERANCE_NATS)
 
 
 CHANGES: list[dict[str, Any]] = [
     *({"optimizer": name} for name in OPTIMIZERS),
-    {"optimizer": "adagrad", "warm_up_batches": 3, "epsilon_inside_root": True, "epsilon": 1e-6, "learning_rate_decay": 0.01},
+    {
+        "optimizer": "adagrad",
+        "warm_up_batches": 3,
+        "epsilon_inside_root": True,
+        "epsilon": 1e-6,
+        "learning_rate_decay": 0.01,
+    },
     {"optimizer": "adagrad", "initial_accumulator_value": 0.1, "learning_rate_decay": 0.01},
     {"optimizer": "rmsprop", "momentum": 0.5, "centered": True},
     {"weight_prior": True},
@@ -106,7 +115,9 @@ def poisoned(configuration: TrainingConfiguration, member: int, at_samples: int)
 
 @pytest.mark.parametrize("optimizer", ["adam", "nadam", "rmsprop", "adagrad", "nesterov"])
 def test_a_member_that_diverges_changes_no_bit_of_the_others(optimizer: str) -> None:
-    configuration = small_configuration(optimizer=optimizer, budget_samples=400, test_at_end=True, num_importance_samples=5)
+    configuration = small_configuration(
+        optimizer=optimizer, budget_samples=400, test_at_end=True, num_importance_samples=5
+    )
     pack = poisoned(configuration, 1, 240)
     assert pack.results is not None
     assert [result.outcome == "diverged" for result in pack.results] == [False, True, False]
@@ -114,7 +125,9 @@ def test_a_member_that_diverges_changes_no_bit_of_the_others(optimizer: str) -> 
     assert [evaluation.samples for evaluation in pack.results[1].evaluations] == [200]
     undisturbed = packed(configuration)
     for member in (0, 2):
-        assert [evaluation.metrics for evaluation in pack.results[member].evaluations] == [evaluation.metrics for evaluation in undisturbed[member].evaluations]
+        assert [evaluation.metrics for evaluation in pack.results[member].evaluations] == [
+            evaluation.metrics for evaluation in undisturbed[member].evaluations
+        ]
         assert weights_digest(pack.results[member].weights) == weights_digest(undisturbed[member].weights)
 
 
