@@ -17,10 +17,10 @@ from mlflow.tracking import MlflowClient
 
 from study.spec.cells import Cell, Phase, study_cells, training_configuration
 from study.spec.schema import Study
+from vae.building import build_empty_model
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
 from vae.initialisation import initialise
-from vae.training import build_empty_model
 
 NUM_PIXELS = 784
 _BEGAN_MS = 1_700_000_000_000

@@ -19,8 +19,8 @@ from benchmarks.workload import HIDDEN_UNITS, LATENT_DIM, mnist, training
 from vae.data.dataset import binarise
 from vae.likelihood.estimators import LogLikelihood, estimate_log_likelihood
 from vae.model.network import LatentVariableModel
+from vae.model.precision import reproducible_arithmetic
 from vae.randomness import generator
-from vae.training import reproducible_arithmetic
 
 NAME = "likelihood"
 NUM_SAMPLES = 5_000

@@ -13,7 +13,8 @@ from benchmarks import pythae
 from benchmarks.peers.textbook import TextbookTraining, seconds_per_step
 from benchmarks.rows import Row, Settings, UnavailableError, not_measured, over, rows_of
 from benchmarks.workload import BATCH_SIZE, NUM_TRAIN_IMAGES, mnist, torch_threads, training, write_torchvision_folder
-from vae.training import Training, reproducible_arithmetic
+from vae.model.precision import reproducible_arithmetic
+from vae.training import Training
 
 NAME = "peer_loop"
 

@@ -12,8 +12,8 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.matrix_products import layers_of, seconds_of, step_flop, step_products, warm_seconds
 from benchmarks.rows import Row, Settings, at_least, not_measured, over
 from benchmarks.workload import BATCH_SIZE, configuration, training
-from vae.model.precision import cpu_has_bfloat16
-from vae.training import Training, reproducible_arithmetic
+from vae.model.precision import cpu_has_bfloat16, reproducible_arithmetic
+from vae.training import Training
 
 NAME = "step"
 _PRODUCTS = ("aten::mm", "aten::addmm")

@@ -6,24 +6,23 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vae.building import build_initial_model
 from vae.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from vae.configuration import TrainingConfiguration
 from vae.evaluation import evaluate_importance_weighted_bound, evaluate_lower_bound
 from vae.gradient import loss_gradient
-from vae.initialisation import initialise, output_bias
 from vae.minibatches import Minibatches, PreparedData
-from vae.model.network import VAE, LatentVariableModel, build_model, num_parameters
-from vae.model.precision import products_in, require_precision
+from vae.model.network import LatentVariableModel, num_parameters
+from vae.model.precision import products_in, reproducible_arithmetic, require_precision
 from vae.optimizers import build_optimizer, specification
-from vae.randomness import Seeds, derive
+from vae.randomness import Seeds
 
 Outcome = Literal["finished", "diverged", "failed_to_learn"]
 
@@ -59,48 +58,6 @@ class TrainingResult:
     started_ms: int
     finished_ms: int
     diverged_at_samples: int | None
-
-
-@contextmanager
-def reproducible_arithmetic() -> Iterator[None]:
-    """One thread, so that sums have one order, and denormals flushed, so that they cost nothing; both restored
-    after."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
-
-
-def build_initial_model(configuration: TrainingConfiguration, data: PreparedData, seed: int) -> nn.Module:
-    """The model that a configuration names, at the initial weights that `seed` gives."""
-    model = build_empty_model(configuration, data.num_pixels, derive(seed, "constructor"))
-    initialise(model, configuration.initialisation, seed)
-    if configuration.output_bias_from_data:
-        if not isinstance(model, VAE):
-            raise ValueError(
-                f"output_bias_from_data sets the bias of the VAE's own decoder; {configuration.model} must do that"
-                " itself"
-            )
-        with torch.no_grad():
-            model.decoder.output.bias.copy_(output_bias(data.mean_image))
-    return model
-
-
-def build_empty_model(configuration: TrainingConfiguration, num_pixels: int, seed: int = 0) -> nn.Module:
-    """The model that a configuration names, its weights still without meaning."""
-    standard = configuration.model_dump(include={"num_hidden_layers", "hidden_units", "latent_dim", "activation"})
-    return build_model(configuration.model, standard | {"num_pixels": num_pixels}, configuration.model_arguments, seed)
-
-
-def model_from_weights(weights: dict[str, Tensor], configuration: TrainingConfiguration, num_pixels: int) -> nn.Module:
-    """The trained model, in evaluation mode."""
-    model = build_empty_model(configuration, num_pixels)
-    model.load_state_dict(weights)
-    return model.eval()
 
 
 def learning_rate_at(configuration: TrainingConfiguration, step: int, num_steps: int) -> float:

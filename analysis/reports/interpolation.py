@@ -17,6 +17,7 @@ from analysis.findings.cells import levels_title
 from analysis.results.reader import ResultsError, StudyResults
 from study.spec.cells import study_cells
 from vae import latent
+from vae.building import model_from_weights
 from vae.checkpoint import CheckpointError, load_weights
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset
@@ -24,8 +25,8 @@ from vae.data.idx import DataError
 from vae.densities import gaussian_kl_from_standard
 from vae.minibatches import prepare, scale_pixels
 from vae.model.network import LatentVariableModel
+from vae.model.precision import reproducible_arithmetic
 from vae.randomness import derive, generator
-from vae.training import model_from_weights, reproducible_arithmetic
 
 Floats = NDArray[np.float32]
 

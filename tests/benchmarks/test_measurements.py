@@ -32,8 +32,9 @@ from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset, dataset_from_arrays
 from vae.minibatches import PreparedData, prepare
 from vae.model.network import VAE
+from vae.model.precision import reproducible_arithmetic
 from vae.randomness import Seeds
-from vae.training import Training, reproducible_arithmetic
+from vae.training import Training
 
 SMALL = configuration(hidden_units=16, latent_dim=2, batch_size=10, budget_samples=20_000)
 

@@ -30,7 +30,7 @@ OFTEN_CHECKPOINTED = """
 from pathlib import Path
 from study.spec.schema.loading import load_study
 from study.run.runner import Options, run_study
-from study.tracking.tracker.tracker import local_tracking_uri
+from study.tracking.tracker import local_tracking_uri
 
 outputs = Path("outputs")
 run_study(load_study("tiny.yaml"), Options(outputs, local_tracking_uri(outputs), checkpoint_every_seconds=0.2))

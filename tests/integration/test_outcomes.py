@@ -46,7 +46,7 @@ confirm:
 """
 
 BROKEN_MODEL = '''"""A model with a mistake."""
-from vae.model.network.network import VAE
+from vae.model.network import VAE
 
 
 class OwnModel(VAE):

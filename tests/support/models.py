@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from study.spec.schema import Study
 from tests.support.synthetic_store import Place, synthetic_study
+from vae.building import build_empty_model
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
 from vae.initialisation import initialise
 from vae.randomness import derive
-from vae.training import build_empty_model
 
 HEIGHT, WIDTH = 12, 10
 NUM_PIXELS = HEIGHT * WIDTH

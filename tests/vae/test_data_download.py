@@ -49,7 +49,7 @@ assert fetched == contents
 FULL_DISK = """
 import sys
 from pathlib import Path
-from vae.data.dataset.dataset import DataError, load_dataset
+from vae.data.dataset import DataError, load_dataset
 from vae.data.dataset.published import store
 folder = Path(sys.argv[1])
 try:

@@ -12,11 +12,11 @@ import torch
 from tests.support.trainings import SEEDS, blobs, small_configuration, small_data
 from vae import evaluation
 from vae.bound import importance_weighted_bound, lower_bound
+from vae.building import build_initial_model
 from vae.evaluation import evaluate_importance_weighted_bound, evaluate_lower_bound
 from vae.minibatches import scale_pixels
 from vae.model.network import LatentVariableModel
 from vae.randomness import derive, generator, standard_normal
-from vae.training import build_initial_model
 
 CPU = torch.device("cpu")
 IMAGES = blobs(1_130, 3).reshape(1_130, -1)

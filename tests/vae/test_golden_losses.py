@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.support.trainings import SEEDS, small_configuration, small_data
-from vae.training import Training, reproducible_arithmetic
+from vae.model.precision import reproducible_arithmetic
+from vae.training import Training
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "losses.json"
 RELATIVE_TOLERANCE = 1e-5

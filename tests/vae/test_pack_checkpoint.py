@@ -159,7 +159,7 @@ _PROGRAM = """
 import sys
 from pathlib import Path
 from tests.vae.test_pack_checkpoint import CONFIGURATION, SEEDS, small_data
-from vae.pack.pack.pack import Pack
+from vae.pack.pack import Pack
 pack = Pack(CONFIGURATION, SEEDS, small_data(CONFIGURATION), checkpoint=Path(sys.argv[1]), checkpoint_every_seconds=0)
 for progress in pack.run(pause_every_seconds=0):
     if pack.step > 5:

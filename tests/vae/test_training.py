@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from tests.support.trainings import SEEDS, small_configuration, small_data
+from vae.building import model_from_weights
 from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset
 from vae.minibatches import prepare
 from vae.optimizers import OPTIMIZERS
-from vae.training import Training, TrainingResult, learning_rate_at, model_from_weights, train
+from vae.training import Training, TrainingResult, learning_rate_at, train
 
 WARMED = {
     "optimizer": "adagrad",

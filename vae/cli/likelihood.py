@@ -135,10 +135,10 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> _Prepared:
+    from vae.building import model_from_weights
     from vae.checkpoint import CheckpointError, load_weights
     from vae.data.dataset import DataError, load_dataset
     from vae.minibatches import prepare
-    from vae.training import model_from_weights
 
     try:
         weights, configuration = load_weights(options.weights)

@@ -59,6 +59,20 @@ def multiplying_in(precision: Precision, model: LatentVariableModel) -> LatentVa
 
 
 @contextmanager
+def reproducible_arithmetic() -> Iterator[None]:
+    """One thread, so that sums have one order, and denormals flushed, so that they cost nothing; both restored
+    after."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+@contextmanager
 def products_in(precision: Precision, device: str | torch.device) -> Iterator[None]:
     """Float32 matrix products and convolutions on a GPU are those of `precision`, tf32 or full float32, and
     convolutions the same every time; restored after.

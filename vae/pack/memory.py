@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vae.bound import lower_bound
+from vae.building import build_empty_model
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import PreparedData
 from vae.model.network import LatentVariableModel, num_parameters
@@ -21,7 +22,7 @@ from vae.optimizers import build_optimizer
 from vae.pack.draws import BLOCK_BYTES, BLOCKS_AHEAD, bytes_of_a_step
 from vae.pack.pack import EVALUATED_ROWS_AT_ONCE, Pack, PackError, require_packable
 from vae.randomness import Seeds
-from vae.training import TrainingResult, build_empty_model
+from vae.training import TrainingResult
 
 _SHARE_OF_FREE_MEMORY = 0.8
 """What allocators lose between blocks of unequal size, and what drivers and libraries take beside them, is left

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from vae.bound import BoundTerms, lower_bound
+from vae.building import build_empty_model, build_initial_model
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import PreparedData
 from vae.model.network import LatentVariableModel
 from vae.model.precision import Precision, multiplying_in
 from vae.optimizers import OPTIMIZERS, specification
 from vae.randomness import Seeds
-from vae.training import build_empty_model, build_initial_model
 
 
 class PackError(ValueError):

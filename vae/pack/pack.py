@@ -22,20 +22,12 @@ from vae.configuration import TrainingConfiguration
 from vae.evaluation import evaluate_importance_weighted_bound
 from vae.minibatches import PreparedData
 from vae.model.network import LatentVariableModel, num_parameters
-from vae.model.precision import products_in, require_precision
+from vae.model.precision import products_in, reproducible_arithmetic, require_precision
 from vae.pack.draws import PackDraws, PixelScale, images_on
 from vae.pack.model import PackError, StackedModel, require_packable, require_packable_model
 from vae.pack.steps import PackStep, steps_of
 from vae.randomness import Seeds
-from vae.training import (
-    Evaluation,
-    Progress,
-    TrainingResult,
-    learning_rate_at,
-    now_ms,
-    outcome_of,
-    reproducible_arithmetic,
-)
+from vae.training import Evaluation, Progress, TrainingResult, learning_rate_at, now_ms, outcome_of
 
 __all__ = ["Pack", "PackError", "require_packable", "require_packable_model"]
 

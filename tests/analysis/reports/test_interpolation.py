@@ -22,13 +22,13 @@ from analysis.results.reader import StudyResults, read_study
 from tests.support.models import HEIGHT, NUM_PIXELS, WIDTH, study_with_pictures, write_dataset, write_weights
 from tests.support.synthetic_store import Place, build_store
 from vae import latent
+from vae.building import model_from_weights
 from vae.checkpoint import load_weights
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import DataError, Dataset, load_dataset
 from vae.minibatches import scale_pixels
 from vae.model.network import LatentVariableModel
 from vae.randomness import derive, generator
-from vae.training import model_from_weights
 
 DIVERGED_CELL = "num_hidden_layers=2,optimizer=adam"
 WITHOUT_FIRST_SEED = "num_hidden_layers=1,optimizer=adam"

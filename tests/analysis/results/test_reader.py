@@ -183,7 +183,7 @@ def test_weights_are_found_by_identity(store_uri: str, tmp_path: Path) -> None:
 
 READ_ALL = """
 import sys
-from analysis.results.reader.reader import read_study
+from analysis.results.reader import read_study
 found = read_study(*sys.argv[1:])
 confirmed = found.trainings[found.trainings["phase"] == "confirm"]
 print(found.weights(confirmed["identity"].iloc[0]).is_file())

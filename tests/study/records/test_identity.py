@@ -20,7 +20,7 @@ from vae.randomness import Seeds
 SEEDS = Seeds.from_root(0, "confirm", "replicate 0")
 DATA = "d" * 64
 PLUGIN = '''"""A model of the user's own."""
-from vae.model.network.network import VAE
+from vae.model.network import VAE
 
 
 class Wide(VAE):

@@ -187,7 +187,7 @@ def test_a_pack_that_memory_does_not_hold_is_trained_in_parts_and_says_so(tmp_pa
 
 HUNGRY_MODEL = '''"""A model that takes {megabytes} MB for a moment in every step, which no estimate knows of."""
 import torch
-from vae.model.network.network import VAE
+from vae.model.network import VAE
 
 
 class HungryModel(VAE):
@@ -198,7 +198,7 @@ class HungryModel(VAE):
 '''
 
 BROKEN_MODEL = '''"""A model that cannot be trained."""
-from vae.model.network.network import VAE
+from vae.model.network import VAE
 
 
 class BrokenModel(VAE):
@@ -207,7 +207,7 @@ class BrokenModel(VAE):
 '''
 
 FICKLE_MODEL = '''"""A model that looks at what it is given, which torch.func cannot batch."""
-from vae.model.network.network import VAE
+from vae.model.network import VAE
 
 
 class FickleModel(VAE):
@@ -350,7 +350,7 @@ def test_a_checkpoint_that_cannot_be_removed_stops_no_worker(tmp_path: Path) -> 
 
 READING_MODEL = '''"""A model that reads a file which is not there."""
 from pathlib import Path
-from vae.model.network.network import VAE
+from vae.model.network import VAE
 
 
 class ReadingModel(VAE):

@@ -28,7 +28,7 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[
 
 PLUGIN = """
 import numpy as np
-from vae.data.dataset.dataset import dataset_from_arrays
+from vae.data.dataset import dataset_from_arrays
 
 def images(num, seed):
     return np.random.default_rng(seed).integers(0, 256, (num, 4, 5), dtype=np.uint8)

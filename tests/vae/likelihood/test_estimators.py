@@ -214,8 +214,8 @@ MEMORY = """
 import resource, sys
 import numpy as np
 import torch
-from vae.likelihood.estimators.estimators import estimate_log_likelihood
-from vae.model.network.network import VAE
+from vae.likelihood.estimators import estimate_log_likelihood
+from vae.model.network import VAE
 torch.manual_seed(0)
 model, images = VAE(784), (np.random.default_rng(0).random((1, 784)) < 0.2).astype(np.uint8) * np.uint8(255)
 estimate_log_likelihood(model, images, 500, 0, num_threads=1)

@@ -18,11 +18,12 @@ from torch import Tensor
 from tests.support.trainings import SEEDS, small_configuration, small_data
 from tests.vae.test_gradient import gradients, model_and_minibatch
 from tests.vae.test_training import digest, interrupted_digest, trained
+from vae.building import model_from_weights
 from vae.evaluation import evaluate_lower_bound
 from vae.gradient import Autograd, WrittenOut
 from vae.model.network import LatentVariableModel
 from vae.model.precision import cpu_has_bfloat16, multiplying_in, products_in, require_precision
-from vae.training import Training, model_from_weights, train
+from vae.training import Training, train
 
 MODELS = ["vae", "tests.vae.test_gradient:OwnVAE"]
 """The gradient written out, and autograd."""

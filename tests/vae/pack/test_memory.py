@@ -73,10 +73,10 @@ import json, sys
 from pathlib import Path
 from tests.support.trainings import blobs
 from vae.configuration import TrainingConfiguration
-from vae.data.dataset.dataset import dataset_from_arrays
+from vae.data.dataset import dataset_from_arrays
 from vae.minibatches import prepare
-from vae.pack.pack.pack import Pack
-from vae.pack.pack.memory import memory_of_pack
+from vae.pack.pack import Pack
+from vae.pack.memory import memory_of_pack
 from vae.randomness import Seeds
 
 def peak_bytes():
@@ -154,8 +154,8 @@ _LIMITED = """
 import json, resource, sys
 from pathlib import Path
 from tests.support.trainings import small_configuration, small_data
-from vae.pack.pack.pack import PackError
-from vae.pack.pack.memory import device_memory, train_in_packs
+from vae.pack.pack import PackError
+from vae.pack.memory import device_memory, train_in_packs
 from vae.randomness import Seeds
 
 small = small_configuration(budget_samples=40, num_evaluations=1)
