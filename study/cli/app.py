@@ -126,8 +126,13 @@ def run(
         command = shlex.join(["python", "-m", "study", *sys.argv[1:]])
         where = (outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus)
         options = Options(
-            *where, code_changed, command=command, pack_size=pack_size, gpu_share=gpu_share, checkpoints=checkpoints
-        )  # type: ignore[arg-type]
+            *where,
+            code_changed,  # type: ignore[arg-type]
+            command=command,
+            pack_size=pack_size,
+            gpu_share=gpu_share,
+            checkpoints=checkpoints,
+        )
         execution = run_study(study, options, lambda message: print(message, flush=True))
         for cell in execution.unconfirmed:
             print(

@@ -104,11 +104,11 @@ def _assert_complete_and_the_same(cluster: Cluster, job: str, undisturbed: dict[
 def _assert_nothing_is_left(cluster: Cluster, job: str) -> None:
     for node in (1, 2):
         wait_until(
-            lambda node=node: cluster.slurm.commands(node) == [],
+            lambda node=node: cluster.slurm.commands(node) == [],  # type: ignore[misc]
             f"nothing runs on node {node}: {cluster.slurm.commands(node)}",
             60,
             0.5,
-        )  # type: ignore[misc]
+        )
     assert not Path(f"/tmp/ray-job-{job}").exists()
 
 

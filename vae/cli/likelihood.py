@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,12 +160,8 @@ def _prepare(options: argparse.Namespace) -> _Prepared:
             f"{options.weights} does not fit images of {images.shape[1]} pixels, as {configuration.dataset} has them"
             f" now: {fault}"
         ) from error
-    return _Prepared(
-        model,
-        chosen,
-        f"{len(chosen):,} test images of {configuration.dataset}, binarised with seed"
-        f" {configuration.binarisation_seed}",
-    )  # type: ignore[arg-type]
+    title = f"{len(chosen):,} test images of {configuration.dataset}, binarised with seed"
+    return _Prepared(cast("LatentVariableModel", model), chosen, f"{title} {configuration.binarisation_seed}")
 
 
 def _binary(configuration: TrainingConfiguration, options: argparse.Namespace) -> TrainingConfiguration:

@@ -129,9 +129,10 @@ def test_a_readout_that_was_not_declared_is_in_the_row_and_said_where_it_turns_t
     }
     row = _row(level, baseline, others=others)
     assert (row["verdict"], row["readout"], row["readouts"]) == ("better", "final", ["test lower bound, final"])
-    assert [(one["title"], one["verdict"], one["holds"]) for one in row["readout_verdicts"][1:]] == [
+    others = row["readout_verdicts"][1:]  # type: ignore[index]
+    assert [(one["title"], one["verdict"], one["holds"]) for one in others] == [
         ("validation lower bound, best", "worse", False)
-    ]  # type: ignore[index]
+    ]
     assert "The verdict depends on the readout (validation lower bound, best: worse, -4.0" in str(row["statement"])
 
 
@@ -251,10 +252,8 @@ def test_a_readout_that_not_every_training_has_speaks_neither_for_nor_against_th
     level, baseline = [-100.0 + nats for nats in TEN], [-103.0] * 10
     others = {LEVEL: {BEST: dict(enumerate(level[:7]))}, BASELINE: {BEST: dict(enumerate(baseline))}}
     row = _row(level, baseline, others=others)
-    assert [(one["verdict"], one["holds"]) for one in row["readout_verdicts"]] == [
-        ("better", True),
-        ("not read", False),
-    ]  # type: ignore[attr-defined]
+    verdicts = [(one["verdict"], one["holds"]) for one in row["readout_verdicts"]]  # type: ignore[attr-defined]
+    assert verdicts == [("better", True), ("not read", False)]
     assert row["readouts"] == ["test lower bound, final"]
     assert "depends on the readout" not in str(row["statement"])
     assert (
