@@ -12,7 +12,8 @@ from typer.core import TyperGroup
 
 from analysis.cli.compare import compare
 from analysis.cli.curves import curves
-from analysis.cli.options import AllowedCode, RequestError, default_tracking_uri, stop, study_name
+from analysis.cli.options import AllowedCode, default_tracking_uri, study_name, writing
+from vae.errors import ExplainedError, RequestError, end_command
 from vae.nearest import unknown_name_message
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ class ReportByDefault(TyperGroup):
         if args[:1] != ["--help"] and not (args and args[0] in self.commands):
             args = ["report", *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """What the command returns; an error meant for a person ends it with a message and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except (ExplainedError, KeyboardInterrupt) as error:
+            raise SystemExit(end_command(error)) from None
 
 
 app = typer.Typer(
@@ -142,24 +150,10 @@ def report(
 
     A REPORT by itself is written as REPORT.html beside the whole study's page, which stays as it is.
     """
-    from analysis.results.reader import ResultsError
-
-    try:
+    with writing("report", outputs):
         page = make_report(
             name, study, tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data", allow_code
         )
-    except RequestError as error:
-        stop(str(error), 2)
-    except ResultsError as error:
-        stop(str(error), error.exit_status)
-    except OSError as error:
-        stop(
-            f"the report cannot be written: {error.strerror or error} ({error.filename or outputs}). An older report is"
-            " untouched; free space or give another --outputs.",
-            1,
-        )
-    except KeyboardInterrupt:
-        stop("stopped. An older report is untouched; the same command makes it again.", 130)
     typer.echo(f"Report: {page}")
 
 

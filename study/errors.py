@@ -1,15 +1,17 @@
-"""What ends an execution of a study with a message for its user; `study/cli/app.py` gives each its exit status."""
+"""How an execution of a study ends where it cannot go on; each message says what to do."""
 
 from __future__ import annotations
 
-
-class RequestError(Exception):
-    """The request cannot be met as it stands: exit status 2."""
+from vae.errors import ExplainedError
 
 
-class StudyError(Exception):
-    """The study could not be finished; the message says how to go on: exit status 1."""
+class StudyError(ExplainedError):
+    """The study could not be finished; the message says how to go on."""
 
 
-class StoppedError(Exception):
-    """The study was stopped by a signal, checkpointed: exit status 130."""
+class LaunchError(ExplainedError):
+    """Ray cannot be started or reached; the message says what to do."""
+
+
+class TrackingError(ExplainedError):
+    """MLflow cannot be reached or refuses; the message says what to do."""

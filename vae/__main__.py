@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from vae.cli import likelihood as likelihood_command
 from vae.configuration import TrainingConfiguration
+from vae.errors import ExplainedError, RequestError, StoppedError, end_command
 from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, hyperparameters_of
 
@@ -120,6 +121,13 @@ def explain(error: ValidationError) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 1 when the training diverged or its data cannot be had, or 2 for a wrong request, or 130
     after Ctrl-C."""
+    try:
+        return _run(arguments)
+    except (ExplainedError, KeyboardInterrupt) as error:
+        return end_command(error)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if options.command == "likelihood":
@@ -134,44 +142,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         configuration = parse_configuration(named | _further_arguments(rest))
     except ValidationError as error:
-        return _refuse(explain(error))
+        raise RequestError(explain(error)) from error
     except ValueError as error:
-        return _refuse(str(error))
+        raise RequestError(str(error)) from error
     return _train(configuration, options)
-
-
-def _refuse(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return 2
 
 
 def _train(configuration: TrainingConfiguration, options: argparse.Namespace) -> int:
     import torch
 
     from vae.checkpoint import encode_weights, write_atomically
-    from vae.data.dataset import DataError, load_dataset
+    from vae.data.dataset import load_dataset
     from vae.minibatches import prepare
     from vae.randomness import Seeds
     from vae.training import Training
 
     if options.seed < 0:
-        return _refuse(f"--seed {options.seed}: it must be a whole number from 0 up")
+        raise RequestError(f"--seed {options.seed}: it must be a whole number from 0 up")
     if options.device not in ("cpu", "cuda") or (options.device == "cuda" and not torch.cuda.is_available()):
         have = "cpu, cuda" if torch.cuda.is_available() else "cpu (torch sees no GPU here)"
-        return _refuse(
+        raise RequestError(
             f"--device {options.device}: {unknown_name_message(options.device, ['cpu', 'cuda'], 'a device')} Here:"
             f" {have}."
         )
-    try:
-        dataset = load_dataset(configuration.dataset, options.data)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    dataset = load_dataset(configuration.dataset, options.data)
     if options.output:
         try:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            return _refuse(f"--output {options.output}: the folder cannot be made ({error.strerror}); name another")
+            raise RequestError(
+                f"--output {options.output}: the folder cannot be made ({error.strerror}); name another"
+            ) from error
     checkpoint = options.output / "checkpoint.safetensors" if options.output else None
     training = Training(
         configuration,
@@ -190,15 +191,11 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
                 print(f"{progress.samples:>10,} samples  {progress.evaluation.seconds:7.1f} s  {bounds}", flush=True)
     except KeyboardInterrupt:
         training.save()
-        print(
-            (
-                f"stopped after {training.samples:,} samples; the same command continues"
-                if checkpoint
-                else "stopped; with --output it could be continued"
-            ),
-            file=sys.stderr,
-        )
-        return 130
+        raise StoppedError(
+            f"stopped after {training.samples:,} samples; the same command continues"
+            if checkpoint
+            else "stopped; with --output it could be continued"
+        ) from None
     result = training.result
     assert result is not None
     if options.output:

@@ -16,9 +16,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vae.configuration import TrainingConfiguration
+from vae.errors import ExplainedError
 
 
-class CheckpointError(Exception):
+class CheckpointError(ExplainedError):
     """A file that is no valid checkpoint or weights of this project; the message says what is wrong with it."""
 
 

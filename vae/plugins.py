@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from vae.errors import RequestError
 from vae.nearest import unknown_name_message
 
 
-class PluginError(ValueError):
+class PluginError(RequestError, ValueError):
     """A module:attribute that cannot be loaded; the message says why and what to do."""
 
 

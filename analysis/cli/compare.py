@@ -10,12 +10,11 @@ import typer
 
 from analysis.cli.options import (
     AllowedCode,
-    RequestError,
     check_margin,
     check_page_folder,
     default_tracking_uri,
-    stop,
     study_name,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -63,13 +62,12 @@ def compare(
     allow_code: AllowedCode = [],  # noqa: B006 - typer's own way, read and never changed
 ) -> None:
     """Set two studies side by side: did a change of code, machine or study file move anything?"""
-    from analysis.results.reader import ResultsError
     from analysis.side_by_side.findings import studies_findings
     from analysis.side_by_side.report import answer, write_studies_page
 
-    try:
-        if margin is not None:
-            check_margin(margin)
+    if margin is not None:
+        check_margin(margin)
+    with writing("page", outputs):
         shared = tracking_uri or default_tracking_uri(outputs)
         results_a = _read("A", a, tracking_uri_a or _uri_in(outputs_a) or shared, allow_code)
         results_b = _read("B", b, tracking_uri_b or _uri_in(outputs_b) or shared, allow_code)
@@ -77,18 +75,6 @@ def compare(
         check_page_folder(folder)
         findings = studies_findings(results_a, results_b, margin)
         page = write_studies_page(findings, folder)
-    except RequestError as error:
-        stop(str(error), 2)
-    except ResultsError as error:
-        stop(str(error), error.exit_status)
-    except OSError as error:
-        stop(
-            f"the page cannot be written: {error.strerror or error} ({error.filename or outputs}). An older page is"
-            " untouched; free space or give another --outputs.",
-            1,
-        )
-    except KeyboardInterrupt:
-        stop("stopped. An older page is untouched; the same command makes it again.", 130)
     typer.echo(answer(findings))
     typer.echo(f"Page: {page}")
     if fail_on_change and findings.overall not in ("identical", "equivalent"):

@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from analysis.cli.options import (
-    RequestError,
     check_confidence,
     check_margin,
     check_page_folder,
     parsed_readout,
     parsed_targets,
-    stop,
+    writing,
 )
 
 
@@ -73,12 +72,11 @@ def curves(
     """
     from analysis.curves.findings import CurvesRequest
     from analysis.curves.page import write_curves_page
-    from analysis.curves.table import CurveFileError
 
     folder = out or outputs / "reports" / f"curves-{file.stem}"
-    try:
-        check_confidence(confidence)
-        check_margin(margin)
+    check_confidence(confidence)
+    check_margin(margin)
+    with writing("page", folder, "--out"):
         request = CurvesRequest(
             metric=metric,
             baseline=baseline,
@@ -92,16 +90,6 @@ def curves(
         )
         check_page_folder(folder)
         page, findings = write_curves_page(file, request, folder)
-    except (RequestError, CurveFileError) as error:
-        stop(str(error), 2)
-    except OSError as error:
-        stop(
-            f"the page cannot be written: {error.strerror or error} ({error.filename or folder}). An older page is"
-            " untouched; free space or give another --out.",
-            1,
-        )
-    except KeyboardInterrupt:
-        stop("stopped. An older page is untouched; the same command makes it again.", 130)
     for note in findings.notes:
         typer.echo(f"Note: {note}", err=True)
     typer.echo(f"Page: {page}")

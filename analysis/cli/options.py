@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import math
 import os
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
+
+from vae.errors import ExplainedError, RequestError, StoppedError, first_line
 
 if TYPE_CHECKING:
     from analysis.statistics.readouts import Readout
@@ -20,14 +23,19 @@ FILES_OF_A_PAGE = frozenset(
 )
 
 
-class RequestError(Exception):
-    """The request cannot be met as it stands; the message says what is allowed."""
-
-
-def stop(message: str, status: int) -> NoReturn:
-    """Ends the command with a message to the person."""
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(status)
+@contextmanager
+def writing(page: str, folder: Path, option: str = "--outputs") -> Iterator[None]:
+    """What a full disk or Ctrl-C means for a `page` that is being written to `folder`: the older one is untouched.
+    Raises ExplainedError."""
+    try:
+        yield
+    except OSError as error:
+        raise ExplainedError(
+            f"the {page} cannot be written: {error.strerror or error} ({error.filename or folder}). An older {page} is"
+            f" untouched; free space or give another {option}."
+        ) from error
+    except KeyboardInterrupt:
+        raise StoppedError(f"stopped. An older {page} is untouched; the same command makes it again.") from None
 
 
 def default_tracking_uri(outputs: Path) -> str:
@@ -43,8 +51,7 @@ def study_name(given: str, option: str = "--study") -> str:
         content = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RequestError(
-            f"{option} {given} cannot be read as a study file: {str(error).splitlines()[0]}. Give a study's name, or"
-            " its file."
+            f"{option} {given} cannot be read as a study file: {first_line(error)}. Give a study's name, or its file."
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("name"), str):
         raise RequestError(

@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.readouts import CellCurves, SeedOutcome
+from vae.errors import RequestError
 from vae.nearest import unknown_name_message
 
 REQUIRED = ("cell", "seed", "step", "metric", "value")
@@ -42,7 +43,7 @@ LARGEST = 1e100
 to be called diverged by its owner."""
 
 
-class CurveFileError(ValueError):
+class CurveFileError(RequestError):
     """A file of curves cannot be used; the message lists every fault that was found."""
 
 

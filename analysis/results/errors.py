@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from vae.errors import ExplainedError
 
-class ResultsError(Exception):
-    """A study's results cannot be read; the message says to a person what to do, `exit_status` whether the request
-    was wrong (2)."""
 
-    exit_status = 1
+class ResultsError(ExplainedError):
+    """A study's results cannot be read; the message says what to do, `exit_status` whether the request was wrong."""
 
 
 class UnknownStudyError(ResultsError):

@@ -11,20 +11,13 @@ from urllib.parse import urlsplit
 
 from study.addresses.addresses import ray_address_fault
 from study.addresses.credentials import without_credentials
+from study.errors import LaunchError, TrackingError
 
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """How a client of HTTP/2, which Ray speaks, begins (RFC 9113 section 3.4)."""
 
 _SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """The head of a frame of settings, type 4: what both sides say first."""
-
-
-class LaunchError(Exception):
-    """Ray cannot be started or reached; the message says what to do."""
-
-
-class TrackingError(Exception):
-    """MLflow cannot be reached or refuses; the message says what to do."""
 
 
 def require_tracking_server(uri: str, seconds: float = 10.0) -> None:

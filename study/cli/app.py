@@ -5,20 +5,34 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from study.addresses.credentials import without_credentials
-from study.spec.loading import StudyFileError, load_study, shipped_studies
+from study.spec.loading import load_study, shipped_studies
 from study.spec.schema import Study
+from vae.errors import ExplainedError, RequestError, end_command
+
+
+class ExplainingGroup(TyperGroup):
+    """A group of commands that an error meant for a person ends with its message and its exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """What the command returns."""
+        try:
+            return super().invoke(ctx)
+        except (ExplainedError, KeyboardInterrupt) as error:
+            raise SystemExit(end_command(error)) from None
+
 
 app = typer.Typer(
+    cls=ExplainingGroup,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -71,33 +85,6 @@ GpuShare = Annotated[
 ]
 
 
-@contextmanager
-def _exit_statuses() -> Iterator[None]:
-    """Turns the errors that a person can act on into one message and an exit status: 1 failed, 2 wrong request, 130
-    stopped."""
-    from study.records.records import RecordsError
-    from study.run.runner import RequestError, StoppedError, StudyError
-    from vae.data.dataset import DataError
-
-    try:
-        yield
-    except (StudyFileError, RequestError) as error:
-        _end(error, 2)
-    except (StudyError, RecordsError, DataError) as error:
-        _end(error, 1)
-    except (StoppedError, KeyboardInterrupt) as error:
-        _end(error if str(error) else "stopped; the same command continues", 130)
-    except Exception as error:
-        if type(error).__name__ not in ("TrackingError", "LaunchError"):
-            raise
-        _end(error, 1)
-
-
-def _end(message: object, status: int) -> None:
-    print(f"error: {message}" if status != 130 else str(message), file=sys.stderr)
-    raise SystemExit(status)
-
-
 @app.command()
 def run(
     name: Name,
@@ -116,36 +103,38 @@ def run(
     report: Annotated[bool, typer.Option("--report", help="Write the study's report when it is complete.")] = False,
 ) -> None:
     """Run a study, or what is missing of it."""
-    with _exit_statuses():
-        study = load_study(name, set_ or [])
-        from study.cli.report_command import become_report
-        from study.run.runner import Options, RequestError, run_study
+    study = load_study(name, set_ or [])
+    from study.cli.report_command import become_report
+    from study.run.runner import CodeChanged, Options, run_study
 
-        if code_changed not in (None, "retrain", "keep"):
-            raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
-        command = shlex.join(["python", "-m", "study", *sys.argv[1:]])
-        where = (outputs, _tracking_uri(tracking_uri, outputs), address, num_cpus, num_gpus)
-        options = Options(
-            *where,
-            code_changed,  # type: ignore[arg-type]
-            command=command,
-            pack_size=pack_size,
-            gpu_share=gpu_share,
-            checkpoints=checkpoints,
-        )
-        execution = run_study(study, options, lambda message: print(message, flush=True))
-        for cell in execution.unconfirmed:
-            print(
-                f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller"
-                " learning rates to get one."
-            )
+    if code_changed not in (None, "retrain", "keep"):
+        raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
+    command = shlex.join(["python", "-m", "study", *sys.argv[1:]])
+    options = Options(
+        outputs,
+        _tracking_uri(tracking_uri, outputs),
+        address=address,
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        code_changed=cast("CodeChanged | None", code_changed),
+        command=command,
+        pack_size=pack_size,
+        gpu_share=gpu_share,
+        checkpoints=checkpoints,
+    )
+    execution = run_study(study, options, lambda message: print(message, flush=True))
+    for cell in execution.unconfirmed:
         print(
-            f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded"
-            f" before. Tracked at {without_credentials(options.tracking_uri)}",
-            flush=True,
+            f"every proposal of {cell.name or cell.label} diverged: it has no confirm phase. Search smaller"
+            " learning rates to get one."
         )
-        if report:
-            become_report(study, outputs, tracking_uri)
+    print(
+        f"{study.name} is complete: {execution.num_done} trainings, {execution.num_replayed} of them recorded"
+        f" before. Tracked at {without_credentials(options.tracking_uri)}",
+        flush=True,
+    )
+    if report:
+        become_report(study, outputs, tracking_uri)
 
 
 @app.command()
@@ -153,8 +142,7 @@ def plan(name: Name, set_: Set = None, outputs: Outputs = Path("outputs"), num_c
     """Show what would run: cells, trainings, an estimate of the time."""
     from study.cli.overview import print_plan
 
-    with _exit_statuses():
-        print_plan(load_study(name, set_ or []), outputs, num_cpus or os.cpu_count() or 1, _console())
+    print_plan(load_study(name, set_ or []), outputs, num_cpus or os.cpu_count() or 1, _console())
 
 
 @app.command()
@@ -162,8 +150,7 @@ def status(name: Name, set_: Set = None, outputs: Outputs = Path("outputs")) -> 
     """Show what is recorded of a study, cell by cell."""
     from study.cli.overview import print_status
 
-    with _exit_statuses():
-        print_status(load_study(name, set_ or []), outputs, _console())
+    print_status(load_study(name, set_ or []), outputs, _console())
 
 
 @app.command()
@@ -194,18 +181,12 @@ def submit(
     ] = None,
 ) -> None:
     """Run a study, and its report, as a job of a Ray cluster that this machine is no node of."""
-    with _exit_statuses():
-        from study.cluster.job_server import AddressError
-        from study.cluster.submit import Submission, SubmissionError, submit
-        from study.run.runner import RequestError
+    from study.cluster.submit import Submission, submit
 
-        submission = Submission(name, address, tuple(set_ or ()), tuple(arguments or ()), tracking_uri, outputs, follow)
-        try:
-            status = submit(
-                submission, lambda message: print(message, flush=True), lambda text: print(text, end="", flush=True)
-            )
-        except (AddressError, SubmissionError) as error:
-            raise RequestError(str(error)) from error
+    submission = Submission(name, address, tuple(set_ or ()), tuple(arguments or ()), tracking_uri, outputs, follow)
+    status = submit(
+        submission, lambda message: print(message, flush=True), lambda text: print(text, end="", flush=True)
+    )
     raise SystemExit(status)
 
 
@@ -239,7 +220,6 @@ def _tracking_uri(given: str | None, outputs: Path) -> str:
     """The address given, or that of the database in the outputs folder. Raises RequestError for one that no store
     can have."""
     from study.addresses.addresses import tracking_uri_fault
-    from study.run.runner import RequestError
 
     fault = tracking_uri_fault(given) if given else None
     if fault is not None:

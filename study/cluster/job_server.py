@@ -15,16 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from study.addresses.reachable import LaunchError
+from study.errors import LaunchError
+from vae.errors import RequestError
 
 _SECONDS = 10.0
 _MAX_BYTES = 1_000_000
 _EXAMPLE = "http://HOST:8265, which `ray start --head` prints as that of its dashboard"
 _TOKEN = "set RAY_AUTH_MODE=token and have the head's ~/.ray/auth_token here, or its content in RAY_AUTH_TOKEN"
-
-
-class AddressError(LaunchError):
-    """What was given is not the address of a job server, whatever listens there."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ class _NoRedirection(urllib.request.HTTPRedirectHandler):
 
 
 def job_server(address: str, environment: Mapping[str, str] = os.environ) -> JobServer:
-    """The job server at an address as a user gives it, asked with the token that the user has. Raises AddressError."""
+    """The job server at an address as a user gives it, asked with the token that the user has. Raises RequestError."""
     parts = urlsplit(address)
     try:
         fits = (
@@ -129,7 +126,7 @@ def job_server(address: str, environment: Mapping[str, str] = os.environ) -> Job
     except ValueError:
         fits = False
     if not fits or any(character.isspace() for character in address):
-        raise AddressError(
+        raise RequestError(
             f"{address!r} is not the address of a Ray cluster's job server: {_EXAMPLE}{_other_address(address)}"
         )
     token = ray_token(environment)

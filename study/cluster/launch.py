@@ -18,12 +18,13 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from study.addresses.reachable import LaunchError, require_reachable
+from study.addresses.reachable import require_reachable
 from study.cluster.finished_trials import forget_finished
 from study.cluster.ray_processes import how_ray_ended, own_temporary_folder, without_spare_processes
 from study.cluster.signals import stopping_on_signals
 from study.cluster.trainable import JOB, REPORT, StudyTrainable
 from study.cluster.watch import watched
+from study.errors import LaunchError
 from study.execution.capacity import Resources, Room
 from study.execution.dispatcher import Dispatcher, Observers
 from study.execution.execution import Execution

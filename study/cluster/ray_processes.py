@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from study.addresses.reachable import LaunchError
+from study.errors import LaunchError
 from study.worker.scratch import ForeignFolderError, make_private
 
 SPARE = ("start_api_server", "start_monitor", "start_log_monitor")

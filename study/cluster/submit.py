@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from study.addresses.addresses import tracking_uri_fault
 from study.addresses.credentials import without_credentials
-from study.addresses.reachable import LaunchError
 from study.cluster.job_server import Job, JobServer, job_server
+from study.errors import LaunchError
 from study.spec.cells import study_cells, training_configuration
 from study.spec.code import PluginFiles, code_of, plugin_files
 from study.spec.loading import load_study
 from study.spec.schema import Study
+from vae.errors import RequestError
 from vae.plugins import is_plugin
 
 if TYPE_CHECKING:
@@ -41,10 +42,6 @@ _PATIENCE_SECONDS = 120.0
 """How long a cluster that stopped answering is asked again before it counts as gone."""
 
 Say = Callable[[str], None]
-
-
-class SubmissionError(Exception):
-    """The study cannot be sent as it stands; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def submit(submission: Submission, say: Say, write: Say) -> int:
     """Sends the study, follows its log through `write` until it ends, and returns its exit status; 0 at once where
     nobody is to follow.
 
-    Raises StudyFileError, SubmissionError, LaunchError, and KeyboardInterrupt with how to find the job again.
+    Raises StudyFileError, RequestError, LaunchError, and KeyboardInterrupt with how to find the job again.
     """
     study = load_study(submission.name, submission.changes)
     _require_own_options_before_dashes(submission.arguments)
@@ -105,7 +102,7 @@ def _command(verb: str, server: JobServer, job: str, *more: str) -> str:
 def _require_own_options_before_dashes(arguments: tuple[str, ...]) -> None:
     for given in arguments:
         if (option := given.partition("=")[0]) in _LOOKED_AT_HERE:
-            raise SubmissionError(
+            raise RequestError(
                 f"{option} stands after --, where that stands which the cluster alone has to know; it is looked at here"
                 f" too. Give it before: python -m study submit NAME {option} ... -- ..."
             )
@@ -113,13 +110,13 @@ def _require_own_options_before_dashes(arguments: tuple[str, ...]) -> None:
 
 def _require_server_uri(uri: str | None) -> None:
     if uri and not uri.startswith(("http://", "https://")):
-        raise SubmissionError(
+        raise RequestError(
             f"--tracking-uri {without_credentials(uri)}: a job writes from the cluster, which sees neither files nor"
             " databases of this machine. Give the http:// or https:// address of an MLflow server as the cluster sees"
             " it, or none: then it is the head's own MLFLOW_TRACKING_URI or OUTPUTS"
         )
     if uri and (fault := tracking_uri_fault(uri)) is not None:
-        raise SubmissionError(f"{fault} (--tracking-uri)")
+        raise RequestError(f"{fault} (--tracking-uri)")
 
 
 def stage(study: Study, name: str, folder: Path) -> list[str]:
@@ -140,7 +137,7 @@ def stage(study: Study, name: str, folder: Path) -> list[str]:
     ]
     num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if num_bytes > _MAX_BYTES:
-        raise SubmissionError(
+        raise RequestError(
             f"the study, its plug-ins and its images are {num_bytes / 2**20:.0f} MiB; a job takes"
             f" {_MAX_BYTES // 2**20}. Put the images in a folder that the cluster's head sees, and name it whole"
         )

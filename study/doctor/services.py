@@ -16,9 +16,10 @@ from pathlib import Path
 
 from study.addresses.addresses import tracking_uri_fault
 from study.addresses.credentials import without_credentials
-from study.addresses.reachable import LaunchError, health_address, require_reachable
+from study.addresses.reachable import health_address, require_reachable
 from study.doctor.examine import Finding, Request
 from study.doctor.machine import CLOCK_SKEW_SECONDS
+from study.errors import LaunchError, TrackingError
 from study.execution.capacity import Resources
 from study.tracking.store import database_path
 
@@ -77,7 +78,7 @@ def mlflow(request: Request) -> Iterator[Finding]:
     yield from found
     if any(finding.status == "problem" for finding in found) or (database is not None and not _has_content(database)):
         return
-    from study.tracking.tracker import TrackingError, num_experiments
+    from study.tracking.tracker import num_experiments
 
     try:
         number = num_experiments(uri)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from study.addresses.reachable import LaunchError
+from study.errors import LaunchError
 
 SECONDS_BETWEEN_LOOKS = 5.0
 """How old what is known of a cluster may be; Ray itself takes some seconds to know of a node."""

@@ -11,6 +11,7 @@ from functools import cache
 from study.protocol.cell_protocol import PlannedTraining
 from study.spec.cells import Cell, search_space, study_cells, training_configuration
 from study.spec.schema import Choices, Study
+from vae.errors import RequestError
 from vae.optimizers import specification
 
 AUTO = "auto"
@@ -25,10 +26,6 @@ holds anything."""
 
 _SHARES_OF_A_GPU = 10_000
 """Ray counts a GPU in ten thousandths."""
-
-
-class PackingError(ValueError):
-    """A pack size or a GPU share that cannot be had; the message says what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Packing:
 
 
 def packing_of(study: Study, pack_size: str, gpu_share: str, num_gpus: int) -> Packing:
-    """What `--pack-size` and `--gpu-share` mean for a study on so many GPUs (0: on the CPU). Raises PackingError."""
+    """What `--pack-size` and `--gpu-share` mean for a study on so many GPUs (0: on the CPU). Raises RequestError."""
     size, share = _size_of(pack_size), _share_of(gpu_share)
     tuning = study.search.num_tuning_seeds if study.search else 1
     reporting = study.confirm.num_reporting_seeds
@@ -104,7 +101,7 @@ def _size_of(text: str) -> int | None:
     if text == AUTO:
         return None
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise PackingError(
+        raise RequestError(
             f"--pack-size {text}: allowed are auto and whole numbers from 1, the seeds that are trained at once"
         )
     return int(text)
@@ -118,7 +115,7 @@ def _share_of(text: str) -> float | None:
     except ValueError:
         share = math.nan
     if not 1 / _SHARES_OF_A_GPU <= share <= 1:
-        raise PackingError(
+        raise RequestError(
             f"--gpu-share {text}: allowed are auto and fractions of a GPU above 0 and up to 1, such as 0.5 for two"
             " packs on each GPU"
         )
@@ -133,7 +130,7 @@ def _share_by_rule(seeds_at_once: int) -> float:
 
 def _require_packable(study: Study, size: int) -> None:
     for cell, optimizer in _unpackable(study):
-        raise PackingError(
+        raise RequestError(
             f"--pack-size {size}: the cell {cell.name or cell.label} has the optimizer {optimizer}, which is not known"
             " to treat every weight by itself, so that the seeds of a pack would disturb each other. Leave --pack-size"
             " out (auto trains such cells one seed at a time), or the cell"

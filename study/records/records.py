@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from study.records.identity import Identity
 from vae.checkpoint import write_atomically
+from vae.errors import ExplainedError
 
 Outcome = Literal["finished", "diverged", "failed_to_learn"]
 
@@ -70,7 +71,7 @@ class Record(BaseModel):
         return dict(self.evaluations[-1].metrics) if self.outcome != "diverged" and self.evaluations else {}
 
 
-class RecordsError(Exception):
+class RecordsError(ExplainedError):
     """The records cannot be written; the message says why and how to go on."""
 
 

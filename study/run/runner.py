@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from study.addresses.reachable import require_reachable
-from study.errors import RequestError as RequestError
-from study.errors import StoppedError as StoppedError
-from study.errors import StudyError as StudyError
+from study.errors import StudyError
 from study.execution.capacity import Resources
 from study.execution.dispatcher import Observers
 from study.execution.execution import Execution, num_trainings
-from study.execution.packing import AUTO, Packing, PackingError, packing_notes, packing_of
+from study.execution.packing import AUTO, Packing, packing_notes, packing_of
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity, training_identity
 from study.records.records import Record, Records
@@ -39,8 +37,9 @@ from study.tracking.server import require_sqlite, require_store
 from study.tracking.writer import Writer
 from study.worker.checkpoints import remove_superseded, require_place
 from study.worker.scratch import scratch_folder
-from study.worker.shared_checkpoints import SharedStorageError, is_uri
+from study.worker.shared_checkpoints import is_uri
 from vae.data.dataset import Dataset, load_dataset
+from vae.errors import RequestError, StoppedError
 from vae.model.precision import require_precision
 
 if TYPE_CHECKING:
@@ -122,11 +121,12 @@ def _require_same_code(kept: Execution) -> None:
 def run_study(study: Study, options: Options, report: Report = print) -> Execution:
     """Runs what the study asks for and no record answers; returns the finished execution.
 
-    Raises RequestError, StudyError, StoppedError, and DataError, TrackingError, LaunchError, RecordsError of its parts.
+    Raises RequestError, StudyError, StoppedError, and SharedStorageError, DataError, TrackingError, LaunchError,
+    RecordsError of its parts.
     """
     _require_device(options)
     _require_precisions(study, options)
-    _require_checkpoints(options)
+    require_place(options.checkpoints)
     packing = _packing(study, options, report)
     if options.address:
         require_reachable(options.address)
@@ -322,20 +322,9 @@ def _require_precisions(study: Study, options: Options) -> None:
             raise RequestError(f"{cell.label}: {error}") from error
 
 
-def _require_checkpoints(options: Options) -> None:
-    """Raises RequestError for a place of checkpoints that cannot be used."""
-    try:
-        require_place(options.checkpoints)
-    except SharedStorageError as error:
-        raise RequestError(str(error)) from error
-
-
 def _packing(study: Study, options: Options, report: Report) -> Packing:
     """What the options say about packs; raises RequestError where the study cannot be run so."""
-    try:
-        packing = packing_of(study, options.pack_size, options.gpu_share, options.num_gpus or 0)
-    except PackingError as error:
-        raise RequestError(str(error)) from error
+    packing = packing_of(study, options.pack_size, options.gpu_share, options.num_gpus or 0)
     for note in packing_notes(study, packing, options.gpu_share):
         report(note)
     return packing

@@ -17,6 +17,7 @@ from study.spec.faults import Path as FieldPath
 from study.spec.schema import Confirm, Search, Study
 from study.spec.yaml_text import Document, YamlError, read_value, read_yaml
 from vae.configuration import TrainingConfiguration
+from vae.errors import RequestError
 from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS
 
@@ -24,7 +25,7 @@ _CONFIGS = Path(__file__).parents[1] / "configs"
 _MAX_BYTES = 1_000_000
 
 
-class StudyFileError(ValueError):
+class StudyFileError(RequestError):
     """A study file, or a change to it, that cannot be used; the message has one line for each fault."""
 
 

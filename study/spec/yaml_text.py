@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from vae.errors import ExplainedError
+
 Path = tuple[str | int, ...]
 
 MAX_CHARACTERS = 200_000
@@ -22,7 +24,7 @@ MAX_VALUES = 20_000
 MAX_DEPTH = 20
 
 
-class YamlError(ValueError):
+class YamlError(ExplainedError, ValueError):
     """Text that cannot be read: why, and at which line (from 1), where that is known."""
 
     def __init__(self, text: str, line: int | None = None) -> None:

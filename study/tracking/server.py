@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from study.addresses.addresses import DATABASES
 from study.addresses.credentials import environment_secrets, secrets_of_address, without_credentials
-from study.addresses.reachable import TrackingError, require_tracking_server
+from study.addresses.reachable import require_tracking_server
+from study.errors import TrackingError
 
 _ASKED = "/api/2.0/mlflow/experiments/search"
 """What any user may ask of any MLflow server."""

@@ -28,7 +28,7 @@ from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from study.addresses.credentials import without_credentials
-from study.addresses.reachable import TrackingError as TrackingError
+from study.errors import TrackingError
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.declarations import TAG, recorded_declarations
 from study.records.records import LOG, WEIGHTS, Record
@@ -38,7 +38,7 @@ from study.tracking.parent_run import study_note, with_execution
 from study.tracking.seal import SEAL, STUDY_SEAL, seal_of, study_seal
 from study.tracking.server import require_sqlite
 from study.tracking.store import link, require_database
-from study.tracking.writer import BEAT_SECONDS, HeldError, Writer, beat, require_unheld
+from study.tracking.writer import BEAT_SECONDS, Writer, beat, require_unheld
 from study.tracking.writer import TAG as WRITER_TAG
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -145,16 +145,10 @@ class Tracker:
         """
         with _answering(self._uri):
             if writer is not None:
-                self._require_unheld(writer)
+                require_unheld(self._client, self.parent_run_id, writer, self._uri, self._report)
+                self._client.set_tag(self.parent_run_id, WRITER_TAG, writer.tag())
             self._begin(execution, replayed)
         self._writer = writer
-
-    def _require_unheld(self, writer: Writer) -> None:
-        try:
-            require_unheld(self._client, self.parent_run_id, writer, self._report)
-        except HeldError as error:
-            raise TrackingError(f"MLflow at {self._uri}: {error}") from error
-        self._client.set_tag(self.parent_run_id, WRITER_TAG, writer.tag())
 
     def _begin(self, execution: Mapping[str, Any], replayed: Collection[str]) -> None:
         parent = self._client.get_run(self.parent_run_id)

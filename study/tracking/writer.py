@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study.errors import TrackingError
+
 TAG = "writer"
 
 BEAT_SECONDS = 15.0
@@ -26,10 +28,6 @@ BEAT_SECONDS = 15.0
 SILENT_SECONDS = 45.0
 """For so long is a tag of another place watched; whoever is silent meanwhile was killed, and gives way. No two
 clocks are compared."""
-
-
-class HeldError(Exception):
-    """Another execution writes the study; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +56,8 @@ class Writer:
         return json.dumps({"place": self.place, "person": self.person, "beat": time.time()})
 
 
-def require_unheld(client: Any, run_id: str, writer: Writer, say: Callable[[str], None]) -> None:
-    """Returns where nobody else writes below that parent run; raises HeldError where a tag of another place beats."""
+def require_unheld(client: Any, run_id: str, writer: Writer, uri: str, say: Callable[[str], None]) -> None:
+    """Raises TrackingError where another place writes below that parent run, as its tag shows, which beats."""
     run = client.get_run(run_id)
     first = run.data.tags.get(TAG, "")
     holder = _holder(first)
@@ -73,9 +71,9 @@ def require_unheld(client: Any, run_id: str, writer: Writer, say: Callable[[str]
         if run.info.status != "RUNNING":
             return
         if run.data.tags.get(TAG, "") != first:
-            raise HeldError(
-                f"the study is being run by {holder.person}; wait for it, stop it, or give yours another name (--set"
-                " name=...)"
+            raise TrackingError(
+                f"MLflow at {uri}: the study is being run by {holder.person}; wait for it, stop it, or give yours"
+                " another name (--set name=...)"
             )
     say(f"{holder.person} is silent; this execution goes on")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import torch
 
+from vae.errors import ExplainedError
 from vae.pack.memory import is_out_of_memory
 
 _SAID_OF_DEVICES = ("CUDA error", "CUDA driver error", "No CUDA GPUs are available")
 
 
-class DeviceLostError(Exception):
+class DeviceLostError(ExplainedError):
     """The process's CUDA context is of no further use, or there is none."""
 
 

@@ -23,6 +23,7 @@ from fsspec import available_protocols
 from study.addresses.addresses import OBJECT_STORAGE, checkpoints_fault
 from study.addresses.credentials import environment_secrets, secrets_of_address, without_credentials
 from vae.checkpoint import CheckpointError, load_checkpoint, write_atomically
+from vae.errors import RequestError
 
 SECONDS_TO_ANSWER = 20.0
 """What storage is given for one small file before a study starts, for the copy that a training begins with, and for
@@ -49,7 +50,7 @@ _TORN = re.compile(r"\.[0-9a-f]{32}\.part$")
 Answer = TypeVar("Answer")
 
 
-class SharedStorageError(Exception):
+class SharedStorageError(RequestError):
     """The storage cannot hold checkpoints; the message says what to do."""
 
 

@@ -19,12 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from study.addresses.reachable import LaunchError
-from study.cluster.job_server import AddressError, JobServer, job_server, ray_token
-from study.cluster.submit import Submission, SubmissionError, stage, submit
+from study.cluster.job_server import JobServer, job_server, ray_token
+from study.cluster.submit import Submission, stage, submit
+from study.errors import LaunchError
 from study.spec.loading import load_study
 from tests.support.stores import free_port
 from tests.support.workplaces import NUM_TRAININGS, Workplace, wait_until
+from vae.errors import RequestError
 
 NOBODY = {"RAY_AUTH_MODE": "disabled"}
 
@@ -73,7 +74,7 @@ def answering() -> Iterator[Callable[[int, str], str]]:
     ],
 )
 def test_what_is_no_address_of_a_job_server_is_refused_unasked(address: str, said: str) -> None:
-    with pytest.raises(AddressError) as refused:
+    with pytest.raises(RequestError) as refused:
         job_server(address, NOBODY)
     assert said in str(refused.value)
 
@@ -193,13 +194,13 @@ def test_images_named_whole_are_said_to_be_looked_for_on_the_head(
 
 
 def test_a_database_of_this_machine_is_refused_as_a_jobs_tracking_uri() -> None:
-    with pytest.raises(SubmissionError, match="sees neither files nor databases"):
+    with pytest.raises(RequestError, match="sees neither files nor databases"):
         submit(Submission("smoke", "http://127.0.0.1:1", tracking_uri="sqlite:///mlflow.db"), print, print)
 
 
 @pytest.mark.parametrize("argument", ["--tracking-uri=http://mlflow:5000", "--outputs", "--set"])
 def test_an_option_that_is_looked_at_here_is_refused_after_the_dashes(argument: str) -> None:
-    with pytest.raises(SubmissionError) as refused:
+    with pytest.raises(RequestError) as refused:
         submit(Submission("smoke", "http://127.0.0.1:1", arguments=("--num-cpus", "2", argument, "x")), print, print)
     assert f"study submit NAME {argument.partition('=')[0]} ... -- ..." in str(refused.value)
 

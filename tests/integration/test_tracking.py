@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from study.errors import TrackingError
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import WEIGHTS, Record, Records
 from study.spec.schema import Study
 from study.tracking.store import link
-from study.tracking.tracker import Tracker, TrackingError, local_tracking_uri
+from study.tracking.tracker import Tracker, local_tracking_uri
 from study.tracking.writer import Writer
 from tests.support.executions import Disk, execute
 from tests.support.stores import Server, Store, free_port

@@ -18,11 +18,12 @@ from ray._private.utils import check_version_info
 from ray.exceptions import RuntimeEnvSetupError
 
 from study.cluster.launch import _cannot_be_used
-from study.cluster.submit import Submission, SubmissionError, submit
+from study.cluster.submit import Submission, submit
 from tests.support.refusals import Site, assert_refused, assert_soon_refused, listening, site_of_somebody
 from tests.support.stores import free_port
 from tests.support.workplaces import Workplace
 from tests.support.wrong_addresses import WRONG_RAYS, WRONG_URIS
+from vae.errors import RequestError
 
 NO_DATABASE = b"this is not a database" * 100
 
@@ -53,7 +54,7 @@ def test_the_same_in_the_environment_names_the_variable(workplace: Workplace, ur
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "http://:5000", "postgresql://me:hidden-word@localhost/mlflow"])
 def test_a_jobs_tracking_uri_that_the_cluster_cannot_use_is_refused_before_anything_is_asked(uri: str) -> None:
-    with pytest.raises(SubmissionError) as refused:
+    with pytest.raises(RequestError) as refused:
         submit(Submission("smoke", "http://127.0.0.1:1", tracking_uri=uri), print, print)
     assert "--tracking-uri" in str(refused.value)
     assert "hidden-word" not in str(refused.value)

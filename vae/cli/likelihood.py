@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from vae.errors import ExplainedError, RequestError
+
 if TYPE_CHECKING:
     from vae.configuration import TrainingConfiguration
     from vae.likelihood.estimators import LogLikelihood
@@ -20,15 +22,6 @@ if TYPE_CHECKING:
 
 FEW_EFFECTIVE_SAMPLES = 10
 _LINE_EVERY_SECONDS = 10.0
-
-
-class RefusedError(Exception):
-    """The request cannot be met; the message says why, `status` is 2 where it was wrong and 1 where something else
-    is."""
-
-    def __init__(self, message: str, status: int = 2) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -68,48 +61,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 0, or 1 when the data cannot be had or nothing can be written, 2 for a wrong request, 130 after
-    Ctrl-C."""
-    try:
-        from vae.likelihood.estimators import estimate_log_likelihood, request_digest
+    """Exit status 0. Raises ExplainedError where the request is wrong, the data cannot be had or nothing can be
+    written."""
+    from vae.likelihood.estimators import estimate_log_likelihood, request_digest
 
-        _check(options)
+    _check(options)
+    progress = _Progress(sys.stderr)
+    try:
         prepared = _prepare(options)
-        kept = (
-            options.output
-            / f"{request_digest(prepared.model, prepared.images, options.num_samples, options.seed)[:16]}.safetensors"
+        digest = request_digest(prepared.model, prepared.images, options.num_samples, options.seed)
+        estimates = options.output / f"{digest[:16]}.safetensors"
+        found = estimate_log_likelihood(
+            prepared.model,
+            prepared.images,
+            options.num_samples,
+            options.seed,
+            num_threads=options.num_threads,
+            resume=estimates,
+            report=progress.report,
         )
-        progress = _Progress(sys.stderr)
-        try:
-            found = estimate_log_likelihood(
-                prepared.model,
-                prepared.images,
-                options.num_samples,
-                options.seed,
-                num_threads=options.num_threads,
-                resume=kept,
-                report=progress.report,
-            )
-        finally:
-            progress.end()
-    except RefusedError as refused:
-        print(f"error: {refused}", file=sys.stderr)
-        return refused.status
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        raise RequestError(str(error)) from error
     except OSError as error:
-        print(
-            f"error: the estimates cannot be kept in {options.output}: {error.strerror or error}. Free space, or give"
-            " another --output.",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command continues", file=sys.stderr)
-        return 130
+        raise ExplainedError(
+            f"the estimates cannot be kept in {options.output}: {error.strerror or error}. Free space, or give another"
+            " --output."
+        ) from error
+    finally:
+        progress.end()
     print(summary(found, options.num_samples, prepared.title))
-    print(f"per image: {kept}")
+    print(f"per image: {estimates}")
     return 0
 
 
@@ -117,7 +98,7 @@ def _check(options: argparse.Namespace) -> None:
     for name, least in (("num_samples", 1), ("images", 1), ("seed", 0), ("num_threads", 1)):
         given = getattr(options, name)
         if given is not None and given < least:
-            raise RefusedError(f"--{name.replace('_', '-')} {given}: it must be a whole number from {least} up")
+            raise RequestError(f"--{name.replace('_', '-')} {given}: it must be a whole number from {least} up")
     if not options.weights.is_file():
         inside = options.weights / "weights.safetensors"
         hint = (
@@ -125,11 +106,11 @@ def _check(options: argparse.Namespace) -> None:
             if inside.is_file()
             else ". A training with --output leaves one, a study one per training."
         )
-        raise RefusedError(f"there is no file {options.weights}{hint}")
+        raise RequestError(f"there is no file {options.weights}{hint}")
     try:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RefusedError(
+        raise RequestError(
             f"--output {options.output}: the folder cannot be made ({error.strerror}); name another"
         ) from error
 
@@ -137,26 +118,23 @@ def _check(options: argparse.Namespace) -> None:
 def _prepare(options: argparse.Namespace) -> _Prepared:
     from vae.building import model_from_weights
     from vae.checkpoint import CheckpointError, load_weights
-    from vae.data.dataset import DataError, load_dataset
+    from vae.data.dataset import load_dataset
     from vae.minibatches import prepare
 
     try:
         weights, configuration = load_weights(options.weights)
     except CheckpointError as error:
-        raise RefusedError(str(error)) from error
+        raise RequestError(str(error)) from error
     configuration = _binary(configuration, options)
-    try:
-        images = prepare(load_dataset(configuration.dataset, options.data), configuration).test
-    except DataError as error:
-        raise RefusedError(str(error), status=1) from error
+    images = prepare(load_dataset(configuration.dataset, options.data), configuration).test
     if options.images is not None and options.images > len(images):
-        raise RefusedError(f"--images {options.images}: {configuration.dataset} has {len(images):,} test images")
+        raise RequestError(f"--images {options.images}: {configuration.dataset} has {len(images):,} test images")
     chosen = images[: options.images]
     try:
         model = model_from_weights(weights, configuration, images.shape[1])
     except RuntimeError as error:
         fault = str(error).strip().splitlines()[-1].strip()
-        raise RefusedError(
+        raise RequestError(
             f"{options.weights} does not fit images of {images.shape[1]} pixels, as {configuration.dataset} has them"
             f" now: {fault}"
         ) from error
@@ -168,7 +146,7 @@ def _binary(configuration: TrainingConfiguration, options: argparse.Namespace) -
     """The configuration with binary pixels; refuses a model of grey ones unless its user says that binary ones are
     meant."""
     if configuration.pixels == "grey" and options.pixels is None:
-        raise RefusedError(
+        raise RequestError(
             f"{options.weights} was trained on grey pixels, under which p(x) is no probability of an image: a"
             " log-likelihood needs binary ones. --pixels fixed evaluates it on binarised test images (which it was not"
             " trained for); a model trained with --pixels fixed or dynamic needs no option."

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vae.errors import ExplainedError
+
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 """The four files of a dataset, uncompressed: training images, training labels, test images, test labels."""
 
@@ -21,7 +23,7 @@ Files = Mapping[str, bytes]
 _UNSIGNED_BYTE = 8
 
 
-class DataError(Exception):
+class DataError(ExplainedError):
     """Data that cannot be had or cannot be trusted; the message is for a person and says what to do."""
 
 

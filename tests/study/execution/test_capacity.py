@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from study.addresses.reachable import LaunchError
+from study.errors import LaunchError
 from study.execution.capacity import Resources, Room, workers_on
 
 

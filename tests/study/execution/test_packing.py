@@ -10,7 +10,6 @@ from study.execution.packing import (
     MAX_PACKS_PER_GPU,
     SEEDS_THAT_FILL_A_GPU,
     Packing,
-    PackingError,
     packing_notes,
     packing_of,
 )
@@ -18,6 +17,7 @@ from study.protocol.cell_protocol import PlannedTraining
 from study.spec.schema import Study
 from tests.support.executions import all_trainings
 from tests.support.studies import invented_study, searched
+from vae.errors import RequestError
 
 UNPACKABLE = "torch.optim:Adafactor"
 SEARCHED_OPTIMIZERS = [{"hyperparameters": {"optimizer": {"choices": ["adam", UNPACKABLE]}}}]
@@ -84,20 +84,20 @@ def test_a_share_is_taken_as_given_and_is_whole_on_a_cpu() -> None:
 
 @pytest.mark.parametrize("text", ["0", "-3", "many", "", "2.5", "²"])
 def test_a_pack_size_that_is_none_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(PackingError, match=rf"^--pack-size {text}: allowed are auto and whole numbers from 1"):
+    with pytest.raises(RequestError, match=rf"^--pack-size {text}: allowed are auto and whole numbers from 1"):
         packing_of(_study(), text, "auto", num_gpus=0)
 
 
 @pytest.mark.parametrize("text", ["0", "-0.5", "1.5", "nan", "half", "0.00001"])
 def test_a_gpu_share_that_is_none_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(PackingError, match=rf"^--gpu-share {text}: allowed are auto and fractions of a GPU"):
+    with pytest.raises(RequestError, match=rf"^--gpu-share {text}: allowed are auto and fractions of a GPU"):
         packing_of(_study(), "auto", text, num_gpus=1)
 
 
 def test_a_pack_of_an_optimizer_that_is_not_elementwise_is_refused_by_cell_and_optimizer() -> None:
     study = _study(factors={"optimizer": ["adam", UNPACKABLE]})
     with pytest.raises(
-        PackingError,
+        RequestError,
         match=rf"--pack-size 4: the cell optimizer={UNPACKABLE} has the optimizer {UNPACKABLE}.*Leave --pack-size out",
     ):
         packing_of(study, "4", "auto", num_gpus=0)
@@ -106,7 +106,7 @@ def test_a_pack_of_an_optimizer_that_is_not_elementwise_is_refused_by_cell_and_o
 
 def test_an_optimizer_that_is_searched_is_found_too() -> None:
     study = invented_study(factors={"latent_dim": [2, 3]}, search=searched(spaces=SEARCHED_OPTIMIZERS))
-    with pytest.raises(PackingError, match=rf"the cell latent_dim=2 has the optimizer {UNPACKABLE}"):
+    with pytest.raises(RequestError, match=rf"the cell latent_dim=2 has the optimizer {UNPACKABLE}"):
         packing_of(study, "4", "auto", num_gpus=0)
 
 

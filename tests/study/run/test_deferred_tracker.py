@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from study.addresses.reachable import TrackingError
-from study.errors import StudyError
+from study.errors import StudyError, TrackingError
 from study.execution.execution import Execution, Failure
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record, Records
