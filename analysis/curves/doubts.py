@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis.curves.findings import CurvePair, CurvesFindings, TargetTable
 from analysis.curves.statements import doubts
+from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
-from analysis.reports.factor import numeric
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair
 from analysis.statistics.targets import Clock

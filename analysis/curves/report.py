@@ -10,8 +10,8 @@ import pandas as pd
 from analysis.curves import figures as curve_figures
 from analysis.curves.findings import CurveCell, CurvePair, CurvesFindings
 from analysis.curves.statements import doubts, statement
+from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
-from analysis.reports.factor import numeric
 from analysis.statistics import intervals as statistics
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair

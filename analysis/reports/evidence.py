@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import Comparison
+from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures import style as figures
 from analysis.figures.evidence_explorers import variants_explorer
@@ -21,7 +22,7 @@ from analysis.findings.margin import Margin, equivalence_margin
 from analysis.findings.readings import curve_metric
 from analysis.reports import ranking as ranking_report
 from analysis.reports import targets as target_report
-from analysis.reports.factor import declared_claims, explored_claims, numeric, row_of
+from analysis.reports.factor import declared_claims, explored_claims, row_of
 from analysis.reports.ranking import RankingFindings, ranking_findings
 from analysis.reports.targets import TargetFindings, target_findings
 from analysis.results.reader import StudyResults

@@ -15,6 +15,7 @@ from analysis.claims.comparison import Comparison, declared_comparisons, explora
 from analysis.claims.declared import claim_declaration, withdrawn_claims
 from analysis.claims.repeats import repeated_claims
 from analysis.claims.row import claim_row
+from analysis.document.numbers import numeric
 from analysis.document.sections import Table
 from analysis.findings.cells import OUTCOMES, CellFinding, cell_findings, code_versions, level_title, space_text
 from analysis.findings.margin import Margin, equivalence_margin
@@ -336,17 +337,6 @@ def final_table(findings: FactorFindings, name: str) -> Table:
         " none."
     )
     return Table(name, "Every cell", caption, numeric(pd.DataFrame(rows)), for_pasting=True)
-
-
-def numeric(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns that hold numbers or nothing as numbers, so that tables sort."""
-    for name in frame.columns:
-        held = frame[name].dropna()
-        if held.empty or all(
-            isinstance(entry, (int, float, np.number)) and not isinstance(entry, bool) for entry in held
-        ):
-            frame[name] = pd.to_numeric(frame[name])
-    return frame
 
 
 def search_table(findings: FactorFindings, name: str) -> Table:

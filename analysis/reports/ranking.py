@@ -14,13 +14,13 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import Comparison, metric_title
+from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Table
 from analysis.figures import style as figures
 from analysis.figures.cell_styles import cell_styles
 from analysis.figures.comparison_explorers import optimizer_of
 from analysis.figures.evidence_explorers import profile_explorer, ranks_explorer
 from analysis.findings.cells import CellFinding
-from analysis.reports.factor import numeric
 from analysis.statistics.intervals import Vector, rounded
 from analysis.statistics.pairs import interval_pair
 from analysis.statistics.rankings import (

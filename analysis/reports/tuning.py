@@ -16,6 +16,7 @@ from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import metric_title
 from analysis.document.explorer import MOST_NATS_BELOW_BEST
+from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures import comparisons as comparison_figures
 from analysis.figures import style as figures
@@ -23,7 +24,7 @@ from analysis.figures.cell_styles import cell_styles
 from analysis.figures.comparison_explorers import optimizer_of
 from analysis.figures.evidence_explorers import budget_explorer
 from analysis.findings.cells import CellFinding, cell_findings, levels_title
-from analysis.reports.factor import declared_claims, numeric, row_of
+from analysis.reports.factor import declared_claims, row_of
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from analysis.statistics.tuning_budget import TuningBudget, tuning_budget

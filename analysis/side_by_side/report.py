@@ -15,13 +15,13 @@ import yaml
 
 from analysis.claims.comparison import SAYS_WHAT_DATA_ARE
 from analysis.document.explorer import Explorer, Group
+from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Subject, Table
 from analysis.figures import style as figures
 from analysis.figures.comparison_explorers import ExploredPair, PairedNumbers, paired_explorer
 from analysis.figures.comparisons import draw_differences
 from analysis.page.folder import build_page, json_bytes
 from analysis.page.summary import markdown_summary
-from analysis.reports.factor import numeric
 from analysis.side_by_side.findings import (
     NOT_COMPARABLE,
     READ_BY,
