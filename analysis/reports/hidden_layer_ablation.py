@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.comparison import Comparison
+from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
 from analysis.figures import comparisons as comparison_figures
 from analysis.findings.cells import CellFinding
@@ -197,7 +198,7 @@ def _isolation_tables(findings: AblationFindings) -> tuple[Table, ...]:
             "depth_isolation_steps",
             "One more layer, taken apart",
             caption,
-            factor_report.numeric(isolation_frame(findings.isolations)),
+            numeric(isolation_frame(findings.isolations)),
         ),
     )
 
@@ -222,7 +223,7 @@ def _cost_table(findings: AblationFindings) -> Table:
         )
         for gain in findings.gains
     ]
-    frame = factor_report.numeric(pd.DataFrame(rows, columns=columns))
+    frame = numeric(pd.DataFrame(rows, columns=columns))
     return Table(
         "depth_gain_and_cost",
         "Gain and cost",
@@ -253,4 +254,4 @@ def _timing_table(findings: AblationFindings) -> Table:
     caption = (
         "What a comparison gains in nats, how many times as long a training takes, and the gain for every second more."
     )
-    return Table("timing_depth", "Gain and time", caption, factor_report.numeric(pd.DataFrame(rows, columns=columns)))
+    return Table("timing_depth", "Gain and time", caption, numeric(pd.DataFrame(rows, columns=columns)))
