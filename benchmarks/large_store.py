@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from mlflow.tracking import MlflowClient
 
+from study.spec import Study
 from study.spec.cells import Cell, Phase, study_cells, training_configuration
-from study.spec.schema import Study
 from vae.building import build_empty_model
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration

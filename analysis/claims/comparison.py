@@ -19,8 +19,9 @@ from analysis.statistics.intervals import Interval, SignFlip, Vector, Verdict
 from analysis.statistics.pairs import Estimate, paired_estimate
 from analysis.statistics.readouts import Crossover, decide, rank_crossovers, worst_case_difference, worst_case_test
 from analysis.statistics.robustness import Robustness, WorstCaseRobustness, robustness, worst_case_robustness
+from study.spec import Study
 from study.spec.cells import Cell, claim_pairs, level_text, study_cells
-from study.spec.schema import NOISE_FLOOR, Claim, Study
+from study.spec.schema import NOISE_FLOOR, Claim
 from vae.configuration import TrainingConfiguration
 
 Kind = Literal["primary", "descriptive", "exploratory"]

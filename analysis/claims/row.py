@@ -23,7 +23,7 @@ from analysis.statistics.robustness import (
     robustness_findings,
     worst_case_findings,
 )
-from study.spec.schema import Study
+from study.spec import Study
 
 Row = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 from analysis.figures import style as figures
 from analysis.figures.comparison_explorers import optimizer_of
 from analysis.findings.cells import CellFinding
-from study.spec.schema import Study
+from study.spec import Study
 
 
 def cell_styles(cells: Sequence[CellFinding], study: Study, panel_by: str = "") -> dict[str, tuple[str, Any]]:

@@ -16,7 +16,8 @@ from analysis.figures.place_charts import differences_specification
 from analysis.findings.cells import CellFinding, ProposalFinding
 from analysis.statistics import intervals as statistics
 from analysis.statistics.intervals import Interval, Vector
-from study.spec.schema import Range, Study
+from study.spec import Study
+from study.spec.schema import Range
 
 DASHES: tuple[tuple[float, ...], ...] = ((), (10, 4), (3, 3), (12, 4, 3, 4))
 KINDS = {"primary": "primary claim", "descriptive": "declared claims", "exploratory": "exploration"}

@@ -27,7 +27,8 @@ from analysis.figures.comparison_explorers import (
 )
 from analysis.findings.cells import CellFinding, level_title, levels_title
 from analysis.statistics.intervals import Interval, Vector, rounded
-from study.spec.schema import Level, Range, Study
+from study.spec import Study
+from study.spec.schema import Level, Range
 
 LOG_SAMPLES_RATIO = 30
 

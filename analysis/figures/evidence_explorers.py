@@ -20,7 +20,8 @@ from analysis.statistics import intervals as statistics
 from analysis.statistics.rankings import Profile, RankFinding
 from analysis.statistics.targets import Clock, TargetFinding
 from analysis.statistics.tuning_budget import TuningBudget
-from study.spec.schema import Published, Study
+from study.spec import Study
+from study.spec.schema import Published
 
 VARIANT_MARKERS = "Dos^v<>P"
 NATS_DECIMALS, SHARE_DECIMALS = 3, 4

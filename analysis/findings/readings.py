@@ -12,7 +12,8 @@ import pandas as pd
 
 from analysis.results.reader import StudyResults
 from analysis.statistics.readouts import CellCurves, Readout, SeedOutcome, seed_readouts
-from study.spec.schema import MeanOfLast, Study
+from study.spec import Study
+from study.spec.schema import MeanOfLast
 
 CURVE_METRICS = ("validation/lower_bound", "train/lower_bound")
 MOST_LAST_POINTS = 5

@@ -23,7 +23,8 @@ from analysis.figures.style import PNG_DOTS_PER_INCH
 from analysis.page.claims import ShownClaim, also_declared, claim_facts, claims_table, shown_claims
 from analysis.page.shown import ShownFigure, ShownTable, is_timing, shown_figure, shown_table
 from analysis.results.reader import StudyResults
-from study.spec.schema import Choices, Distribution, Study
+from study.spec import Study
+from study.spec.schema import Choices, Distribution
 
 OUTCOMES = ("finished", "diverged", "failed_to_learn", "failed")
 LONG_LIST = 8

@@ -28,8 +28,9 @@ from analysis.findings.cells import CellFinding, levels_title
 from analysis.findings.margin import Margin
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair
+from study.spec import Study
 from study.spec.cells import WHOLE_CELL, level_text
-from study.spec.schema import Claim, Level, Study
+from study.spec.schema import Claim, Level
 
 DEPTH = "num_hidden_layers"
 NEARLY_EQUAL = 0.01

@@ -27,8 +27,8 @@ from analysis.reports.ranking import RankingFindings, ranking_findings
 from analysis.reports.targets import TargetFindings, target_findings
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
+from study.spec import Study
 from study.spec.cells import study_cells
-from study.spec.schema import Study
 
 MOST_EXPLORATORY = 12
 FEWEST_FOR_A_HEADLINE = 10

@@ -22,8 +22,9 @@ from analysis.findings.margin import Margin, equivalence_margin
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair
+from study.spec import Study
 from study.spec.cells import WHOLE_CELL, study_cells
-from study.spec.schema import Level, Study
+from study.spec.schema import Level
 
 MOST_STATEMENTS = 4
 COMPARISON_COLUMNS = (

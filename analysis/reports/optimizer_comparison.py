@@ -7,7 +7,7 @@ from analysis.figures import comparisons as comparison_figures
 from analysis.reports import factor as factor_report
 from analysis.reports.factor import FactorFindings, factor_findings, factor_levels
 from analysis.results.reader import StudyResults
-from study.spec.schema import Study
+from study.spec import Study
 
 OptimizerFindings = FactorFindings
 

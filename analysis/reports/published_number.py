@@ -17,7 +17,8 @@ from analysis.figures.evidence_explorers import published_explorer
 from analysis.findings.cells import CellFinding, cell_findings
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
-from study.spec.schema import Published, Study
+from study.spec import Study
+from study.spec.schema import Published
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from analysis.statistics.rankings import (
     rank_finding,
     score_distributions,
 )
+from study.spec import Study
 from study.spec.cells import level_text
-from study.spec.schema import Study
 
 NUM_RESAMPLES = 2_000
 NUM_THRESHOLDS = 101

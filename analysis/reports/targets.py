@@ -32,7 +32,7 @@ from analysis.statistics.targets import (
     target_finding,
     unmeasured_seeds,
 )
-from study.spec.schema import Study
+from study.spec import Study
 
 
 @dataclass(frozen=True)

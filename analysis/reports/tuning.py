@@ -28,7 +28,8 @@ from analysis.reports.factor import declared_claims, row_of
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from analysis.statistics.tuning_budget import TuningBudget, tuning_budget
-from study.spec.schema import ARM, Study
+from study.spec import Study
+from study.spec.schema import ARM
 
 
 @dataclass(frozen=True)

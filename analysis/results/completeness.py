@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from study.execution.execution import num_trainings_of_cell
+from study.protocol.counts import num_trainings_of_cell
+from study.spec import Study
 from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells
-from study.spec.schema import Search, Study
+from study.spec.schema import Search
 
 PLACE = ["phase", "cell", "proposal", "rank", "seed"]
 LOST = frozenset({"diverged", "failed"})

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from analysis.results.errors import ForeignCodeError
 from study.addresses.credentials import without_credentials
-from study.spec.schema import Study
+from study.spec import Study
 from vae.plugins import is_plugin
 
 _WORDS = frozenset({"name", "question", "description", "title"})

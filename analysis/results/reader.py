@@ -30,7 +30,7 @@ from analysis.results.integrity import require_same_study, require_same_weights,
 from analysis.results.own_code import code_beside, require_own_code
 from analysis.results.training_table import stacked, table_of_repeat
 from study.addresses.credentials import without_credentials
-from study.spec.schema import Study
+from study.spec import Study
 from vae.nearest import unknown_name_message
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.results.completeness import PLACE, drop_superseded, of_repeat
-from study.spec.schema import Study
+from study.spec import Study
 
 TAG_COLUMNS = [
     "identity",

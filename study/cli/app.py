@@ -15,8 +15,8 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from study.addresses.credentials import without_credentials
+from study.spec import Study
 from study.spec.loading import load_study, shipped_studies
-from study.spec.schema import Study
 from vae.errors import ExplainedError, RequestError, end_command
 
 

@@ -9,13 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from study.execution.estimate import count_parameters, duration, seconds_per_work, work
-from study.execution.execution import Execution, max_extra_trainings, num_trainings, num_trainings_of_cell
+from study.execution.execution import Execution
 from study.protocol.cell_protocol import PlannedTraining
+from study.protocol.counts import max_extra_trainings, num_trainings, num_trainings_of_cell
 from study.records.records import Record, Records
 from study.run.lock import is_running
 from study.run.runner import Options, load_datasets, replay
+from study.spec import Study
 from study.spec.cells import Cell, Phase, search_space, study_cells, training_configuration
-from study.spec.schema import Distribution, Range, Study
+from study.spec.schema import Distribution, Range
 
 
 def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) -> None:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from study.spec import Study
 from study.spec.code import code_of
-from study.spec.schema import Study
 
 
 def report_command(study: Study, outputs: Path) -> list[str]:

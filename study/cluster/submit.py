@@ -19,10 +19,10 @@ from study.addresses.addresses import tracking_uri_fault
 from study.addresses.credentials import without_credentials
 from study.cluster.job_server import Job, JobServer, job_server
 from study.errors import LaunchError
+from study.spec import Study
 from study.spec.cells import study_cells, training_configuration
 from study.spec.code import PluginFiles, code_of, plugin_files
 from study.spec.loading import load_study
-from study.spec.schema import Study
 from vae.errors import RequestError
 from vae.plugins import is_plugin
 

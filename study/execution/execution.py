@@ -13,8 +13,8 @@ from study.execution.estimate import work
 from study.protocol.cell_protocol import Answer, CellProtocol, Gate, PlannedTraining, Summary, cell_protocol
 from study.records.identity import Identity
 from study.records.records import Record
-from study.spec.cells import Cell, Phase, comparisons, noise_floor_cells, search_space, study_cells
-from study.spec.schema import Study
+from study.spec import Study
+from study.spec.cells import Cell, comparisons, search_space, study_cells
 
 _SEEDS_BY_LENGTH = 6
 """So many seeds of every cell start longest first, at the end: enough for the cores not to wait for one late long
@@ -256,38 +256,3 @@ def _num_repeats(study: Study) -> int:
 def _cells_of_repeat(study: Study, repeat: int) -> list[Cell]:
     """All cells at first; then those that are searched: a cell without a search has nothing to repeat."""
     return [cell for cell in study_cells(study) if not repeat or search_space(study, cell)]
-
-
-def num_trainings(study: Study) -> dict[str, int]:
-    """How many trainings each phase has when no cell loses all its proposals and none makes an extra round."""
-    cells = study_cells(study)
-    phases: tuple[Phase, ...] = ("search", "confirm", *(("noise_floor",) if study.noise_floor else ()))
-    return {phase: sum(num_trainings_of_cell(study, cell, phase) for cell in cells) for phase in phases}
-
-
-def num_trainings_of_cell(study: Study, cell: Cell, phase: Phase) -> int:
-    """How many of them are one cell's."""
-    search, num_seeds = study.search, study.confirm.num_reporting_seeds
-    if phase == "noise_floor":
-        return (
-            (study.noise_floor.num_seeds or num_seeds) if study.noise_floor and cell in noise_floor_cells(study) else 0
-        )
-    if search is None or not search_space(study, cell):
-        return num_seeds if phase == "confirm" else 0
-    if phase == "search":
-        return search.num_proposals * search.num_tuning_seeds * search.num_repeats
-    return num_seeds * (search.num_repeats + study.confirm.num_runners_up)
-
-
-def max_extra_trainings(study: Study) -> int:
-    """How many search trainings the extra rounds add at most."""
-    search = study.search
-    return (
-        len(comparisons(study))
-        * search.max_extra_rounds
-        * search.num_extra_proposals
-        * search.num_tuning_seeds
-        * search.num_repeats
-        if search
-        else 0
-    )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from study.protocol.cell_protocol import PlannedTraining
+from study.spec import Study
 from study.spec.cells import Cell, search_space, study_cells, training_configuration
-from study.spec.schema import Choices, Study
+from study.spec.schema import Choices
 from vae.errors import RequestError
 from vae.optimizers import specification
 

@@ -11,8 +11,9 @@ from typing import Any
 from study.protocol.edges import Edge, beyond, encoded, extended_at, limits_of, touched_edges
 from study.protocol.search import CellSearch, Proposal
 from study.protocol.seeding import sampler_seed, training_seeds
+from study.spec import Study
 from study.spec.cells import Cell, Phase, noise_floor_cells, search_space, training_configuration
-from study.spec.schema import Distribution, Range, Search, Study
+from study.spec.schema import Distribution, Range, Search
 from vae.configuration import TrainingConfiguration
 from vae.randomness import Seeds
 

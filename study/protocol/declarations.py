@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from study.spec import Study
 from study.spec.cells import level_text
-from study.spec.schema import Claim, Study
+from study.spec.schema import Claim
 
 TAG = "declarations"
 MOST_CHARACTERS = 7_500

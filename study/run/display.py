@@ -16,7 +16,7 @@ from rich.text import Text
 from study.execution.estimate import duration, work
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
-from study.spec.schema import Study
+from study.spec import Study
 
 _PLAIN_EVERY_SECONDS = 15.0
 _LIVE_EVERY_SECONDS = 0.5

@@ -18,9 +18,10 @@ from study.addresses.reachable import require_reachable
 from study.errors import StudyError
 from study.execution.capacity import Resources
 from study.execution.dispatcher import Observers
-from study.execution.execution import Execution, num_trainings
+from study.execution.execution import Execution
 from study.execution.packing import AUTO, Packing, packing_notes, packing_of
 from study.protocol.cell_protocol import PlannedTraining
+from study.protocol.counts import num_trainings
 from study.records.identity import Identity, training_identity
 from study.records.records import Record, Records
 from study.records.writer import RecordWriter
@@ -29,10 +30,10 @@ from study.run.display import Display
 from study.run.lock import only_one
 from study.run.logs import StudyLog, study_log
 from study.run.provenance import execution_facts
+from study.spec import Study
 from study.spec.cells import study_cells, training_configuration
 from study.spec.code import code_of
 from study.spec.configuration_checks import fixed_fields
-from study.spec.schema import Study
 from study.tracking.server import require_sqlite, require_store
 from study.tracking.writer import Writer
 from study.worker.checkpoints import remove_superseded, require_place

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from study.spec.schema import Study
+from study.spec import Study
 
 MOST_CHARACTERS = 8_000
 """MLflow cuts longer tags of a run, and refuses them of an experiment."""

@@ -32,7 +32,7 @@ from study.errors import TrackingError
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.declarations import TAG, recorded_declarations
 from study.records.records import LOG, WEIGHTS, Record
-from study.spec.schema import Study
+from study.spec import Study
 from study.tracking.contents import run_key, run_params, run_tags, text_or_none
 from study.tracking.parent_run import study_note, with_execution
 from study.tracking.seal import SEAL, STUDY_SEAL, seal_of, study_seal

@@ -16,7 +16,7 @@ from analysis.reports import factor as factor_report
 from analysis.reports import optimizer_comparison
 from analysis.reports.factor import FactorFindings
 from analysis.results.reader import StudyResults, read_study
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.synthetic_store import Place, add_study, places, synthetic_study
 
 TWO = {"optimizer": ("adagrad", "adam")}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vae.__main__ import main
+from vae.cli.train import main
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "extending.md"
 _EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)

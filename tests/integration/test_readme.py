@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from study.spec.loading import load_study
-from vae.__main__ import _parser as vae_parser
+from vae.cli.train import _parser as vae_parser
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from study.execution.execution import max_extra_trainings, num_trainings
+from study.protocol.counts import max_extra_trainings, num_trainings
 from study.spec.loading import load_study
 from tests.support.workplaces import Workplace
 

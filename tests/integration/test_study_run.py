@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from study.records.records import Record, bytes_sha256
+from study.spec import Study
 from study.spec.loading import load_study
-from study.spec.schema import Study
 from tests.integration.conftest import FinishedRun
 from tests.support.stores import Store
 from tests.support.workplaces import NUM_TRAININGS, TINY_STUDY, Workplace, digest_alone

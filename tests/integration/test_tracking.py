@@ -14,7 +14,7 @@ import pytest
 from study.errors import TrackingError
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import WEIGHTS, Record, Records
-from study.spec.schema import Study
+from study.spec import Study
 from study.tracking.store import link
 from study.tracking.tracker import Tracker, local_tracking_uri
 from study.tracking.writer import Writer

@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from study.execution.execution import num_trainings
 from study.protocol.cell_protocol import PlannedTraining
+from study.protocol.counts import num_trainings
 from study.records.records import Record
+from study.spec import Study
 from study.spec.cells import claim_pairs, named_cell, noise_floor_cells, study_cells, training_configuration
-from study.spec.schema import Study
 from tests.support.executions import Disk, all_trainings, execute
 from tests.support.studies import identify, invented_metrics, invented_record, invented_study, searched
 from vae.optimizers import specification

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from study.execution.estimate import count_parameters
+from study.spec import Study
 from study.spec.cells import claim_pairs, noise_floor_cells, search_space, study_cells, training_configuration
 from study.spec.loading import load_study, shipped_studies
-from study.spec.schema import Choices, Range, Study
+from study.spec.schema import Choices, Range
 from tests.support.executions import all_trainings
 from tests.support.studies import identify
 from vae.configuration import TrainingConfiguration

@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from study.spec import Study
 from study.spec.loading import StudyFileError, load_study, shipped_studies
-from study.spec.schema import Study
 
 PIECES = (
     "",

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.execution.execution import Execution, max_extra_trainings, num_trainings
+from study.execution.execution import Execution
 from study.protocol.cell_protocol import PlannedTraining
+from study.protocol.counts import max_extra_trainings, num_trainings
 from study.protocol.edges import decoded, hull, touched_edges
 from study.records.records import Record
+from study.spec import Study
 from study.spec.cells import comparisons, search_space, study_cells
-from study.spec.schema import Range, Study
+from study.spec.schema import Range
 from tests.support.executions import Disk, all_trainings, execute
 from tests.support.studies import identify, invented_metrics, invented_record, invented_study, searched
 

@@ -18,11 +18,11 @@ import yaml
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from study.execution.execution import num_trainings
 from study.protocol.cell_protocol import cell_protocol
+from study.protocol.counts import num_trainings
+from study.spec import Study
 from study.spec.cells import study_cells
 from study.spec.loading import StudyFileError, load_study, shipped_studies
-from study.spec.schema import Study
 from vae.configuration import TrainingConfiguration
 from vae.optimizers import OPTIMIZERS
 

@@ -12,7 +12,7 @@ from study.protocol.declarations import TAG, Declaration, declarations_in
 from study.records.records import Record, Records
 from study.run.logs import study_log
 from study.run.runner import Options, _open_tracker
-from study.spec.schema import Study
+from study.spec import Study
 from study.tracking.tracker import local_tracking_uri
 from tests.support.executions import Disk, execute
 from tests.support.studies import WEIGHTS_BYTES, invented_study

@@ -12,8 +12,8 @@ from analysis.claims.comparison import Comparison, compare
 from analysis.findings.cells import CellFinding, ProposalFinding
 from analysis.statistics.intervals import Interval, Vector, Verdict
 from analysis.statistics.readouts import CellCurves, SeedOutcome
+from study.spec import Study
 from study.spec.cells import search_space, study_cells
-from study.spec.schema import Study
 
 LEVEL, BASELINE = "adam", "adagrad"
 

@@ -15,7 +15,7 @@ from analysis.results.reader import CURVE_COLUMNS, StudyResults
 from analysis.results.training_table import table_of_repeat
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.executions import Disk, execute
 from tests.support.studies import invented_record, invented_study, searched
 

@@ -11,7 +11,7 @@ from study.execution.execution import Execution
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity
 from study.records.records import Record
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.studies import identify, invented_record
 
 Train = Callable[[PlannedTraining], Record]

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.page.folder import json_bytes
 from analysis.reports import hidden_layer_ablation, optimizer_comparison
 from analysis.results.reader import StudyResults, read_study
-from study.spec.schema import Study
+from study.spec import Study
 
 FOLDER = Path(__file__).parents[1] / "data" / "miniature"
 TRAINING_COLUMNS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.synthetic_store import Place, synthetic_study
 from vae.building import build_empty_model
 from vae.checkpoint import encode_weights

@@ -9,7 +9,7 @@ from typing import Any
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity, training_identity
 from study.records.records import EvaluationRecord, Record, bytes_sha256
-from study.spec.schema import Study
+from study.spec import Study
 
 WEIGHTS_BYTES = b"invented weights"
 BEST_LOG_LEARNING_RATE = -4.0

@@ -20,9 +20,10 @@ import numpy as np
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
-from study.execution.execution import num_trainings_of_cell
+from study.protocol.counts import num_trainings_of_cell
+from study.spec import Study
 from study.spec.cells import Cell, Phase, search_space, study_cells, training_configuration
-from study.spec.schema import Choices, Range, Study
+from study.spec.schema import Choices, Range
 from vae.configuration import TrainingConfiguration
 
 FIRST_TIMESTAMP_MS = 1_700_000_000_000

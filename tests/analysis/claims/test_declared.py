@@ -11,7 +11,7 @@ import pytest
 from analysis.claims.comparison import declared_comparisons
 from analysis.claims.declared import declaration_in, withdrawn_in, withdrawn_sentence
 from study.protocol.declarations import MOST_CHARACTERS, SHARED, declarations_in, recorded_declarations
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.cells import BASELINE, LEVEL, cells_of, two_optimizers
 
 RECORDED = ["search|optimizer=adam|0|none|0", "confirm|optimizer=adam|0|0|0", "confirm|optimizer=adam|0|0|1"]

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner, Result
 
 from analysis.__main__ import app
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.synthetic_store import Place, add_study, synthetic_study
 
 HOSTILE = '<img src=x onerror="alert(1)"></details>&'

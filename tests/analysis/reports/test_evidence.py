@@ -14,7 +14,7 @@ from analysis.document.sections import Section
 from analysis.reports import evidence, hidden_layer_ablation, optimizer_comparison
 from analysis.reports import tuning as tuning_report
 from analysis.results.reader import StudyResults, read_study
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support import miniature
 from tests.support.synthetic_store import add_study, synthetic_study
 

@@ -17,7 +17,8 @@ from analysis.document.sections import Section
 from analysis.figures import style as figures
 from analysis.reports import hidden_layer_ablation, optimizer_comparison
 from analysis.results.reader import StudyResults, read_study
-from study.spec.schema import Claim, Study
+from study.spec import Study
+from study.spec.schema import Claim
 from tests.support.synthetic_store import Place, add_study, places, synthetic_study
 
 TWO = {"optimizer": ("adagrad", "adam")}

@@ -17,7 +17,7 @@ from analysis.results.completeness import (
     records,
 )
 from study.protocol.cell_protocol import PlannedTraining
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.executions import all_trainings
 from tests.support.studies import invented_study, searched
 

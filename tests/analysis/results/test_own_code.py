@@ -13,7 +13,7 @@ from analysis.__main__ import app
 from analysis.results.errors import ForeignCodeError, ResultsError
 from analysis.results.own_code import code_beside, code_named, require_own_code
 from analysis.results.reader import read_study
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.synthetic_store import Place, build_store, synthetic_study
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration

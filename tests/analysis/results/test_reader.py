@@ -13,7 +13,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from analysis.results.reader import ResultsError, StudyResults, _points_of_server, read_study, typed
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.synthetic_store import Place, add_study, places, synthetic_study
 from vae.configuration import TrainingConfiguration
 

@@ -11,9 +11,9 @@ from study.execution.estimate import work
 from study.execution.execution import Execution
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
+from study.spec import Study
 from study.spec.cells import study_cells
 from study.spec.loading import load_study
-from study.spec.schema import Study
 from tests.support.executions import Disk, all_trainings, execute
 from tests.support.studies import identify, invented_record, invented_study, searched
 

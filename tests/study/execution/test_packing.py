@@ -14,7 +14,7 @@ from study.execution.packing import (
     packing_of,
 )
 from study.protocol.cell_protocol import PlannedTraining
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.executions import all_trainings
 from tests.support.studies import invented_study, searched
 from vae.errors import RequestError

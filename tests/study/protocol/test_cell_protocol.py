@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.execution.execution import Execution, num_trainings
+from study.execution.execution import Execution
 from study.protocol.cell_protocol import CellProtocol, PlannedTraining, Summary, cell_protocol, objective
+from study.protocol.counts import num_trainings
 from study.records.records import Record
+from study.spec import Study
 from study.spec.cells import Cell, study_cells
-from study.spec.schema import Study
 from tests.support.executions import Disk, all_trainings, execute
 from tests.support.studies import invented_metrics, invented_record, invented_study, searched
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.seeding import sampler_seed, training_seeds
+from study.spec import Study
 from study.spec.cells import Cell, study_cells
-from study.spec.schema import Study
 from tests.support.executions import all_trainings
 from tests.support.studies import invented_study, searched
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from study.execution.estimate import duration
-from study.execution.execution import num_trainings
 from study.protocol.cell_protocol import PlannedTraining
+from study.protocol.counts import num_trainings
 from study.records.records import Record
 from study.run.display import Display
-from study.spec.schema import Study
+from study.spec import Study
 from tests.support.executions import all_trainings
 from tests.support.studies import invented_metrics, invented_record, invented_study
 

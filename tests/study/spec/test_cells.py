@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from study.spec import Study
 from study.spec.cells import Cell, Phase, claim_pairs, level_text, search_space, study_cells, training_configuration
-from study.spec.schema import Choices, Level, Range, Study
+from study.spec.schema import Choices, Level, Range
 
 PHASES: tuple[Phase, ...] = ("search", "confirm")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from study.spec import Study
 from study.spec.checks import study_faults
 from study.spec.faults import Fault
-from study.spec.schema import Study
 
 RATE: dict[str, Any] = {"low": 0.001, "high": 0.1, "log": True}
 

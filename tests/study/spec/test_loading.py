@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from study.spec import Study
 from study.spec.loading import StudyFileError, load_study, shipped_studies
-from study.spec.schema import Range, Study
+from study.spec.schema import Range
 from study.spec.yaml_text import MAX_CHARACTERS, read_yaml
 
 MINIMAL = """\

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support.trainings import blobs, small_configuration
-from vae.__main__ import main
 from vae.building import model_from_weights
 from vae.checkpoint import encode_weights, load_weights
 from vae.cli.likelihood import _Progress, summary
+from vae.cli.train import main
 from vae.data.dataset import load_dataset
 from vae.likelihood.estimators import LogLikelihood, estimate_log_likelihood
 from vae.minibatches import prepare

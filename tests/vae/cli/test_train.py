@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tests.support.trainings import blobs
-from vae.__main__ import main, parse_configuration
 from vae.checkpoint import load_weights, weights_digest
+from vae.cli.train import main, parse_configuration
 
 SMALL = [
     "--hidden-units",
@@ -59,7 +59,7 @@ def run(root: Path, *arguments: str, program: str = "-m") -> tuple[int, str, str
 
 WITHOUT_THE_REST = """
 import sys
-from vae.__main__ import main
+from vae.cli.train import main
 status = main(sys.argv[1:])
 heavy = {"ray", "optuna", "mlflow", "pandas", "matplotlib", "torchvision"}
 loaded = sorted({name.partition(".")[0] for name in sys.modules} & heavy)

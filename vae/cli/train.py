@@ -1,0 +1,215 @@
+"""`python -m vae`: one training, or the log-likelihood of its weights, without Ray, Optuna or MLflow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from pydantic import ValidationError
+
+from vae.cli import likelihood as likelihood_command
+from vae.configuration import TrainingConfiguration
+from vae.errors import ExplainedError, RequestError, StoppedError, end_command
+from vae.nearest import unknown_name_message
+from vae.optimizers import OPTIMIZERS, hyperparameters_of
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}\nSee {self.prog} --help.", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m vae", description="Train one VAE, or estimate its log-likelihood.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    train = commands.add_parser(
+        "train",
+        help="train one model and measure its bounds",
+        description="Trains one model on one CPU thread; the same options give the same bits.",
+        allow_abbrev=False,
+    )
+    for name, field in TrainingConfiguration.model_fields.items():
+        if name not in ("optimizer_arguments", "model_arguments"):
+            default = "" if field.is_required() or field.default is None else f" [{field.default}]"
+            train.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=name,
+                metavar="X",
+                help=f"{field.description}{default}".replace("%", "%%"),
+            )
+    train.add_argument("--seed", type=int, default=0, help="The root of the training's random streams. [0]")
+    train.add_argument(
+        "--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]"
+    )
+    train.add_argument(
+        "--output",
+        type=Path,
+        help="A folder for weights.safetensors, training.json and the checkpoint to continue from.",
+    )
+    train.add_argument(
+        "--checkpoint-every-seconds", type=float, default=30.0, help="How often --output gets a checkpoint. [30]"
+    )
+    train.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU. [cpu]")
+    own = ", ".join(
+        f"{name}: {', '.join(f'--{h}'.replace('_', '-') for h in hyperparameters_of(name))}" for name in OPTIMIZERS
+    )
+    train.epilog = f"Each optimizer's own hyperparameters are options too: {own}."
+    likelihood = commands.add_parser(
+        "likelihood",
+        help="estimate log p(x) of test images by importance sampling",
+        description=(
+            "Estimates log p(x) of binary test images by importance sampling. Interrupted, the same command continues."
+        ),
+        allow_abbrev=False,
+    )
+    likelihood_command.add_options(likelihood)
+    return parser
+
+
+def _further_arguments(rest: Sequence[str]) -> dict[str, str]:
+    """--name value and --name=value pairs that are no option of the parser: the optimizer's or the model's own."""
+    further: dict[str, str] = {}
+    words = iter(rest)
+    for word in words:
+        if not word.startswith("--"):
+            raise ValueError(f"unexpected argument {word!r}")
+        name, has_given, given = word[2:].partition("=")
+        if not has_given:
+            given = next(words, "")
+        further[name.replace("-", "_")] = given
+    return further
+
+
+def parse_configuration(options: dict[str, str]) -> TrainingConfiguration:
+    """The configuration that options say, each read as YAML unless its field is text; raises ValueError or
+    ValidationError."""
+    fields = TrainingConfiguration.model_fields
+    is_text = {name: name in fields and fields[name].annotation is str for name in options}
+    return TrainingConfiguration.from_flat(
+        {name: given if is_text[name] else _scalar(given) for name, given in options.items()}
+    )
+
+
+def _scalar(text: str) -> Any:
+    """YAML, and numbers such as 1e-3, which YAML takes for text."""
+    try:
+        found = yaml.safe_load(text)
+        return float(text) if isinstance(found, str) else found
+    except (ValueError, yaml.YAMLError):
+        return text
+
+
+def explain(error: ValidationError) -> str:
+    """One line per fault: the field, what was given, the rule."""
+    lines = []
+    for fault in error.errors():
+        field = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{field}: got {fault['input']!r}: {message}" if field else message)
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0, or 1 when the training diverged or its data cannot be had, or 2 for a wrong request, or 130
+    after Ctrl-C."""
+    try:
+        return _run(arguments)
+    except (ExplainedError, KeyboardInterrupt) as error:
+        return end_command(error)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if options.command == "likelihood":
+        if rest:
+            parser.error(f"unrecognised arguments: {' '.join(rest)}")
+        return likelihood_command.run(options)
+    named = {
+        name: given
+        for name, given in vars(options).items()
+        if name in TrainingConfiguration.model_fields and given is not None
+    }
+    try:
+        configuration = parse_configuration(named | _further_arguments(rest))
+    except ValidationError as error:
+        raise RequestError(explain(error)) from error
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    return _train(configuration, options)
+
+
+def _train(configuration: TrainingConfiguration, options: argparse.Namespace) -> int:
+    import torch
+
+    from vae.checkpoint import encode_weights, write_atomically
+    from vae.data.dataset import load_dataset
+    from vae.minibatches import prepare
+    from vae.randomness import Seeds
+    from vae.training import Training
+
+    if options.seed < 0:
+        raise RequestError(f"--seed {options.seed}: it must be a whole number from 0 up")
+    if options.device not in ("cpu", "cuda") or (options.device == "cuda" and not torch.cuda.is_available()):
+        have = "cpu, cuda" if torch.cuda.is_available() else "cpu (torch sees no GPU here)"
+        raise RequestError(
+            f"--device {options.device}: {unknown_name_message(options.device, ['cpu', 'cuda'], 'a device')} Here:"
+            f" {have}."
+        )
+    dataset = load_dataset(configuration.dataset, options.data)
+    if options.output:
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RequestError(
+                f"--output {options.output}: the folder cannot be made ({error.strerror}); name another"
+            ) from error
+    checkpoint = options.output / "checkpoint.safetensors" if options.output else None
+    training = Training(
+        configuration,
+        Seeds.from_root(options.seed),
+        prepare(dataset, configuration),
+        device=options.device,
+        checkpoint=checkpoint,
+        checkpoint_every_seconds=options.checkpoint_every_seconds,
+    )
+    try:
+        for progress in training.run():
+            if progress.evaluation:
+                bounds = "  ".join(
+                    f"{name} {nats:.2f}" for name, nats in progress.evaluation.metrics.items() if name.endswith("bound")
+                )
+                print(f"{progress.samples:>10,} samples  {progress.evaluation.seconds:7.1f} s  {bounds}", flush=True)
+    except KeyboardInterrupt:
+        training.save()
+        raise StoppedError(
+            f"stopped after {training.samples:,} samples; the same command continues"
+            if checkpoint
+            else "stopped; with --output it could be continued"
+        ) from None
+    result = training.result
+    assert result is not None
+    if options.output:
+        write_atomically(options.output / "weights.safetensors", encode_weights(result.weights, configuration))
+        facts = {
+            "outcome": result.outcome,
+            "configuration": configuration.to_flat(),
+            "seed": options.seed,
+            "evaluations": [asdict(e) for e in result.evaluations],
+        }
+        write_atomically(options.output / "training.json", json.dumps(facts, indent=1).encode())
+    print(f"{result.outcome}; {result.num_parameters:,} parameters, {result.seconds:.1f} s of training")
+    return 0 if result.outcome != "diverged" else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
