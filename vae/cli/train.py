@@ -209,7 +209,3 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
         write_atomically(options.output / "training.json", json.dumps(facts, indent=1).encode())
     print(f"{result.outcome}; {result.num_parameters:,} parameters, {result.seconds:.1f} s of training")
     return 0 if result.outcome != "diverged" else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
