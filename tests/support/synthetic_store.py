@@ -1,4 +1,4 @@
-"""A real SQLite MLflow store with invented trainings, written as `docs/architecture.md` says that a study writes it.
+"""A real SQLite MLflow store with invented trainings, written as `docs/records.md` says that a study writes it.
 
 No model is trained: the curves follow a formula, so that tests know what a report must find.
 """
