@@ -25,9 +25,9 @@ from analysis.results.reader import StudyResults
 from analysis.statistics import intervals as statistics
 from analysis.statistics.robustness import DECIDED, worst_case_findings, worst_case_robustness
 from study.spec.schema import NOISE_FLOOR, Range
-from tests.analysis.page.test_folder import figure
 from tests.support import miniature
 from tests.support.cells import BASELINE, LEVEL, cells_of, compared, two_optimizers
+from tests.support.sections import figure
 
 TEN = [0.05 * math.sin(3 * seed) for seed in range(10)]
 SPACE = {"learning_rate": Range(low=1e-4, high=1e-1, log=True)}

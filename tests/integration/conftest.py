@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.workplaces import Workplace, cleaned_up, copy_code, write_workplace
+from tests.support.workplaces import FinishedRun, Workplace, cleaned_up, copy_code, run_to_end, write_workplace
 
 if TYPE_CHECKING:
     from tests.support.stores import Server
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A workplace in which the tiny study ran to its end, undisturbed, and what it printed. Not to be changed: copy
-    it."""
-
-    workplace: Workplace
-    status: int
-    printed: str
-    complaints: str
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +23,7 @@ def code(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(code: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """The tiny study, run once through the command line on real Ray, Optuna and MLflow."""
-    workplace = write_workplace(tmp_path_factory.mktemp("finished"), code)
-    done = workplace.run("run", "tiny.yaml")
-    workplace.end_processes()
-    return FinishedRun(workplace, done.returncode, done.stdout, done.stderr)
+    return run_to_end(write_workplace(tmp_path_factory.mktemp("finished"), code))
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from study.records.records import Record
-from tests.integration.conftest import FinishedRun
 from tests.support.stores import Store
 from tests.support.terminals import Terminal
-from tests.support.workplaces import NUM_TRAININGS, Workplace, digest_alone, wait_until
+from tests.support.workplaces import NUM_TRAININGS, FinishedRun, Workplace, digest_alone, wait_until
 
 # Two short trainings are searched; then the two that are confirmed take long enough to be stopped in their middle.
 TWO_LONG_TRAININGS = [

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from study.records.records import Record
-from tests.integration.conftest import FinishedRun
 from tests.support.stores import Store
-from tests.support.workplaces import NUM_TRAININGS, Workplace, wait_until, write_workplace
+from tests.support.workplaces import NUM_TRAININGS, FinishedRun, Workplace, run_to_end, wait_until, write_workplace
 from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import load_dataset
@@ -41,10 +40,7 @@ LONG_PACK = [
 @pytest.fixture(scope="module")
 def packed(code: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """The tiny study, its seeds trained in packs."""
-    workplace = write_workplace(tmp_path_factory.mktemp("packed"), code)
-    done = workplace.run("run", "tiny.yaml", *PACKED)
-    workplace.end_processes()
-    return FinishedRun(workplace, done.returncode, done.stdout, done.stderr)
+    return run_to_end(write_workplace(tmp_path_factory.mktemp("packed"), code), *PACKED)
 
 
 def test_a_packed_study_has_the_records_of_one_seed_at_a_time_within_rounding(

@@ -11,9 +11,8 @@ import pytest
 from study.records.records import Record, bytes_sha256
 from study.spec import Study
 from study.spec.loading import load_study
-from tests.integration.conftest import FinishedRun
 from tests.support.stores import Store
-from tests.support.workplaces import NUM_TRAININGS, TINY_STUDY, Workplace, digest_alone
+from tests.support.workplaces import NUM_TRAININGS, TINY_STUDY, FinishedRun, Workplace, digest_alone
 from vae.checkpoint import load_weights
 
 METRICS = {f"{part}/{name}" for part in ("train", "validation") for name in ("lower_bound", "kl", "reconstruction")} | {

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from study.records.records import Record
-from tests.integration.conftest import FinishedRun
 from tests.support.ray_nodes import RayNodes, ray_nodes
 from tests.support.stores import Server, Store
-from tests.support.workplaces import NUM_TRAININGS, PATIENCE_SECONDS, Workplace, digest_alone, wait_until
+from tests.support.workplaces import NUM_TRAININGS, PATIENCE_SECONDS, FinishedRun, Workplace, digest_alone, wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from tests.integration.conftest import FinishedRun
 from tests.support.stores import free_port
-from tests.support.workplaces import NUM_TRAININGS, wait_until
+from tests.support.workplaces import NUM_TRAININGS, FinishedRun, wait_until
 
 
 def _answers(address: str) -> bool:

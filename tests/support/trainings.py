@@ -1,8 +1,9 @@
-"""Small data, small configurations and models whose exact log likelihood is known, for the tests of vae."""
+"""Small data, small configurations, what comes of training them, and models whose exact log likelihood is known."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset, dataset_from_arrays
 from vae.densities import bernoulli_log_density, standard_gaussian_log_density
 from vae.minibatches import PreparedData, prepare
 from vae.randomness import Seeds
+from vae.training import Training, TrainingResult, train
 
 SIDE = 6
 SEEDS = Seeds.from_root(7)
@@ -51,6 +54,34 @@ def small_configuration(**fields: Any) -> TrainingConfiguration:
 def small_data(configuration: TrainingConfiguration) -> PreparedData:
     """The small dataset as `configuration` uses it."""
     return prepare(small_dataset(), configuration)
+
+
+def trained(**fields: Any) -> TrainingResult:
+    """The result of the small configuration with these fields."""
+    configuration = small_configuration(**fields)
+    return train(configuration, SEEDS, small_data(configuration))
+
+
+def trained_digest(**fields: Any) -> str:
+    """The digest of the weights of that training."""
+    return weights_digest(trained(**fields).weights)
+
+
+def interrupted_digest(checkpoint: Path, stops: list[int], **fields: Any) -> str:
+    """The digest after a training that stopped at these steps, each time continued by a new one from its checkpoint."""
+    configuration = small_configuration(**fields)
+    for stop in stops:
+        training = Training(configuration, SEEDS, small_data(configuration), checkpoint=checkpoint)
+        for _ in training.run(pause_every_seconds=0):
+            if training.step >= stop:
+                break
+        training.save()
+    training = Training(configuration, SEEDS, small_data(configuration), checkpoint=checkpoint)
+    assert training.step >= stops[-1], "it continued, and did not start again"
+    for _ in training.run():
+        pass
+    assert training.result is not None
+    return weights_digest(training.result.weights)
 
 
 class CurvedModel(nn.Module):

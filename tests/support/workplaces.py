@@ -203,6 +203,24 @@ def _environment_of(process: Path) -> bytes:
         return b""
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """A workplace in which the tiny study ran to its end, undisturbed, and what it printed. Not to be changed: copy
+    it."""
+
+    workplace: Workplace
+    status: int
+    printed: str
+    complaints: str
+
+
+def run_to_end(workplace: Workplace, *arguments: str) -> FinishedRun:
+    """The tiny study, run once through the command line."""
+    done = workplace.run("run", "tiny.yaml", *arguments)
+    workplace.end_processes()
+    return FinishedRun(workplace, done.returncode, done.stdout, done.stderr)
+
+
 def write_workplace(folder: Path, code: Path, study: str = TINY_STUDY) -> Workplace:
     """Images in `data/`, the study in `tiny.yaml`."""
     write_images(folder / "data")

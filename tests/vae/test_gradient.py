@@ -7,28 +7,14 @@ from typing import cast
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tests.support.gradients import OwnVAE, gradients, model_and_minibatch
 from tests.support.trainings import SEEDS, small_configuration, small_data
 from vae.gradient import Autograd, WrittenOut, loss_gradient
 from vae.model.activations import ACTIVATIONS
 from vae.model.network import VAE, num_parameters
 from vae.training import Training, train
-
-
-def model_and_minibatch(
-    num_hidden_layers: int = 1, activation: str = "tanh", dtype: torch.dtype = torch.float64
-) -> tuple[VAE, Tensor, Tensor]:
-    stream = torch.Generator().manual_seed(1)
-    torch.manual_seed(0)
-    model = VAE(
-        num_pixels=36, num_hidden_layers=num_hidden_layers, hidden_units=13, latent_dim=3, activation=activation
-    ).to(dtype)
-    return model, torch.rand(7, 36, generator=stream, dtype=dtype), torch.randn(7, 3, generator=stream, dtype=dtype)
-
-
-def gradients(model: nn.Module) -> list[Tensor]:
-    return [cast(Tensor, parameter.grad) for parameter in model.parameters()]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -71,10 +57,6 @@ def test_the_block_holds_every_weight_and_every_gradient_and_changes_none() -> N
     assert all((gradient == 0.5).all() for gradient in gradients(model))
 
 
-class OwnVAE(VAE):
-    """The same mathematics, but a class that the project cannot know."""
-
-
 def test_a_class_of_the_users_own_is_differentiated_by_autograd() -> None:
     assert isinstance(loss_gradient(OwnVAE(36), "float32"), Autograd)
     assert isinstance(loss_gradient(VAE(36), "float32"), WrittenOut)
@@ -84,7 +66,7 @@ def test_a_users_class_with_the_same_mathematics_trains_to_the_same_weights_with
     """Adam divides by the root of squared gradients, which magnifies rounding where they nearly vanish: 1e-4 over 50
     steps."""
     results = []
-    for model in ("vae", "tests.vae.model.test_gradient:OwnVAE"):
+    for model in ("vae", "tests.support.gradients:OwnVAE"):
         configuration = small_configuration(model=model)
         results.append(train(configuration, SEEDS, small_data(configuration)).weights)
     for name, weight in results[0].items():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import vae.pack.pack
+from tests.support.packs import PACK_SEEDS
 from tests.support.trainings import small_configuration, small_data
 from vae.checkpoint import load_checkpoint, weights_digest
 from vae.configuration import TrainingConfiguration
@@ -19,12 +19,11 @@ from vae.pack.pack import Pack
 from vae.randomness import Seeds
 from vae.training import Training, TrainingResult
 
-SEEDS = tuple(Seeds.from_root(root) for root in range(3))
 CONFIGURATION = small_configuration(budget_samples=500, num_evaluations=3)
 
 
 def pack_at(
-    path: Path | None, configuration: TrainingConfiguration = CONFIGURATION, seeds: tuple[Seeds, ...] = SEEDS
+    path: Path | None, configuration: TrainingConfiguration = CONFIGURATION, seeds: tuple[Seeds, ...] = PACK_SEEDS
 ) -> Pack:
     return Pack(configuration, seeds, small_data(configuration), checkpoint=path)
 
@@ -103,11 +102,11 @@ def test_the_checkpoint_of_another_pack_is_not_taken_up(tmp_path: Path) -> None:
     assert pack_at(path).step == 10
     data = small_data(CONFIGURATION)
     others = [
-        (CONFIGURATION.model_copy(update={"learning_rate": 0.5}), SEEDS, data),
-        (CONFIGURATION, SEEDS[:2], data),
-        (CONFIGURATION, SEEDS[::-1], data),
-        (CONFIGURATION, (*SEEDS[:2], replace(SEEDS[2], noise=1)), data),
-        (CONFIGURATION, SEEDS, replace(data, sha256="other")),
+        (CONFIGURATION.model_copy(update={"learning_rate": 0.5}), PACK_SEEDS, data),
+        (CONFIGURATION, PACK_SEEDS[:2], data),
+        (CONFIGURATION, PACK_SEEDS[::-1], data),
+        (CONFIGURATION, (*PACK_SEEDS[:2], replace(PACK_SEEDS[2], noise=1)), data),
+        (CONFIGURATION, PACK_SEEDS, replace(data, sha256="other")),
     ]
     for configuration, seeds, given in others:
         assert Pack(configuration, seeds, given, checkpoint=path).step == 0
@@ -115,12 +114,12 @@ def test_the_checkpoint_of_another_pack_is_not_taken_up(tmp_path: Path) -> None:
 
 def test_a_pack_and_a_training_do_not_take_up_each_other_s_checkpoints(tmp_path: Path) -> None:
     data = small_data(CONFIGURATION)
-    stopped_at(pack_at(tmp_path / "pack", seeds=SEEDS[:1]), 10)
-    assert Training(CONFIGURATION, SEEDS[0], data, checkpoint=tmp_path / "pack").step == 0
-    training = Training(CONFIGURATION, SEEDS[0], data, checkpoint=tmp_path / "training")
+    stopped_at(pack_at(tmp_path / "pack", seeds=PACK_SEEDS[:1]), 10)
+    assert Training(CONFIGURATION, PACK_SEEDS[0], data, checkpoint=tmp_path / "pack").step == 0
+    training = Training(CONFIGURATION, PACK_SEEDS[0], data, checkpoint=tmp_path / "training")
     next(training.run())
     training.save()
-    assert pack_at(tmp_path / "training", seeds=SEEDS[:1]).step == 0
+    assert pack_at(tmp_path / "training", seeds=PACK_SEEDS[:1]).step == 0
 
 
 def test_a_pack_with_a_damaged_checkpoint_starts_again(tmp_path: Path) -> None:
@@ -138,9 +137,9 @@ def test_a_checkpoint_that_takes_long_to_write_is_written_rarely(
     """At most a twentieth of the time goes into writing, however often checkpoints are asked for."""
     configuration = small_configuration(budget_samples=500, num_evaluations=1)
     always = Pack(
-        configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0
+        configuration, PACK_SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0
     )
-    monkeypatch.setattr(vae.pack, "_SAVING_SHARE", 0)
+    monkeypatch.setattr("vae.pack.pack._SAVING_SHARE", 0)
     saved = []
     monkeypatch.setattr(always, "save", lambda: saved.append(always.step))
     for _ in always.run():
@@ -148,7 +147,7 @@ def test_a_checkpoint_that_takes_long_to_write_is_written_rarely(
     assert len(saved) == always.num_steps
     monkeypatch.undo()
     rarely = Pack(
-        configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0
+        configuration, PACK_SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0
     )
     for _ in rarely.run():
         pass
@@ -158,9 +157,13 @@ def test_a_checkpoint_that_takes_long_to_write_is_written_rarely(
 _PROGRAM = """
 import sys
 from pathlib import Path
-from tests.vae.test_pack_checkpoint import CONFIGURATION, SEEDS, small_data
+from tests.support.packs import PACK_SEEDS
+from tests.support.trainings import small_configuration, small_data
 from vae.pack.pack import Pack
-pack = Pack(CONFIGURATION, SEEDS, small_data(CONFIGURATION), checkpoint=Path(sys.argv[1]), checkpoint_every_seconds=0)
+configuration = small_configuration(budget_samples=500, num_evaluations=3)
+pack = Pack(
+    configuration, PACK_SEEDS, small_data(configuration), checkpoint=Path(sys.argv[1]), checkpoint_every_seconds=0
+)
 for progress in pack.run(pause_every_seconds=0):
     if pack.step > 5:
         pack.save()

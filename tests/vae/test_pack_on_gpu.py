@@ -12,8 +12,8 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.support.packs import CHANGES, PACK_SEEDS, assert_same_within_rounding, finished, named
 from tests.support.trainings import small_configuration, small_data
-from tests.vae.pack.test_pack import CHANGES, SEEDS, _named, assert_same_within_rounding, finished
 from vae.configuration import TrainingConfiguration
 from vae.optimizers import OPTIMIZERS, build_optimizer
 from vae.pack.model import StackedModel, as_stored
@@ -50,14 +50,14 @@ class _Seen(TorchDispatchMode):
 @pytest.mark.parametrize(
     "changes",
     [{}, {"pixels": "dynamic"}, {"weight_prior": True, "num_hidden_layers": 2}, {"optimizer": "adagrad"}],
-    ids=_named,
+    ids=named,
 )
 def test_a_step_asks_the_device_for_no_number(changes: dict[str, Any]) -> None:
     """Under fused optimizers the step is the same operations on a CPU and on a GPU; none of them makes the host
     wait."""
     configuration = small_configuration(**changes)
     data = small_data(configuration)
-    pack = Pack(configuration, SEEDS, data)
+    pack = Pack(configuration, PACK_SEEDS, data)
     pack._train_step()
     inputs = next(pack._inputs)
     with _Seen() as seen:
@@ -98,7 +98,7 @@ def test_radam_is_not_recorded() -> None:
 def test_gradients_lie_in_memory_as_the_optimizer_wants_them() -> None:
     """A copy would add to the memory traffic that bounds a pack's speed."""
     configuration = small_configuration(num_hidden_layers=2)
-    model = StackedModel.initial(configuration, small_data(configuration), SEEDS, CPU)
+    model = StackedModel.initial(configuration, small_data(configuration), PACK_SEEDS, CPU)
     x, noise = torch.rand(3, 20, 36), torch.randn(3, 20, 2)
     for weight, gradient in zip(
         model.weights.values(),
@@ -110,12 +110,12 @@ def test_gradients_lie_in_memory_as_the_optimizer_wants_them() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("changes", CHANGES, ids=_named)
+@pytest.mark.parametrize("changes", CHANGES, ids=named)
 def test_on_a_gpu_a_member_of_a_pack_is_a_training_alone_within_rounding(changes: dict[str, Any]) -> None:
     configuration = small_configuration(budget_samples=400, test_at_end=True, num_importance_samples=5, **changes)
     data = small_data(configuration)
-    pack = Pack(configuration, SEEDS, data, device="cuda")
-    for seeds, member in zip(SEEDS, finished(pack), strict=True):
+    pack = Pack(configuration, PACK_SEEDS, data, device="cuda")
+    for seeds, member in zip(PACK_SEEDS, finished(pack), strict=True):
         assert_same_within_rounding(member, train(configuration, seeds, data, device="cuda"))
 
 
@@ -126,12 +126,12 @@ def test_on_a_gpu_a_continued_pack_has_the_bits_of_one_in_one_piece(name: str, t
     recorded ones do."""
     configuration = small_configuration(optimizer=name, learning_rate_schedule="cosine")
     data = small_data(configuration)
-    whole = finished(Pack(configuration, SEEDS, data, device="cuda"))
-    stopped = Pack(configuration, SEEDS, data, device="cuda", checkpoint=tmp_path / "checkpoint")
+    whole = finished(Pack(configuration, PACK_SEEDS, data, device="cuda"))
+    stopped = Pack(configuration, PACK_SEEDS, data, device="cuda", checkpoint=tmp_path / "checkpoint")
     for _ in range(10):
         stopped._train_step()
     stopped.save()
-    continued = finished(Pack(configuration, SEEDS, data, device="cuda", checkpoint=tmp_path / "checkpoint"))
+    continued = finished(Pack(configuration, PACK_SEEDS, data, device="cuda", checkpoint=tmp_path / "checkpoint"))
     for found, expected in zip(continued, whole, strict=True):
         assert all(torch.equal(found.weights[key], tensor) for key, tensor in expected.weights.items())
 
@@ -141,7 +141,7 @@ def test_on_a_gpu_a_continued_pack_has_the_bits_of_one_in_one_piece(name: str, t
 def test_on_a_gpu_every_other_optimizer_s_step_is_recorded(name: str) -> None:
     said: list[str] = []
     configuration = small_configuration(optimizer=name, learning_rate_schedule="cosine")
-    pack = Pack(configuration, SEEDS, small_data(configuration), device="cuda", report=said.append)
+    pack = Pack(configuration, PACK_SEEDS, small_data(configuration), device="cuda", report=said.append)
     finished(pack)
     assert said == []
     assert isinstance(pack._take_step, GraphedSteps)
@@ -155,7 +155,7 @@ def test_on_a_gpu_every_other_optimizer_s_step_is_recorded(name: str) -> None:
 def test_on_a_gpu_what_counts_on_the_host_runs_without_a_graph_and_says_so(changes: dict[str, Any], name: str) -> None:
     said: list[str] = []
     configuration = small_configuration(**changes)
-    finished(Pack(configuration, SEEDS, small_data(configuration), device="cuda", report=said.append))
+    finished(Pack(configuration, PACK_SEEDS, small_data(configuration), device="cuda", report=said.append))
     assert len(said) == 1
     assert f"{name} counts its steps on the host" in said[0]
 
@@ -164,7 +164,7 @@ def test_on_a_gpu_what_counts_on_the_host_runs_without_a_graph_and_says_so(chang
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 def test_on_a_gpu_lower_precisions_train_as_well(precision: str) -> None:
     def bounds(trained: TrainingConfiguration) -> list[float]:
-        results = finished(Pack(trained, SEEDS, small_data(trained), device="cuda"))
+        results = finished(Pack(trained, PACK_SEEDS, small_data(trained), device="cuda"))
         return [result.evaluations[-1].metrics["validation/lower_bound"] for result in results]
 
     exact = small_configuration()

@@ -16,14 +16,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.trainings import SEEDS, small_configuration, small_data
+from tests.support.trainings import (
+    SEEDS,
+    interrupted_digest,
+    small_configuration,
+    small_data,
+    trained,
+    trained_digest,
+)
 from vae.building import model_from_weights
 from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset
 from vae.minibatches import prepare
 from vae.optimizers import OPTIMIZERS
-from vae.training import Training, TrainingResult, learning_rate_at, train
+from vae.training import Training, learning_rate_at, train
 
 WARMED = {
     "optimizer": "adagrad",
@@ -32,32 +39,6 @@ WARMED = {
     "epsilon": 1e-8,
     "learning_rate": 0.02,
 }
-
-
-def trained(**fields: Any) -> TrainingResult:
-    configuration = small_configuration(**fields)
-    return train(configuration, SEEDS, small_data(configuration))
-
-
-def digest(**fields: Any) -> str:
-    return weights_digest(trained(**fields).weights)
-
-
-def interrupted_digest(checkpoint: Path, stops: list[int], **fields: Any) -> str:
-    """The digest after a training that stopped at these steps, each time continued by a new one from its checkpoint."""
-    configuration = small_configuration(**fields)
-    for stop in stops:
-        training = Training(configuration, SEEDS, small_data(configuration), checkpoint=checkpoint)
-        for _ in training.run(pause_every_seconds=0):
-            if training.step >= stop:
-                break
-        training.save()
-    training = Training(configuration, SEEDS, small_data(configuration), checkpoint=checkpoint)
-    assert training.step >= stops[-1], "it continued, and did not start again"
-    for _ in training.run():
-        pass
-    assert training.result is not None
-    return weights_digest(training.result.weights)
 
 
 SCRIPT = """
@@ -79,20 +60,20 @@ def test_weights_are_the_same_bits_alone_and_beside_two_others(root: Path) -> No
         )
 
     beside = [process.communicate()[0].strip() for process in [start(1), start(2), start(4)]]
-    here = digest(budget_samples=6_000, num_hidden_layers=2, pixels="dynamic")
+    here = trained_digest(budget_samples=6_000, num_hidden_layers=2, pixels="dynamic")
     assert set(beside) == {here}
 
 
 @pytest.mark.parametrize("pixels", ["grey", "dynamic", "fixed"])
 def test_weights_are_the_same_bits_however_often_interrupted(tmp_path: Path, pixels: str) -> None:
     stops = sorted(np.random.default_rng(len(pixels)).choice(np.arange(1, 50), 5, replace=False).tolist())
-    assert interrupted_digest(tmp_path / "checkpoint", stops, pixels=pixels) == digest(pixels=pixels), stops
+    assert interrupted_digest(tmp_path / "checkpoint", stops, pixels=pixels) == trained_digest(pixels=pixels), stops
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_continues_exactly(tmp_path: Path, name: str) -> None:
     fields = {"optimizer": name, "learning_rate_schedule": "cosine", "weight_prior": True, "budget_samples": 400}
-    assert interrupted_digest(tmp_path / "checkpoint", [3, 11], **fields) == digest(**fields)
+    assert interrupted_digest(tmp_path / "checkpoint", [3, 11], **fields) == trained_digest(**fields)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +88,7 @@ def test_every_optimizer_continues_exactly(tmp_path: Path, name: str) -> None:
 )
 def test_optimizers_with_further_state_continue_exactly(tmp_path: Path, fields: dict[str, Any]) -> None:
     """The warm-up is cut in its middle."""
-    assert interrupted_digest(tmp_path / "checkpoint", [4, 13], **fields) == digest(**fields)
+    assert interrupted_digest(tmp_path / "checkpoint", [4, 13], **fields) == trained_digest(**fields)
 
 
 def test_a_finished_training_taken_up_again_gives_the_same_result(tmp_path: Path) -> None:
@@ -164,7 +145,7 @@ def test_how_often_one_looks_does_not_change_the_training() -> None:
     ],
 )
 def test_what_should_change_the_weights_does(change: dict[str, Any]) -> None:
-    assert digest(**change) != digest()
+    assert trained_digest(**change) != trained_digest()
 
 
 def test_training_leaves_the_threads_and_the_global_streams_as_they_were() -> None:
@@ -277,7 +258,10 @@ def test_the_schedule_reaches_the_optimizer() -> None:
         "learning_rate_milestones": (0.5,),
         "learning_rate_factor": 1e-12,
     }
-    halves = [trained(budget_samples=1_000, **fields), trained(budget_samples=500, learning_rate=0.01)]
+    halves = [
+        trained(budget_samples=1_000, **fields),
+        trained(budget_samples=500, learning_rate=0.01),
+    ]
     for name, tensor in halves[0].weights.items():
         torch.testing.assert_close(tensor, halves[1].weights[name], rtol=0, atol=1e-8)
 

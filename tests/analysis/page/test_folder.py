@@ -21,80 +21,20 @@ from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner
 
 from analysis.__main__ import app
-from analysis.document.explorer import Dataset, Explorer, Group, View
-from analysis.document.sections import Figure, Section, Table
+from analysis.document.sections import Section, Table
 from analysis.document.text import rounded
-from analysis.figures.charts import Horizontal, LineWords, lines_specification
 from analysis.page.folder import build_report, build_single_report, json_bytes
 from analysis.page.page import completeness_warnings, search_space, totals
 from analysis.results.reader import StudyResults, attach_report, read_study
 from study.spec.schema import Search
+from tests.support.sections import HOSTILE, explorer, section
 from tests.support.synthetic_store import Place, build_store, synthetic_study
-
-HOSTILE = '<img src=x onerror="alert(1)"></details>&'
-SVG = (
-    '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">'
-    '<defs><clipPath id="c"><rect width="9" height="9"/></clipPath></defs><g clip-path="url(#c)"/></svg>'
-)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     study = synthetic_study(question=f"Is it safe? {HOSTILE}", description=HOSTILE)
     return read_study(study.name, build_store(tmp_path_factory.mktemp("report"), study))
-
-
-def figure(name: str) -> Figure:
-    frame = pd.DataFrame({"samples": [100, 200], "nats": [-101.25, 1 / 3]})
-    return Figure(name, f"Figure {name}", f"A caption {HOSTILE}", SVG, b"\x89PNG invented", frame, explorer(name))
-
-
-def explorer(name: str) -> Explorer:
-    groups = (Group("label", HOSTILE, "#0a7abf"),)
-    view = View(
-        "samples",
-        HOSTILE,
-        lines_specification("curves", groups, Horizontal("along", HOSTILE), LineWords(HOSTILE, HOSTILE)),
-    )
-    return Explorer(
-        name,
-        (view,),
-        groups,
-        "cell",
-        "Cells",
-        name,
-        Dataset(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "number": 1.0}]}),
-    )
-
-
-def section(name: str, kind: str = "descriptive", **changes: object) -> Section:
-    made = Section(
-        name,
-        f"Title of {name}",
-        f"Answer of {name}.",
-        warnings=(f"Warning of {name}: {HOSTILE}",),
-        figures=(figure(f"{name}_curves"), figure(f"{name}_differences")),
-        tables=(
-            Table(
-                f"{name}_pairs",
-                "Pairs",
-                HOSTILE,
-                pd.DataFrame({"cell": [HOSTILE, "b"], "nats": [-100.123456789, math.nan]}),
-                for_pasting=True,
-            ),
-        ),
-        claims=(
-            {
-                "name": f"{name}-claim",
-                "kind": kind,
-                "verdict": "better",
-                "statement": f"Statement of {name}.",
-                "p": math.nan,
-                "n": np.int64(6),
-            },
-        ),
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -15,9 +15,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.trainings import SEEDS, small_configuration, small_data
-from tests.vae.test_gradient import gradients, model_and_minibatch
-from tests.vae.test_training import digest, interrupted_digest, trained
+from tests.support.gpu_arithmetic import set_by_newer_settings, set_by_older_settings
+from tests.support.gradients import gradients, model_and_minibatch
+from tests.support.trainings import (
+    SEEDS,
+    interrupted_digest,
+    small_configuration,
+    small_data,
+    trained,
+    trained_digest,
+)
 from vae.building import model_from_weights
 from vae.evaluation import evaluate_lower_bound
 from vae.gradient import Autograd, WrittenOut
@@ -25,10 +32,8 @@ from vae.model.network import LatentVariableModel
 from vae.model.precision import cpu_has_bfloat16, multiplying_in, products_in, require_precision
 from vae.training import Training, train
 
-MODELS = ["vae", "tests.vae.test_gradient:OwnVAE"]
+MODELS = ["vae", "tests.support.gradients:OwnVAE"]
 """The gradient written out, and autograd."""
-
-_CUDNN: Any = torch.backends.cudnn
 
 in_bfloat16 = pytest.mark.usefixtures("bfloat16_is_had")
 
@@ -107,41 +112,24 @@ def test_the_arithmetic_of_a_gpus_products_is_set_for_the_step_and_restored_even
         torch.set_float32_matmul_precision("highest")
 
 
-def _arithmetic() -> tuple[object, ...]:
-    """All of a process's settings that say how a GPU multiplies; after them the older forms, where newer ones do not
-    contradict them."""
-    cuda, cudnn = torch.backends.cuda, _CUDNN
-    found: list[object] = [cuda.matmul.fp32_precision, cudnn.conv.fp32_precision, cudnn.deterministic, cudnn.benchmark]
-    for read in (torch.get_float32_matmul_precision, lambda: cudnn.allow_tf32):
-        with contextlib.suppress(RuntimeError):
-            found.append(read())
-    return tuple(found)
-
-
-def _by_newer_settings() -> None:
-    torch.backends.cuda.matmul.fp32_precision = "tf32"
-    _CUDNN.conv.fp32_precision = "ieee"
-
-
-def _by_older_settings() -> None:
-    torch.set_float32_matmul_precision("medium")
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
-
-
-@pytest.mark.parametrize("set_by_user", [_by_newer_settings, _by_older_settings])
+@pytest.mark.parametrize("set_by_user", [set_by_newer_settings, set_by_older_settings])
 @pytest.mark.parametrize("precision", ["float32", "tf32"])
 def test_whatever_a_users_code_set_a_gpu_multiplies_as_the_study_says_and_the_user_finds_it_again(
     precision: Any, set_by_user: Callable[[], None]
 ) -> None:
     """In a process of its own, so that no other test has its settings."""
-    program = (
-        "import sys, torch; from tests.vae_tests import test_precision as own; from vae.model.precision import"
-        f" products_in\nown.{set_by_user.__name__}()\nbefore = own._arithmetic()\nwith products_in({precision!r},"
-        " torch.device('cuda')):\n    with products_in('float32', 'cuda'):\n        inner = own._arithmetic()\n   "
-        " outer = own._arithmetic()\nprint(inner[1] != 'tf32', inner[2:], outer[2:], own._arithmetic()[: len(before)]"
-        " == before)"
-    )
+    program = f"""
+import torch
+from tests.support.gpu_arithmetic import {set_by_user.__name__}, settings_of_products
+from vae.model.precision import products_in
+{set_by_user.__name__}()
+before = settings_of_products()
+with products_in({precision!r}, torch.device("cuda")):
+    with products_in("float32", "cuda"):
+        inner = settings_of_products()
+    outer = settings_of_products()
+print(inner[1] != "tf32", inner[2:], outer[2:], settings_of_products()[: len(before)] == before)
+"""
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
     )
@@ -192,8 +180,8 @@ def test_weights_gradients_and_moments_are_float32_under_bfloat16(model: str) ->
 @pytest.mark.parametrize("model", MODELS)
 def test_bfloat16_weights_are_the_same_bits_however_often_interrupted(tmp_path: Path, model: str) -> None:
     fields = {"precision": "bfloat16", "model": model}
-    assert interrupted_digest(tmp_path / "checkpoint", [3, 11, 38], **fields) == digest(**fields)
-    assert digest(**fields) != digest(model=model), "bfloat16 has another result than float32"
+    assert interrupted_digest(tmp_path / "checkpoint", [3, 11, 38], **fields) == trained_digest(**fields)
+    assert trained_digest(**fields) != trained_digest(model=model), "bfloat16 has another result than float32"
 
 
 @in_bfloat16

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.packs import PACK_SEEDS, assert_same_within_rounding
 from tests.support.trainings import small_configuration, small_data
-from tests.vae.pack.test_pack import SEEDS, assert_same_within_rounding
 from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.pack.memory import device_memory, members_that_fit, memory_of_pack, num_images_on_device, train_in_packs
@@ -71,6 +71,7 @@ def test_the_memory_of_this_machine_is_known() -> None:
 _MEASURE = """
 import json, sys
 from pathlib import Path
+from tests.support.packs import PACK_SEEDS, assert_same_within_rounding
 from tests.support.trainings import blobs
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import dataset_from_arrays
@@ -127,7 +128,7 @@ def test_packs_of_any_size_give_the_results_of_all_seeds_in_their_order() -> Non
     data = small_data(configuration)
     said: list[str] = []
     for result, seeds in zip(
-        train_in_packs(configuration, SEEDS, data, pack_size=2, report=said.append), SEEDS, strict=True
+        train_in_packs(configuration, PACK_SEEDS, data, pack_size=2, report=said.append), PACK_SEEDS, strict=True
     ):
         assert_same_within_rounding(result, train(configuration, seeds, data))
     assert said == []
@@ -136,23 +137,24 @@ def test_packs_of_any_size_give_the_results_of_all_seeds_in_their_order() -> Non
 def test_without_a_size_all_seeds_that_fit_are_one_pack() -> None:
     configuration = small_configuration(budget_samples=200)
     data = small_data(configuration)
-    pack = Pack(configuration, SEEDS, data)
+    pack = Pack(configuration, PACK_SEEDS, data)
     for _ in pack.run():
         pass
     assert pack.results is not None
-    ours = [weights_digest(result.weights) for result in train_in_packs(configuration, SEEDS, data)]
+    ours = [weights_digest(result.weights) for result in train_in_packs(configuration, PACK_SEEDS, data)]
     assert ours == [weights_digest(result.weights) for result in pack.results]
 
 
 def test_a_pack_without_members_is_refused() -> None:
     configuration = small_configuration()
     with pytest.raises(PackError, match="pack_size is 0; a pack has at least 1 member"):
-        train_in_packs(configuration, SEEDS, small_data(configuration), pack_size=0)
+        train_in_packs(configuration, PACK_SEEDS, small_data(configuration), pack_size=0)
 
 
 _LIMITED = """
 import json, resource, sys
 from pathlib import Path
+from tests.support.packs import PACK_SEEDS, assert_same_within_rounding
 from tests.support.trainings import small_configuration, small_data
 from vae.pack.pack import PackError
 from vae.pack.memory import device_memory, train_in_packs

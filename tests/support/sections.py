@@ -1,0 +1,75 @@
+"""Sections of a page with invented figures, tables and claims, whose words try to be markup."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from analysis.document.explorer import Dataset, Explorer, Group, View
+from analysis.document.sections import Figure, Section, Table
+from analysis.figures.charts import Horizontal, LineWords, lines_specification
+
+HOSTILE = '<img src=x onerror="alert(1)"></details>&'
+SVG = (
+    '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">'
+    '<defs><clipPath id="c"><rect width="9" height="9"/></clipPath></defs><g clip-path="url(#c)"/></svg>'
+)
+
+
+def figure(name: str) -> Figure:
+    """A figure with its numbers and what a person can explore of it."""
+    frame = pd.DataFrame({"samples": [100, 200], "nats": [-101.25, 1 / 3]})
+    return Figure(name, f"Figure {name}", f"A caption {HOSTILE}", SVG, b"\x89PNG invented", frame, explorer(name))
+
+
+def explorer(name: str) -> Explorer:
+    """One view of one line whose every word is hostile."""
+    groups = (Group("label", HOSTILE, "#0a7abf"),)
+    view = View(
+        "samples",
+        HOSTILE,
+        lines_specification("curves", groups, Horizontal("along", HOSTILE), LineWords(HOSTILE, HOSTILE)),
+    )
+    return Explorer(
+        name,
+        (view,),
+        groups,
+        "cell",
+        "Cells",
+        name,
+        Dataset(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "number": 1.0}]}),
+    )
+
+
+def section(name: str, kind: str = "descriptive", **changes: object) -> Section:
+    """A section with two figures, a table and a claim of that kind."""
+    made = Section(
+        name,
+        f"Title of {name}",
+        f"Answer of {name}.",
+        warnings=(f"Warning of {name}: {HOSTILE}",),
+        figures=(figure(f"{name}_curves"), figure(f"{name}_differences")),
+        tables=(
+            Table(
+                f"{name}_pairs",
+                "Pairs",
+                HOSTILE,
+                pd.DataFrame({"cell": [HOSTILE, "b"], "nats": [-100.123456789, math.nan]}),
+                for_pasting=True,
+            ),
+        ),
+        claims=(
+            {
+                "name": f"{name}-claim",
+                "kind": kind,
+                "verdict": "better",
+                "statement": f"Statement of {name}.",
+                "p": math.nan,
+                "n": np.int64(6),
+            },
+        ),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
