@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -105,18 +105,21 @@ def run(
     """Run a study, or what is missing of it."""
     study = load_study(name, set_ or [])
     from study.cli.report_command import become_report
-    from study.run.runner import CodeChanged, Options, run_study
+    from study.run.options import Options
+    from study.run.replay import CodeChanged
+    from study.run.runner import run_study
 
-    if code_changed not in (None, "retrain", "keep"):
+    modes: dict[str | None, CodeChanged] = {None: "ask", "retrain": "retrain", "keep": "keep"}
+    if code_changed not in modes:
         raise RequestError(f"--code-changed {code_changed!r}: allowed are retrain and keep")
     command = shlex.join(["python", "-m", "study", *sys.argv[1:]])
     options = Options(
-        outputs,
-        _tracking_uri(tracking_uri, outputs),
+        outputs=outputs,
+        tracking_uri=_tracking_uri(tracking_uri, outputs),
         address=address,
         num_cpus=num_cpus,
         num_gpus=num_gpus,
-        code_changed=cast("CodeChanged | None", code_changed),
+        code_changed=modes[code_changed],
         command=command,
         pack_size=pack_size,
         gpu_share=gpu_share,

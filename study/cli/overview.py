@@ -14,7 +14,7 @@ from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.counts import max_extra_trainings, num_trainings, num_trainings_of_cell
 from study.records.records import Record, Records
 from study.run.lock import is_running
-from study.run.runner import Options, load_datasets, replay
+from study.run.replay import load_datasets, replay
 from study.spec import Study
 from study.spec.cells import Cell, Phase, search_space, study_cells, training_configuration
 from study.spec.schema import Distribution, Range
@@ -23,7 +23,7 @@ from study.spec.schema import Distribution, Range
 def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) -> None:
     """Cells, trainings and an estimate of the time: from this machine's own records where there are any."""
     execution = _replayed(study, outputs)
-    done = execution.drain() if execution else []
+    done = execution.replayed if execution else []
     phases = _phases(study)
     table = Table(
         "cell",
@@ -91,7 +91,7 @@ def _notes(study: Study) -> list[str]:
 def print_status(study: Study, outputs: Path, console: Console) -> None:
     """What is recorded of the study, by cell and phase, with the outcomes that were not `finished`."""
     execution = _replayed(study, outputs)
-    done = execution.drain() if execution else []
+    done = execution.replayed if execution else []
     table = Table("cell", *map(_phase_title, _phases(study)), "best bound (nats)", "outcomes", box=None)
     for cell in study_cells(study):
         table.add_row(
@@ -140,7 +140,7 @@ def _replayed(study: Study, outputs: Path) -> Execution | None:
     if not (outputs / "trainings").is_dir():
         return None
     datasets = load_datasets(study, outputs / "data", print)
-    return replay(study, datasets, Records(outputs / "trainings"), Options(outputs, "", code_changed="keep"))
+    return replay(study, datasets, Records(outputs / "trainings"), device="cpu", code_changed="keep")
 
 
 def _shown(distribution: Distribution) -> str:

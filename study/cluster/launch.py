@@ -26,12 +26,9 @@ from study.cluster.trainable import JOB, REPORT, StudyTrainable
 from study.cluster.watch import watched
 from study.errors import LaunchError
 from study.execution.capacity import Resources, Room
-from study.execution.dispatcher import Dispatcher, Observers
-from study.execution.execution import Execution
-from study.execution.packing import Packing
-from study.records.identity import libraries
+from study.execution.dispatcher import Dispatcher
 from study.spec.code import plugin_files
-from study.worker.worker import Job, Report
+from study.worker.job import TrialReport
 from vae.data.dataset import Dataset
 
 _QUIET = {
@@ -132,7 +129,7 @@ class _WhenAsked(tune.Stopper):
         self._dispatcher = dispatcher
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        report: Report = result[REPORT]
+        report: TrialReport = result[REPORT]
         return self._dispatcher.ending and not report.done and not report.handing_over
 
     def stop_all(self) -> bool:
@@ -267,46 +264,25 @@ def _code(plugins: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys([*packages, *(str(files.path) for files in plugin_files(plugins))]))
 
 
-def run(
-    execution: Execution,
-    datasets: Mapping[str, Dataset],
-    observers: Observers,
-    *,
-    study: str,
-    folder: Path,
-    checkpoints: str,
-    room: Room,
-    resources: Resources,
-    packing: Packing,
-    checkpoint_every_seconds: float = 30.0,
-) -> bool:
-    """Runs all trainings that the execution releases; True at the end, False when it was stopped by a signal.
-
-    `folder` is Tune's own, scratch; `checkpoints` a folder on each worker's machine. Raises what an observer raised,
-    and LaunchError where Ray went away.
-    """
-    job = Job("", (), checkpoints, resources.device, resources.gpu_share, checkpoint_every_seconds, libraries())
-    dispatcher = Dispatcher(execution, observers, study, job, packing, room)
-    scratch = folder.absolute() / study
+def run(dispatcher: Dispatcher, datasets: Mapping[str, Dataset], folder: Path, resources: Resources) -> None:
+    """Runs all trainings that the dispatcher's execution releases, or fewer after a signal; `folder` is Tune's own,
+    scratch. Raises what the observer raised, and LaunchError where Ray went away."""
+    scratch = folder.absolute() / dispatcher.study
     shutil.rmtree(scratch, ignore_errors=True)  # of an execution that was killed; the study's lock is held
-    logging.getLogger("ray.tune.tune").setLevel(
-        logging.CRITICAL
-    )  # it would count trials whose training another one finished
+    # Tune would count as errors the trials whose training another one finished.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     with stopping_on_signals(dispatcher.stop):
         try:
-            _tuner(dispatcher, datasets, scratch, room, resources).fit()
+            _tuner(dispatcher, datasets, scratch, resources).fit()
         except (OSError, RayError) as error:
             dispatcher.error = dispatcher.error or LaunchError(how_ray_ended(error, scratch))
     shutil.rmtree(scratch, ignore_errors=True)
     if dispatcher.error is not None:
         raise dispatcher.error
-    return not dispatcher.stopping
 
 
-def _tuner(
-    dispatcher: Dispatcher, datasets: Mapping[str, Dataset], scratch: Path, room: Room, resources: Resources
-) -> tune.Tuner:
+def _tuner(dispatcher: Dispatcher, datasets: Mapping[str, Dataset], scratch: Path, resources: Resources) -> tune.Tuner:
     share = {"gpu": resources.gpu_share, "cpu": 1.0} if resources.device == "cuda" else {"cpu": 1.0}
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(StudyTrainable, datasets=dict(datasets)), share),
@@ -315,7 +291,7 @@ def _tuner(
             max_concurrent_trials=_MOST_AT_ONCE,
             reuse_actors=True,
             search_alg=_StudySearcher(dispatcher),
-            scheduler=_WarmWorkers(room),
+            scheduler=_WarmWorkers(dispatcher.room),
         ),
         run_config=RunConfig(
             name=scratch.name,

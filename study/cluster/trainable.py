@@ -8,8 +8,8 @@ from typing import Any
 
 from ray import tune
 
-from study.worker.device_faults import DeviceLostError
-from study.worker.worker import Job, Worker
+from study.worker.job import Job
+from study.worker.worker import DeviceLostError, Worker
 from vae.data.dataset import Dataset
 
 JOB = "job"

@@ -5,30 +5,43 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from study.execution.capacity import Room
-from study.execution.execution import Execution
-from study.execution.lost_workers import LostWorkers, seconds_to_another
+from study.execution.execution import Completed, Execution
 from study.execution.packing import Packing
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity
 from study.records.records import Record, record_of
-from study.worker.worker import Job, Member, MemberResult, Report
+from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
 
 
-@dataclass
-class Observers:
-    """Who is told what happens; each is called on the driver's own thread and must be quick."""
+class Observer(Protocol):
+    """Who is told what happens; each method is called on the driver's own thread and must be quick."""
 
-    on_start: Callable[[PlannedTraining, str, str], None] = lambda planned, identity, trial: None
-    on_progress: Callable[[PlannedTraining, int, int], None] = lambda planned, samples, resumed_samples: None
-    on_record: Callable[[Record, bytes], None] = lambda record, weights: None
-    on_complete: Callable[[PlannedTraining], None] = lambda planned: None
-    on_failure: Callable[[PlannedTraining, str, str], None] = lambda planned, identity, message: None
-    on_tick: Callable[[], None] = lambda: None
-    on_message: Callable[[str], None] = lambda message: None
+    def started(self, planned: PlannedTraining, identity: str, trial: str) -> None:
+        """A training was handed to a worker."""
+
+    def progressed(self, planned: PlannedTraining, samples: int, resumed_samples: int) -> None:
+        """A training is so far; this execution took it up at `resumed_samples`."""
+
+    def trained(self, planned: PlannedTraining, record: Record, weights: bytes) -> None:
+        """A training of this execution ended; what it completes follows."""
+
+    def completed(self, completed: Sequence[Completed]) -> None:
+        """Places of the study are done, trained just now or recorded before."""
+
+    def failed(self, planned: PlannedTraining, identity: str, message: str) -> None:
+        """A training's code raised, or its workers kept dying."""
+
+    def message(self, text: str) -> None:
+        """Something that a person should know."""
+
+    def tick(self) -> None:
+        """A turn of the driver's loop."""
 
 
 STOPPING = (
@@ -37,15 +50,41 @@ STOPPING = (
 )
 
 
+SECONDS_TO_ANOTHER_WORKER = (1.0, 5.0, 15.0, 30.0)
+"""How long a training waits whose worker died, the first time, the second, ...: Ray may take half a minute to know
+that a node is gone. Then it is given up."""
+
+
+class LostWorkers:
+    """Counts for each training the workers that died in a row without its getting further than ever before.
+
+    Machines that may be taken away at any time kill a long training often; each time it goes on from its checkpoint.
+    One that runs out of memory dies at the same place each time.
+    """
+
+    def __init__(self) -> None:
+        self._num_in_a_row: Counter[str] = Counter()
+        self._furthest: dict[str, int] = {}
+
+    def add(self, identities: Collection[str], samples: int) -> int:
+        """How many workers died in a row, with the one that has just died at `samples` training samples; of a pack
+        the most that any member lost."""
+        for identity in identities:
+            if samples > self._furthest.get(identity, 0):
+                self._furthest[identity], self._num_in_a_row[identity] = samples, 0
+            self._num_in_a_row[identity] += 1
+        return max((self._num_in_a_row[identity] for identity in identities), default=0)
+
+
 @dataclass
 class Dispatcher:
-    """The execution, the trainings that run, and whether to stop: what Tune's searcher, callback and stopper share.
-    Each job is `job` with its own configuration and members."""
+    """The execution, the trainings that run, and whether to stop: what Tune's searcher, callback and stopper
+    share."""
 
     execution: Execution
-    observers: Observers
+    observer: Observer
     study: str
-    job: Job
+    settings: WorkerSettings
     packing: Packing
     room: Room
     running: dict[str, dict[str, tuple[Identity, PlannedTraining]]] = field(default_factory=dict)
@@ -79,14 +118,12 @@ class Dispatcher:
             return None
         self.running[trial_id] = {identity.hash: (identity, planned) for identity, planned in released}
         for identity, planned in released:
-            self.observers.on_start(planned, identity.hash, trial_id)
+            self.observer.started(planned, identity.hash, trial_id)
         members = tuple(Member(identity.hash, planned.seeds) for identity, planned in released)
-        share = self.job.memory_share if self.job.device == "cuda" else 1 / self.room.num_workers
-        return replace(
-            self.job, configuration=released[0][1].configuration.model_dump_json(), members=members, memory_share=share
-        )
+        share = self.settings.memory_share if self.settings.device == "cuda" else 1 / self.room.num_workers
+        return Job(released[0][1].configuration.model_dump_json(), members, replace(self.settings, memory_share=share))
 
-    def report(self, trial_id: str, report: Report) -> None:
+    def report(self, trial_id: str, report: TrialReport) -> None:
         """A worker's report."""
         with self._keeping_errors():
             self._say(report.messages)
@@ -100,7 +137,7 @@ class Dispatcher:
             else:
                 self.samples[trial_id] = report.samples
                 for _, planned in self.running[trial_id].values():
-                    self.observers.on_progress(planned, report.samples, report.resumed_samples)
+                    self.observer.progressed(planned, report.samples, report.resumed_samples)
 
     def _keep(self, trial_id: str, finished: MemberResult, machine: str) -> None:
         member = self.running[trial_id].pop(finished.identity, None)
@@ -108,23 +145,22 @@ class Dispatcher:
             return
         identity, planned = member
         record = record_of(identity, finished.facts, finished.weights, trial_id, self.study, machine)
-        self.observers.on_record(record, finished.weights)
-        self.execution.complete(record)
-        self.observers.on_complete(planned)
+        self.observer.trained(planned, record, finished.weights)
+        self.observer.completed(self.execution.complete(record))
 
     def _say(self, messages: tuple[str, ...]) -> None:
         """Each message once, whichever worker said it."""
         for message in messages:
             if message not in self.said:
                 self.said.add(message)
-                self.observers.on_message(message)
+                self.observer.message(message)
 
     def tick(self) -> None:
         """A turn of Tune's loop."""
         with self._keeping_errors():
             if self.stopping:
                 self._say((STOPPING,))
-            self.observers.on_tick()
+            self.observer.tick()
 
     def lost(self, trial_id: str) -> None:
         """A trial whose worker died: another one takes what it has not handed over, a little later; too often, and
@@ -136,8 +172,7 @@ class Dispatcher:
     def _postpone(self, trial_id: str) -> None:
         members = self.running[trial_id]
         num_lost = self.lost_workers.add(members.keys(), self.samples.pop(trial_id, 0))
-        seconds = seconds_to_another(num_lost)
-        if seconds is None:
+        if num_lost > len(SECONDS_TO_ANOTHER_WORKER):
             smaller = " or a smaller --pack-size" if len(members) > 1 else ""
             self._give_up(
                 trial_id,
@@ -145,7 +180,7 @@ class Dispatcher:
                 f" again, with fewer --num-cpus{smaller}",
             )
             return
-        at = time.monotonic() + seconds
+        at = time.monotonic() + SECONDS_TO_ANOTHER_WORKER[num_lost - 1]
         for identity, planned in self.running.pop(trial_id).values():
             self.postponed.append((at, identity, planned))
             goes_on = "the same command goes on with it" if self.ending else "another one goes on with it"
@@ -163,7 +198,7 @@ class Dispatcher:
     def _give_up(self, trial_id: str, message: str) -> None:
         self.samples.pop(trial_id, None)
         for identity, planned in self.running.pop(trial_id).values():
-            self.observers.on_failure(planned, identity.hash, message)
+            self.observer.failed(planned, identity.hash, message)
             self.execution.fail(identity.hash, message)
 
     def stop(self) -> None:

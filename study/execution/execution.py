@@ -21,6 +21,10 @@ _SEEDS_BY_LENGTH = 6
 training."""
 
 
+Completed = tuple[PlannedTraining, Record]
+"""A place in the study, and the record of its training."""
+
+
 @dataclass
 class _CellState:
     cell: Cell
@@ -31,9 +35,14 @@ class _CellState:
     summaries: dict[int, Summary] = field(default_factory=dict)
     finished: bool = False
 
+    @property
+    def answer(self) -> Answer:
+        """What the protocol is told of a batch that is whole."""
+        return [self.summaries[index] for index in range(len(self.batch))]
+
 
 @dataclass
-class _Gate:
+class _GateState:
     """Where the cells of one comparison wait for each other: those that are there, and whether one of all that came
     touches an edge."""
 
@@ -62,25 +71,25 @@ class Execution:
     ) -> None:
         self._identify = identify
         self._lookup = lookup
-        self._done: list[tuple[PlannedTraining, Record]] = []
         self._released: deque[tuple[Identity, PlannedTraining]] = deque()
         self._in_order = True
         self._waiting: dict[str, list[tuple[_CellState, int, PlannedTraining]]] = {}
         self.failures: list[Failure] = []
         self.num_done = 0
         self.num_replayed = 0
+        """Of those that are done, the ones that a record answered."""
         self.num_extra = 0
         """Trainings that extra rounds added, as far as it is known."""
         self._num_seeds_in_turn = max(0, study.confirm.num_reporting_seeds - _SEEDS_BY_LENGTH)
         self._comparisons = comparisons(study)
-        self._gates: dict[tuple[str, int, int], _Gate] = {}
+        self._gates: dict[tuple[str, int, int], _GateState] = {}
         self._cells = [
             _CellState(cell, repeat, self._protocol(study, cell, repeat))
             for repeat in range(_num_repeats(study))
             for cell in _cells_of_repeat(study, repeat)
         ]
-        for state in self._cells:
-            self._advance(state, None)
+        self.replayed: list[Completed] = [each for state in self._cells for each in self._advance(state, None)]
+        """What was recorded already, in the order of the study's cells."""
 
     def _protocol(self, study: Study, cell: Cell, repeat: int) -> CellProtocol:
         num_extra_rounds = study.search.max_extra_rounds if study.search and cell.label in self._comparisons else 0
@@ -115,11 +124,6 @@ class Execution:
         """What may start now, in order."""
         self._put_in_order()
         return [planned for _, planned in self._released]
-
-    def drain(self) -> list[tuple[PlannedTraining, Record]]:
-        """What is done since the last call, replayed or trained, in order."""
-        done, self._done = self._done, []
-        return done
 
     def next(self) -> tuple[Identity, PlannedTraining] | None:
         """The next training to start; None when all that may run now is running."""
@@ -161,11 +165,15 @@ class Execution:
             self._released = deque(each for each in self._released if each[0].hash not in taken)
         return alike
 
-    def complete(self, record: Record) -> None:
-        """Takes in a training that has just ended, for every place in the study that waits for it."""
+    def complete(self, record: Record) -> list[Completed]:
+        """Takes in a training that has just ended, for every place in the study that waits for it. Returns what that
+        completes, in order: these places, and those of what it releases that are recorded."""
+        completed: list[Completed] = []
         for state, index, planned in self._waiting.pop(record.identity.hash, ()):
-            self._take(state, index, planned, record)
-            self._advance_when_whole(state)
+            completed.append(self._take(state, index, planned, record))
+            if len(state.summaries) == len(state.batch):
+                completed += self._advance(state, state.answer)
+        return completed
 
     def release_again(self, identity: Identity, planned: PlannedTraining) -> None:
         """Lets a training start once more whose worker is gone."""
@@ -181,63 +189,59 @@ class Execution:
         """
         self.failures += [Failure(planned, message) for _, _, planned in self._waiting.pop(identity_hash, ())]
 
-    def _take(self, state: _CellState, index: int, planned: PlannedTraining, record: Record) -> None:
+    def _take(self, state: _CellState, index: int, planned: PlannedTraining, record: Record) -> Completed:
         state.summaries[index] = Summary(record.outcome, record.final_metrics)
         self.num_done += 1
-        self._done.append((planned, record))
+        return planned, record
 
-    def _advance_when_whole(self, state: _CellState) -> None:
-        if len(state.summaries) == len(state.batch):
-            self._advance(state, [state.summaries[index] for index in range(len(state.batch))])
-
-    def _advance(self, state: _CellState, answer: Answer | None) -> None:
+    def _advance(self, state: _CellState, answer: Answer | None) -> list[Completed]:
         """Sends a whole batch, or what was found at a gate, to the cell's protocol and releases the next, over and
         over while all of it is recorded."""
+        completed: list[Completed] = []
         while True:
             try:
                 step = next(state.protocol) if answer is None else state.protocol.send(answer)
             except StopIteration:
                 state.finished = True
-                return
+                return completed
             if isinstance(step, Gate):
-                self._wait(state, step)
-                return
+                return completed + self._wait(state, step)
             state.batch, state.summaries = step, {}
             self.num_extra += sum(planned.extra_round > 0 for planned in step)
             for index, planned in enumerate(state.batch):
-                self._release(state, index, planned)
+                completed += self._release(state, index, planned)
             if len(state.summaries) < len(state.batch):
-                return
-            answer = [state.summaries[index] for index in range(len(state.batch))]
+                return completed
+            answer = state.answer
 
-    def _wait(self, state: _CellState, found: Gate) -> None:
+    def _wait(self, state: _CellState, found: Gate) -> list[Completed]:
         """Keeps a cell until every cell of its comparison has come as far, or one of them touches an edge: then all
         make an extra round, those here at once."""
         comparison = self._comparisons[state.cell.label]
         state.num_gates += 1
-        gate = self._gates.setdefault((comparison, state.repeat, state.num_gates), _Gate())
+        gate = self._gates.setdefault((comparison, state.repeat, state.num_gates), _GateState())
         gate.num_came += 1
         gate.touched = gate.touched or found.touched
         gate.waiting.append(state)
         if gate.touched or gate.num_came == list(self._comparisons.values()).count(comparison):
             going, gate.waiting = gate.waiting, []
-            for each in going:
-                self._advance(each, gate.touched)
+            return [completed for each in going for completed in self._advance(each, gate.touched)]
+        return []
 
-    def _release(self, state: _CellState, index: int, planned: PlannedTraining) -> None:
+    def _release(self, state: _CellState, index: int, planned: PlannedTraining) -> list[Completed]:
         identity = self._identify(planned)
         waiting = self._waiting.get(identity.hash)
         if waiting is not None:
             waiting.append((state, index, planned))
-            return
+            return []
         record = self._lookup(identity)
         if record is not None:
             self.num_replayed += 1
-            self._take(state, index, planned, record)
-            return
+            return [self._take(state, index, planned, record)]
         self._waiting[identity.hash] = [(state, index, planned)]
         self._released.append((identity, planned))
         self._in_order = False
+        return []
 
 
 def _urgency(planned: PlannedTraining, num_seeds_in_turn: int) -> tuple[bool, int, float]:

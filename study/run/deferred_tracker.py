@@ -1,85 +1,63 @@
-"""What an execution gives to MLflow, which may still be opening: neither trainings nor their records wait for it."""
+"""MLflow while it may still be opening, which takes seconds: neither trainings nor their records wait for it."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
-from study.execution.execution import Execution, Failure
+from study.execution.execution import Execution
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
+from study.run.logs import StudyLog
 
 if TYPE_CHECKING:
     from study.tracking.tracker import Tracker
 
 
-class Projection:
-    """The tracker of a study from before it is there: what is added meanwhile is kept, in order, and given to it
-    once it is. Used from several threads."""
+class DeferredTracker:
+    """A study's tracker from before it is there: a thread opens it, then gives it what was added, in order.
 
-    def __init__(self, opening: Future[Tracker]) -> None:
-        self._opening = opening
-        self._kept: deque[tuple[PlannedTraining, Record]] = deque()
-        self._lock = threading.Lock()
+    Leaving the `with` block waits until MLflow has everything, failures included. It raises TrackingError where MLflow
+    could not be opened, and StudyError for what it did not take, unless an error ended the block.
+    """
+
+    def __init__(self, open_tracker: Callable[[], Tracker], execution: Execution, log: StudyLog) -> None:
+        self._open_tracker = open_tracker
+        self._execution = execution
+        self._log = log
+        self._thread = ThreadPoolExecutor(1, "mlflow-opener")
+        self._opening: Future[Tracker] = Future()
+
+    def __enter__(self) -> DeferredTracker:
+        self._opening = self._thread.submit(self._open_tracker)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._thread:
+            message = self._close(complete=error is None and self._execution.finished)
+        if message and error is None:
+            raise StudyError(message)
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
         """A training whose record is on the disk; returns at once."""
-        with self._lock:
-            self._kept.append((planned, record))
-        if self._opening.done() and self._opening.exception() is None:
-            self._hand_over()
+        self._thread.submit(lambda: self._opening.result().add(planned, record))
 
     def check(self) -> None:
-        """Gives the tracker what waits for it, where it is there. Raises what went wrong with MLflow."""
+        """Raises what went wrong with opening MLflow, once that is known."""
         if self._opening.done():
-            self._hand_over()
+            self._opening.result()
 
-    def end(
-        self,
-        complete: bool,
-        failures: list[Failure],
-        log_of: Callable[[PlannedTraining], str],
-        public: Callable[[str], str],
-    ) -> str | None:
-        """Waits until MLflow has everything; a message where it did not take it all. Raises TrackingError where it
-        could not be opened.
-
-        `public` takes passwords out of what the code of a failed training said.
-        """
-        self._hand_over()
+    def _close(self, complete: bool) -> str | None:
+        """A message where MLflow did not take everything."""
         tracker = self._opening.result()
-        for failure in failures:
-            if not tracker.log_failure(failure.planned, public(failure.message), log_of(failure.planned)):
+        self._thread.shutdown()  # all that was added is given to the tracker
+        for failure in self._execution.failures:
+            message = self._log.public(failure.message)
+            if not tracker.log_failure(failure.planned, message, self._log.of_failure(failure.planned)):
                 break  # it is away; each attempt would wait for it
         return tracker.close(complete)
-
-    def _hand_over(self) -> None:
-        tracker = self._opening.result()
-        with self._lock:
-            while self._kept:
-                tracker.add(*self._kept.popleft())
-
-
-@contextlib.contextmanager
-def projected(
-    opening: Future[Tracker],
-    execution: Execution,
-    log_of: Callable[[PlannedTraining], str],
-    public: Callable[[str], str],
-) -> Iterator[Projection]:
-    """MLflow while the study runs; at the end waits for what is still to be written. Raises StudyError for what is
-    left over."""
-    projection = Projection(opening)
-    complete = False
-    try:
-        yield projection
-        complete = execution.finished
-    finally:
-        left_over = projection.end(complete, execution.failures, log_of, public)
-    if left_over:
-        raise StudyError(left_over)

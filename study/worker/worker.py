@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import math
 import os
 import socket
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,16 @@ import torch
 
 from study.records.identity import libraries
 from study.worker.checkpoints import checkpoint_path, is_of_writing, list_members, remove_checkpoint
-from study.worker.device_faults import DeviceLostError, is_of_device
+from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
 from study.worker.scratch import scratch_folder
 from study.worker.shared_checkpoints import SharedCheckpoints, is_uri
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset
+from vae.errors import ExplainedError
 from vae.minibatches import PreparedData, prepare
 from vae.pack.memory import device_memory, is_out_of_memory, members_that_fit, num_images_on_device
 from vae.pack.pack import Pack, PackError
-from vae.randomness import Seeds
 from vae.training import Progress, Training, TrainingResult
 
 PAUSE_SECONDS = 2.0
@@ -40,66 +40,11 @@ BYTES_PER_REPORT = 2**28
 piece."""
 
 
-@dataclass(frozen=True)
-class Member:
-    """One of the seeds that a trial trains: its training's identity, as a hash, and its seeds."""
-
-    identity: str
-    seeds: Seeds
+_DEVICE_ERRORS = ("CUDA error", "CUDA driver error", "No CUDA GPUs are available")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One trial: a configuration, as JSON, under the seeds of its members; where checkpoints go, the device, the
-    share of its memory to use.
-
-    `checkpoints` is a folder, the URI of storage that all nodes see, or nothing for each node's own scratch folder;
-    `libraries` are the driver's, by version, under which the results are recorded.
-    """
-
-    configuration: str
-    members: tuple[Member, ...]
-    checkpoints: str
-    device: str = "cpu"
-    memory_share: float = 1.0
-    checkpoint_every_seconds: float = 30.0
-    libraries: dict[str, str] = field(default_factory=dict)
-
-    def encoded(self) -> str:
-        """The job as text, as Tune carries it."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def decoded(cls, text: str) -> Job:
-        """The job that `encoded` gave that text."""
-        facts = json.loads(text)
-        members = tuple(Member(each["identity"], Seeds(**each["seeds"])) for each in facts["members"])
-        return cls(**facts | {"members": members})
-
-
-@dataclass(frozen=True)
-class MemberResult:
-    """What a finished training hands over: the facts of its record, and its weights as the bytes of a safetensors
-    file."""
-
-    identity: str
-    facts: dict[str, Any]
-    weights: bytes
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where a trial is after a slice of it, and from where it was `resumed`. One that is `handing_over` has results
-    to be fetched, and is not to be stopped."""
-
-    samples: int
-    machine: str
-    done: bool = False
-    handing_over: bool = False
-    results: tuple[MemberResult, ...] = ()
-    messages: tuple[str, ...] = ()
-    failure: str = ""
-    resumed_samples: int = 0
+class DeviceLostError(ExplainedError):
+    """The process's CUDA context is of no further use, or there is none: only a new process may train on the GPU."""
 
 
 class Worker:
@@ -116,9 +61,9 @@ class Worker:
     def take(self, job: Job) -> None:
         """Takes the next job; what the last one left unfinished is in its checkpoint."""
         self.stop()
-        self._trial = _Trial(job, self._data, self._superseded, self._shared_checkpoints(job))
+        self._trial = _Trial(job, self._data, self._superseded, self._shared_checkpoints(job.settings.checkpoints))
 
-    def step(self) -> Report:
+    def step(self) -> TrialReport:
         """Trains for PAUSE_SECONDS or to the next evaluation. What the user's own code raises is reported, and the
         worker lives on.
 
@@ -130,14 +75,14 @@ class Worker:
         if self._trial is None:
             raise RuntimeError("the worker has no job")
         trial = self._trial
-        if fault := _libraries_fault(trial.libraries):
+        if fault := _libraries_fault(trial.settings.libraries):
             self._trial = None
             return trial.report(failure=fault)
         try:
             return trial.step()
         except Exception as error:  # noqa: BLE001 - the user's model may raise anything
             self._trial = None
-            if trial.device == "cuda" and is_of_device(error):
+            if trial.settings.device == "cuda" and is_of_device(error):
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 self._device_fault = (
                     f"the GPU of a worker on {_machine()} failed ({str(error).splitlines()[0]}, in"
@@ -159,10 +104,10 @@ class Worker:
         for shared in self._shared.values():
             shared.finish()
 
-    def _shared_checkpoints(self, job: Job) -> SharedCheckpoints | None:
-        if is_uri(job.checkpoints) and job.checkpoints not in self._shared:
-            self._shared[job.checkpoints] = SharedCheckpoints(job.checkpoints)
-        return self._shared.get(job.checkpoints)
+    def _shared_checkpoints(self, uri: str) -> SharedCheckpoints | None:
+        if is_uri(uri) and uri not in self._shared:
+            self._shared[uri] = SharedCheckpoints(uri)
+        return self._shared.get(uri)
 
     def _data(self, configuration: TrainingConfiguration) -> PreparedData:
         key = (configuration.dataset, configuration.train_on_all, configuration.pixels, configuration.binarisation_seed)
@@ -183,6 +128,7 @@ class _Trial:
         shared: SharedCheckpoints | None = None,
     ) -> None:
         self._job = job
+        self.settings = job.settings
         self._shared = shared
         self._prepared = prepared
         self._superseded = superseded  # checkpoints to be removed with the next job, when the driver has the records
@@ -195,17 +141,12 @@ class _Trial:
         self._trained: deque[tuple[Member, TrainingResult]] = deque()
         self._messages: list[str] = []
 
-    @property
-    def libraries(self) -> dict[str, str]:
-        """What the trial is to be trained with, by version."""
-        return self._job.libraries
+    @cached_property
+    def _configuration(self) -> TrainingConfiguration:
+        """Read with the first step, whose errors are reported: it may name code that this node lacks."""
+        return TrainingConfiguration.model_validate_json(self._job.configuration)
 
-    @property
-    def device(self) -> str:
-        """What the trial is to be trained on."""
-        return self._job.device
-
-    def step(self) -> Report:
+    def step(self) -> TrialReport:
         """A slice of the training, or of handing over its results. Raises what the user's code raises."""
         if self._trained:
             return self._hand_over()
@@ -234,14 +175,14 @@ class _Trial:
             if self._shared:
                 self._shared.finish(self._checkpoint())
 
-    def report(self, results: Sequence[MemberResult] = (), failure: str = "", message: str = "") -> Report:
+    def report(self, results: Sequence[MemberResult] = (), failure: str = "", message: str = "") -> TrialReport:
         """Where the trial is."""
         said = [message] if message else []
         messages, self._messages = (*self._messages, *said, *(self._shared.problems() if self._shared else ())), []
         if failure and len(self._part) > 1:
             failure += f" (with {len(self._part)} seeds trained at once; --pack-size 1 trains one at a time)"
         done = bool(failure) or not (self._running or self._trained or self._to_train)
-        return Report(
+        return TrialReport(
             self._samples,
             _machine(),
             done,
@@ -252,7 +193,7 @@ class _Trial:
             self._resumed_samples,
         )
 
-    def _train(self) -> Report:
+    def _train(self) -> TrialReport:
         """A slice of the part that runs; the last one begins to hand over its results."""
         if self._running is None:
             self._running = self._begin()
@@ -270,22 +211,19 @@ class _Trial:
         return self._hand_over()
 
     def _begin(self) -> Training | Pack:
-        configuration = TrainingConfiguration.model_validate_json(self._job.configuration)
-        data = self._prepared(configuration)
+        configuration, data = self._configuration, self._prepared(self._configuration)
         if self._part_size is None:
             self._part_size = self._size_of_parts(configuration, data)
         self._part = tuple(self._to_train.popleft() for _ in range(min(self._part_size, len(self._to_train))))
-        if (
-            self._job.device == "cuda"
-        ):  # a pack that outgrows its share is to fail itself, not its neighbour; it can be divided
-            torch.cuda.set_per_process_memory_fraction(self._job.memory_share if len(self._part) > 1 else 1.0)
+        if self.settings.device == "cuda":  # a pack that outgrows its share fails itself, not its neighbour
+            torch.cuda.set_per_process_memory_fraction(self.settings.memory_share if len(self._part) > 1 else 1.0)
         checkpoint = self._checkpoint()
         if self._shared:
             self._shared.fetch(checkpoint)
         options: dict[str, Any] = {
-            "device": self._job.device,
+            "device": self.settings.device,
             "checkpoint": checkpoint,
-            "checkpoint_every_seconds": self._job.checkpoint_every_seconds,
+            "checkpoint_every_seconds": self.settings.checkpoint_every_seconds,
         }
         if len(self._part) == 1:
             return Training(configuration, self._part[0].seeds, data, **options)
@@ -297,12 +235,12 @@ class _Trial:
             configuration, [member.seeds for member in self._part], data, **options, report=self._messages.append
         )
 
-    def _go_on_without_checkpoint(self, error: OSError) -> Report:
+    def _go_on_without_checkpoint(self, error: OSError) -> TrialReport:
         """A full disk costs no training: it goes on from where it is, in memory, and tries to write again after as
         long as it waits between two checkpoints."""
         self._say_unwritten(error)
         if self._running is not None:
-            self._running.checkpoint_every_seconds += max(PAUSE_SECONDS, self._job.checkpoint_every_seconds)
+            self._running.checkpoint_every_seconds += max(PAUSE_SECONDS, self.settings.checkpoint_every_seconds)
             self._progress = self._running.run(PAUSE_SECONDS)
         return self.report()
 
@@ -314,7 +252,7 @@ class _Trial:
 
     def _checkpoint(self) -> Path:
         """That of the part that was begun last."""
-        folder = scratch_folder() if self._shared or not self._job.checkpoints else Path(self._job.checkpoints)
+        folder = scratch_folder() if self._shared or not self.settings.checkpoints else Path(self.settings.checkpoints)
         return checkpoint_path(folder, [member.identity for member in self._part])
 
     def _size_of_parts(self, configuration: TrainingConfiguration, data: PreparedData) -> int:
@@ -323,7 +261,8 @@ class _Trial:
         if num_members == 1:
             return 1
         fit = max(
-            1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), _memory_bytes(self._job))
+            1,
+            members_that_fit(configuration, data.num_pixels, num_images_on_device(data), _memory_bytes(self.settings)),
         )
         size = math.ceil(num_members / math.ceil(num_members / fit))
         if size < num_members:
@@ -332,7 +271,7 @@ class _Trial:
             )
         return size
 
-    def _divide(self, size: int, reason: str) -> Report:
+    def _divide(self, size: int, reason: str) -> TrialReport:
         """The members that were begun are trained in smaller parts, from their beginning."""
         remove_checkpoint(self._checkpoint())
         if self._shared:
@@ -346,10 +285,9 @@ class _Trial:
         self._messages.append(f"{reason}; they are trained {size} at a time")
         return self.report()
 
-    def _hand_over(self) -> Report:
+    def _hand_over(self) -> TrialReport:
         """The next of the results, about BYTES_PER_REPORT of them; the last report of a job is that of its last
         results."""
-        configuration = TrainingConfiguration.model_validate_json(self._job.configuration)
         results: list[MemberResult] = []
         while self._trained and sum(len(result.weights) for result in results) < BYTES_PER_REPORT:
             member, result = self._trained.popleft()
@@ -359,7 +297,7 @@ class _Trial:
                 MemberResult(
                     member.identity,
                     facts | {"pack_size": len(self._part)},
-                    encode_weights(result.weights, configuration),
+                    encode_weights(result.weights, self._configuration),
                 )
             )
         return self.report(results)
@@ -369,6 +307,16 @@ def _results_of(running: Training | Pack) -> Sequence[TrainingResult] | None:
     if isinstance(running, Pack):
         return running.results
     return None if running.result is None else [running.result]
+
+
+def is_of_device(error: BaseException) -> bool:
+    """Whether the GPU, its driver or its context failed, and not the code that ran there; memory that ran out is
+    neither."""
+    if is_out_of_memory(error):
+        return False
+    return isinstance(error, torch.AcceleratorError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in _DEVICE_ERRORS)
+    )
 
 
 def _machine() -> str:
@@ -390,11 +338,14 @@ def _libraries_fault(wanted: Mapping[str, str]) -> str | None:
     )
 
 
-def _memory_bytes(job: Job) -> int:
+def _memory_bytes(settings: WorkerSettings) -> int:
     """What a pack of this job may take of its device's memory. A core's share of the machine's at least, a GPU's
     share at most."""
-    if job.device == "cpu":
-        return int(device_memory(job.device) * max(job.memory_share, 1 / (os.cpu_count() or 1)))
+    if settings.device == "cpu":
+        return int(device_memory(settings.device) * max(settings.memory_share, 1 / (os.cpu_count() or 1)))
     gc.collect()  # what an earlier pack held
-    total = torch.cuda.mem_get_info(job.device)[1]
-    return min(device_memory(job.device), int(job.memory_share * total) - torch.cuda.memory_allocated(job.device))
+    total = torch.cuda.mem_get_info(settings.device)[1]
+    return min(
+        device_memory(settings.device),
+        int(settings.memory_share * total) - torch.cuda.memory_allocated(settings.device),
+    )

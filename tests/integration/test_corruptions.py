@@ -37,7 +37,7 @@ from vae.data.published import Published, fetch, read_cached
 from vae.training import Training, train
 
 STUDY = invented_study()
-DONE: list[tuple[PlannedTraining, Record]] = execute(STUDY, Disk()).drain()
+DONE: list[tuple[PlannedTraining, Record]] = execute(STUDY, Disk()).done
 CONFIGURATION = small_configuration(budget_samples=200, num_evaluations=1)
 DATA = small_data(CONFIGURATION)
 WHOLE = weights_digest(train(CONFIGURATION, SEEDS, DATA).weights)

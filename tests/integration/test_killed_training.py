@@ -28,8 +28,9 @@ confirm: {num_reporting_seeds: 2}
 
 OFTEN_CHECKPOINTED = """
 from pathlib import Path
-from study.spec.schema.loading import load_study
-from study.run.runner import Options, run_study
+from study.spec.loading import load_study
+from study.run.options import Options
+from study.run.runner import run_study
 from study.tracking.tracker import local_tracking_uri
 
 outputs = Path("outputs")

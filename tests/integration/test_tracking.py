@@ -32,7 +32,7 @@ Open = Callable[[str], Tracker]
 def done(tmp_path: Path) -> Done:
     """Every training of the study, recorded on disk."""
     records = Records(tmp_path / "trainings")
-    trainings = execute(STUDY, Disk()).drain()
+    trainings = execute(STUDY, Disk()).done
     for _, record in trainings:
         records.write(record, WEIGHTS_BYTES)
     return trainings

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.execution.execution import Execution
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.counts import max_extra_trainings, num_trainings
 from study.protocol.edges import decoded, hull, touched_edges
@@ -22,7 +21,7 @@ from study.records.records import Record
 from study.spec import Study
 from study.spec.cells import comparisons, search_space, study_cells
 from study.spec.schema import Range
-from tests.support.executions import Disk, all_trainings, execute
+from tests.support.executions import Disk, WatchedExecution, all_trainings, execute
 from tests.support.studies import identify, invented_metrics, invented_record, invented_study, searched
 
 # The invented bound is best at a learning rate of 0.018: below the top of WIDE, beyond the top of LOW.
@@ -249,7 +248,7 @@ def test_a_winner_between_diverged_proposals_touches_no_edge() -> None:
     assert extra_counts(study, all_trainings(study, train)) == {"adagrad": [], "adam": []}
 
 
-def all_but_adagrad_trained(execution: Execution) -> list[PlannedTraining]:
+def all_but_adagrad_trained(execution: WatchedExecution) -> list[PlannedTraining]:
     """What is released of adagrad, when of the others all that can be trained without it is."""
     held: list[PlannedTraining] = []
     while (released := execution.next()) is not None:
@@ -263,10 +262,10 @@ def all_but_adagrad_trained(execution: Execution) -> list[PlannedTraining]:
 def test_only_the_cells_of_a_comparison_wait_for_each_other_and_one_that_touches_an_edge_frees_the_rest_at_once() -> (
     None
 ):
-    execution = Execution(ONE_EDGE, identify, lambda identity: None)
+    execution = WatchedExecution(ONE_EDGE)
     held = all_but_adagrad_trained(execution)
     done = Counter(
-        (planned.configuration.optimizer, planned.phase, planned.extra_round) for planned, _ in execution.drain()
+        (planned.configuration.optimizer, planned.phase, planned.extra_round) for planned, _ in execution.done
     )
     assert done == {
         ("adam", "search", 0): 16,
@@ -283,9 +282,9 @@ def test_only_the_cells_of_a_comparison_wait_for_each_other_and_one_that_touches
 
 def test_a_cell_without_an_edge_waits_until_it_is_known_that_nobody_has_one() -> None:
     study = study_of({"adagrad": WIDE, "adam": WIDE}, (("adam", "adagrad"),), num_proposals=16)
-    execution = Execution(study, identify, lambda identity: None)
+    execution = WatchedExecution(study)
     held = all_but_adagrad_trained(execution)
-    assert {planned.phase for planned, _ in execution.drain()} == {"search"}
+    assert {planned.phase for planned, _ in execution.done} == {"search"}
     while held:
         execution.complete(invented_record(held.pop()))
         held += [
@@ -304,7 +303,7 @@ def test_a_cell_without_an_edge_waits_until_it_is_known_that_nobody_has_one() ->
 
 
 def test_a_failed_training_holds_its_comparison_and_no_other() -> None:
-    execution = Execution(ONE_EDGE, identify, lambda identity: None)
+    execution = WatchedExecution(ONE_EDGE)
     while (released := execution.next()) is not None:
         if released[1].configuration.optimizer == "adam":
             execution.fail(released[0].hash, "Traceback\nRuntimeError: no")
@@ -313,7 +312,7 @@ def test_a_failed_training_holds_its_comparison_and_no_other() -> None:
     assert execution.idle
     assert not execution.finished
     assert [cell.label for cell in execution.held_up] == ["optimizer=adagrad"]
-    confirmed = {planned.configuration.optimizer for planned, _ in execution.drain() if planned.phase == "confirm"}
+    confirmed = {planned.configuration.optimizer for planned, _ in execution.done if planned.phase == "confirm"}
     assert confirmed == {"sgd"}
 
 
@@ -334,7 +333,7 @@ SAMPLED = {
 @cache
 def _expected(sampler: str) -> dict[str, tuple[PlannedTraining, Record]]:
     return {
-        planned.place: (planned, record) for planned, record in execute(SAMPLED[sampler], Disk(), num_workers=1).drain()
+        planned.place: (planned, record) for planned, record in execute(SAMPLED[sampler], Disk(), num_workers=1).done
     }
 
 
@@ -353,7 +352,7 @@ def test_neither_order_nor_kills_nor_workers_change_the_extra_rounds(
         execute(study, disk, num_workers=num_workers, choose=choose, kill_after=records_until_kill)
     last = execute(study, disk, num_workers=num_workers, choose=choose)
     assert last.finished
-    assert {planned.place: (planned, record) for planned, record in last.drain()} == _expected(sampler)
+    assert {planned.place: (planned, record) for planned, record in last.done} == _expected(sampler)
     assert set(disk.num_trained.values()) == {1}
     assert any(planned.extra_round for planned, _ in _expected(sampler).values())
 

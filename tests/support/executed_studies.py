@@ -68,7 +68,7 @@ def results_of(study: Study, bound: Bound = bound_of) -> StudyResults:
         }
         return plain.model_copy(update=changes)
 
-    done = execute(study, Disk(), train).drain()
+    done = execute(study, Disk(), train).done
     rows = pd.DataFrame([_row(study, number, *pair) for number, pair in enumerate(done)])
     trainings = table_of_repeat(study, rows, 0)
     places = {row["identity"]: {name: row[name] for name in CURVE_COLUMNS if name in row} for row in records(trainings)}

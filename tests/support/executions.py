@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from study.execution.execution import Execution
+from study.execution.execution import Completed, Execution
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity
 from study.records.records import Record
@@ -32,6 +32,24 @@ class Disk:
         self.num_trained[record.identity.hash] += 1
 
 
+class WatchedExecution(Execution):
+    """An execution that remembers all that it completed."""
+
+    def __init__(
+        self,
+        study: Study,
+        identify: Callable[[PlannedTraining], Identity] = identify,
+        lookup: Callable[[Identity], Record | None] = lambda identity: None,
+    ) -> None:
+        super().__init__(study, identify, lookup)
+        self.done = list(self.replayed)
+
+    def complete(self, record: Record) -> list[Completed]:
+        completed = super().complete(record)
+        self.done += completed
+        return completed
+
+
 def execute(
     study: Study,
     disk: Disk,
@@ -40,11 +58,11 @@ def execute(
     num_workers: int = 3,
     choose: random.Random | None = None,
     kill_after: int | None = None,
-) -> Execution:
+) -> WatchedExecution:
     """One execution with `num_workers` at once; what runs ends in an order that `choose` picks. Killed after so many
     records."""
     choose = choose or random.Random(0)
-    execution = Execution(study, identify, disk.lookup)
+    execution = WatchedExecution(study, lookup=disk.lookup)
     running: list[PlannedTraining] = []
     while not execution.idle and kill_after != 0:
         while len(running) < num_workers and (released := execution.next()) is not None:
@@ -58,4 +76,4 @@ def execute(
 
 def all_trainings(study: Study, train: Train = invented_record) -> list[PlannedTraining]:
     """Every training that the study asks for, in the order in which they end."""
-    return [planned for planned, _ in execute(study, Disk(), train).drain()]
+    return [planned for planned, _ in execute(study, Disk(), train).done]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from study.worker.worker import Job, Member, Worker
+from study.worker.job import Job, Member, WorkerSettings
+from study.worker.worker import Worker
 from tests.support.trainings import small_configuration, small_dataset
 from vae.randomness import Seeds
 
@@ -23,7 +24,8 @@ def another_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def job(uri: str, num_members: int = 1) -> Job:
     """A training of 1,000 samples under each of so many seeds, checkpointed at every step."""
     members = tuple(Member(f"member{number}", Seeds.from_root(number)) for number in range(num_members))
-    return Job(small_configuration(dataset="blobs").model_dump_json(), members, uri, checkpoint_every_seconds=0)
+    settings = WorkerSettings(uri, checkpoint_every_seconds=0)
+    return Job(small_configuration(dataset="blobs").model_dump_json(), members, settings)
 
 
 def worker() -> Worker:

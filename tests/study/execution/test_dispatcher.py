@@ -3,16 +3,18 @@ that come twice."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from study.execution.capacity import SECONDS_BETWEEN_LOOKS, Resources, Room
-from study.execution.dispatcher import Dispatcher, Observers
-from study.execution.execution import Execution
+from study.execution.dispatcher import Dispatcher
+from study.execution.execution import Completed, Execution
 from study.execution.packing import Packing
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import libraries
 from study.records.records import Record, RecordsError
-from study.worker.worker import Job, MemberResult, Report
+from study.worker.job import Job, MemberResult, TrialReport, WorkerSettings
 from tests.support.executions import Disk, execute
 from tests.support.studies import WEIGHTS_BYTES, identify, invented_record, invented_study
 
@@ -20,7 +22,7 @@ STUDY = invented_study(search=None, confirm={"num_reporting_seeds": 2})
 
 
 class Told:
-    """What observers were told, by kind."""
+    """An observer that remembers records, failures and messages; one kind of event it may refuse."""
 
     def __init__(self, refuses: str = "") -> None:
         self.records: list[str] = []
@@ -28,22 +30,29 @@ class Told:
         self.messages: list[str] = []
         self._refuses = refuses
 
-    def observers(self) -> Observers:
-        return Observers(
-            on_start=self._start, on_record=self._record, on_failure=self._failure, on_message=self.messages.append
-        )
-
-    def _start(self, planned: PlannedTraining, identity: str, trial: str) -> None:
+    def started(self, planned: PlannedTraining, identity: str, trial: str) -> None:
         if self._refuses == "start":
             raise BrokenPipeError("nobody reads the terminal")
 
-    def _record(self, record: Record, weights: bytes) -> None:
+    def progressed(self, planned: PlannedTraining, samples: int, resumed_samples: int) -> None:
+        """Nothing."""
+
+    def trained(self, planned: PlannedTraining, record: Record, weights: bytes) -> None:
         if self._refuses == "record":
             raise RecordsError("no space left")
         self.records.append(record.identity.hash)
 
-    def _failure(self, planned: PlannedTraining, identity: str, message: str) -> None:
+    def completed(self, completed: Sequence[Completed]) -> None:
+        """Nothing."""
+
+    def failed(self, planned: PlannedTraining, identity: str, message: str) -> None:
         self.failures.append(message)
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def tick(self) -> None:
+        """Nothing."""
 
 
 class Nodes:
@@ -63,9 +72,9 @@ def _run(told: Told, size: int = 1, nodes: Nodes | None = None) -> Dispatcher:
     room = Room(Resources(), nodes or Nodes(4))
     return Dispatcher(
         Execution(STUDY, identify, lambda identity: None),
-        told.observers(),
+        told,
         "invented",
-        Job("", (), "checkpoints", libraries=libraries()),
+        WorkerSettings("checkpoints", libraries=libraries()),
         Packing(size),
         room,
     )
@@ -87,7 +96,7 @@ def test_what_an_observer_raises_ends_the_study_after_tunes_loop_and_not_within_
     for refuses, kind in (("start", BrokenPipeError), ("record", RecordsError)):
         run = _run(Told(refuses))
         if not _ends(run, "trial"):
-            run.report("trial", Report(1000, "machine", done=True, results=(_result(run, "trial"),)))
+            run.report("trial", TrialReport(1000, "machine", done=True, results=(_result(run, "trial"),)))
         assert isinstance(run.error, kind)
         assert run.ending
         assert _ends(run, "next")
@@ -97,7 +106,7 @@ def test_a_worker_that_dies_after_handing_over_is_neither_recorded_again_nor_tra
     told = Told()
     run = _run(told)
     run.next_job("trial")
-    run.report("trial", Report(1000, "machine", done=True, results=(_result(run, "trial"),)))
+    run.report("trial", TrialReport(1000, "machine", done=True, results=(_result(run, "trial"),)))
     run.lost("trial")
     assert (len(told.records), run.postponed, told.messages, run.error) == (1, [], [], None)
 
@@ -107,17 +116,17 @@ def test_a_pack_whose_worker_dies_half_way_through_handing_over_trains_the_rest_
     run = _run(told, size=2)
     run.next_job("trial")
     first = _result(run, "trial")
-    run.report("trial", Report(1000, "machine", handing_over=True, results=(first,)))
+    run.report("trial", TrialReport(1000, "machine", handing_over=True, results=(first,)))
     run.lost("trial")
     assert [identity.hash == first.identity for _, identity, _ in run.postponed] == [False]
     run.postponed = [(0.0, identity, planned) for _, identity, planned in run.postponed]
     names = iter("abcdef")
     while not _ends(run, trial := next(names)):
         results = tuple(_result(run, trial, number) for number in range(len(run.running[trial])))
-        run.report(trial, Report(1000, "machine", done=True, results=(first, *results)))
+        run.report(trial, TrialReport(1000, "machine", done=True, results=(first, *results)))
     assert run.error is None
     assert run.execution.finished
-    assert sorted(told.records) == sorted(record.identity.hash for _, record in execute(STUDY, Disk()).drain())
+    assert sorted(told.records) == sorted(record.identity.hash for _, record in execute(STUDY, Disk()).done)
 
 
 def test_a_stop_is_said_once_and_what_a_second_one_does() -> None:
@@ -174,7 +183,7 @@ def test_a_long_training_on_machines_that_are_taken_away_is_not_given_up_as_long
 def _lose(run: Dispatcher, trial: str, samples: int) -> None:
     """Whatever starts next comes as far as `samples`, and its worker dies."""
     run.next_job(trial)
-    run.report(trial, Report(samples, "machine"))
+    run.report(trial, TrialReport(samples, "machine"))
     run.lost(trial)
     run.postponed = [(0.0, identity, planned) for _, identity, planned in run.postponed]
 
@@ -210,4 +219,4 @@ def test_a_job_says_which_libraries_its_result_is_recorded_under_and_what_memory
     job = run.next_job("trial")
     assert job is not None
     assert Job.decoded(job.encoded()) == job
-    assert (job.libraries, job.memory_share) == (libraries(), 1 / 2)
+    assert (job.settings.libraries, job.settings.memory_share) == (libraries(), 1 / 2)

@@ -14,7 +14,7 @@ from study.records.records import Record
 from study.spec import Study
 from study.spec.cells import study_cells
 from study.spec.loading import load_study
-from tests.support.executions import Disk, all_trainings, execute
+from tests.support.executions import Disk, WatchedExecution, all_trainings, execute
 from tests.support.studies import identify, invented_record, invented_study, searched
 
 TWO_CHOICES = {"hyperparameters": {"learning_rate": {"choices": [0.01, 0.02]}}}
@@ -28,7 +28,7 @@ def _repeating_study() -> Study:
 def test_places_that_share_a_training_share_one_record() -> None:
     disk = Disk()
     execution = execute(_repeating_study(), disk)
-    done = execution.drain()
+    done = execution.done
     assert execution.finished
     assert len(done) == execution.num_done == 20
     assert len(disk.records) < 20
@@ -38,19 +38,25 @@ def test_places_that_share_a_training_share_one_record() -> None:
 
 def test_a_finished_study_is_replayed_without_releasing_anything() -> None:
     disk = Disk()
-    before = execute(invented_study(), disk).drain()
+    before = execute(invented_study(), disk).done
     again = Execution(invented_study(), identify, disk.lookup)
     assert again.finished
     assert again.idle
     assert again.num_replayed == again.num_done == 16
     assert again.next() is None
-    assert sorted(planned.place for planned, _ in again.drain()) == sorted(planned.place for planned, _ in before)
+    assert sorted(planned.place for planned, _ in again.replayed) == sorted(planned.place for planned, _ in before)
 
 
-def test_drained_is_drained_once() -> None:
-    execution = execute(invented_study(), Disk())
-    assert len(execution.drain()) == 16
-    assert execution.drain() == []
+def test_a_training_that_ends_completes_every_place_that_waits_for_it_and_each_place_once() -> None:
+    execution = Execution(_repeating_study(), identify, lambda identity: None)
+    completed = []
+    while (released := execution.next()) is not None:
+        completed.append(execution.complete(invented_record(released[1])))
+        assert released[1] in [planned for planned, _ in completed[-1]]
+        assert execution.complete(invented_record(released[1])) == []
+    places = [planned.place for each in completed for planned, _ in each]
+    assert len(places) == len(set(places)) == 20
+    assert max(map(len, completed)) > 1
 
 
 def test_another_study_reuses_what_is_recorded() -> None:
@@ -61,14 +67,14 @@ def test_another_study_reuses_what_is_recorded() -> None:
         disk,
         lambda planned: invented_record(planned, "other"),
     )
-    reused = [planned.cell.label for planned, record in other.drain() if record.study == "invented"]
+    reused = [planned.cell.label for planned, record in other.done if record.study == "invented"]
     assert reused == ["optimizer=adam"] * 8
     assert other.num_replayed == 8
 
 
-def _run_with_failures(failing: str) -> Execution:
+def _run_with_failures(failing: str) -> WatchedExecution:
     """Every training of one optimizer raises; all others end."""
-    execution = Execution(invented_study(), identify, lambda identity: None)
+    execution = WatchedExecution(invented_study())
     while not execution.idle:
         released = execution.next()
         assert released is not None
@@ -82,7 +88,7 @@ def _run_with_failures(failing: str) -> Execution:
 
 def test_a_failed_training_ends_its_cell_and_no_other() -> None:
     execution = _run_with_failures("adam")
-    done = execution.drain()
+    done = execution.done
     assert not execution.finished
     assert {planned.cell.label for planned, _ in done} == {"optimizer=adagrad"}
     assert len(done) == 8
@@ -93,7 +99,7 @@ def test_a_failed_training_ends_its_cell_and_no_other() -> None:
 def test_rounds_of_different_cells_overlap() -> None:
     """One cell waits for a slow training; the other goes on to its end, so that no core waits."""
     study = invented_study()
-    execution = Execution(study, identify, lambda identity: None)
+    execution = WatchedExecution(study)
     slow: PlannedTraining | None = None
     while (released := execution.next()) is not None:
         _, planned = released
@@ -103,7 +109,7 @@ def test_rounds_of_different_cells_overlap() -> None:
             execution.complete(invented_record(planned))
     assert slow is not None
     assert slow.cell == study_cells(study)[0]
-    done = [planned for planned, _ in execution.drain()]
+    done = [planned for planned, _ in execution.done]
     assert [planned.phase for planned in done if planned.cell == study_cells(study)[1]].count("confirm") == 2
     assert not execution.idle
     execution.complete(invented_record(slow))
@@ -113,7 +119,7 @@ def test_rounds_of_different_cells_overlap() -> None:
 def test_a_result_that_nobody_waits_for_is_ignored() -> None:
     execution = execute(invented_study(), Disk())
     before = execution.num_done
-    execution.complete(invented_record(execution.drain()[0][0]))
+    execution.complete(invented_record(execution.done[0][0]))
     assert execution.num_done == before
 
 
@@ -147,7 +153,7 @@ def test_a_pack_holds_the_seeds_of_one_configuration() -> None:
     assert execution.finished
     assert all(planned.configuration == pack[0].configuration for pack in packs for planned in pack)
     assert sorted(planned.place for pack in packs for planned in pack) == sorted(
-        planned.place for planned, _ in execute(study, Disk()).drain()
+        planned.place for planned, _ in execute(study, Disk()).done
     )
     sizes = {phase: sorted(len(pack) for pack in packs if pack[0].phase == phase) for phase in ("search", "confirm")}
     assert sizes == {"search": [2] * 6, "confirm": [2, 2, 3, 3]}

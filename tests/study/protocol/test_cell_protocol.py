@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.execution.execution import Execution
 from study.protocol.cell_protocol import CellProtocol, PlannedTraining, Summary, cell_protocol, objective
 from study.protocol.counts import num_trainings
 from study.records.records import Record
 from study.spec import Study
 from study.spec.cells import Cell, study_cells
-from tests.support.executions import Disk, all_trainings, execute
+from tests.support.executions import Disk, WatchedExecution, all_trainings, execute
 from tests.support.studies import invented_metrics, invented_record, invented_study, searched
 
 
@@ -242,7 +241,7 @@ def test_neither_order_nor_kills_nor_workers_change_what_is_trained(
     assert set(disk.num_trained.values()) == {1}
 
 
-def _trained(study: Study, execution: Execution) -> dict[str, tuple[PlannedTraining, Record]]:
-    done = {planned.place: (planned, record) for planned, record in execution.drain()}
+def _trained(study: Study, execution: WatchedExecution) -> dict[str, tuple[PlannedTraining, Record]]:
+    done = {planned.place: (planned, record) for planned, record in execution.done}
     assert len(done) == sum(num_trainings(study).values())
     return done

@@ -13,7 +13,7 @@ from study.records.writer import MAX_WAITING, RecordWriter
 from tests.support.executions import Disk, execute
 from tests.support.studies import WEIGHTS_BYTES, invented_study
 
-DONE = execute(invented_study(), Disk()).drain()
+DONE = execute(invented_study(), Disk()).done
 
 
 class SlowRecords(Records):

@@ -14,14 +14,16 @@ from study.execution.execution import Execution, Failure
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record, Records
 from study.records.writer import RecordWriter
-from study.run.deferred_tracker import Projection, projected
+from study.run.deferred_tracker import DeferredTracker
+from study.run.logs import StudyLog
 from tests.support.executions import Disk, execute
 from tests.support.studies import WEIGHTS_BYTES, identify, invented_study
+from tests.support.workplaces import wait_until
 
 if TYPE_CHECKING:
     from study.tracking.tracker import Tracker
 
-DONE = execute(invented_study(), Disk()).drain()
+DONE = execute(invented_study(), Disk()).done
 
 
 class Taker:
@@ -48,75 +50,89 @@ class Taker:
 
 @pytest.fixture
 def opening() -> Future[Tracker]:
+    """The tracker, as soon as a test has it open."""
     return Future()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> StudyLog:
+    return StudyLog(tmp_path / "logs", "invented", print, "http://me:hidden-word@server")
+
+
+def _deferred(opening: Future[Tracker], log: StudyLog, execution: Execution | None = None) -> DeferredTracker:
+    return DeferredTracker(opening.result, execution or execute(invented_study(), Disk()), log)
 
 
 def _opens(opening: Future[Tracker], taker: Taker) -> None:
     opening.set_result(cast("Tracker", taker))
 
 
-def test_records_are_on_the_disk_while_mlflow_still_opens(tmp_path: Path, opening: Future[Tracker]) -> None:
+def test_records_are_on_the_disk_while_mlflow_still_opens(
+    tmp_path: Path, opening: Future[Tracker], log: StudyLog
+) -> None:
     """More of them than may wait for the disk, so that a writer that waited for MLflow would stop the study."""
-    records, taker, projection = Records(tmp_path), Taker(), Projection(opening)
-    with RecordWriter(records, projection.add) as writer:
-        for planned, record in DONE:
-            writer.write(record, WEIGHTS_BYTES)
-            writer.pass_on(planned, record)
-    assert all(records.path(record.identity.hash).is_dir() for _, record in DONE)
-    projection.check()
-    _opens(opening, taker)
-    projection.check()
-    projection.check()
+    records, taker = Records(tmp_path / "trainings"), Taker()
+    with _deferred(opening, log) as tracker:
+        with RecordWriter(records, tracker.add) as writer:
+            for planned, record in DONE:
+                writer.write(record, WEIGHTS_BYTES)
+                writer.pass_on(planned, record)
+        assert all(records.path(record.identity.hash).is_dir() for _, record in DONE)
+        tracker.check()
+        _opens(opening, taker)
+    assert taker.added == DONE
+    assert taker.closed == [True]
+
+
+def test_what_ends_after_mlflow_opened_follows_what_waited(opening: Future[Tracker], log: StudyLog) -> None:
+    taker = Taker()
+    with _deferred(opening, log) as tracker:
+        for number, (planned, record) in enumerate(DONE):
+            if number == 5:
+                _opens(opening, taker)
+            tracker.add(planned, record)
     assert taker.added == DONE
 
 
-def test_what_ends_after_mlflow_opened_follows_what_waited(opening: Future[Tracker]) -> None:
-    taker, projection = Taker(), Projection(opening)
-    for number, (planned, record) in enumerate(DONE):
-        if number == 5:
-            _opens(opening, taker)
-        projection.add(planned, record)
-    assert taker.added == DONE
-
-
-def test_a_store_that_cannot_be_opened_is_said_by_the_next_look_and_stops_no_record(opening: Future[Tracker]) -> None:
-    projection = Projection(opening)
+def test_a_store_that_cannot_be_opened_is_said_by_the_next_look_and_stops_no_record(
+    opening: Future[Tracker], log: StudyLog
+) -> None:
+    tracker = _deferred(opening, log).__enter__()
+    tracker.check()
+    tracker.add(*DONE[0])
     opening.set_exception(TrackingError("no database"))
-    projection.add(*DONE[0])
-    with pytest.raises(TrackingError, match="no database"):
-        projection.check()
-    with pytest.raises(TrackingError, match="no database"):
-        projection.end(True, [], lambda planned: "", str)
+    wait_until(tracker._opening.done, "MLflow is known not to open", 10)
+    for asked in (tracker.check, lambda: tracker.__exit__(None, None, None)):
+        with pytest.raises(TrackingError, match="no database"):
+            asked()
 
 
-def test_failures_are_told_without_passwords_and_no_further_where_mlflow_is_away(opening: Future[Tracker]) -> None:
+def test_failures_are_told_without_passwords_and_no_further_where_mlflow_is_away(
+    opening: Future[Tracker], log: StudyLog
+) -> None:
     taker = Taker(num_failures_taken=1)
     _opens(opening, taker)
-    failures = [Failure(planned, "RuntimeError: hidden-word") for planned, _ in DONE[:5]]
-    assert (
-        Projection(opening).end(False, failures, lambda planned: "", lambda text: text.replace("hidden-word", "***"))
-        is None
-    )
+    execution = Execution(invented_study(), identify, lambda identity: None)
+    execution.failures = [Failure(planned, "RuntimeError: hidden-word") for planned, _ in DONE[:5]]
+    with _deferred(opening, log, execution):
+        pass
     assert taker.failures == ["RuntimeError: ***"] * 2
     assert taker.closed == [False]
 
 
-def test_what_is_left_over_ends_the_study_unless_something_worse_does(opening: Future[Tracker]) -> None:
+def test_what_is_left_over_ends_the_study_unless_something_worse_does(opening: Future[Tracker], log: StudyLog) -> None:
     execution = Execution(invented_study(), identify, lambda identity: None)
     taker = Taker(left_over="MLflow did not take everything")
     _opens(opening, taker)
-    with (
-        pytest.raises(StudyError, match="did not take everything"),
-        projected(opening, execution, lambda planned: "", str),
-    ):
+    with pytest.raises(StudyError, match="did not take everything"), _deferred(opening, log, execution):
         pass
     with pytest.raises(KeyboardInterrupt):
-        _stopped_after_one(opening, execution)
+        _stopped_after_one(_deferred(opening, log, execution))
     assert taker.added == DONE[:1]
     assert taker.closed == [False, False]
 
 
-def _stopped_after_one(opening: Future[Tracker], execution: Execution) -> None:
-    with projected(opening, execution, lambda planned: "", str) as projection:
-        projection.add(*DONE[0])
+def _stopped_after_one(deferred: DeferredTracker) -> None:
+    with deferred as tracker:
+        tracker.add(*DONE[0])
         raise KeyboardInterrupt

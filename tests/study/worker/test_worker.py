@@ -16,8 +16,8 @@ import torch
 
 from study.records.identity import libraries
 from study.worker.checkpoints import checkpoint_path, remove_superseded
-from study.worker.device_faults import DeviceLostError, is_of_device
-from study.worker.worker import Job, Member, MemberResult, Report, Worker
+from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
+from study.worker.worker import DeviceLostError, Worker, is_of_device
 from tests.support.full_disks import no_file_above
 from tests.support.trainings import small_configuration, small_data, small_dataset
 from vae.checkpoint import encode_weights
@@ -33,14 +33,19 @@ BOUND_TOLERANCE_NATS = 1e-3
 def _job(folder: Path, num_members: int, configuration: TrainingConfiguration | None = None) -> Job:
     """Seeds of one configuration, their identities being `member 0` and so on."""
     members = tuple(Member(f"member {number}", Seeds.from_root(number)) for number in range(num_members))
-    return Job((configuration or small_configuration(dataset="blobs")).model_dump_json(), members, str(folder))
+    configuration = configuration or small_configuration(dataset="blobs")
+    return Job(configuration.model_dump_json(), members, WorkerSettings(str(folder)))
+
+
+def _with(job: Job, **settings: Any) -> Job:
+    return replace(job, settings=replace(job.settings, **settings))
 
 
 def _worker() -> Worker:
     return Worker({"blobs": small_dataset()})
 
 
-def _reports(worker: Worker) -> list[Report]:
+def _reports(worker: Worker) -> list[TrialReport]:
     """Every report until the job is done."""
     reports = [worker.step()]
     while not reports[-1].done:
@@ -48,7 +53,7 @@ def _reports(worker: Worker) -> list[Report]:
     return reports
 
 
-def _trained(worker: Worker, job: Job) -> tuple[list[Report], dict[str, MemberResult]]:
+def _trained(worker: Worker, job: Job) -> tuple[list[TrialReport], dict[str, MemberResult]]:
     """A job from its beginning to its end: what was reported, and the results by identity."""
     worker.take(job)
     reports = _reports(worker)
@@ -274,7 +279,7 @@ def test_a_gpu_that_fails_is_said_and_the_worker_takes_no_further_step(
 ) -> None:
     """Its process cannot compute anything more: another one is to go on, and neither this training nor the next one
     is failed by it."""
-    worker, job = _worker(), replace(_job(tmp_path, num_members), device="cuda")
+    worker, job = _worker(), _with(_job(tmp_path, num_members), device="cuda")
     monkeypatch.setattr("study.worker.worker._Trial.step", _raising(error))
     worker.take(job)
     report = worker.step()
@@ -323,7 +328,7 @@ def test_a_disk_that_takes_no_checkpoint_costs_a_message_and_no_training(tmp_pat
     """A checkpoint is wanted after every step, and each is refused: the bits are those of the training that wants
     none."""
     _, undisturbed = _trained(_worker(), _job(tmp_path / "undisturbed", num_members))
-    job = replace(_job(tmp_path / "full", num_members), checkpoint_every_seconds=0.0)
+    job = _with(_job(tmp_path / "full", num_members), checkpoint_every_seconds=0.0)
     worker = _worker()
     with no_file_above(100):
         reports, results = _trained(worker, job)
@@ -339,7 +344,7 @@ def test_a_disk_that_takes_no_checkpoint_costs_a_message_and_no_training(tmp_pat
 
 def test_a_checkpoint_that_cannot_be_removed_stops_no_worker(tmp_path: Path) -> None:
     """Something else lies where it was."""
-    worker, job = _worker(), replace(_job(tmp_path, 1), checkpoint_every_seconds=0.0)
+    worker, job = _worker(), _with(_job(tmp_path, 1), checkpoint_every_seconds=0.0)
     _trained(worker, job)
     checkpoint = checkpoint_path(tmp_path, ["member 0"])
     checkpoint.unlink()
@@ -370,13 +375,13 @@ def test_a_node_with_other_libraries_refuses_with_both_versions_and_its_name(tmp
     """The driver's record would say that its own libraries had trained it."""
     job = _job(tmp_path, 1)
     worker = _worker()
-    worker.take(replace(job, libraries=libraries() | {"torch": "1.0.0"}))
+    worker.take(_with(job, libraries=libraries() | {"torch": "1.0.0"}))
     report = worker.step()
     assert (report.done, report.results) == (True, ())
     assert report.failure == report.failure.splitlines()[-1], "a study's last message is its failure's last line"
     for part in (socket.gethostname(), f"torch {libraries()['torch']}", "torch 1.0.0"):
         assert part in report.failure
     assert "numpy" not in report.failure
-    reports, results = _trained(worker, replace(job, libraries=libraries()))
+    reports, results = _trained(worker, _with(job, libraries=libraries()))
     assert not reports[-1].failure
     assert len(results) == 1, "the worker lives on, and the same libraries train"

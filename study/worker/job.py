@@ -1,0 +1,78 @@
+"""What the driver and a worker tell each other: a job on its way there, reports on their way back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vae.randomness import Seeds
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the seeds that a trial trains: its training's identity, as a hash, and its seeds."""
+
+    identity: str
+    seeds: Seeds
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How the jobs of an execution are trained: where checkpoints go and how often, the device, the share of its
+    memory to use.
+
+    `checkpoints` is a folder, the URI of storage that all nodes see, or nothing for each node's own scratch folder;
+    `libraries` are the driver's, by version, under which the results are recorded.
+    """
+
+    checkpoints: str
+    device: str = "cpu"
+    memory_share: float = 1.0
+    checkpoint_every_seconds: float = 30.0
+    libraries: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial: a configuration, as JSON, under the seeds of its members."""
+
+    configuration: str
+    members: tuple[Member, ...]
+    settings: WorkerSettings
+
+    def encoded(self) -> str:
+        """The job as text, as Tune carries it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decoded(cls, text: str) -> Job:
+        """The job that `encoded` gave that text."""
+        facts = json.loads(text)
+        members = tuple(Member(each["identity"], Seeds(**each["seeds"])) for each in facts["members"])
+        return cls(facts["configuration"], members, WorkerSettings(**facts["settings"]))
+
+
+@dataclass(frozen=True)
+class MemberResult:
+    """What a finished training hands over: the facts of its record, and its weights as the bytes of a safetensors
+    file."""
+
+    identity: str
+    facts: dict[str, Any]
+    weights: bytes
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """Where a trial is after a slice of it, and from where it was `resumed`. One that is `handing_over` has results
+    to be fetched, and is not to be stopped."""
+
+    samples: int
+    machine: str
+    done: bool = False
+    handing_over: bool = False
+    results: tuple[MemberResult, ...] = ()
+    messages: tuple[str, ...] = ()
+    failure: str = ""
+    resumed_samples: int = 0
