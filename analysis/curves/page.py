@@ -38,7 +38,7 @@ def write_curves_page(file: Path, request: CurvesRequest, folder: Path) -> tuple
     }
     subject = curves_subject(file.name, findings, provenance)
     return (
-        build_page(subject, sections, provenance, {"summary.md": _summary(subject, sections, findings)}, folder),
+        build_page(subject, sections, provenance, folder, {"summary.md": _summary(subject, sections, findings)}),
         findings,
     )
 

@@ -31,7 +31,7 @@ def shown_cell(held: Any) -> Cell:
         return Cell("yes" if held else "no", None, "")
     if isinstance(held, (int, float)) or hasattr(held, "__float__"):
         return Cell(
-            rounded(float(held), whole=float(held).is_integer() and not isinstance(held, float)),
+            number_text(float(held), whole=float(held).is_integer() and not isinstance(held, float)),
             repr(float(held)),
             "number",
         )
@@ -47,7 +47,7 @@ def heading(name: str) -> str:
     return re.sub(r"_nats$", "_(nats)", words).replace("_", " ")
 
 
-def rounded(number: float, whole: bool = False) -> str:
+def number_text(number: float, whole: bool = False) -> str:
     """A number for reading: counts with a thin space between thousands, others to two decimals or three digits."""
     if math.isinf(number):
         return "∞" if number > 0 else "−∞"

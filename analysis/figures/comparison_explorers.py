@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis.claims.comparison import Comparison, ReadingVerdict
 from analysis.document.explorer import CURVES, MOST_NATS_BELOW_BEST, Dataset, Explorer, Group, View
-from analysis.document.text import heading, rounded
+from analysis.document.text import heading, number_text
 from analysis.figures import style as figures
 from analysis.figures.charts import SHAPES, Horizontal, LineWords, lines_specification, sensitivity_specification
 from analysis.figures.place_charts import differences_specification
@@ -161,7 +161,7 @@ def _proposal_in_words(proposal: ProposalFinding, won: bool) -> str:
         for name, held in proposal.hyperparameters.items()
     )
     outcome = (
-        f"{rounded(proposal.objective)} nats"
+        f"{number_text(proposal.objective)} nats"
         if math.isfinite(proposal.objective)
         else f"{proposal.num_lost} of {proposal.num_seeds} seeds diverged or failed"
     )
@@ -281,4 +281,4 @@ def _numbers_as_json(held: PairedNumbers, unit: str, confidence: float) -> dict[
 
 
 def _signed(number: float) -> str:
-    return ("+" if number > 0 else "") + rounded(number)
+    return ("+" if number > 0 else "") + number_text(number)

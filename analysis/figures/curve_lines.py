@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.document.explorer import CURVES, MOST_NATS_BELOW_BEST, Dataset, Measured
-from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import Vector, mean_band
 from vae.nearest import unknown_name_message
 
@@ -37,20 +36,6 @@ class _Line:
     values: dict[str, list[float | None]]
     low: dict[str, list[float | None]]
     high: dict[str, list[float | None]]
-
-
-def study_curves(results: StudyResults) -> Dataset:
-    """The dataset of a study's reporting seeds, those of each cell's winner."""
-    confirm = results.trainings[(results.trainings["phase"] == "confirm") & (results.trainings["rank"].fillna(0) == 0)]
-    rows = results.curves[results.curves["identity"].isin(confirm["identity"])]
-    rows = rows.rename(columns={"samples": "along", "nats": "number"})[list(COLUMNS)]
-    measured = [bound_measured(str(metric)) for metric in rows["metric"].unique()]
-    return curve_dataset(
-        rows,
-        measured,
-        results.study.confidence,
-        {str(cell): int(number) for cell, number in confirm.groupby("cell").size().items()},
-    )
 
 
 def bound_measured(metric: str) -> Measured:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.document.explorer import MOST_NATS_BELOW_BEST, Dataset, Explorer, Group, Measured, View
-from analysis.document.text import heading, rounded
+from analysis.document.text import heading, number_text
 from analysis.figures import style as figures
 from analysis.figures.charts import SHAPES, Horizontal, LineWords, lines_specification
 from analysis.figures.comparison_explorers import cell_groups, optimizer_of
@@ -153,7 +153,7 @@ def _variant_rows(
         if nats is None:
             continue
         height = place - 0.2 + 0.6 * names.index(variant) / max(1, len(names) - 1)
-        said = f"{variant}: {'+' if nats > 0 else ''}{rounded(nats)} nats, {verdict}"
+        said = f"{variant}: {'+' if nats > 0 else ''}{number_text(nats)} nats, {verdict}"
         drawn = {
             "group": variant,
             "title": title,

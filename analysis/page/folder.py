@@ -1,4 +1,4 @@
-"""A study's report as files: written beside its place and renamed, so that a crash never leaves half of one."""
+"""A page as files: written beside its place and renamed, so that a crash never leaves half of one."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from typing import Any
 from analysis.document.paste_tables import latex_table, markdown_table
 from analysis.document.sections import Section, Subject, Table
 from analysis.page.claims import claims_table
-from analysis.page.page import render, render_page
+from analysis.page.page import render_page
 from analysis.page.shown import csv_bytes
-from analysis.results.reader import StudyResults
 from vae.checkpoint import write_atomically
-
-
-def build_report(results: StudyResults, sections: Sequence[Section], folder: Path) -> Path:
-    """Replaces `folder` by the whole report and returns its index.html; files of an older report are gone.
-
-    The report is index.html, figures/, tables/, claims.json and provenance.json. It is written beside `folder`,
-    which is replaced when all of it is on the disk. Raises OSError, with the older report untouched, where it cannot
-    be written.
-    """
-    _check_names(sections)
-    write_folder(folder, report_files(results, sections))
-    return folder / "index.html"
 
 
 def build_page(
     subject: Subject,
     sections: Sequence[Section],
     provenance: Mapping[str, Any],
-    more: Mapping[str, bytes],
     folder: Path,
+    more: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """As `build_report`, of what is no study: `provenance` is what provenance.json holds, `more` are further files
-    by path."""
+    """Replaces `folder` by the page about `subject` and returns its index.html; files of an older page are gone.
+
+    The folder holds index.html, figures/, tables/, claims.json, provenance.json with `provenance`, and `more`, contents
+    by path. It is written beside `folder`, which is replaced when all of it is on the disk. Raises OSError, with the
+    older page untouched, where it cannot be written.
+    """
     _check_names(sections)
-    page = {"index.html": render_page(subject, sections).encode(), "provenance.json": json_bytes(provenance)}
-    write_folder(folder, _files_of_all(sections) | page | dict(more))
+    write_folder(folder, page_files(subject, sections, provenance) | dict(more or {}))
     return folder / "index.html"
+
+
+def build_single_page(subject: Subject, section: Section, folder: Path) -> Path:
+    """Writes one section as NAME.html with its figures and tables into `folder` and returns the page; other files stay
+    as they are."""
+    page = folder / f"{section.name}.html"
+    files = section_files(section) | {page.name: render_page(subject, [section], only=section.name).encode()}
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    return page
 
 
 def _check_names(sections: Sequence[Section]) -> None:
@@ -71,37 +71,20 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             (beside / name).write_bytes(content)
 
 
-def build_single_report(results: StudyResults, section: Section, folder: Path) -> Path:
-    """Writes one report as NAME.html with its figures and tables into `folder` and returns the page; other files
-    stay as they are."""
-    for name, content in section_files(section).items():
-        write_atomically(folder / name, content)
-    page = folder / f"{section.name}.html"
-    write_atomically(page, render(results, [section], only=section.name).encode())
-    return page
-
-
-def report_files(results: StudyResults, sections: Sequence[Section]) -> dict[str, bytes]:
-    """The whole report: contents by path within its folder."""
-    provenance = results.provenance | {
-        "study": results.study.name,
-        "parent_run_id": results.parent_run_id,
-        "trainings": _runs(results),
-    }
-    return _files_of_all(sections) | {
-        "index.html": render(results, sections).encode(),
-        "provenance.json": json_bytes(provenance),
-    }
-
-
-def _files_of_all(sections: Sequence[Section]) -> dict[str, bytes]:
-    """What lies beside the page: every section's files, and the claims as data and as a table."""
+def page_files(subject: Subject, sections: Sequence[Section], provenance: Mapping[str, Any]) -> dict[str, bytes]:
+    """The page and what lies beside it: contents by path within its folder."""
     files = {name: content for section in sections for name, content in section_files(section).items()}
-    claims, table = (
-        [{"report": section.name} | claim for section in sections for claim in section.claims],
-        claims_table(sections),
+    claims = [{"report": section.name} | claim for section in sections for claim in section.claims]
+    table = claims_table(sections)
+    return (
+        files
+        | (table_files(table) if table else {})
+        | {
+            "index.html": render_page(subject, sections).encode(),
+            "claims.json": json_bytes(claims),
+            "provenance.json": json_bytes(provenance),
+        }
     )
-    return files | {"claims.json": json_bytes(claims)} | (table_files(table) if table else {})
 
 
 def section_files(section: Section) -> dict[str, bytes]:
@@ -143,11 +126,6 @@ def plain(content: Any) -> Any:
     if isinstance(content, float):
         return content if math.isfinite(content) else None
     return content if content is None or isinstance(content, (bool, int, str)) else str(content)
-
-
-def _runs(results: StudyResults) -> list[dict[str, str]]:
-    pairs = zip(results.trainings["identity"], results.trainings["run_id"], strict=True)
-    return [{"identity": str(identity), "run_id": str(run_id)} for identity, run_id in sorted(pairs)]
 
 
 @contextmanager

@@ -10,23 +10,15 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
-import pandas as pd
-import yaml
 from markupsafe import Markup
 
-from analysis.claims.declared import withdrawn_claims, withdrawn_sentence
 from analysis.document import explorer
-from analysis.document.sections import Section, Subject, Table
+from analysis.document.sections import Section, Subject
 from analysis.document.text import heading
-from analysis.figures.curve_lines import study_curves
 from analysis.figures.style import PNG_DOTS_PER_INCH
 from analysis.page.claims import ShownClaim, also_declared, claim_facts, claims_table, shown_claims
 from analysis.page.shown import ShownFigure, ShownTable, is_timing, shown_figure, shown_table
-from analysis.results.reader import StudyResults
-from study.spec import Study
-from study.spec.schema import Choices, Distribution
 
-OUTCOMES = ("finished", "diverged", "failed_to_learn", "failed")
 LONG_LIST = 8
 
 _ICON = (
@@ -89,11 +81,6 @@ class Page:
     datasets: tuple[ShownDataset, ...]
     scripts: tuple[Markup, ...]
     icon: str
-
-
-def render(results: StudyResults, sections: Sequence[Section], only: str = "") -> str:
-    """A study's page as HTML. `only` names the one report that it is of; empty for the whole study's."""
-    return render_page(study_subject(results), sections, only)
 
 
 def render_page(subject: Subject, sections: Sequence[Section], only: str = "") -> str:
@@ -173,114 +160,6 @@ def primary_claim(sections: Sequence[Section]) -> tuple[Section, Mapping[str, An
             if claim.get("kind") == "primary":
                 return section, claim
     return sections[0], {}
-
-
-# What was run
-
-
-def study_subject(results: StudyResults) -> Subject:
-    """What a study's page says beside its reports."""
-    study = results.study
-    tables = [
-        Table("outcomes", "Outcomes by cell", "How every training ended.", outcome_counts(results)),
-        *(
-            [Table("missing", "Missing trainings", "Asked for by the study and not found.", results.missing)]
-            if len(results.missing)
-            else []
-        ),
-        Table("search_space", "Search space", "What was tuned in which cells.", search_space(study)),
-    ]
-    return Subject(
-        name=study.name,
-        eyebrow=f"Study {study.name}",
-        question=study.question,
-        description=study.description,
-        warnings=tuple(completeness_warnings(results)),
-        origin="What was run",
-        totals=totals(results),
-        tables=tuple(tables),
-        provenance_title="Code, versions and machine",
-        provenance={name: held for name, held in results.provenance.items() if name != "study"},
-        source_title="The study file, with its defaults filled in",
-        source=yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
-        footnote="Bounds are in nats per example; higher is better.",
-        datasets=(study_curves(results),),
-        notices=tuple(notices(results)),
-    )
-
-
-def notices(results: StudyResults) -> Iterator[str]:
-    """What stands at the very top, before any verdict: that trainings are missing, and that claims were taken out
-    after trainings were there."""
-    num_missing, num_failed = (
-        len(results.missing) + len(results.missing_repeats),
-        int((results.trainings["outcome"] == "failed").sum()),
-    )
-    of = len(results.trainings) + len(results.repeats) + num_missing
-    said = [
-        f"{number} of {of} trainings that the study asks for {words}"
-        for number, words in ((num_missing, "are missing"), (num_failed, "failed"))
-        if number
-    ]
-    if said:
-        yield f"This study is incomplete: {' and '.join(said)}. Verdicts that need them are open."
-    if withdrawn := withdrawn_sentence(withdrawn_claims(results)):
-        yield withdrawn
-
-
-def completeness_warnings(results: StudyResults) -> Iterator[str]:
-    """Sentences on trainings that are missing or did not finish."""
-    num_missing, num_found = len(results.missing), len(results.trainings)
-    if num_missing:
-        yield (
-            f"{num_missing} of {num_missing + num_found} trainings that the study asks for are missing; run the study"
-            " again to train them."
-        )
-    for outcome, words in (("diverged", "diverged"), ("failed_to_learn", "failed to learn"), ("failed", "failed")):
-        for phase in ("search", "confirm"):
-            number = int(((results.trainings["outcome"] == outcome) & (results.trainings["phase"] == phase)).sum())
-            if number:
-                of = int((results.trainings["phase"] == phase).sum())
-                yield f"{number} of {of} trainings {words} in the {phase} phase."
-
-
-def totals(results: StudyResults) -> str:
-    """One sentence: how many trainings there are and how they ended."""
-    counts = [
-        f"{int((results.trainings['outcome'] == outcome).sum())} {outcome.replace('_', ' ')}" for outcome in OUTCOMES
-    ]
-    return f"{len(results.trainings)} trainings: {', '.join(counts)}, {len(results.missing)} missing."
-
-
-def outcome_counts(results: StudyResults) -> pd.DataFrame:
-    """Trainings by phase, cell and outcome."""
-    found = results.trainings
-    rows = [
-        {"phase": phase, "cell": cell} | {outcome: int((part["outcome"] == outcome).sum()) for outcome in OUTCOMES}
-        for (phase, cell), part in found.groupby(["phase", "cell"], sort=True)
-    ]
-    return pd.DataFrame(rows, columns=["phase", "cell", *OUTCOMES])
-
-
-def search_space(study: Study) -> pd.DataFrame:
-    """The declared search space: in which cells, which hyperparameter, over what."""
-    rows = [
-        {
-            "cells": ", ".join(f"{factor}={level}" for factor, level in space.when.items()) or "all",
-            "hyperparameter": name,
-            "searched": _in_words(distribution),
-        }
-        for space in (study.search.spaces if study.search else ())
-        for name, distribution in space.hyperparameters.items()
-    ]
-    return pd.DataFrame(rows, columns=["cells", "hyperparameter", "searched"])
-
-
-def _in_words(distribution: Distribution) -> str:
-    if isinstance(distribution, Choices):
-        return "one of " + ", ".join(str(choice) for choice in distribution.choices)
-    kind = "whole numbers " if distribution.integer else ""
-    return f"{kind}{distribution.low:g} to {distribution.high:g}{', log scale' if distribution.log else ''}"
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ def write_studies_page(findings: StudiesFindings, folder: Path) -> Path:
         _question(findings), answer(findings), warnings(findings), (cells_table(findings), claims_table(findings))
     )
     more = {"summary.md": summary.encode(), "comparison.json": json_bytes(as_data(findings))}
-    return build_page(_subject(findings), sections, provenance, more, folder)
+    return build_page(_subject(findings), sections, provenance, folder, more)
 
 
 def _question(findings: StudiesFindings) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-from analysis.__main__ import REPORTS
-from analysis.page.folder import build_report
+from analysis.cli.report import REPORTS, make_section
 from analysis.reports import factor as factor_report
 from analysis.reports import optimizer_comparison
 from analysis.reports.factor import FactorFindings
+from analysis.reports.study_page import build_report
 from analysis.results.reader import StudyResults, read_study
 from study.spec import Study
 from tests.support.synthetic_store import Place, add_study, places, synthetic_study
@@ -48,7 +48,7 @@ def _read(uri: str, folder: Path, study: Study, **options: Any) -> StudyResults:
 
 def _report(results: StudyResults, folder: Path) -> Report:
     """The whole report but for the pictures, which need trained models."""
-    sections = [make(results, folder) for name, make in REPORTS.items() if name != "interpolation"]
+    sections = [make_section(name, results, folder) for name in REPORTS if name != "interpolation"]
     page = build_report(results, sections, folder / "report")
     claims = json.loads((folder / "report" / "claims.json").read_text())
     return Report(page.read_text(), claims, frozenset(path.stem for path in (folder / "report" / "tables").iterdir()))

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from typer.testing import CliRunner
 
-from analysis.__main__ import app
+from analysis.cli.app import app
 from analysis.results.reader import StudyResults
 from analysis.side_by_side.findings import studies_findings
 from analysis.side_by_side.report import write_studies_page

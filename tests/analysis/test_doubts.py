@@ -16,11 +16,12 @@ from analysis.claims.row import claim_row
 from analysis.document.sections import Section
 from analysis.findings import margin as equivalence
 from analysis.findings.margin import Margin
-from analysis.page.page import render
+from analysis.page.page import render_page
 from analysis.reports import optimizer_comparison
 from analysis.reports.evidence import EvidenceFindings, doubts_of, section
 from analysis.reports.factor import FactorFindings, protocol_paragraph, warnings
 from analysis.reports.ranking import ranking_findings
+from analysis.reports.study_page import study_subject
 from analysis.results.reader import StudyResults
 from analysis.statistics import intervals as statistics
 from analysis.statistics.robustness import DECIDED, worst_case_findings, worst_case_robustness
@@ -256,11 +257,11 @@ def test_a_study_with_missing_trainings_says_so_before_anything_else() -> None:
             claims=({"name": "c", "kind": "primary", "statement": "S.", "verdict": "better"},),
         )
     ]
-    page = render(lacking, sections)
+    page = render_page(study_subject(lacking), sections)
     said = page.index(
         f"This study is incomplete: 1 of {len(whole.trainings) + 1} trainings that the study asks for are missing."
     )
     assert (
         page.index("</h1>") < said < min(page.index(mark) for mark in ("<figure", 'class="verdict"', 'class="answer"'))
     )
-    assert "This study is incomplete" not in render(whole, sections)
+    assert "This study is incomplete" not in render_page(study_subject(whole), sections)

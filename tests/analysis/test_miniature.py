@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from analysis.claims.statements import statement_of
-from analysis.page.folder import report_files
+from analysis.page.folder import page_files
 from analysis.reports import hidden_layer_ablation, optimizer_comparison
+from analysis.reports.study_page import study_subject
 from analysis.results.reader import StudyResults
 from tests.support import miniature
 
@@ -23,7 +24,7 @@ def results() -> StudyResults:
 def test_claims_are_those_that_were_committed(results: StudyResults) -> None:
     committed = (miniature.FOLDER / "claims.json").read_bytes()
     sections = [module.section(module.compute(results)) for module in (optimizer_comparison, hidden_layer_ablation)]
-    assert report_files(results, sections)["claims.json"].decode() == committed.decode()
+    assert page_files(study_subject(results), sections, {})["claims.json"].decode() == committed.decode()
     assert miniature.claims_bytes(results) == committed
 
 

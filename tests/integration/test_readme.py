@@ -75,7 +75,7 @@ def test_every_change_of_a_study_that_the_readme_makes_is_a_valid_study() -> Non
 def _options_of(module: str, words: list[str]) -> set[str]:
     """The options of the command of that module which `words` begin with, or of the one that is meant without a
     word."""
-    group = get_command(import_module({"study": "study.cli.app", "analysis": "analysis.__main__"}[module]).app)
+    group = get_command(import_module({"study": "study.cli.app", "analysis": "analysis.cli.app"}[module]).app)
     assert isinstance(group, TyperGroup)
     command = group.commands[words[0] if words[0] in group.commands else "report"]
     return {option for parameter in command.params for option in parameter.opts}

@@ -13,7 +13,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner, Result
 
-from analysis.__main__ import app
+from analysis.cli.app import app
 from study.spec import Study
 from tests.support.synthetic_store import Place, add_study, synthetic_study
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from analysis.__main__ import app
+from analysis.cli.app import app
 from tests.support.curve_points import points, spoiled, written
 
 HOSTILE = '<img src=x onerror="alert(1)"></details>&'

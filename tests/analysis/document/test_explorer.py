@@ -30,8 +30,9 @@ from analysis.document.explorer import (
     vega_bundle,
 )
 from analysis.figures.charts import Horizontal, LineWords, lines_specification, sensitivity_specification
-from analysis.figures.curve_lines import COLUMNS, MOST_NUMBERS, bound_measured, curve_dataset, study_curves
+from analysis.figures.curve_lines import COLUMNS, MOST_NUMBERS, bound_measured, curve_dataset
 from analysis.figures.place_charts import differences_specification, ranks_specification, variants_specification
+from analysis.reports.study_page import study_curves
 from analysis.results.reader import StudyResults
 from tests.support.curve_points import points, written
 

@@ -20,11 +20,17 @@ import pytest
 from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner
 
-from analysis.__main__ import app
+from analysis.cli.app import app
 from analysis.document.sections import Section, Table
-from analysis.document.text import rounded
-from analysis.page.folder import build_report, build_single_report, json_bytes
-from analysis.page.page import completeness_warnings, search_space, totals
+from analysis.document.text import number_text
+from analysis.page.folder import json_bytes
+from analysis.reports.study_page import (
+    build_report,
+    build_single_report,
+    completeness_warnings,
+    search_space,
+    totals,
+)
 from analysis.results.reader import StudyResults, attach_report, read_study
 from study.spec.schema import Search
 from tests.support.sections import HOSTILE, explorer, section
@@ -396,7 +402,7 @@ def test_search_space_is_said_in_words() -> None:
     ],
 )
 def test_numbers_are_rounded_for_reading(number: float, whole: bool, text: str) -> None:
-    assert rounded(number, whole) == text
+    assert number_text(number, whole) == text
 
 
 def test_json_is_sorted_and_ends_with_a_line_end() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from analysis.__main__ import app
+from analysis.cli.app import app
 from analysis.results.errors import ForeignCodeError, ResultsError
 from analysis.results.own_code import code_beside, code_named, require_own_code
 from analysis.results.reader import read_study
