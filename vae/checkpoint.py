@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vae.configuration import TrainingConfiguration
+from vae.disk import sha256_of, write_atomically
 from vae.errors import ExplainedError
 
 
@@ -30,22 +30,6 @@ class Checkpoint:
     weights: dict[str, Tensor]
     optimizer_state: dict[int, dict[str, Any]]
     facts: dict[str, Any]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content` beside `path`, flushes it to the disk and renames it: readers see the old file or the new
-    one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def weights_digest(tensors: Mapping[str, Tensor]) -> str:
@@ -110,7 +94,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
                     " numbers only"
                 )
     facts = json.dumps({"facts": checkpoint.facts, "numbers": numbers}, sort_keys=True)
-    digest = hashlib.sha256((weights_digest(tensors) + facts).encode()).hexdigest()
+    digest = sha256_of((weights_digest(tensors) + facts).encode())
     write_atomically(path, save(tensors, {"facts": facts, "sha256": digest}))
 
 
@@ -118,7 +102,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint at `path`; raises CheckpointError when it is damaged, cut short or of another kind."""
     tensors, metadata = _read(path, check=False)
     facts = metadata.get("facts", "")
-    if hashlib.sha256((weights_digest(tensors) + facts).encode()).hexdigest() != metadata.get("sha256"):
+    if sha256_of((weights_digest(tensors) + facts).encode()) != metadata.get("sha256"):
         raise CheckpointError(f"{path} is damaged: its content does not have the digest that was written with it")
     parsed = json.loads(facts)
     state: dict[int, dict[str, Any]] = {}

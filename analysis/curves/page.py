@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from analysis.curves.table import read_curves
 from analysis.document.sections import Section, Subject, Table
 from analysis.page.folder import build_page
 from analysis.page.summary import markdown_summary
+from vae.disk import file_sha256
 
 LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "matplotlib")
 
@@ -33,7 +33,7 @@ def write_curves_page(file: Path, request: CurvesRequest, folder: Path) -> tuple
     sections = (comparison_section(findings), robustness_section(findings), times_section(findings))
     provenance = {
         "file": file.name,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": file_sha256(file),
         "versions": {name: version(name) for name in LIBRARIES},
     }
     subject = curves_subject(file.name, findings, provenance)

@@ -17,7 +17,7 @@ from analysis.document.sections import Section, Subject, Table
 from analysis.page.claims import claims_table
 from analysis.page.page import render_page
 from analysis.page.shown import csv_bytes
-from vae.checkpoint import write_atomically
+from vae.disk import write_atomically
 
 
 def build_page(

@@ -3,7 +3,6 @@ written with them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.results.errors import ResultsError
 from study.tracking.seal import SEAL, STUDY_SEAL, seal_of_arrays, study_seal
+from vae.disk import file_sha256
 
 Run = Any
 """One of MLflow's, which only analysis/results/reader.py knows."""
@@ -123,10 +123,9 @@ def require_same_study(tags: Mapping[str, str], text: str) -> str:
 def require_same_weights(tags: Mapping[str, str], path: Path) -> Path:
     """The path, where the file's bytes are those that the training left. Raises ResultsError, OSError."""
     wanted = tags.get("weights_sha256")
-    with path.open("rb") as file:
-        if wanted and hashlib.file_digest(file, "sha256").hexdigest() != wanted:
-            raise _changed(
-                f"the weights of the run {tags.get('mlflow.runName', path.name)} were changed after the study wrote"
-                " them. Run the study again, which sets its own in their place."
-            )
+    if wanted and file_sha256(path) != wanted:
+        raise _changed(
+            f"the weights of the run {tags.get('mlflow.runName', path.name)} were changed after the study wrote"
+            " them. Run the study again, which sets its own in their place."
+        )
     return path

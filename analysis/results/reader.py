@@ -29,8 +29,9 @@ from analysis.results.errors import UnknownStudyError as UnknownStudyError
 from analysis.results.integrity import require_same_study, require_same_weights, require_sound, require_unchanged
 from analysis.results.own_code import code_beside, require_own_code
 from analysis.results.training_table import stacked, table_of_repeat
-from study.addresses.credentials import without_credentials
+from study.addresses.credentials import public_line
 from study.spec import Study
+from vae.errors import first_line
 from vae.nearest import unknown_name_message
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class StudyResults:
             )
         except (MlflowException, OSError) as error:
             raise ResultsError(
-                f"the weights of training {identity} cannot be read from MLflow: {_first_line(error)}"
+                f"the weights of training {identity} cannot be read from MLflow: {public_line(first_line(error))}"
             ) from error
         if foreign := code_beside(weights, self.study):
             raise ResultsError(
@@ -111,7 +112,7 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
     except MlflowException as error:
         raise ResultsError(
             f"MLflow at {_public(tracking_uri)} stopped answering while the study {study_name} was read:"
-            f" {_first_line(error)}"
+            f" {public_line(first_line(error))}"
         ) from error
     rows = pd.DataFrame([_row(run, study) for run in runs])
     current = rows[[is_current(study, row) for row in records(rows)]] if len(rows) else rows
@@ -153,7 +154,7 @@ def attach_report(results: StudyResults, folder: Path) -> None:
     except (MlflowException, OSError) as error:
         raise ResultsError(
             f"the report is at {folder}, but MLflow at {_public(results.tracking_uri)} did not take it:"
-            f" {_first_line(error)}"
+            f" {public_line(first_line(error))}"
         ) from error
 
 
@@ -163,10 +164,6 @@ def _client(tracking_uri: str) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri)
-
-
-def _first_line(error: BaseException) -> str:
-    return without_credentials((str(error).strip().splitlines() or [type(error).__name__])[0])[:300]
 
 
 def _public(uri: str) -> str:
@@ -215,7 +212,7 @@ def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> 
     thread.join(seconds)
     if answers:
         return answers[0]
-    said = _first_line(faults[0]) if faults else f"no answer within {seconds:g} s"
+    said = public_line(first_line(faults[0])) if faults else f"no answer within {seconds:g} s"
     raise ResultsError(f"MLflow at {_public(tracking_uri)} cannot be read: {said}. Check --tracking-uri.") from (
         faults[0] if faults else None
     )
@@ -282,7 +279,7 @@ def _study(client: MlflowClient, parent: Run) -> Study:
     except (MlflowException, OSError) as error:
         raise ResultsError(
             f"the study's parent run {parent.info.run_id} has no artifact study/study.json that can be read:"
-            f" {_first_line(error)}"
+            f" {public_line(first_line(error))}"
         ) from error
     except ValidationError as error:
         fault = error.errors()[0]

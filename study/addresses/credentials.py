@@ -64,3 +64,8 @@ def without_credentials(text: str, secrets: Iterable[str] = ()) -> str:
     if "://" in text:
         text = _IN_QUERY.sub(rf"\g<1>{HIDDEN}", _IN_ADDRESS.sub(f"{HIDDEN}@", text))
     return _IN_HEADER.sub(rf"\g<1>{HIDDEN}", text)
+
+
+def public_line(line: str) -> str:
+    """A line of another program's, without credentials and at most 300 characters long."""
+    return without_credentials(line)[:300]

@@ -23,7 +23,7 @@ from study.spec import Study
 from study.spec.cells import study_cells, training_configuration
 from study.spec.code import PluginFiles, code_of, plugin_files
 from study.spec.loading import load_study
-from vae.errors import RequestError
+from vae.errors import RequestError, type_and_first_line
 from vae.plugins import is_plugin
 
 if TYPE_CHECKING:
@@ -196,11 +196,7 @@ def _send(client: JobSubmissionClient, submission: Submission, folder: str) -> s
 
 
 def _not_taken(address: str, error: Exception) -> str:
-    said = str(error).strip().splitlines()
-    return (
-        f"the Ray cluster at {address} does not take the job ({type(error).__name__}:"
-        f" {said[0] if said else 'no reason given'})"
-    )
+    return f"the Ray cluster at {address} does not take the job ({type_and_first_line(error)})"
 
 
 @dataclass

@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
+from vae.errors import type_and_first_line
+
 Status = Literal["ok", "warning", "problem"]
 
 SECONDS = 13.0
@@ -180,17 +182,12 @@ def examine_here(name: str, request: Request, say: Callable[[Finding], None]) ->
         say(
             Finding(
                 "problem",
-                f"a package is missing or broken: {_first_line(error)}",
+                f"a package is missing or broken: {type_and_first_line(error)[:300]}",
                 "Make .venv anew: rm -r .venv, then make setup.",
             )
         )
     except Exception as error:  # noqa: BLE001 - whatever is broken is what was asked for
-        say(Finding("problem", _first_line(error)))
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+        say(Finding("problem", type_and_first_line(error)[:300]))
 
 
 def _child(name: str, request: Request) -> int:

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from study.doctor.examine import Finding, Request
+from vae.errors import first_line
 
 OLDEST_PYTHON = (3, 11)
 GIB = 2**30
@@ -357,7 +358,7 @@ def gpu(request: Request) -> Iterator[Finding]:
         ) as error:  # one that is full has no room for a context; the others are looked at all the same
             yield Finding(
                 "warning",
-                f"{number}: {name}: {str(error).splitlines()[0]}",
+                f"{number}: {name}: {first_line(error)}",
                 "nvidia-smi says what holds it; leave it out with CUDA_VISIBLE_DEVICES.",
             )
             continue

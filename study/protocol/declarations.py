@@ -3,7 +3,6 @@ so in the report. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from study.spec import Study
 from study.spec.cells import level_text
 from study.spec.schema import Claim
+from vae.disk import sha256_of
 
 TAG = "declarations"
 MOST_CHARACTERS = 7_500
@@ -83,7 +83,7 @@ def declaration_of(study: Study, num_trainings: int, num_confirm: int) -> Declar
 
 def _text(given: object) -> str:
     text = given if isinstance(given, str) else json.dumps(given)
-    return text if len(text) <= LONGEST else DIGEST + hashlib.sha256(text.encode()).hexdigest()
+    return text if len(text) <= LONGEST else DIGEST + sha256_of(text.encode())
 
 
 def claim_words(claim: Claim) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import itertools
 import os
 import re
@@ -17,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from study.records.identity import Identity
-from vae.checkpoint import write_atomically
+from vae.disk import file_sha256, flush_folder, sha256_of, write_atomically
 from vae.errors import ExplainedError
 
 Outcome = Literal["finished", "diverged", "failed_to_learn"]
@@ -183,7 +181,7 @@ class Records:
 def encode_record(record: Record) -> bytes:
     """The file of a record: JSON that begins with the sha256 of all the rest of it."""
     content = record.model_dump_json(indent=1).encode()
-    return b'{\n "sha256": "' + bytes_sha256(content).encode() + b'",' + content[1:]
+    return b'{\n "sha256": "' + sha256_of(content).encode() + b'",' + content[1:]
 
 
 def decode_record(file: bytes) -> Record:
@@ -196,33 +194,9 @@ def decode_record(file: bytes) -> Record:
     if seal is None:
         return Record.model_validate_json(file)
     content = b"{" + file[seal.end() :]
-    if bytes_sha256(content) != seal[1].decode():
+    if sha256_of(content) != seal[1].decode():
         raise ValueError("the record does not have the hash that was written with it")
     return Record.model_validate_json(content)
-
-
-def flush_folder(folder: Path) -> None:
-    """Has the names in a folder on the disk, as fsync has a file's content; some file systems of networks know no
-    such thing. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def bytes_sha256(content: bytes) -> str:
-    """sha256 of bytes, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def record_of(
@@ -231,5 +205,5 @@ def record_of(
     """The record of what a worker returned: `facts` are a vae.training.TrainingResult without its weights, and the
     pack's size."""
     return Record(
-        identity=identity, weights_sha256=bytes_sha256(weights), trial=trial, study=study, machine=machine, **facts
+        identity=identity, weights_sha256=sha256_of(weights), trial=trial, study=study, machine=machine, **facts
     )

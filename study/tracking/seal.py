@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vae.disk import sha256_of
+
 SEAL = "seal"
 """The tag of a training's run."""
 
@@ -78,4 +80,4 @@ def seal_of_arrays(
 
 def study_seal(study: Mapping[str, Any]) -> str:
     """The hash of a resolved study as JSON, however that is laid out."""
-    return hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()
+    return sha256_of(json.dumps(study, sort_keys=True).encode())

@@ -27,7 +27,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from study.addresses.credentials import without_credentials
+from study.addresses.credentials import public_line, without_credentials
 from study.errors import TrackingError
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.declarations import TAG, recorded_declarations
@@ -40,6 +40,7 @@ from study.tracking.server import require_sqlite
 from study.tracking.store import link, require_database
 from study.tracking.writer import BEAT_SECONDS, Writer, beat, require_unheld
 from study.tracking.writer import TAG as WRITER_TAG
+from vae.errors import type_and_first_line
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -197,7 +198,7 @@ class Tracker:
                 self._mark_superseded()
             self._client.set_terminated(self.parent_run_id, "FINISHED" if complete else "KILLED")
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe
-            return f"MLflow at {self._uri}: {_first_line(error)}; run the same command again when it answers"
+            return f"MLflow at {self._uri}: {_cause(error)}; run the same command again when it answers"
         if self._refused:
             return (
                 f"MLflow at {self._uri} refuses {len(self._refused)} of the trainings, first {self._refused[0]}. Their"
@@ -308,10 +309,9 @@ class Tracker:
                     continue
                 if self._error is None:
                     self._report(
-                        f"MLflow does not take results at present ({_first_line(error)}); they are kept and written"
-                        " later"
+                        f"MLflow does not take results at present ({_cause(error)}); they are kept and written later"
                     )
-                self._error = _first_line(error)
+                self._error = _cause(error)
                 return pending
             self._beat()
             if self._error is not None:
@@ -324,7 +324,7 @@ class Tracker:
 
     def _set_aside(self, planned: PlannedTraining, error: BaseException) -> None:
         """Leaves a training to the next execution, which finds it among the records."""
-        self._refused.append(f"{planned.title} ({_first_line(error)})")
+        self._refused.append(f"{planned.title} ({_cause(error)})")
         if len(self._refused) == 1:
             self._report(f"MLflow refuses {self._refused[0]}; what comes after it is written all the same")
         self._num_failures = 0
@@ -456,7 +456,7 @@ def _answering(uri: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, TrackingError):
             raise
-        said = _first_line(error)
+        said = _cause(error)
         if "error code 401" in said or "error code 403" in said:
             message = (
                 f"MLflow at {uri} does not let this user in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
@@ -475,6 +475,5 @@ def _is_refusal(error: BaseException) -> bool:
     return isinstance(error, MlflowException) and error.error_code in _REFUSALS
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {without_credentials(text[0])[:300]}" if text else type(error).__name__
+def _cause(error: BaseException) -> str:
+    return public_line(type_and_first_line(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,14 +10,14 @@ from pathlib import Path
 
 from study.addresses.addresses import checkpoints_fault, shown_place
 from study.worker.shared_checkpoints import SharedCheckpoints, SharedStorageError, is_uri, require_usable
-from vae.checkpoint import write_atomically
+from vae.disk import sha256_of, write_atomically
 
 
 def checkpoint_path(folder: Path, identities: Sequence[str]) -> Path:
     """The checkpoint of trainings that run together: other members, or another order of them, are another pack."""
     if len(identities) == 1:
         return folder / f"{identities[0]}.safetensors"
-    return folder / f"pack-{hashlib.sha256(_lines(identities)).hexdigest()}.safetensors"
+    return folder / f"pack-{sha256_of(_lines(identities))}.safetensors"
 
 
 def list_members(checkpoint: Path, identities: Sequence[str]) -> None:

@@ -22,7 +22,8 @@ from fsspec import available_protocols
 
 from study.addresses.addresses import OBJECT_STORAGE, checkpoints_fault
 from study.addresses.credentials import environment_secrets, secrets_of_address, without_credentials
-from vae.checkpoint import CheckpointError, load_checkpoint, write_atomically
+from vae.checkpoint import CheckpointError, load_checkpoint
+from vae.disk import write_atomically
 from vae.errors import RequestError
 
 SECONDS_TO_ANSWER = 20.0

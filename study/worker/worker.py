@@ -26,7 +26,7 @@ from study.worker.shared_checkpoints import SharedCheckpoints, is_uri
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset
-from vae.errors import ExplainedError
+from vae.errors import ExplainedError, first_line
 from vae.minibatches import PreparedData, prepare
 from vae.pack.memory import device_memory, is_out_of_memory, members_that_fit, num_images_on_device
 from vae.pack.pack import Pack, PackError
@@ -85,7 +85,7 @@ class Worker:
             if trial.settings.device == "cuda" and is_of_device(error):
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 self._device_fault = (
-                    f"the GPU of a worker on {_machine()} failed ({str(error).splitlines()[0]}, in"
+                    f"the GPU of a worker on {_machine()} failed ({first_line(error)}, in"
                     f" {place.filename}:{place.lineno}); the worker is started anew"
                 )
                 return trial.report(message=self._device_fault)

@@ -23,7 +23,7 @@ import pytest
 
 from analysis.results.reader import ResultsError, StudyResults, read_study
 from study.protocol.cell_protocol import PlannedTraining
-from study.records.records import WEIGHTS, Record, Records, bytes_sha256
+from study.records.records import WEIGHTS, Record, Records
 from study.tracking.tracker import Tracker, local_tracking_uri
 from tests.support.damaged_files import damaged
 from tests.support.executions import Disk, execute
@@ -32,8 +32,9 @@ from tests.support.studies import WEIGHTS_BYTES, invented_record, invented_study
 from tests.support.trainings import SEEDS, blobs, small_configuration, small_data
 from vae.checkpoint import encode_weights, weights_digest
 from vae.data.dataset import DataError, load_dataset
-from vae.data.idx import FILES, encode_idx, sha256_of
+from vae.data.idx import FILES, encode_idx
 from vae.data.published import Published, fetch, read_cached
+from vae.disk import sha256_of
 from vae.training import Training, train
 
 STUDY = invented_study()
@@ -78,7 +79,7 @@ def test_a_damaged_record_is_trained_again_and_never_read(tmp_path: Path, number
     choose, said = random.Random(seed), list[str]()
     records = Records(tmp_path / "trainings", said.append)
     record, other = (
-        record.model_copy(update={"weights_sha256": bytes_sha256(WEIGHTS_BYTES * 9)}) for _, record in DONE[:2]
+        record.model_copy(update={"weights_sha256": sha256_of(WEIGHTS_BYTES * 9)}) for _, record in DONE[:2]
     )
     records.write(other, WEIGHTS_BYTES * 9)
     for index in range(number):
@@ -161,7 +162,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights = encode_weights(Training(CONFIGURATION, SEEDS, DATA).model.state_dict(), CONFIGURATION)
     records, trainings = Records(outputs / "trainings"), list[tuple[PlannedTraining, Record]]()
     for planned, _ in DONE:
-        record = invented_record(planned).model_copy(update={"weights_sha256": bytes_sha256(weights)})
+        record = invented_record(planned).model_copy(update={"weights_sha256": sha256_of(weights)})
         records.write(record, weights)
         trainings.append((planned, record))
     tracker = Tracker(

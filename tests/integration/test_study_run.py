@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from study.records.records import Record, bytes_sha256
+from study.records.records import Record
 from study.spec import Study
 from study.spec.loading import load_study
 from tests.support.stores import Store
 from tests.support.workplaces import NUM_TRAININGS, TINY_STUDY, FinishedRun, Workplace, digest_alone
 from vae.checkpoint import load_weights
+from vae.disk import sha256_of
 
 METRICS = {f"{part}/{name}" for part in ("train", "validation") for name in ("lower_bound", "kl", "reconstruction")} | {
     "seconds"
@@ -110,7 +111,7 @@ def test_the_weights_are_an_artifact_the_records_own_bytes(
     for run in store.runs()[:3]:
         path = Path(store.client.download_artifacts(run.info.run_id, "weights.safetensors", str(tmp_path)))
         record = records[run.data.tags["identity"]]
-        assert bytes_sha256(path.read_bytes()) == record.weights_sha256
+        assert sha256_of(path.read_bytes()) == record.weights_sha256
         assert load_weights(path)[1].to_flat() == record.identity.configuration
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity, training_identity
-from study.records.records import EvaluationRecord, Record, bytes_sha256
+from study.records.records import EvaluationRecord, Record
 from study.spec import Study
+from vae.disk import sha256_of
 
 WEIGHTS_BYTES = b"invented weights"
 BEST_LOG_LEARNING_RATE = -4.0
@@ -83,6 +84,6 @@ def invented_record(planned: PlannedTraining, study: str = "invented") -> Record
         trial="trial",
         study=study,
         machine="machine",
-        weights_sha256=bytes_sha256(WEIGHTS_BYTES),
+        weights_sha256=sha256_of(WEIGHTS_BYTES),
         code_kept=False,
     )

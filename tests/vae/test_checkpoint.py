@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from vae.checkpoint import (
     load_weights,
     save_checkpoint,
     weights_digest,
-    write_atomically,
 )
 from vae.training import Training, train
 
@@ -159,41 +157,6 @@ def test_what_a_killed_writer_left_beside_disturbs_nobody(half_way: Path) -> Non
     assert step_taken_up(half_way) == 4
     stop_at(Training(CONFIGURATION, SEEDS, DATA, checkpoint=half_way), 7)
     assert step_taken_up(half_way) == 7
-
-
-def test_a_file_is_replaced_only_once_the_new_one_is_whole_on_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, flushed = tmp_path / "file", os.fsync
-    write_atomically(path, b"old")
-    os.link(path, tmp_path / "held")  # a reader that opened the old file
-    seen: list[bytes] = []
-
-    def look(descriptor: int) -> None:
-        seen.extend([path.read_bytes(), next(tmp_path.glob(".file.*")).read_bytes()])
-        flushed(descriptor)
-
-    monkeypatch.setattr(os, "fsync", look)
-    write_atomically(path, b"new")
-    assert seen == [b"old", b"new"]
-    assert (tmp_path / "held").read_bytes() == b"old"
-    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {"file": b"new", "held": b"old"}
-
-
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_digest_depends_on_names_shapes_types_and_bits() -> None:

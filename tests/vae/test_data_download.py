@@ -23,16 +23,18 @@ from numpy.typing import NDArray
 
 from tests.support.silent_networks import CLOSED, reach_only
 from vae.data.dataset import DataError, load_dataset
-from vae.data.idx import FILES, Files, decode_idx, encode_idx, sha256_of
-from vae.data.published import PUBLISHED, Published, fetch, read_cached, store
+from vae.data.idx import FILES, Files, decode_idx, encode_idx
+from vae.data.published import PUBLISHED, Published, fetch, read_cached
 from vae.data.sources import Source, SourceError, files_of_pickle, wheel_source
+from vae.disk import sha256_of, write_atomically
 
 FETCH_SLOWLY = """
 import sys, time
 from pathlib import Path
-from vae.data.dataset.sources import Source
-from vae.data.dataset.idx import FILES, sha256_of
-from vae.data.dataset.published import Published, fetch
+from vae.data.sources import Source
+from vae.data.idx import FILES
+from vae.data.published import Published, fetch
+from vae.disk import sha256_of
 
 def get(scratch, silence_seconds):
     with Path(sys.argv[2]).open("a") as attempts:
@@ -50,18 +52,23 @@ FULL_DISK = """
 import sys
 from pathlib import Path
 from vae.data.dataset import DataError, load_dataset
-from vae.data.dataset.published import store
+from vae.disk import write_atomically
 folder = Path(sys.argv[1])
 try:
     load_dataset("mnist", folder)
 except DataError as error:
     print(error)
 try:
-    store({"big": bytes(20_000_000)}, folder)
+    write_atomically(folder / "big", bytes(20_000_000))
 except OSError as error:
     print(error)
 print("left:", [path.name for path in folder.rglob("*") if path.is_file() and path.stat().st_size])
 """
+
+
+def write_all(files: Files, folder: Path) -> None:
+    for name, content in files.items():
+        write_atomically(folder / name, content)
 
 
 @pytest.fixture
@@ -143,7 +150,7 @@ def test_a_damaged_cached_file_is_named_and_replaced(
     tmp_path: Path, contents: dict[str, bytes], lines: list[str], damage: Callable[[bytes], bytes]
 ) -> None:
     tiny = published(contents, delivering(contents))
-    store(contents, tmp_path)
+    write_all(contents, tmp_path)
     path = tmp_path / FILES[0]
     path.write_bytes(damage(contents[FILES[0]]))
     assert read_cached(tiny, tmp_path, lines.append) is None
@@ -162,7 +169,7 @@ def test_the_users_own_folder_is_refused_unless_it_holds_the_published_bytes(
     preparations: list[Callable[[], object]] = [
         lambda: None,
         (tmp_path / "mine").mkdir,
-        partial(store, contents, tmp_path / "mine"),
+        partial(write_all, contents, tmp_path / "mine"),
     ]
     told = []
     for prepare in preparations:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from vae.cli import likelihood as likelihood_command
 from vae.configuration import TrainingConfiguration
+from vae.disk import write_atomically
 from vae.errors import ExplainedError, RequestError, StoppedError, end_command
 from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, hyperparameters_of
@@ -151,7 +152,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _train(configuration: TrainingConfiguration, options: argparse.Namespace) -> int:
     import torch
 
-    from vae.checkpoint import encode_weights, write_atomically
+    from vae.checkpoint import encode_weights
     from vae.data.dataset import load_dataset
     from vae.minibatches import prepare
     from vae.randomness import Seeds

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae.data.idx import FILES, DataError, Files, decode_idx, files_of_folder, idx_header, sha256_of
+from vae.data.idx import FILES, DataError, Files, decode_idx, files_of_folder, idx_header
 from vae.data.published import PUBLISHED, Published, fault, fetch, read_cached
+from vae.disk import sha256_of
 from vae.nearest import unknown_name_message
 from vae.plugins import PluginError, is_plugin, load_plugin
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import struct
 import zlib
 from collections.abc import Mapping
@@ -91,8 +90,3 @@ def decode_idx(content: bytes, source: Path | str) -> NDArray[np.uint8]:
             " a good copy in its place."
         )
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
-
-
-def sha256_of(content: bytes) -> str:
-    """sha256 in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()

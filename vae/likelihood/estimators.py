@@ -8,7 +8,6 @@ float64.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from vae.bound import log_importance_weights
 from vae.checkpoint import weights_digest
 from vae.densities import bernoulli_log_density, standard_gaussian_log_density
+from vae.disk import sha256_of
 from vae.likelihood.hmc import Chains, start_chains, transition
 from vae.likelihood.partial_estimates import PartialEstimates
 from vae.likelihood.pixel_sums import PixelSums
@@ -157,7 +157,7 @@ class _Sampling:
 def request_digest(model: LatentVariableModel, images: NDArray[np.uint8], num_samples: int, seed: int) -> str:
     """sha256 of all that `estimate_log_likelihood` depends on but rounding: a name for the file that it resumes
     from."""
-    return hashlib.sha256(repr(_request(model, images, num_samples, seed)).encode()).hexdigest()
+    return sha256_of(repr(_request(model, images, num_samples, seed)).encode())
 
 
 def _request(model: LatentVariableModel, images: NDArray[np.uint8], num_samples: int, seed: int) -> dict[str, str]:
@@ -166,8 +166,8 @@ def _request(model: LatentVariableModel, images: NDArray[np.uint8], num_samples:
     text = re.sub(r" at 0x[0-9a-f]+", "", f"{type(model).__module__} {model!r}")
     return {
         "weights": weights_digest(model.state_dict()),
-        "model": hashlib.sha256(text.encode()).hexdigest(),
-        "images": hashlib.sha256(f"{images.shape}".encode() + np.ascontiguousarray(images).tobytes()).hexdigest(),
+        "model": sha256_of(text.encode()),
+        "images": sha256_of(f"{images.shape}".encode() + np.ascontiguousarray(images).tobytes()),
         "num_samples": str(num_samples),
         "seed": str(seed),
     }

@@ -3,7 +3,6 @@ other."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -14,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vae.checkpoint import weights_digest, write_atomically
+from vae.checkpoint import weights_digest
+from vae.disk import sha256_of, write_atomically
 
 SAVE_EVERY_SECONDS = 10.0
 
@@ -81,4 +81,4 @@ class PartialEstimates:
 
 
 def _digest(tensors: Mapping[str, Tensor], request: str) -> str:
-    return hashlib.sha256((weights_digest(tensors) + request).encode()).hexdigest()
+    return sha256_of((weights_digest(tensors) + request).encode())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vae.configuration import TrainingConfiguration
+from vae.errors import first_line
 from vae.optimizers import build_optimizer
 from vae.pack.draws import PixelScale, StepInputs
 from vae.pack.model import StackedModel, as_stored
@@ -147,7 +148,7 @@ class GraphedSteps:
             self._step.optimizer.zero_grad()  # gradients of a recording were never computed
             self._report(
                 "the step cannot be recorded as a CUDA graph, so it runs operation by operation, which is slower:"
-                f" {_first_line(error)}"
+                f" {first_line(error)}"
             )
             return
         self._inputs, self._graph = places, graph
@@ -186,7 +187,3 @@ def _is_recordable(optimizer: torch.optim.Optimizer) -> bool:
         return False
     fused = isinstance(optimizer, (torch.optim.SGD, torch.optim.Adagrad))
     return all("capturable" in group or (fused and group["fused"]) for group in optimizer.param_groups)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

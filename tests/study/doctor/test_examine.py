@@ -175,7 +175,7 @@ FULL = 'mount -t tmpfs -o size=1m none "$1" && head -c 1048576 /dev/zero > "$1/f
 def test_a_full_disk_is_a_problem(outputs: Path, root: Path) -> None:
     outputs.mkdir()
     own_mounts = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
-    command = [sys.executable, "-m", "study.doctor.examine", "--check", "disk", json.dumps({"outputs": str(outputs)})]
+    command = [sys.executable, "-m", "study.doctor", "--check", "disk", json.dumps({"outputs": str(outputs)})]
     done = subprocess.run(
         [*own_mounts, "sh", "-c", FULL, "sh", str(outputs), *command],
         cwd=root,

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from study.records.records import WEIGHTS, Record, Records, RecordsError, bytes_sha256, record_of
+from study.records.records import WEIGHTS, Record, Records, RecordsError, record_of
 from study.worker.checkpoints import remove_superseded
 from tests.support.executions import all_trainings
 from tests.support.full_disks import no_file_above
 from tests.support.studies import WEIGHTS_BYTES, invented_record, invented_study
+from vae.disk import sha256_of
 
 RECORD = invented_record(all_trainings(invented_study())[0])
 
@@ -223,7 +224,7 @@ def test_the_weights_hash_is_that_of_the_file(records: Records) -> None:
     record = record_of(RECORD.identity, facts, b"other weights", "trial", "study", "machine")
     records.write(record, b"other weights")
     content = (records.path(RECORD.identity.hash) / WEIGHTS).read_bytes()
-    assert record.weights_sha256 == hashlib.sha256(content).hexdigest() == bytes_sha256(content)
+    assert record.weights_sha256 == hashlib.sha256(content).hexdigest() == sha256_of(content)
 
 
 def test_checkpoints_of_recorded_trainings_are_removed_and_no_others(records: Records, tmp_path: Path) -> None:
