@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vae.bound import combine_log_weights, log_importance_weights, lower_bound
+from vae.bound import BoundTerms, combine_log_weights, log_importance_weights, lower_bound
 from vae.configuration import TrainingConfiguration
-from vae.minibatches import scale_pixels
+from vae.minibatches import Images, PreparedData, scale_pixels
 from vae.model.network import LatentVariableModel
-from vae.randomness import derive, generator, standard_normal
+from vae.streams import IMAGES_PER_STREAM, fill_evaluation_noise, importance_noise
 
-_IMAGES_PER_STREAM = 1_000
 _ROWS_PER_STREAM = 5_000
-"""So many images, or images x importance samples, take their noise from one stream."""
+"""So many images x importance samples take their noise from one stream."""
 _ROWS_AT_ONCE = 500
 """Images x importance samples computed at once: 1.6 MB a layer of 784 float32, which nearly stays in the caches of a
 core."""
+
+
+def evaluated_sets(data: PreparedData, configuration: TrainingConfiguration, is_last: bool) -> dict[str, Images]:
+    """The sets of images, by name, whose lower bound an evaluation measures: the test set in every one where there is
+    a test curve, else in the last where it is to be read at the end."""
+    sets = {"train": data.train_evaluation, "validation": data.validation}
+    if configuration.test_curve or (is_last and configuration.test_at_end):
+        sets["test"] = data.test
+    return {name: images for name, images in sets.items() if images is not None}
 
 
 @torch.no_grad()
@@ -32,21 +41,23 @@ def evaluate_lower_bound(
     The noise depends on the seed, `name` and the image's position alone, so that evaluations of one training differ
     by its weights only.
     """
-    totals = torch.zeros(3, dtype=torch.float64, device=device)
-    for start in range(0, len(images), _IMAGES_PER_STREAM):
-        of_stream = images[start : start + _IMAGES_PER_STREAM]
-        noise = torch.from_numpy(
-            standard_normal(generator(derive(seed, name), start), len(of_stream), model.latent_dim)
-        ).to(device)
-        at_once = _rows_at_once(device)
+    totals = torch.zeros(len(BoundTerms._fields), dtype=torch.float64, device=device)
+    at_once = _rows_at_once(device)
+    for start in range(0, len(images), IMAGES_PER_STREAM):
+        of_stream = images[start : start + IMAGES_PER_STREAM]
+        drawn = np.empty((model.latent_dim, len(of_stream)), np.float32)
+        fill_evaluation_noise(seed, name, start, drawn)
+        noise = torch.from_numpy(drawn.T).to(device)
         for first in range(0, len(of_stream), at_once):
             x = scale_pixels(of_stream[first : first + at_once]).to(device)
             terms = lower_bound(model, x, noise[first : first + at_once])
             totals += torch.stack([term.double().sum() for term in terms])
-    return {
-        f"{name}/{term}": float(total) / len(images)
-        for term, total in zip(("lower_bound", "reconstruction", "kl"), totals, strict=True)
-    }
+    return named_means(name, (totals / len(images)).tolist())
+
+
+def named_means(name: str, means: Sequence[float]) -> dict[str, float]:
+    """The means of the terms of the bound, in nats per example, under the names of their metrics."""
+    return {f"{name}/{term}": mean for term, mean in zip(BoundTerms._fields, means, strict=True)}
 
 
 @torch.no_grad()
@@ -65,10 +76,7 @@ def evaluate_importance_weighted_bound(
     total, variance = 0.0, 0.0
     for start in range(0, len(chosen), at_once):
         x = scale_pixels(chosen[start : start + at_once]).to(device)
-        random = generator(derive(seed, "importance"), start)
-        noise = torch.from_numpy(random.standard_normal((num_samples, len(x), model.latent_dim), dtype=np.float32)).to(
-            device
-        )
+        noise = torch.from_numpy(importance_noise(seed, start, num_samples, len(x), model.latent_dim)).to(device)
         mean, log_variance = model.encode(x)
         samples = noise.split(max(1, _rows_at_once(device) // len(x)))
         bounds = combine_log_weights(

@@ -100,6 +100,14 @@ class WrittenOut:
         return loss
 
 
+@torch.no_grad()
+def add_gradient_of_prior(parameters: Sequence[Tensor], num_images: int) -> None:
+    """Adds to each `grad` that of -log N(theta; 0, I) / num_images, theta / num_images: MAP on the mean loss of so many
+    training images (paper, section 5)."""
+    learned = [parameter for parameter in parameters if parameter.grad is not None]
+    torch._foreach_add_([cast(Tensor, parameter.grad) for parameter in learned], learned, alpha=1 / num_images)
+
+
 class _Layer:
     """a = x W^T + b and its gradients, in float32; W [outputs, inputs]."""
 

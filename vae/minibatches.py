@@ -1,8 +1,9 @@
-"""What a training sees at each step: images in an order, their pixels, and the noise of the latent variables."""
+"""The images that a training is made of, split and binarised, and what it sees of them at each step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,13 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vae.configuration import TrainingConfiguration
-from vae.data.dataset import Dataset, binarise, constant_pixel_bound, mean_image
-from vae.randomness import Seeds, derive, generator, standard_normal
+from vae.randomness import Seeds, derive, generator
+from vae.streams import TrainingStreams
+
+if TYPE_CHECKING:
+    from vae.data.dataset import Dataset
 
 Images = NDArray[np.uint8]
+"""Bytes [num_images, num_pixels] from 0 to 255."""
 
 NUM_TRAIN_EVALUATION_IMAGES = 10_000
 """train/lower_bound is measured on the first so many training images."""
+
+_IMAGES_PER_BLOCK = 4_096
+"""Binarised at once, which bounds the memory and changes nothing in the result."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +53,55 @@ class PreparedData:
 def prepare(dataset: Dataset, configuration: TrainingConfiguration) -> PreparedData:
     """Splits `dataset` and binarises it once where the configuration says `fixed`; evaluation images under `dynamic`
     as well."""
-    train = dataset.training_images(configuration.train_on_all)
-    validation = None if configuration.train_on_all else dataset.validation_images()
-    test = dataset.test_images
-    seen = train
+    train, validation = split(dataset.train_images, dataset.num_validation, configuration.train_on_all)
+    seen, test = train, dataset.test_images
     evaluated = train[:NUM_TRAIN_EVALUATION_IMAGES]
     if configuration.pixels != "grey":
         seed = configuration.binarisation_seed
-        binary = {
-            name: binarise(images, generator(derive(seed, name)))
-            for name, images in {"train": dataset.train_images, "test": test}.items()
-        }
-        test = binary["test"]
-        evaluated = binary["train"][: len(evaluated)]
-        validation = None if validation is None else binary["train"][len(train) :]
-        seen = binary["train"][: len(train)] if configuration.pixels == "fixed" else train
+        binary_train = binarise(dataset.train_images, generator(derive(seed, "train")))
+        test = binarise(test, generator(derive(seed, "test")))
+        binary, validation = split(binary_train, dataset.num_validation, configuration.train_on_all)
+        evaluated = binary[: len(evaluated)]
+        seen = binary if configuration.pixels == "fixed" else train
     held_out = evaluated if validation is None else validation
     return PreparedData(
         dataset.sha256, seen, evaluated, validation, test, mean_image(train), constant_pixel_bound(train, held_out)
     )
+
+
+def split(images: Images, num_validation: int, train_on_all: bool) -> tuple[Images, Images | None]:
+    """Views of the images to train on and of those to validate on, the last `num_validation`; all and None where all
+    are trained on."""
+    return (images, None) if train_on_all else (images[:-num_validation], images[-num_validation:])
+
+
+def binarise(images: Images, random: np.random.Generator, images_per_block: int = _IMAGES_PER_BLOCK) -> Images:
+    """Images drawn once from Bernoulli(pixel / 255): pixels 0 or 255 [num_images, num_pixels]."""
+    probability = np.arange(256, dtype=np.float32) / np.float32(255)
+    binary = np.empty_like(images)
+    for start in range(0, len(images), images_per_block):
+        block = images[start : start + images_per_block]
+        is_lit = random.random(block.shape, dtype=np.float32) < probability[block]
+        np.multiply(is_lit, np.uint8(255), out=binary[start : start + images_per_block])
+    return binary
+
+
+def mean_image(images: Images) -> NDArray[np.float64]:
+    """The mean of each pixel over the images [num_pixels], in [0, 1]."""
+    total: NDArray[np.int64] = images.sum(axis=0, dtype=np.int64)
+    return total / (255.0 * len(images))
+
+
+def constant_pixel_bound(train: Images, evaluated: Images, clip: float = 1e-3) -> float:
+    """Mean nats per evaluated image under the best model that ignores its input: sum_d x_d log p_d + (1 - x_d) log(1
+    - p_d).
+
+    p is the mean training image, clipped to [clip, 1 - clip]; grey values x count as Bernoulli means. What ends
+    below it has failed to learn. The bound is linear in x, so that the mean evaluated image is all it needs: exact.
+    """
+    p = mean_image(train).clip(clip, 1 - clip)
+    x = mean_image(evaluated)
+    return float(np.sum(x * np.log(p) + (1 - x) * np.log1p(-p)))
 
 
 def scale_pixels(images: Images) -> Tensor:
@@ -72,41 +110,26 @@ def scale_pixels(images: Images) -> Tensor:
 
 
 class Minibatches:
-    """Step by step: pixels [batch, pixels] and noise [batch, latent], each a function of the seeds and the step alone.
-
-    Images come in the order of one permutation an epoch after the other; a minibatch may span two of them, so that
-    every minibatch is full.
-    """
+    """Step by step: pixels [batch, pixels] and noise [batch, latent], each a function of the seeds and the step alone,
+    see vae.streams."""
 
     def __init__(self, images: Images, configuration: TrainingConfiguration, seeds: Seeds) -> None:
         self._images = images
-        self._batch_size = configuration.batch_size
-        self._latent_dim = configuration.latent_dim
-        self._dynamic = configuration.pixels == "dynamic"
-        self._seeds = seeds
-        self._permutations: dict[int, NDArray[np.int64]] = {}
+        self._configuration = configuration
+        self._streams = TrainingStreams(seeds, len(images))
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """The minibatch of `step`, counted from 0."""
-        pixels = self._images[self._indices(step)]
-        if self._dynamic:
-            uniform = generator(self._seeds.pixels, step).random(pixels.shape, dtype=np.float32)
-            x = torch.from_numpy((uniform * 255 < pixels).astype(np.float32))
-        else:
-            x = torch.from_numpy(pixels).float().div_(255)
-        noise = standard_normal(generator(self._seeds.noise, step), self._batch_size, self._latent_dim)
-        return x, torch.from_numpy(noise)
+        batch_size = self._configuration.batch_size
+        order = np.empty(batch_size, np.int64)
+        self._streams.fill_order(step, order)
+        noise = np.empty((self._configuration.latent_dim, batch_size), np.float32)
+        self._streams.fill_noise(step, noise)
+        return self._pixels(step, self._images[order]), torch.from_numpy(noise.T)
 
-    def _indices(self, step: int) -> NDArray[np.int64]:
-        start, num_images = step * self._batch_size, len(self._images)
-        positions = np.arange(start, start + self._batch_size)
-        epochs = range(start // num_images, (start + self._batch_size - 1) // num_images + 1)
-        return np.concatenate(
-            [self._permutation(epoch)[positions[positions // num_images == epoch] % num_images] for epoch in epochs]
-        )
-
-    def _permutation(self, epoch: int) -> NDArray[np.int64]:
-        if epoch not in self._permutations:
-            self._permutations = {kept: order for kept, order in self._permutations.items() if kept == epoch - 1}
-            self._permutations[epoch] = generator(self._seeds.order, epoch).permutation(len(self._images))
-        return self._permutations[epoch]
+    def _pixels(self, step: int, images: Images) -> Tensor:
+        if self._configuration.pixels != "dynamic":
+            return torch.from_numpy(images).float().div_(255)
+        thresholds = np.empty_like(images)
+        self._streams.fill_pixel_thresholds(step, thresholds)
+        return torch.from_numpy((thresholds < images).astype(np.float32))

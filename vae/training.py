@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -11,18 +10,18 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae.building import build_initial_model
-from vae.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from vae.configuration import TrainingConfiguration
-from vae.evaluation import evaluate_importance_weighted_bound, evaluate_lower_bound
-from vae.gradient import loss_gradient
+from vae.evaluation import evaluate_importance_weighted_bound, evaluate_lower_bound, evaluated_sets
+from vae.gradient import add_gradient_of_prior, loss_gradient
 from vae.minibatches import Minibatches, PreparedData
 from vae.model.network import LatentVariableModel, num_parameters
 from vae.model.precision import products_in, reproducible_arithmetic, require_precision
 from vae.optimizers import build_optimizer, specification
 from vae.randomness import Seeds
+from vae.resuming import ResumePoint, fingerprint, restore_optimizer
 
 Outcome = Literal["finished", "diverged", "failed_to_learn"]
 
@@ -72,15 +71,24 @@ def learning_rate_at(configuration: TrainingConfiguration, step: int, num_steps:
     return configuration.learning_rate
 
 
-def outcome_of(evaluations: Sequence[Evaluation], diverged_at_samples: int | None, data: PreparedData) -> Outcome:
-    """Whether a training that has ended diverged, failed to learn (no better than the best constant image) or
-    finished."""
+def training_result(
+    model: nn.Module,
+    data: PreparedData,
+    evaluations: Sequence[Evaluation],
+    seconds: float,
+    started_ms: int,
+    diverged_at_samples: int | None,
+) -> TrainingResult:
+    """The result of a training that ends now; it failed to learn where it is no better than the best constant image."""
     if diverged_at_samples is not None:
-        return "diverged"
-    name = "train" if data.validation is None else "validation"
-    return (
-        "finished" if evaluations[-1].metrics[f"{name}/lower_bound"] > data.constant_pixel_bound else "failed_to_learn"
-    )
+        outcome: Outcome = "diverged"
+    else:
+        name = "train" if data.validation is None else "validation"
+        has_learned = evaluations[-1].metrics[f"{name}/lower_bound"] > data.constant_pixel_bound
+        outcome = "finished" if has_learned else "failed_to_learn"
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+    curve, size = tuple(evaluations), num_parameters(model)
+    return TrainingResult(outcome, curve, weights, size, seconds, started_ms, now_ms(), diverged_at_samples)
 
 
 class Training:
@@ -105,8 +113,6 @@ class Training:
         self.seeds = seeds
         self.data = data
         self.device = torch.device(device)
-        self.checkpoint = checkpoint
-        self.checkpoint_every_seconds = checkpoint_every_seconds
         self.num_steps = configuration.budget_samples // configuration.batch_size
         self.minibatches = Minibatches(data.train, configuration, seeds)
         self.model = build_initial_model(configuration, data, seeds.init).to(self.device)
@@ -125,7 +131,9 @@ class Training:
         self.evaluations: list[Evaluation] = []
         self.diverged_at_samples: int | None = None
         self.result: TrainingResult | None = None
-        self._saved = time.perf_counter()
+        self.resume_point = ResumePoint(
+            checkpoint, checkpoint_every_seconds, fingerprint(configuration, seeds, data.sha256, self.device)
+        )
         self._restore()
 
     @property
@@ -163,9 +171,8 @@ class Training:
                 self.diverged_at_samples = self.samples
             now = time.perf_counter()
             self.seconds = before + now - began
-            if now - self._saved > self.checkpoint_every_seconds:
+            if self.resume_point.is_due(now):
                 self.save()
-                self._saved = now
             if now - began > max_seconds:
                 return
 
@@ -173,11 +180,8 @@ class Training:
         """One minibatch; returns its loss, the mean of the negative lower bound in nats per example."""
         x, noise = self.minibatches.at(self.step)
         loss = self.loss_gradient(x.to(self.device), noise.to(self.device))
-        if self.configuration.weight_prior:  # the gradient of -log N(theta; 0, I) / N_train on the mean loss
-            learned = [parameter for parameter in self.parameters if parameter.grad is not None]
-            torch._foreach_add_(
-                [cast(Tensor, parameter.grad) for parameter in learned], learned, alpha=1 / len(self.data.train)
-            )
+        if self.configuration.weight_prior:
+            add_gradient_of_prior(self.parameters, len(self.data.train))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.configuration, self.step, self.num_steps)
         self.optimizer.step()
@@ -186,15 +190,11 @@ class Training:
 
     def _evaluate(self) -> Evaluation | None:
         """Measures the bounds now; None, and the training has diverged, where one is not finite."""
-        images = {"train": self.data.train_evaluation, "validation": self.data.validation}
-        last = self.step == self.num_steps
-        if self.configuration.test_curve or (last and self.configuration.test_at_end):
-            images["test"] = self.data.test
+        is_last = self.step == self.num_steps
         metrics: dict[str, float] = {}
-        for name, evaluated in images.items():
-            if evaluated is not None:
-                metrics |= evaluate_lower_bound(self._model, evaluated, name, self.seeds.evaluation, self.device)
-        if last and self.configuration.test_at_end:
+        for name, images in evaluated_sets(self.data, self.configuration, is_last).items():
+            metrics |= evaluate_lower_bound(self._model, images, name, self.seeds.evaluation, self.device)
+        if is_last and self.configuration.test_at_end:
             metrics |= evaluate_importance_weighted_bound(
                 self._model, self.data.test, self.configuration, self.seeds.evaluation, self.device
             )
@@ -206,16 +206,8 @@ class Training:
         return evaluation
 
     def _finish(self) -> TrainingResult:
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
-        return TrainingResult(
-            outcome_of(self.evaluations, self.diverged_at_samples, self.data),
-            tuple(self.evaluations),
-            weights,
-            num_parameters(self.model),
-            self.seconds,
-            self.started_ms,
-            now_ms(),
-            self.diverged_at_samples,
+        return training_result(
+            self.model, self.data, self.evaluations, self.seconds, self.started_ms, self.diverged_at_samples
         )
 
     @property
@@ -224,52 +216,26 @@ class Training:
 
     def save(self) -> None:
         """Writes the checkpoint, where one was asked for."""
-        if self.checkpoint is None:
-            return
         facts = {
-            "training": self._fingerprint(),
             "step": self.step,
             "seconds": self.seconds,
             "started_ms": self.started_ms,
             "diverged_at_samples": self.diverged_at_samples,
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
-            "optimizer_groups": [
-                {name: given for name, given in group.items() if isinstance(given, (bool, int, float))}
-                for group in self.optimizer.param_groups
-            ],
         }
-        save_checkpoint(
-            self.checkpoint, Checkpoint(self.model.state_dict(), self.optimizer.state_dict()["state"], facts)
-        )
+        self.resume_point.save(self.model.state_dict(), self.optimizer, facts)
 
     def _restore(self) -> None:
-        """Takes up the checkpoint if there is a valid one of this very training; else starts from the beginning."""
-        if self.checkpoint is None or not self.checkpoint.exists():
+        checkpoint = self.resume_point.load()
+        if checkpoint is None:
             return
-        try:
-            saved = load_checkpoint(self.checkpoint)
-        except CheckpointError:  # perhaps for a moment only: the next one replaces it
-            return
-        if saved.facts.get("training") != self._fingerprint():
-            return
-        self.model.load_state_dict(saved.weights)
-        groups = self.optimizer.state_dict()["param_groups"]
-        own = [group | numbers for group, numbers in zip(groups, saved.facts["optimizer_groups"], strict=True)]
-        self.optimizer.load_state_dict({"state": saved.optimizer_state, "param_groups": own})
-        self.step = saved.facts["step"]
-        self.seconds = saved.facts["seconds"]
-        self.started_ms = saved.facts["started_ms"]
-        self.diverged_at_samples = saved.facts["diverged_at_samples"]
-        self.evaluations = [Evaluation(**evaluation) for evaluation in saved.facts["evaluations"]]
-
-    def _fingerprint(self) -> str:
-        facts: dict[str, Any] = {
-            "configuration": self.configuration.model_dump(mode="json"),
-            "seeds": asdict(self.seeds),
-            "data": self.data.sha256,
-        }
-        facts |= {"device": self.device.type, "torch": str(torch.__version__)}
-        return json.dumps(facts, sort_keys=True)
+        self.model.load_state_dict(checkpoint.weights)
+        restore_optimizer(self.optimizer, checkpoint)
+        self.step = checkpoint.facts["step"]
+        self.seconds = checkpoint.facts["seconds"]
+        self.started_ms = checkpoint.facts["started_ms"]
+        self.diverged_at_samples = checkpoint.facts["diverged_at_samples"]
+        self.evaluations = [Evaluation(**evaluation) for evaluation in checkpoint.facts["evaluations"]]
 
 
 def train(configuration: TrainingConfiguration, seeds: Seeds, data: PreparedData, **options: Any) -> TrainingResult:

@@ -205,7 +205,7 @@ class _Trial:
         results = _results_of(self._running)
         if results is None:
             return self.report()
-        self._superseded += [self._running.checkpoint] if self._running.checkpoint else []
+        self._superseded += [self._running.resume_point.path] if self._running.resume_point.path else []
         self._running, self._progress = None, iter(())
         self._trained.extend(zip(self._part, results, strict=True))
         return self._hand_over()
@@ -240,7 +240,7 @@ class _Trial:
         long as it waits between two checkpoints."""
         self._say_unwritten(error)
         if self._running is not None:
-            self._running.checkpoint_every_seconds += max(PAUSE_SECONDS, self.settings.checkpoint_every_seconds)
+            self._running.resume_point.every_seconds += max(PAUSE_SECONDS, self.settings.checkpoint_every_seconds)
             self._progress = self._running.run(PAUSE_SECONDS)
         return self.report()
 

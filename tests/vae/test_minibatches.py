@@ -3,6 +3,7 @@ be."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.trainings import SEEDS, small_configuration, small_data, small_dataset
-from vae.minibatches import Minibatches, prepare, scale_pixels
+from vae.minibatches import (
+    Minibatches,
+    binarise,
+    constant_pixel_bound,
+    mean_image,
+    prepare,
+    scale_pixels,
+    split,
+)
 
 
 def numbered(num: int) -> NDArray[np.uint8]:
@@ -74,7 +83,8 @@ def test_each_seed_changes_its_own_stream_and_no_other(field: str) -> None:
     (x, noise), (other_x, other_noise) = first.at(0), second.at(0)
     assert torch.equal(noise, other_noise) == (field != "noise")
     assert torch.equal(x, other_x) == (field == "noise")
-    assert (first._indices(0).tolist() == second._indices(0).tolist()) == (field != "order")
+    grey = [Minibatches(images, small_configuration(batch_size=300), seeds).at(0)[0] for seeds in (SEEDS, other)]
+    assert torch.equal(*grey) == (field != "order")
 
 
 def test_grey_pixels_are_bytes_over_255() -> None:
@@ -125,6 +135,15 @@ def test_dynamic_and_fixed_pixels_are_measured_on_the_same_binary_images() -> No
     assert np.array_equal(fixed.validation, dynamic.validation)
 
 
+def test_the_last_images_validate_and_a_split_copies_nothing() -> None:
+    images = numbered(12)
+    train, validation = split(images, 2, train_on_all=False)
+    assert validation is not None
+    assert (train.ravel().tolist(), validation.ravel().tolist()) == ([*range(10)], [10, 11])
+    assert np.shares_memory(train, images)
+    assert np.shares_memory(validation, images)
+
+
 @pytest.mark.parametrize("pixels", ["grey", "fixed"])
 def test_training_on_all_takes_the_validation_images_and_measures_nothing_on_them(pixels: str) -> None:
     some, everything = (small_data(small_configuration(pixels=pixels, train_on_all=on_all)) for on_all in (False, True))
@@ -143,7 +162,49 @@ def test_no_validation_or_test_image_enters_a_minibatch() -> None:
     seen = {image.numpy().tobytes() for step in range(10) for image in minibatches.at(step)[0]}
     held_out = {
         image.numpy().tobytes()
-        for image in scale_pixels(np.concatenate([dataset.validation_images(), dataset.test_images]))
+        for image in scale_pixels(np.concatenate([dataset.train_images[300:], dataset.test_images]))
     }
     assert len(seen) == len({image.tobytes() for image in data.train})
     assert not seen & held_out
+
+
+def test_binarised_pixels_are_black_or_white_in_proportion_to_their_grey() -> None:
+    num = 20_000
+    images = np.tile(np.array([0, 1, 64, 128, 254, 255], dtype=np.uint8), (num, 1))
+    binary = binarise(images, np.random.default_rng(0))
+    assert binary.dtype == np.uint8
+    assert set(np.unique(binary)) == {0, 255}
+    expected = images[0] / 255
+    error = np.abs((binary / 255).mean(axis=0) - expected)
+    tolerance = 4 * np.sqrt(
+        expected * (1 - expected) / num
+    )  # four standard errors; none at all for 0 and 255, which are certain
+    assert (error <= tolerance).all(), f"off by {error}, allowed {tolerance}"
+
+
+@pytest.mark.parametrize("images_per_block", [1, 7, 50, 4096])
+def test_binarisation_does_not_depend_on_the_block_size(images_per_block: int) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (50, 15), dtype=np.uint8)
+    whole = binarise(images, np.random.default_rng(2), images_per_block=50)
+    np.testing.assert_array_equal(binarise(images, np.random.default_rng(2), images_per_block), whole)
+
+
+def test_mean_image_is_the_mean_of_scaled_pixels() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (50, 15), dtype=np.uint8)
+    np.testing.assert_allclose(mean_image(images), (images / 255).mean(axis=0), rtol=1e-13)
+
+
+def test_constant_pixel_bound_is_the_mean_over_images_of_their_bernoulli_log_density() -> None:
+    generator = np.random.default_rng(3)
+    train, evaluated = (generator.integers(0, 256, (num, 6), dtype=np.uint8) for num in (40, 9))
+    p = (train / 255).mean(axis=0)
+    per_image = [
+        sum(x * math.log(q) + (1 - x) * math.log(1 - q) for x, q in zip(image / 255, p, strict=True))
+        for image in evaluated
+    ]
+    assert constant_pixel_bound(train, evaluated) == pytest.approx(np.mean(per_image), rel=1e-12)
+
+
+def test_constant_pixel_bound_is_finite_where_a_pixel_is_never_lit_in_training() -> None:
+    dark, lit = np.zeros((3, 2), dtype=np.uint8), np.full((3, 2), 255, dtype=np.uint8)
+    assert constant_pixel_bound(dark, lit) == pytest.approx(2 * math.log(1e-3))

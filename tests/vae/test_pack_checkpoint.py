@@ -136,10 +136,10 @@ def test_a_checkpoint_that_takes_long_to_write_is_written_rarely(
 ) -> None:
     """At most a twentieth of the time goes into writing, however often checkpoints are asked for."""
     configuration = small_configuration(budget_samples=500, num_evaluations=1)
+    monkeypatch.setattr("vae.pack.pack._SAVING_SHARE", 0)
     always = Pack(
         configuration, PACK_SEEDS, small_data(configuration), checkpoint=tmp_path / "c", checkpoint_every_seconds=0
     )
-    monkeypatch.setattr("vae.pack.pack._SAVING_SHARE", 0)
     saved = []
     monkeypatch.setattr(always, "save", lambda: saved.append(always.step))
     for _ in always.run():

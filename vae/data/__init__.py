@@ -3,6 +3,6 @@
 It knows no model and no training; a training identifies its data by their hash alone.
 """
 
-from vae.data.dataset import DataError, Dataset, binarise, dataset_from_arrays, load_dataset
+from vae.data.dataset import DataError, Dataset, dataset_from_arrays, load_dataset
 
-__all__ = ["DataError", "Dataset", "binarise", "dataset_from_arrays", "load_dataset"]
+__all__ = ["DataError", "Dataset", "dataset_from_arrays", "load_dataset"]

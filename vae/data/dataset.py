@@ -1,4 +1,4 @@
-"""Datasets as uint8 arrays, verified and split; their binarisation; the yardstick of a model that learned nothing.
+"""Datasets as uint8 arrays, verified, with a hash that says which they are.
 
 Pixels are bytes from 0 to 255 and are scaled where they are used. Only numpy is needed once the data is cached.
 """
@@ -21,15 +21,7 @@ from vae.disk import sha256_of
 from vae.nearest import unknown_name_message
 from vae.plugins import PluginError, is_plugin, load_plugin
 
-__all__ = [
-    "DataError",
-    "Dataset",
-    "binarise",
-    "constant_pixel_bound",
-    "dataset_from_arrays",
-    "load_dataset",
-    "mean_image",
-]
+__all__ = ["DataError", "Dataset", "dataset_from_arrays", "load_dataset"]
 
 ARRAY_FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
 """A folder of .npy arrays: uint8, images [n, height, width], labels [n]; the files of labels may be left out."""
@@ -54,14 +46,6 @@ class Dataset:
     def num_pixels(self) -> int:
         """Pixels of one image."""
         return self.image_shape[0] * self.image_shape[1]
-
-    def training_images(self, train_on_all: bool) -> NDArray[np.uint8]:
-        """A view of the images to train on [n, num_pixels]: without the validation images, or all."""
-        return self.train_images if train_on_all else self.train_images[: -self.num_validation]
-
-    def validation_images(self) -> NDArray[np.uint8]:
-        """A view of the last num_validation training images [num_validation, num_pixels]."""
-        return self.train_images[-self.num_validation :]
 
 
 def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) -> Dataset:
@@ -271,37 +255,3 @@ def _rechecked(name: str, dataset: Dataset) -> Dataset:
     return dataset_from_arrays(
         name, train_images, test_images, dataset.train_labels, dataset.test_labels, dataset.num_validation
     )
-
-
-def binarise(
-    images: NDArray[np.uint8], generator: np.random.Generator, images_per_block: int = 4096
-) -> NDArray[np.uint8]:
-    """Images drawn once from Bernoulli(pixel / 255), pixels 0 or 255 [n, num_pixels].
-
-    Works in blocks, which bound the memory and change nothing in the result.
-    """
-    probability = np.arange(256, dtype=np.float32) / np.float32(255)
-    binary = np.empty_like(images)
-    for start in range(0, len(images), images_per_block):
-        block = images[start : start + images_per_block]
-        drawn = generator.random(block.shape, dtype=np.float32) < probability[block]
-        np.multiply(drawn, np.uint8(255), out=binary[start : start + images_per_block])
-    return binary
-
-
-def mean_image(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The mean of each pixel over the images [num_pixels], in [0, 1]."""
-    total: NDArray[np.int64] = images.sum(axis=0, dtype=np.int64)
-    return total / (255.0 * len(images))
-
-
-def constant_pixel_bound(train: NDArray[np.uint8], evaluated: NDArray[np.uint8], clip: float = 1e-3) -> float:
-    """Mean nats per evaluated image under the best model that ignores its input: sum_d x_d log p_d + (1 - x_d) log(1
-    - p_d).
-
-    p is the mean training image, clipped to [clip, 1 - clip]; grey values x count as Bernoulli means. What ends
-    below it has failed to learn. The bound is linear in x, so that the mean evaluated image is all it needs: exact.
-    """
-    p = mean_image(train).clip(clip, 1 - clip)
-    x = mean_image(evaluated)
-    return float(np.sum(x * np.log(p) + (1 - x) * np.log1p(-p)))

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import Images
-from vae.randomness import Seeds, derive, generator
+from vae.randomness import Seeds
+from vae.streams import IMAGES_PER_STREAM, TrainingStreams, fill_evaluation_noise
 
 BLOCK_BYTES = 2**25
 """A block has as many steps as stay below this, and at least one."""
@@ -72,62 +71,6 @@ class PixelScale:
         return images.to(torch.float32).div_(self._highest)
 
 
-class MemberDraws:
-    """All that is drawn for one member, with the bits of vae.minibatches.Minibatches and vae.evaluation; used by one
-    thread at a time."""
-
-    def __init__(self, seeds: Seeds, num_images: int, batch_size: int) -> None:
-        self._seeds = seeds
-        self._num_images = num_images
-        self._batch_size = batch_size
-        self._noise = _Stream(seeds.noise)
-        self._pixels = _Stream(seeds.pixels)
-        self._epoch = -1
-        self._permutation: NDArray[np.int64] = np.empty(0, np.int64)
-
-    def fill_order(self, step: int, out: NDArray[np.int64]) -> None:
-        """`out` [batch]: the images of the minibatch of `step`; one permutation of all images after the other."""
-        position, filled = step * self._batch_size, 0
-        while filled < len(out):
-            epoch, start = divmod(position + filled, self._num_images)
-            if epoch != self._epoch:
-                self._epoch, self._permutation = (
-                    epoch,
-                    generator(self._seeds.order, epoch).permutation(self._num_images),
-                )
-            part = self._permutation[start : start + len(out) - filled]
-            out[filled : filled + len(part)] = part
-            filled += len(part)
-
-    def fill_noise(self, step: int, out: NDArray[np.float32]) -> None:
-        """`out` [latent, batch]: standard normal."""
-        self._noise.at(step).standard_normal(dtype=np.float32, out=out)
-
-    def fill_thresholds(self, step: int, out: NDArray[np.uint8]) -> None:
-        """`out` [batch, pixels]: floor(255 u) for uniform u. A byte exceeds it just where it exceeds 255 u."""
-        if out.size:
-            out[...] = self._pixels.at(step).random(out.shape, dtype=np.float32) * 255
-
-    def fill_evaluation_noise(self, name: str, start: int, out: NDArray[np.float32]) -> None:
-        """`out` [latent, images]: the noise under which the images from `start` of the set `name` are evaluated."""
-        generator(derive(self._seeds.evaluation, name), start).standard_normal(dtype=np.float32, out=out)
-
-
-class _Stream:
-    """vae.randomness.generator(seed, position) for one position after the other, without building a generator for
-    each."""
-
-    def __init__(self, seed: int) -> None:
-        self._generator = generator(seed)
-        self._state = self._generator.bit_generator.state
-
-    def at(self, position: int) -> np.random.Generator:
-        """The generator at `position`; the one that was given before is it no more."""
-        self._state["state"]["counter"][2] = position
-        self._generator.bit_generator.state = self._state
-        return self._generator
-
-
 class PackDraws:
     """Blocks of what all members draw, in pinned memory where they go to a GPU; numpy draws without Python's lock,
     on threads of its own."""
@@ -141,7 +84,8 @@ class PackDraws:
         device: torch.device,
         num_threads: int,
     ) -> None:
-        self._members = [MemberDraws(own, num_images, configuration.batch_size) for own in seeds]
+        self._seeds = seeds
+        self._streams = [TrainingStreams(own, num_images) for own in seeds]
         self._batch_size = configuration.batch_size
         self._latent_dim = configuration.latent_dim
         self._num_thresholds = _num_thresholds(configuration, num_pixels)
@@ -165,22 +109,22 @@ class PackDraws:
             for step in range(len(there.order)):
                 yield there.at(step)
 
-    def evaluation_noise(self, name: str, num_images: int, images_at_once: int) -> Iterator[tuple[int, Tensor]]:
-        """Where a part of the images begins, and its noise [members, latent, images] on the device; part by part."""
+    def evaluation_noise(self, name: str, num_images: int) -> Iterator[tuple[int, Tensor]]:
+        """Where IMAGES_PER_STREAM images of the set `name` begin, and their noise [members, latent, images] on the
+        device."""
 
         def empty(start: int) -> Tensor:
-            return self._empty(
-                (len(self._members), self._latent_dim, min(images_at_once, num_images - start)), torch.float32
-            )
+            shape = (len(self._seeds), self._latent_dim, min(IMAGES_PER_STREAM, num_images - start))
+            return self._empty(shape, torch.float32)
 
         def fill(start: int, noise: Tensor, member: int) -> None:
-            self._members[member].fill_evaluation_noise(name, start, noise[member].numpy())
+            fill_evaluation_noise(self._seeds[member].evaluation, name, start, noise[member].numpy())
 
-        for start, noise in self._ahead(range(0, num_images, images_at_once), empty, fill):
+        for start, noise in self._ahead(range(0, num_images, IMAGES_PER_STREAM), empty, fill):
             yield start, noise.to(self._device, non_blocking=True)
 
     def _empty_block(self, steps_left: int) -> StepInputs:
-        shape = (min(self._block_steps, steps_left), len(self._members))
+        shape = (min(self._block_steps, steps_left), len(self._seeds))
         return StepInputs(
             self._empty((*shape, self._batch_size), torch.int64),
             self._empty((*shape, self._latent_dim, self._batch_size), torch.float32),
@@ -191,12 +135,12 @@ class PackDraws:
         return torch.empty(shape, dtype=dtype, pin_memory=self._device.type == "cuda" and math.prod(shape) > 0)
 
     def _fill_steps(self, first_step: int, block: StepInputs, member: int) -> None:
-        draws = self._members[member]
+        streams = self._streams[member]
         order, noise, thresholds = (part[:, member].numpy() for part in block)
         for step in range(len(order)):
-            draws.fill_order(first_step + step, order[step])
-            draws.fill_noise(first_step + step, noise[step])
-            draws.fill_thresholds(first_step + step, thresholds[step])
+            streams.fill_order(first_step + step, order[step])
+            streams.fill_noise(first_step + step, noise[step])
+            streams.fill_pixel_thresholds(first_step + step, thresholds[step])
 
     def _ahead(
         self, starts: Iterable[int], empty: Callable[[int], T], fill: Callable[[int, T, int], None]
@@ -221,7 +165,7 @@ class PackDraws:
             yield _waited_for(*drawn.popleft())
 
     def _fill_members(self, fill: Callable[[int, T, int], None], start: int, block: T, lane: int) -> None:
-        for member in range(lane, len(self._members), len(self._threads)):
+        for member in range(lane, len(self._seeds), len(self._threads)):
             fill(start, block, member)
 
 

@@ -3,7 +3,6 @@ the chip."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -11,31 +10,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from vae.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from vae.bound import BoundTerms
 from vae.configuration import TrainingConfiguration
-from vae.evaluation import evaluate_importance_weighted_bound
-from vae.minibatches import PreparedData
-from vae.model.network import LatentVariableModel, num_parameters
+from vae.evaluation import evaluate_importance_weighted_bound, evaluated_sets, named_means
+from vae.minibatches import Images, PreparedData
+from vae.model.network import LatentVariableModel
 from vae.model.precision import products_in, reproducible_arithmetic, require_precision
 from vae.pack.draws import PackDraws, PixelScale, images_on
 from vae.pack.model import PackError, StackedModel, require_packable, require_packable_model
 from vae.pack.steps import PackStep, steps_of
 from vae.randomness import Seeds
-from vae.training import Evaluation, Progress, TrainingResult, learning_rate_at, now_ms, outcome_of
+from vae.resuming import ResumePoint, fingerprint, restore_optimizer
+from vae.streams import IMAGES_PER_STREAM
+from vae.training import Evaluation, Progress, TrainingResult, learning_rate_at, now_ms, training_result
 
 __all__ = ["Pack", "PackError", "require_packable", "require_packable_model"]
 
-_IMAGES_AT_ONCE = 1_000
-"""As vae.evaluation has it: a part of the images has its own noise."""
 EVALUATED_ROWS_AT_ONCE = 20_000
 """Images x members evaluated at once, as far as members can be taken apart for it."""
-_TERMS = ("lower_bound", "reconstruction", "kl")
+
 _SAVING_SHARE = 20
 """The next checkpoint waits this many times as long as the last one took to write: a pack on a GPU writes gigabytes."""
 
@@ -74,8 +71,6 @@ class Pack:
         self.configuration = configuration
         self.seeds = tuple(seeds)
         self.data = data
-        self.checkpoint = checkpoint
-        self.checkpoint_every_seconds = checkpoint_every_seconds
         self.num_steps = configuration.budget_samples // configuration.batch_size
         self.model = StackedModel.initial(configuration, data, self.seeds, self.device)
         self._step = PackStep(configuration, self.model, images_on(self.device, data.train))
@@ -88,7 +83,8 @@ class Pack:
         self.num_evaluated = 0
         self.evaluations: list[list[Evaluation]] = [[] for _ in self.seeds]
         self.results: list[TrainingResult] | None = None
-        self._saved, self._saving_seconds = time.perf_counter(), 0.0
+        whose = fingerprint(configuration, self.seeds, data.sha256, self.device)
+        self.resume_point = ResumePoint(checkpoint, checkpoint_every_seconds, whose, _SAVING_SHARE)
         self._restore()
         self._inputs = self._draws.steps(self.step, self.num_steps)
 
@@ -121,7 +117,7 @@ class Pack:
             self._train_step()
             now = time.perf_counter()
             self.seconds = before + now - began
-            if now - self._saved > max(self.checkpoint_every_seconds, _SAVING_SHARE * self._saving_seconds):
+            if self.resume_point.is_due(now):
                 self.save()
             if now - began > max_seconds:
                 break
@@ -138,20 +134,16 @@ class Pack:
 
     def _evaluate(self) -> None:
         """Measures every member that has not diverged, each on its own evaluation stream."""
-        images = {"train": self.data.train_evaluation, "validation": self.data.validation}
-        last = self.step == self.num_steps
-        if self.configuration.test_curve or (last and self.configuration.test_at_end):
-            images["test"] = self.data.test
+        is_last = self.step == self.num_steps
         metrics: list[dict[str, float]] = [{} for _ in self.seeds]
-        for name, evaluated in images.items():
-            if evaluated is not None:
-                for member, measured in enumerate(self._lower_bounds(evaluated, name)):
-                    metrics[member] |= measured
+        for name, images in evaluated_sets(self.data, self.configuration, is_last).items():
+            for member, measured in enumerate(self._lower_bounds(images, name)):
+                metrics[member] |= measured
         timestamp = now_ms()
         for member, bad_step in enumerate(self._step.first_bad_step.tolist()):
             if bad_step >= 0:
                 continue
-            if last and self.configuration.test_at_end:
+            if is_last and self.configuration.test_at_end:
                 metrics[member] |= self._importance_weighted_bound(member)
             if all(math.isfinite(measured) for measured in metrics[member].values()):
                 self.evaluations[member].append(
@@ -162,20 +154,19 @@ class Pack:
         self.num_evaluated += 1
 
     @torch.no_grad()
-    def _lower_bounds(self, images: NDArray[np.uint8], name: str) -> list[dict[str, float]]:
+    def _lower_bounds(self, images: Images, name: str) -> list[dict[str, float]]:
         """What vae.evaluation.evaluate_lower_bound measures, for all members, as many at once as
         EVALUATED_ROWS_AT_ONCE allows."""
-        members, there, scale = len(self.seeds), images_on(self.device, images), PixelScale(self.device)
-        totals = torch.zeros(len(_TERMS), members, dtype=torch.float64, device=self.device)
-        members_at_once = max(1, EVALUATED_ROWS_AT_ONCE // _IMAGES_AT_ONCE)
-        for start, noise in self._draws.evaluation_noise(name, len(images), _IMAGES_AT_ONCE):
-            x = scale(there[start : start + _IMAGES_AT_ONCE])
+        members, on_device, scale = len(self.seeds), images_on(self.device, images), PixelScale(self.device)
+        totals = torch.zeros(len(BoundTerms._fields), members, dtype=torch.float64, device=self.device)
+        members_at_once = max(1, EVALUATED_ROWS_AT_ONCE // IMAGES_PER_STREAM)
+        for start, noise in self._draws.evaluation_noise(name, len(images)):
+            x = scale(on_device[start : start + IMAGES_PER_STREAM])
             for first in range(0, members, members_at_once):
                 some = slice(first, first + members_at_once)
                 terms = self.model.bounds_of_same_images(some, x, noise[some].transpose(-2, -1))
                 totals[:, some] += torch.stack([term.double().sum(-1) for term in terms])
-        means = (totals / len(images)).T.tolist()
-        return [{f"{name}/{term}": mean for term, mean in zip(_TERMS, own, strict=True)} for own in means]
+        return [named_means(name, means) for means in (totals / len(images)).T.tolist()]
 
     def _importance_weighted_bound(self, member: int) -> dict[str, float]:
         model = cast(LatentVariableModel, self.model.member(member))
@@ -188,19 +179,9 @@ class Pack:
         time that passed."""
         bad_step = int(self._step.first_bad_step[member])
         diverged_at = bad_step * self.configuration.batch_size if bad_step >= 0 else None
-        curve = tuple(self.evaluations[member])
-        model = self.model.member(member)
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         share = self.seconds / len(self.seeds)
-        return TrainingResult(
-            outcome_of(curve, diverged_at, self.data),
-            curve,
-            weights,
-            num_parameters(model),
-            share,
-            self.started_ms,
-            now_ms(),
-            diverged_at,
+        return training_result(
+            self.model.member(member), self.data, self.evaluations[member], share, self.started_ms, diverged_at
         )
 
     @contextmanager
@@ -219,11 +200,7 @@ class Pack:
 
     def save(self) -> None:
         """Writes the checkpoint, where one was asked for."""
-        if self.checkpoint is None:
-            return
-        began = time.perf_counter()
         facts = {
-            "pack": self._fingerprint(),
             "step": self.step,
             "seconds": self.seconds,
             "started_ms": self.started_ms,
@@ -231,39 +208,18 @@ class Pack:
             "first_bad_step": self._step.first_bad_step.tolist(),
             "evaluations": [[asdict(evaluation) for evaluation in own] for own in self.evaluations],
         }
-        save_checkpoint(
-            self.checkpoint, Checkpoint(self.model.state(), self._step.optimizer.state_dict()["state"], facts)
-        )
-        self._saved = time.perf_counter()
-        self._saving_seconds = self._saved - began
+        self.resume_point.save(self.model.state(), self._step.optimizer, facts)
 
     def _restore(self) -> None:
-        """Takes up the checkpoint if there is a valid one of this very pack; else starts from the beginning."""
-        if self.checkpoint is None or not self.checkpoint.exists():
+        checkpoint = self.resume_point.load()
+        if checkpoint is None:
             return
-        try:
-            saved = load_checkpoint(self.checkpoint)
-        except CheckpointError:  # perhaps for a moment only: the next one replaces it
-            return
-        if saved.facts.get("pack") != self._fingerprint():
-            return
-        self.model.load_state(saved.weights)
-        self._step.optimizer.load_state_dict(
-            {"state": saved.optimizer_state, "param_groups": self._step.optimizer.state_dict()["param_groups"]}
-        )
-        self.step = saved.facts["step"]
+        self.model.load_state(checkpoint.weights)
+        restore_optimizer(self._step.optimizer, checkpoint)
+        self.step = checkpoint.facts["step"]
         self._step.num_taken.fill_(self.step)
-        self.seconds = saved.facts["seconds"]
-        self.started_ms = saved.facts["started_ms"]
-        self.num_evaluated = saved.facts["num_evaluated"]
-        self._step.first_bad_step.copy_(torch.tensor(saved.facts["first_bad_step"]))
-        self.evaluations = [[Evaluation(**evaluation) for evaluation in own] for own in saved.facts["evaluations"]]
-
-    def _fingerprint(self) -> str:
-        facts: dict[str, Any] = {
-            "configuration": self.configuration.model_dump(mode="json"),
-            "seeds": [asdict(own) for own in self.seeds],
-            "data": self.data.sha256,
-        }
-        facts |= {"device": self.device.type, "torch": str(torch.__version__)}
-        return json.dumps(facts, sort_keys=True)
+        self.seconds = checkpoint.facts["seconds"]
+        self.started_ms = checkpoint.facts["started_ms"]
+        self.num_evaluated = checkpoint.facts["num_evaluated"]
+        self._step.first_bad_step.copy_(torch.tensor(checkpoint.facts["first_bad_step"]))
+        self.evaluations = [[Evaluation(**evaluation) for evaluation in own] for own in checkpoint.facts["evaluations"]]

@@ -4,13 +4,14 @@ replayed."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from vae.configuration import TrainingConfiguration
 from vae.errors import first_line
+from vae.gradient import add_gradient_of_prior
 from vae.optimizers import build_optimizer
 from vae.pack.draws import PixelScale, StepInputs
 from vae.pack.model import StackedModel, as_stored
@@ -36,7 +37,7 @@ class PackStep:
         self._scale = PixelScale(images.device)
         self._precision = configuration.precision
         self._is_dynamic = configuration.pixels == "dynamic"
-        self._prior = 1 / len(images) if configuration.weight_prior else 0.0
+        self._has_prior = configuration.weight_prior
 
     def __call__(self, inputs: StepInputs) -> None:
         """One minibatch of every member."""
@@ -44,8 +45,8 @@ class PackStep:
         gradients = torch.autograd.grad(losses.sum(), self._weights, allow_unused=True)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else as_stored(gradient).contiguous()
-        if self._prior:
-            self._add_gradient_of_prior()
+        if self._has_prior:
+            add_gradient_of_prior(self.parameters, len(self._images))
         self.optimizer.step()
         self.num_taken += 1
         newly_bad = (self.first_bad_step < 0) & ~torch.isfinite(losses.detach())
@@ -57,12 +58,6 @@ class PackStep:
         pixels = torch.index_select(self._images, 0, inputs.order.flatten()).view(*inputs.order.shape, -1)
         x = (inputs.thresholds < pixels).to(torch.float32) if self._is_dynamic else self._scale(pixels)
         return x, inputs.noise.transpose(-2, -1)
-
-    @torch.no_grad()
-    def _add_gradient_of_prior(self) -> None:
-        """Adds the gradient of -log N(theta; 0, I) / N_train."""
-        learned = [parameter for parameter in self.parameters if parameter.grad is not None]
-        torch._foreach_add_([cast(Tensor, parameter.grad) for parameter in learned], learned, alpha=self._prior)
 
 
 class Steps(Protocol):

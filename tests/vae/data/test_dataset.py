@@ -1,9 +1,8 @@
-"""Datasets by name, folder and plug-in; their splits, hashes and binarisation."""
+"""Datasets by name, folder and plug-in, and their hashes."""
 
 from __future__ import annotations
 
 import gzip
-import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,15 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vae.data.dataset import (
-    DataError,
-    Dataset,
-    binarise,
-    constant_pixel_bound,
-    dataset_from_arrays,
-    load_dataset,
-    mean_image,
-)
+from vae.data.dataset import DataError, Dataset, dataset_from_arrays, load_dataset
 from vae.data.idx import FILES, decode_idx, encode_idx
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
@@ -127,15 +118,12 @@ def test_images_of_another_shape_with_the_same_bytes_have_another_hash(arrays: A
     assert turned.sha256 != dataset_from_arrays("mine", arrays[0], arrays[2]).sha256
 
 
-def test_the_last_sixth_validates_and_splits_are_read_only_views(arrays: Arrays) -> None:
+def test_the_last_sixth_validates_and_images_are_read_only_views(arrays: Arrays) -> None:
     dataset = dataset_from_arrays("mine", arrays[0], arrays[2])
     assert dataset.num_validation == 2
-    np.testing.assert_array_equal(dataset.training_images(train_on_all=False), arrays[0].reshape(12, 20)[:10])
-    np.testing.assert_array_equal(dataset.validation_images(), arrays[0].reshape(12, 20)[10:])
-    assert len(dataset.training_images(train_on_all=True)) == 12
-    for split in (dataset.training_images(train_on_all=False), dataset.validation_images(), dataset.test_images):
-        assert not split.flags.writeable
-    assert np.shares_memory(dataset.training_images(train_on_all=False), arrays[0])
+    for images, source in ((dataset.train_images, arrays[0]), (dataset.test_images, arrays[2])):
+        assert not images.flags.writeable
+        assert np.shares_memory(images, source)
 
 
 def test_labels_may_be_left_out(tmp_path: Path, arrays: Arrays, load: Callable[[str], Dataset]) -> None:
@@ -267,45 +255,3 @@ def test_loading_needs_neither_torch_nor_torchvision(tmp_path: Path, arrays: Arr
     )
     finished = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision"} & set(finished.stdout.split())
-
-
-def test_binarised_pixels_are_black_or_white_in_proportion_to_their_grey() -> None:
-    num = 20_000
-    images = np.tile(np.array([0, 1, 64, 128, 254, 255], dtype=np.uint8), (num, 1))
-    binary = binarise(images, np.random.default_rng(0))
-    assert binary.dtype == np.uint8
-    assert set(np.unique(binary)) == {0, 255}
-    expected = images[0] / 255
-    error = np.abs((binary / 255).mean(axis=0) - expected)
-    tolerance = 4 * np.sqrt(
-        expected * (1 - expected) / num
-    )  # four standard errors; none at all for 0 and 255, which are certain
-    assert (error <= tolerance).all(), f"off by {error}, allowed {tolerance}"
-
-
-@pytest.mark.parametrize("images_per_block", [1, 7, 50, 4096])
-def test_binarisation_does_not_depend_on_the_block_size(images_per_block: int) -> None:
-    images = np.random.default_rng(1).integers(0, 256, (50, 15), dtype=np.uint8)
-    whole = binarise(images, np.random.default_rng(2), images_per_block=50)
-    np.testing.assert_array_equal(binarise(images, np.random.default_rng(2), images_per_block), whole)
-
-
-def test_mean_image_is_the_mean_of_scaled_pixels() -> None:
-    images = np.random.default_rng(1).integers(0, 256, (50, 15), dtype=np.uint8)
-    np.testing.assert_allclose(mean_image(images), (images / 255).mean(axis=0), rtol=1e-13)
-
-
-def test_constant_pixel_bound_is_the_mean_over_images_of_their_bernoulli_log_density() -> None:
-    generator = np.random.default_rng(3)
-    train, evaluated = (generator.integers(0, 256, (num, 6), dtype=np.uint8) for num in (40, 9))
-    p = (train / 255).mean(axis=0)
-    per_image = [
-        sum(x * math.log(q) + (1 - x) * math.log(1 - q) for x, q in zip(image / 255, p, strict=True))
-        for image in evaluated
-    ]
-    assert constant_pixel_bound(train, evaluated) == pytest.approx(np.mean(per_image), rel=1e-12)
-
-
-def test_constant_pixel_bound_is_finite_where_a_pixel_is_never_lit_in_training() -> None:
-    dark, lit = np.zeros((3, 2), dtype=np.uint8), np.full((3, 2), 255, dtype=np.uint8)
-    assert constant_pixel_bound(dark, lit) == pytest.approx(2 * math.log(1e-3))

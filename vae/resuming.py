@@ -1,0 +1,89 @@
+"""Continuing where an earlier process stopped: whose a checkpoint is, when one is due, what is taken up from it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vae.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from vae.configuration import TrainingConfiguration
+from vae.randomness import Seeds
+
+
+def fingerprint(
+    configuration: TrainingConfiguration, seeds: Seeds | Sequence[Seeds], data_sha256: str, device: torch.device
+) -> str:
+    """What a checkpoint and whoever takes it up must agree in, as text; `seeds` of a training, or of each member of a
+    pack."""
+    facts = {
+        "configuration": configuration.model_dump(mode="json"),
+        "seeds": asdict(seeds) if isinstance(seeds, Seeds) else [asdict(member) for member in seeds],
+        "data": data_sha256,
+        "device": device.type,
+        "torch": str(torch.__version__),
+    }
+    return json.dumps(facts, sort_keys=True)
+
+
+class ResumePoint:
+    """The checkpoint file of the training or pack that `fingerprint` identifies; without a path nothing is kept.
+
+    The next checkpoint waits for `every_seconds`, and `saving_share` times as long as the last one took to write.
+    """
+
+    def __init__(self, path: Path | None, every_seconds: float, fingerprint: str, saving_share: float = 0.0) -> None:
+        self.path = path
+        self.every_seconds = every_seconds
+        self._fingerprint = fingerprint
+        self._saving_share = saving_share
+        self._saved, self._saving_seconds = time.perf_counter(), 0.0
+
+    def is_due(self, now: float) -> bool:
+        """Whether at `now`, a reading of time.perf_counter, the next checkpoint is to be written."""
+        return now - self._saved > max(self.every_seconds, self._saving_share * self._saving_seconds)
+
+    def save(self, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]) -> None:
+        """Replaces the checkpoint; raises OSError where the disk refuses it."""
+        if self.path is None:
+            return
+        began = time.perf_counter()
+        state = optimizer.state_dict()
+        groups = [
+            {name: number for name, number in group.items() if isinstance(number, (bool, int, float))}
+            for group in state["param_groups"]
+        ]
+        own = {"training": self._fingerprint, "optimizer_groups": groups}
+        save_checkpoint(self.path, Checkpoint(dict(weights), state["state"], {**facts, **own}))
+        self._saved = time.perf_counter()
+        self._saving_seconds = self._saved - began
+
+    def load(self) -> Checkpoint | None:
+        """The checkpoint; None where there is no valid one of this very training, which then starts from the beginning.
+
+        The file is left as it is: it may be unreadable for a moment only, and the next checkpoint replaces it.
+        """
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            checkpoint = load_checkpoint(self.path)
+        except CheckpointError:
+            return None
+        return checkpoint if checkpoint.facts.get("training") == self._fingerprint else None
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
+    """Gives the optimizer, which has not begun, the state and the numbers of the one that was saved."""
+    groups = [
+        group | numbers
+        for group, numbers in zip(
+            optimizer.state_dict()["param_groups"], checkpoint.facts["optimizer_groups"], strict=True
+        )
+    ]
+    optimizer.load_state_dict({"state": checkpoint.optimizer_state, "param_groups": groups})
