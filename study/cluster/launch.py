@@ -1,49 +1,29 @@
-"""Trainings on Ray Tune, here or on a cluster: the driver's side, of which study/cluster/trainable.py is the
-workers'."""
+"""Trainings on Ray Tune: the driver's side, of which study/cluster/trainable.py is the workers'."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import ray
 from ray import tune
-from ray.exceptions import RayError, RuntimeEnvSetupError
+from ray.exceptions import RayError
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from study.addresses.reachable import require_reachable
-from study.cluster.finished_trials import forget_finished
-from study.cluster.ray_processes import how_ray_ended, own_temporary_folder, without_spare_processes
+from study.cluster.internals import forget_finished, keep_warm
+from study.cluster.ray_errors import how_ray_ended
 from study.cluster.signals import stopping_on_signals
 from study.cluster.trainable import JOB, REPORT, StudyTrainable
-from study.cluster.watch import watched
 from study.errors import LaunchError
 from study.execution.capacity import Resources, Room
 from study.execution.dispatcher import Dispatcher
-from study.spec.code import plugin_files
 from study.worker.job import TrialReport
 from vae.data.dataset import Dataset
-
-_QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_GLOBAL_CHECKPOINT_S": (
-        "1e9"
-    ),  # Tune's snapshots of the experiment, which nothing reads: a study continues from its records
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "1",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-
 
 _MOST_AT_ONCE = 100_000
 """More trials than any cluster has room for: Tune is to have no limit of its own, since it never changes the one
@@ -63,9 +43,8 @@ class _StudySearcher(Searcher):
         job = self._dispatcher.next_job(trial_id)
         if job is not None:
             return {JOB: job.encoded()}
-        return (
-            cast(dict[str, Any], Searcher.FINISHED) if self._dispatcher.over else None
-        )  # a string, whatever the signature says
+        finished = cast(dict[str, Any], Searcher.FINISHED)  # a string, whatever the signature says
+        return finished if self._dispatcher.over else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if error:
@@ -100,12 +79,7 @@ class _StudyCallback(tune.Callback):
 
 
 class _WarmWorkers(FIFOScheduler):
-    """First in, first out; keeps as many idle workers warm as there is room for at all.
-
-    Tune keeps only as many idle actors as trials are staged, and would start a process (seconds) for a trial that
-    the protocol releases a moment later. The cache is private to Tune's controller; where it is gone, studies are
-    only slower.
-    """
+    """First in, first out; keeps as many idle workers warm as there is room for at all."""
 
     def __init__(self, room: Room) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -113,11 +87,9 @@ class _WarmWorkers(FIFOScheduler):
         self._num_warm = 0
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        cache: Any = getattr(tune_controller, "_actor_cache", None)
-        more = self._room.num_workers - self._num_warm
-        if more > 0 and hasattr(cache, "increase_max"):
-            cache.increase_max(trial.placement_group_factory, more)
-            self._num_warm += more
+        num_more = self._room.num_workers - self._num_warm
+        if num_more > 0 and keep_warm(tune_controller, trial.placement_group_factory, num_more):
+            self._num_warm += num_more
         forget_finished(tune_controller)
         super().on_trial_add(tune_controller, trial)
 
@@ -137,131 +109,6 @@ class _WhenAsked(tune.Stopper):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
-
-
-@contextlib.contextmanager
-def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[Room]:
-    """Ray, started here or joined at its address; yields what it has room for, at a cluster perhaps nothing yet.
-    Raises LaunchError."""
-    os.environ.update({name: os.environ.get(name, given) for name, given in _QUIET.items()})
-    options: dict[str, Any] = {
-        "logging_level": logging.ERROR,
-        "log_to_driver": False,
-        "include_dashboard": False,
-        "configure_logging": True,
-    }
-    if resources.address:
-        require_reachable(resources.address)
-        os.environ.setdefault(
-            "RAY_gcs_server_port_wait_time_s", "8"
-        )  # how often a cluster is asked, about once a second
-        _show_token()
-        options = {
-            "address": resources.address,
-            "logging_level": logging.ERROR,
-            "log_to_driver": False,
-            "runtime_env": {"py_modules": _code(plugins)},
-        }
-    else:
-        options |= {
-            "num_cpus": resources.num_cpus,
-            "num_gpus": resources.num_gpus,
-            "_temp_dir": str(own_temporary_folder()),
-        }
-        options |= {
-            "runtime_env": {"worker_process_setup_hook": "study.cluster.trainable.warm"}
-        }  # workers import torch while the driver sets up Tune
-    try:
-        with contextlib.nullcontext() if resources.address else without_spare_processes(ray):
-            ray.init(**options)
-    except Exception as error:
-        raise LaunchError(_cannot_be_used(resources.address, error)) from error
-    try:
-        yield _room(resources)
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def cluster_with_room(resources: Resources, plugins: tuple[str, ...], say: Callable[[str], None]) -> Iterator[Room]:
-    """The same, once there is room for a training; where that takes a while, or a cluster goes away later, `say`
-    says so. Raises LaunchError."""
-    with cluster(resources, plugins) as room:
-        context = ray.get_runtime_context()
-        if not resources.address:
-            with (
-                watched(context.gcs_address, say, what="Ray's head process"),
-                watched(_own_raylet(), say, what="Ray's node process"),
-            ):
-                yield room
-            return
-        room.require(say)
-        with watched(context.gcs_address, say):
-            yield room
-
-
-def _own_raylet() -> str:
-    """HOST:PORT of the node process that this driver is connected to."""
-    own = next(node for node in ray.nodes() if node["NodeID"] == ray.get_runtime_context().get_node_id())
-    return f"{own['NodeManagerAddress']}:{own['NodeManagerPort']}"
-
-
-def _room(resources: Resources) -> Room:
-    """A cluster is asked again and again; a Ray that was started here stays as it is."""
-    try:
-        there = _living_nodes()
-        return Room(resources, _living_nodes if resources.address else lambda: there)
-    except RayError as error:
-        raise LaunchError(_cannot_be_used(resources.address, error)) from error
-
-
-def _living_nodes() -> list[dict[str, float]]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
-def _cannot_be_used(address: str | None, error: Exception) -> str:
-    said = str(error).strip().splitlines()
-    if said and "ersion mismatch" in said[0]:  # the versions stand in the lines below it
-        said = [" ".join(" ".join(said).split())]
-    cause = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
-    if address and isinstance(error, RuntimeEnvSetupError):
-        said = [" ".join(str(error).split())]
-        return (
-            f"the code cannot be sent to the nodes of {address}: {said[0]}. Of a plug-in's package the whole folder is"
-            " sent, less what a `.rayignore` there names"
-        )
-    if address is None:
-        return (
-            f"Ray cannot be started: {cause.rstrip('.')}. Where the machine is only busy, run the same command again;"
-            " `python -m study doctor` says what else is in its way."
-        )
-    return (
-        f"Ray cannot be reached at {address}: {cause}. Is it Ray that listens there, of the same version"
-        f" ({ray.__version__})? A cluster made by `ray start --head` asks for a token: set RAY_AUTH_MODE=token and have"
-        " the head's ~/.ray/auth_token here."
-    )
-
-
-def _show_token() -> None:
-    """Lets this process use the token of a cluster where the user has one, as `ray start --head` leaves it;
-    RAY_AUTH_MODE decides otherwise.
-
-    Ray reads RAY_AUTH_MODE when it is imported, and offers no public way to decide later.
-    """
-    with contextlib.suppress(ImportError):
-        from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
-
-        logging.getLogger(maybe_enable_token_auth_if_token_available.__module__).setLevel(logging.ERROR)
-        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-
-
-def _code(plugins: tuple[str, ...]) -> list[str]:
-    """What a cluster's nodes are sent: the packages vae and study, and the user's plug-ins, files or packages."""
-    import study
-    import vae
-
-    packages = [str(Path(next(iter(package.__path__)))) for package in (vae, study)]
-    return list(dict.fromkeys([*packages, *(str(files.path) for files in plugin_files(plugins))]))
 
 
 def run(dispatcher: Dispatcher, datasets: Mapping[str, Dataset], folder: Path, resources: Resources) -> None:

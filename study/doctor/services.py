@@ -33,7 +33,7 @@ def ray(request: Request) -> Iterator[Finding]:
     try:
         if request.address:
             require_reachable(request.address)
-        from study.cluster.launch import cluster  # takes seconds
+        from study.cluster.connection import cluster  # takes seconds
 
         began = time.monotonic()
         with cluster(Resources(request.address or None, num_cpus=None if request.address else 0)) as room:

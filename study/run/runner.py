@@ -94,7 +94,8 @@ class Session:
     def _train(self, packing: Packing) -> None:
         """Runs the released trainings on Ray until the execution is idle. MLflow opens while the workers start; no
         training waits for it."""
-        from study.cluster.launch import cluster_with_room, run
+        from study.cluster.connection import cluster_with_room
+        from study.cluster.launch import run
 
         asked, share = self._options, packing.gpu_share
         resources = Resources(asked.address, asked.num_cpus, asked.num_gpus, asked.device, share)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ray._private.utils import check_version_info
 from ray.exceptions import RuntimeEnvSetupError
 
-from study.cluster.launch import _cannot_be_used
+from study.cluster.ray_errors import why_unusable
 from study.cluster.submit import Submission, submit
 from tests.support.refusals import Site, assert_refused, assert_soon_refused, listening, site_of_somebody
 from tests.support.stores import free_port
@@ -89,14 +89,14 @@ def test_a_cluster_of_another_version_is_named_with_both_versions_in_one_line() 
     """The words are Ray's own."""
     with pytest.raises(RuntimeError) as refused:
         check_version_info({"ray_version": "2.40.0", "python_version": "3.9.1"}, "node 10.0.0.5")
-    said = _cannot_be_used("10.0.0.5:6379", refused.value)
+    said = why_unusable("10.0.0.5:6379", refused.value)
     assert "Ray: 2.40.0 Python: 3.9.1" in said
     assert "\n" not in said
 
 
 def test_a_plugins_package_that_is_too_large_to_be_sent_is_said_as_that() -> None:
     """Ray's own words for it, as for any folder that it sends; not as a cluster that cannot be reached."""
-    said = _cannot_be_used(
+    said = why_unusable(
         "10.0.0.5:6379",
         RuntimeEnvSetupError(
             "Failed to upload module /home/me/mine to the Ray cluster:\nPackage size (601.00MiB) exceeds the maximum"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from study.cluster.launch import _code
+from study.cluster.connection import code_for_nodes
 from study.spec.code import plugin_files
 from vae.plugins import load_plugin
 
@@ -73,7 +73,7 @@ def test_nodes_are_sent_the_code_and_the_plugins_each_once(write: Write) -> None
     folder = write(
         {"sent_twice/__init__.py": "", "sent_twice/models.py": "A = B = 1\n", "sent_alone_too.py": "C = 1\n"}
     )
-    sent = _code(
+    sent = code_for_nodes(
         ("mnist", "sent_twice.models:A", "sent_twice.models:B", "sent_alone_too:C", "vae.optimizers:specification")
     )
     assert [Path(path).name for path in sent] == ["vae", "study", "sent_alone_too.py", "sent_twice"]

@@ -9,8 +9,7 @@ import ray
 from ray._private.node import Node
 from ray.tune.execution.tune_controller import TuneController
 
-from study.cluster.finished_trials import NAMES, forget_finished
-from study.cluster.ray_processes import SPARE, without_spare_processes
+from study.cluster.internals import SPARE, TRIALS, forget_finished, keep_warm, without_spare_processes
 
 
 @dataclass(eq=False)
@@ -47,7 +46,7 @@ def test_tune_forgets_the_trials_that_ended_and_no_others() -> None:
 
 
 def test_tunes_controller_holds_trials_under_these_names() -> None:
-    assert set(NAMES) <= set(TuneController.__init__.__code__.co_names)
+    assert set(TRIALS) <= set(TuneController.__init__.__code__.co_names)
 
 
 def test_a_controller_of_another_kind_is_left_alone() -> None:
@@ -67,3 +66,12 @@ def test_a_ray_of_another_kind_is_started_whole() -> None:
     whole = {name: getattr(Node, name) for name in SPARE}
     with without_spare_processes(SimpleNamespace()):
         assert {name: getattr(Node, name) for name in SPARE} == whole
+
+
+def test_tunes_controller_keeps_idle_workers_in_a_cache_that_can_grow() -> None:
+    grown: list[tuple[str, int]] = []
+    cache = SimpleNamespace(increase_max=lambda resources, num_more: grown.append((resources, num_more)))
+    assert keep_warm(SimpleNamespace(_actor_cache=cache), "a core", 2)
+    assert grown == [("a core", 2)]
+    assert not keep_warm(SimpleNamespace(), "a core", 2)
+    assert "_actor_cache" in TuneController.__init__.__code__.co_names
