@@ -2,200 +2,185 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from vae.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of
 from vae.model.network import model_argument_names
 from vae.model.precision import Precision
 from vae.nearest import unknown_name_message
-from vae.optimizers import check_hyperparameters, hyperparameters_of, specification
+from vae.optimizers import OPTIMIZERS, argument_faults, hyperparameters_of, specification
 
 Pixels = Literal["grey", "dynamic", "fixed"]
 Activation = Literal["tanh", "relu", "softplus", "elu", "gelu", "silu"]
 Initialisation = Literal["paper", "paper_variance", "paper_code", "glorot", "framework"]
 Schedule = Literal["constant", "steps", "cosine"]
 Spacing = Literal["linear", "log"]
-Argument = float | int | bool | str | None
 
-PositiveInt = Annotated[int, Field(ge=1)]
+PositiveCount = Annotated[Count, Field(ge=1)]
+Arguments = dict[str, OneScalar | None]
 
 
 class TrainingConfiguration(BaseModel):
     """One training's configuration: the model, the optimizer, the budget and what is evaluated when."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
-    dataset: str = Field(
-        "mnist", description="mnist, fashion-mnist, a folder of IDX or .npy arrays, or module:function."
-    )
-    train_on_all: bool = Field(
-        False, description="Train on the validation images too (60,000 for MNIST); then nothing is measured on them."
-    )
-    pixels: Pixels = Field(
-        "grey",
-        description="grey: intensities as Bernoulli means; dynamic: resampled every minibatch; fixed: binarised once.",
-    )
-    binarisation_seed: int = Field(
-        0,
-        ge=0,
-        description=(
-            "The seed that binarises the images once when pixels is fixed, and the evaluation images when it is"
-            " dynamic."
-        ),
-    )
+    dataset: str = "mnist"
+    """mnist, fashion-mnist, a folder of IDX or .npy arrays, or module:function."""
+    train_on_all: Switch = False
+    """Train on the validation images too (60,000 for MNIST); then nothing is measured on them."""
+    pixels: Pixels = "grey"
+    """grey: intensities as Bernoulli means; dynamic: resampled every minibatch; fixed: binarised once."""
+    binarisation_seed: Count = Field(0, ge=0)
+    """The seed that binarises the images once when pixels is fixed, and the evaluation images when it is dynamic."""
 
-    model: str = Field("vae", description="vae, or module:Class with the methods encode and decode.")
-    num_hidden_layers: PositiveInt = Field(
-        1, le=100, description="Hidden layers in the encoder, and as many in the decoder."
-    )
-    hidden_units: PositiveInt = Field(500, le=100_000, description="Units in every hidden layer.")
-    latent_dim: PositiveInt = Field(20, le=100_000, description="Dimensions of the latent space.")
-    activation: Activation = Field("tanh", description="The non-linearity after every hidden layer.")
-    initialisation: Initialisation = Field(
-        "framework",
-        description=(
-            "paper: N(0, sd 0.01) for all parameters; paper_variance: N(0, variance 0.01); paper_code: weights N(0,"
-            " 1)/sqrt(fan_in), biases 0, as the author's program; glorot: uniform, biases 0; framework: PyTorch's"
-            " default."
-        ),
-    )
-    output_bias_from_data: bool = Field(
-        False,
-        description=(
-            "Start the decoder's output bias at the logit of the mean training image, clipped to [0.001, 0.999]."
-        ),
-    )
-    weight_prior: bool = Field(
-        False, description="MAP estimate under the paper's prior p(theta) = N(0, I) on all parameters."
-    )
-    model_arguments: dict[str, Argument] = Field(
-        default_factory=dict, description="Further fields of a model given as module:Class."
-    )
+    model: str = "vae"
+    """vae, or module:Class with the methods encode and decode."""
+    num_hidden_layers: PositiveCount = Field(1, le=100)
+    """Hidden layers in the encoder, and as many in the decoder."""
+    hidden_units: PositiveCount = Field(500, le=100_000)
+    """Units in every hidden layer."""
+    latent_dim: PositiveCount = Field(20, le=100_000)
+    """Dimensions of the latent space."""
+    activation: Activation = "tanh"
+    """The non-linearity after every hidden layer."""
+    initialisation: Initialisation = "framework"
+    """paper: N(0, sd 0.01) for all parameters; paper_variance: N(0, variance 0.01); paper_code: weights N(0,
+    1)/sqrt(fan_in), biases 0, as the author's program; glorot: uniform, biases 0; framework: PyTorch's default."""
+    output_bias_from_data: Switch = False
+    """Start the decoder's output bias at the logit of the mean training image, clipped to [0.001, 0.999]."""
+    weight_prior: Switch = False
+    """MAP estimate under the paper's prior p(theta) = N(0, I) on all parameters."""
+    model_arguments: Arguments = Field(default_factory=dict)
+    """Further fields of a model given as module:Class."""
 
-    optimizer: str = Field("adam", description="An optimizer's name, or module:Class of a torch optimizer.")
-    learning_rate: float = Field(
-        1e-3,
-        gt=0,
-        le=1e3,
-        description="The step size, by default the optimizer's own; under a schedule, the first one.",
-    )
-    optimizer_arguments: dict[str, Argument] = Field(
-        default_factory=dict, description="The optimizer's own hyperparameters; what is left out has its default."
-    )
-    learning_rate_schedule: Schedule = Field(
-        "constant",
-        description=(
-            "constant; steps: times learning_rate_factor at each milestone; cosine: to zero at the budget's end."
-        ),
-    )
-    learning_rate_milestones: tuple[float, ...] = Field(
-        (), description="For steps: fractions of the budget in (0, 1), rising."
-    )
-    learning_rate_factor: float = Field(
-        0.1, gt=0, le=1, description="For steps: what the learning rate is multiplied by at each milestone."
-    )
-    batch_size: PositiveInt = Field(100, le=60_000, description="Images in a minibatch.")
-    budget_samples: PositiveInt = Field(
-        1_000_000, description="Training samples evaluated; the last minibatch that would pass it is not started."
-    )
-    precision: Precision = Field(
-        "float32",
-        description=(
-            "Arithmetic of the training's matrix products. float32: everywhere; tf32: float32 rounded to 10 bits of"
-            " fraction, on NVIDIA GPUs alone; bfloat16: rounded to 7 bits, where the device multiplies it in hardware."
-            " Weights, optimizer, gradients, sums and all evaluations are float32 in each."
-        ),
-    )
+    optimizer: str = "adam"
+    """An optimizer's name, or module:Class of a torch optimizer."""
+    learning_rate: Number = Field(1e-3, gt=0, le=1e3)
+    """The step size, by default the optimizer's own; under a schedule, the first one."""
+    optimizer_arguments: Arguments = Field(default_factory=dict)
+    """The optimizer's own hyperparameters; what is left out has its default."""
+    learning_rate_schedule: Schedule = "constant"
+    """constant; steps: times learning_rate_factor at each milestone; cosine: to zero at the budget's end."""
+    learning_rate_milestones: tuple[Number, ...] = ()
+    """For steps: fractions of the budget in (0, 1), rising."""
+    learning_rate_factor: Number = Field(0.1, gt=0, le=1)
+    """For steps: what the learning rate is multiplied by at each milestone."""
+    batch_size: PositiveCount = Field(100, le=60_000)
+    """Images in a minibatch."""
+    budget_samples: PositiveCount = 1_000_000
+    """Training samples evaluated; the last minibatch that would pass it is not started."""
+    precision: Precision = "float32"
+    """Arithmetic of the training's matrix products. float32: everywhere; tf32: float32 rounded to 10 bits of fraction,
+    on NVIDIA GPUs alone; bfloat16: rounded to 7 bits, where the device multiplies it in hardware. Weights, optimizer,
+    gradients, sums and all evaluations are float32 in each."""
 
-    num_evaluations: PositiveInt = Field(
-        10, le=100_000, description="How often the bounds are measured, the last time at the end of the budget."
-    )
-    evaluation_spacing: Spacing = Field("linear", description="Where in the budget the evaluations lie.")
-    first_evaluation_samples: PositiveInt | None = Field(
-        None, description="For log spacing: where the first evaluation lies; by default a hundredth of the budget."
-    )
-    test_at_end: bool = Field(
-        False, description="Read the test set once, at the end: test/lower_bound and the importance-weighted bound."
-    )
-    test_curve: bool = Field(
-        False,
-        description=(
-            "Measure test/lower_bound at every evaluation; only where nothing is chosen on what the test set could"
-            " tell."
-        ),
-    )
-    num_importance_samples: PositiveInt = Field(100, description="K of the importance-weighted bound.")
-    num_importance_images: PositiveInt = Field(
-        1_000, description="The first so many test images, for the importance-weighted bound."
-    )
+    num_evaluations: PositiveCount = Field(10, le=100_000)
+    """How often the bounds are measured, the last time at the end of the budget."""
+    evaluation_spacing: Spacing = "linear"
+    """Where in the budget the evaluations lie."""
+    first_evaluation_samples: PositiveCount | None = None
+    """For log spacing: where the first evaluation lies; by default a hundredth of the budget."""
+    test_at_end: Switch = False
+    """Read the test set once, at the end: test/lower_bound and the importance-weighted bound."""
+    test_curve: Switch = False
+    """Measure test/lower_bound at every evaluation; only where nothing is chosen on what the test set could tell."""
+    num_importance_samples: PositiveCount = 100
+    """K of the importance-weighted bound."""
+    num_importance_images: PositiveCount = 1_000
+    """The first so many test images, for the importance-weighted bound."""
 
     @model_validator(mode="before")
     @classmethod
     def _learning_rate_of_the_optimizer(cls, fields: Any) -> Any:
         if isinstance(fields, dict) and fields.get("learning_rate") is None:
-            return fields | {"learning_rate": specification(str(fields.get("optimizer", "adam"))).learning_rate}
+            with suppress(ValueError):  # an unknown optimizer is a fault of its own field
+                rate = specification(str(fields.get("optimizer", "adam"))).learning_rate
+                return fields | {"learning_rate": rate}
         return fields
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        model_argument_names(name)
+        return name
+
+    @field_validator("model_arguments")
+    @classmethod
+    def _arguments_of_the_model(cls, arguments: Arguments, info: ValidationInfo) -> Arguments:
+        model = info.data.get("model")
+        legal = model_argument_names(model) if model else arguments
+        unknown = [name for name in arguments if name not in legal]
+        if unknown:
+            what = f"a field of the model {model}"
+            raise FieldError([Fault((name,), unknown_name_message(name, legal, what)) for name in unknown])
+        return arguments
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_optimizer(cls, name: str) -> str:
+        specification(name)
+        return name
+
+    @field_validator("optimizer_arguments")
+    @classmethod
+    def _arguments_of_the_optimizer(cls, arguments: Arguments, info: ValidationInfo) -> Arguments:
+        optimizer = info.data.get("optimizer")
+        faults = argument_faults(optimizer, arguments) if optimizer else []
+        if faults:
+            raise FieldError(faults)
+        return arguments
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
-        if self.budget_samples < self.batch_size:
-            raise ValueError(
-                f"budget_samples {self.budget_samples} is less than one minibatch (batch_size {self.batch_size}); give"
-                f" at least {self.batch_size}"
-            )
-        check_hyperparameters(self.optimizer, self.optimizer_arguments)
-        unknown = sorted(set(self.model_arguments) - set(model_argument_names(self.model)))
-        if unknown:
-            raise ValueError(
-                unknown_name_message(unknown[0], model_argument_names(self.model), f"a field of the model {self.model}")
-            )
-        milestones = self.learning_rate_milestones
-        if any(not 0 < m < 1 for m in milestones) or list(milestones) != sorted(set(milestones)):
-            raise ValueError(
-                f"learning_rate_milestones {list(milestones)} must be rising fractions of the budget between 0 and 1,"
-                " such as [0.5, 0.75]"
-            )
-        if (self.learning_rate_schedule == "steps") != bool(milestones):
-            raise ValueError(
-                "learning_rate_milestones belong to learning_rate_schedule: steps, which needs at least one, such as"
-                " [0.5, 0.75]"
-            )
-        if self.first_evaluation_samples is not None and self.first_evaluation_samples > self.budget_samples:
-            raise ValueError(
-                f"first_evaluation_samples {self.first_evaluation_samples} lies beyond budget_samples"
-                f" {self.budget_samples}"
-            )
+        faults = list(self._disagreements())
+        if faults:
+            raise FieldError(faults)
         return self
+
+    def _disagreements(self) -> Iterator[Fault]:
+        budget, milestones = self.budget_samples, list(self.learning_rate_milestones)
+        if budget < self.batch_size:
+            text = f"budget_samples {budget} is less than one minibatch (batch_size {self.batch_size})"
+            yield Fault(("budget_samples",), f"{text}; give at least {self.batch_size}", ("batch_size",))
+        if any(not 0 < m < 1 for m in milestones) or milestones != sorted(set(milestones)):
+            text = "must be rising fractions of the budget between 0 and 1, such as [0.5, 0.75]"
+            yield Fault(("learning_rate_milestones",), f"learning_rate_milestones {milestones} {text}")
+        if (self.learning_rate_schedule == "steps") != bool(milestones):
+            text = "learning_rate_milestones belong to learning_rate_schedule: steps, which needs at least one, such as"
+            yield Fault(("learning_rate_milestones",), f"{text} [0.5, 0.75]", ("learning_rate_schedule",))
+        first = self.first_evaluation_samples
+        if first is not None and first > budget:
+            text = f"first_evaluation_samples {first} lies beyond budget_samples {budget}"
+            yield Fault(("first_evaluation_samples",), text, ("budget_samples",))
 
     @classmethod
     def from_flat(cls, fields: Mapping[str, Any]) -> Self:
         """The configuration whose optimizer's and model's own arguments stand beside the other fields, each under
         its name.
 
-        Raises ValueError that names the nearest legal field when a name belongs to none of the three.
+        Raises FieldError with every fault, at the names that `fields` has.
         """
-        own = {name: given for name, given in fields.items() if name in cls.model_fields}
-        optimizer_names = hyperparameters_of(str(own.get("optimizer", "adam")))
-        model_names = model_argument_names(str(own.get("model", "vae")))
-        optimizer_arguments = dict(own.pop("optimizer_arguments", {}))
-        model_arguments = dict(own.pop("model_arguments", {}))
-        for name, given in fields.items():
-            if name in cls.model_fields:
-                continue
-            if name in optimizer_names:
-                optimizer_arguments[name] = given
-            elif name in model_names:
-                model_arguments[name] = given
-            else:
-                legal = [*cls.model_fields, *optimizer_names, *model_names]
-                raise ValueError(
-                    unknown_name_message(
-                        name, legal, f"a field of a training with optimizer {own.get('optimizer', 'adam')}"
-                    )
-                )
-        return cls(**own, optimizer_arguments=optimizer_arguments, model_arguments=model_arguments)
+        nested = {name: value for name, value in fields.items() if name in cls.model_fields}
+        further = {name: value for name, value in fields.items() if name not in cls.model_fields}
+        faults: list[Fault] = []
+        with suppress(ValueError):  # validation says which optimizer or model is unknown; so are its arguments
+            faults += _put_arguments(nested, further)
+        try:
+            configuration = cls.model_validate(nested)
+        except ValidationError as error:
+            faults += [
+                replace(fault, path=fault.path[1:]) if len(fault.path) > 1 and fault.path[1] in further else fault
+                for fault in faults_of(error)
+            ]
+        if faults:
+            raise FieldError(faults)
+        return configuration
 
     def to_flat(self) -> dict[str, Any]:
         """Every field by its full name, the optimizer's hyperparameters resolved to the numbers that were used."""
@@ -215,3 +200,31 @@ class TrainingConfiguration(BaseModel):
                 round(num_steps * first ** (1 - i / (self.num_evaluations - 1))) for i in range(self.num_evaluations)
             ]
         return tuple(sorted({max(step, 1) * self.batch_size for step in steps}))
+
+
+def _put_arguments(nested: dict[str, Any], further: Mapping[str, Any]) -> list[Fault]:
+    """Puts each further field among the arguments of the optimizer or of the model; a fault for one that neither
+    has. Raises ValueError where either is unknown."""
+    optimizer, model = str(nested.get("optimizer", "adam")), str(nested.get("model", "vae"))
+    holders = dict.fromkeys(model_argument_names(model), "model_arguments")
+    holders |= dict.fromkeys(hyperparameters_of(optimizer), "optimizer_arguments")
+    for holder in sorted({holders[name] for name in further if name in holders}):
+        inner = nested.get(holder, {})
+        if isinstance(inner, Mapping):
+            nested[holder] = {**inner, **{name: further[name] for name in further if holders.get(name) == holder}}
+    unknown = [name for name in further if name not in holders]
+    return [Fault((name,), _unknown_field(name, optimizer, holders)) for name in unknown]
+
+
+def _unknown_field(name: str, optimizer: str, arguments: Iterable[str]) -> str:
+    owners = [other for other, known in OPTIMIZERS.items() if name in known.hyperparameters]
+    if owners:
+        own = ", ".join(hyperparameters_of(optimizer)) or "none"
+        return f"is a hyperparameter of {', '.join(owners)}, not of {optimizer}, whose own are {own}"
+    return unknown_name_message(name, [*field_names(), *arguments], "a field of a training")
+
+
+def field_names() -> tuple[str, ...]:
+    """Every field that a training can have, with the hyperparameters of all optimizers that are known by name."""
+    known = dict.fromkeys(name for other in OPTIMIZERS.values() for name in other.hyperparameters)
+    return (*TrainingConfiguration.model_fields, *known)

@@ -12,14 +12,17 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from vae.fields import Fault, broken_rule
 from vae.nearest import unknown_name_message
 from vae.plugins import is_plugin, load_plugin
 
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One number of an optimizer's own: its default and the interval low <= value < high (high itself only where
-    closed)."""
+    """One number of an optimizer's own: its default and the interval low <= value < high.
+
+    `closed`: high itself is legal too. `whole`: only whole numbers are.
+    """
 
     default: float | int | bool
     low: float = 0.0
@@ -27,21 +30,24 @@ class Hyperparameter:
     closed: bool = False
     description: str = ""
 
-    def check(self, name: str, given: object) -> None:
-        """Raises ValueError, naming the rule, when `given` is of another type or lies outside the interval."""
+    whole: bool = False
+
+    @property
+    def rule(self) -> str:
+        """What it must be: `a number in [0, 1)`."""
         if isinstance(self.default, bool):
-            if not isinstance(given, bool):
-                raise ValueError(f"{name} is {given!r}; it must be true or false")
-            return
-        kind = "a whole number" if isinstance(self.default, int) else "a number"
-        end = "]" if self.closed else ")"
-        rule = f"{name} is {given!r}; it must be {kind} in [{self.low:g}, {self.high:g}{end}"
-        if isinstance(given, bool) or not isinstance(given, (int, float)):
-            raise ValueError(rule)
-        if not (self.low <= given < self.high or (self.closed and given == self.high)):
-            raise ValueError(rule)
-        if isinstance(self.default, int) and not float(given).is_integer():
-            raise ValueError(rule)
+            return "true or false"
+        kind = "a whole number" if self.whole else "a number"
+        return f"{kind} in [{self.low:g}, {self.high:g}{']' if self.closed else ')'}"
+
+    def allows(self, value: object) -> bool:
+        """Whether `value` is of the right type and lies in the interval."""
+        if isinstance(value, bool) or isinstance(self.default, bool):
+            return isinstance(value, bool) and isinstance(self.default, bool)
+        if not isinstance(value, (int, float)):
+            return False
+        inside = self.low <= value < self.high or (self.closed and value == self.high)
+        return inside and (not self.whole or float(value).is_integer())
 
 
 Build = Callable[..., torch.optim.Optimizer]
@@ -168,7 +174,9 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
         {
             "initial_accumulator_value": Hyperparameter(0.0, description="Where the sum of squared gradients starts."),
             "warm_up_batches": Hyperparameter(
-                0, description="Minibatches that are accumulated before the first update; the paper's author used 10."
+                0,
+                whole=True,
+                description="Minibatches that are accumulated before the first update; the paper's author used 10.",
             ),
             "epsilon_inside_root": Hyperparameter(
                 False, description="Add epsilon inside the square root, as the paper's author."
@@ -252,7 +260,7 @@ def _plugin_specification(name: str) -> OptimizerSpecification:
     if "lr" not in {parameter.name for parameter in parameters}:
         raise ValueError(f"{name!r} takes no argument lr, through which it would be given learning_rate")
     own = {
-        p.name: Hyperparameter(p.default, low=-math.inf)
+        p.name: Hyperparameter(p.default, low=-math.inf, whole=p.annotation in (int, "int"))
         for p in parameters
         if p.name != "lr" and isinstance(p.default, (bool, int, float))
     }
@@ -273,13 +281,17 @@ def hyperparameters_of(name: str) -> Mapping[str, Hyperparameter]:
     return specification(name).hyperparameters
 
 
-def check_hyperparameters(name: str, arguments: Mapping[str, Any]) -> None:
-    """Raises ValueError for a name that the optimizer does not have or a number outside its interval."""
+def argument_faults(name: str, arguments: Mapping[str, Any]) -> list[Fault]:
+    """A fault for each argument that the optimizer does not have, or that is not what it must be."""
     legal = hyperparameters_of(name)
-    for argument, given in arguments.items():
-        if argument not in legal:
-            raise ValueError(unknown_name_message(argument, legal, f"a hyperparameter of {name}"))
-        legal[argument].check(argument, given)
+    unknown = [argument for argument in arguments if argument not in legal]
+    wrong = [
+        argument for argument, value in arguments.items() if argument in legal and not legal[argument].allows(value)
+    ]
+    return [
+        *(Fault((each,), unknown_name_message(each, legal, f"a hyperparameter of {name}")) for each in unknown),
+        *(Fault((each,), broken_rule(arguments[each], legal[each].rule)) for each in wrong),
+    ]
 
 
 def build_optimizer(

@@ -34,6 +34,8 @@ def load_plugin(name: str) -> Any:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
+    except SystemExit as error:
+        raise PluginError(f"{name!r}: its module ends the program when it is imported") from error
     except Exception as error:
         raise PluginError(
             f"{name!r}: module {module_name!r} cannot be imported ({type(error).__name__}: {error}); is it on"

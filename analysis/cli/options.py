@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 
-from vae.errors import ExplainedError, RequestError, StoppedError, first_line
+from vae.errors import ExplainedError, RequestError, StoppedError
 
 if TYPE_CHECKING:
     from analysis.statistics.readouts import Readout
@@ -43,21 +42,20 @@ def default_tracking_uri(outputs: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{outputs / 'mlflow.db'}"
 
 
-def study_name(given: str, option: str = "--study") -> str:
-    """A study's name, or the name that the study file of that path gives."""
-    if not given.endswith((".yaml", ".yml")):
-        return given
+def study_name(name_or_file: str, option: str = "--study") -> str:
+    """A study's name, or the name that the study file of that path has."""
+    if not name_or_file.endswith((".yaml", ".yml")):
+        return name_or_file
+    from study.spec.loading import StudyFileError, read_study_file
+
+    remedy = "Give a study's name, or its file."
     try:
-        content = yaml.safe_load(Path(given).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RequestError(
-            f"{option} {given} cannot be read as a study file: {first_line(error)}. Give a study's name, or its file."
-        ) from error
-    if not isinstance(content, dict) or not isinstance(content.get("name"), str):
-        raise RequestError(
-            f"{option} {given} names no study: a study file has a field name. Give a study's name, or its file."
-        )
-    return str(content["name"])
+        name = read_study_file(Path(name_or_file)).content.get("name")
+    except StudyFileError as error:
+        raise RequestError(f"{option} {name_or_file} cannot be read as a study file: {error}. {remedy}") from error
+    if not isinstance(name, str):
+        raise RequestError(f"{option} {name_or_file} names no study: a study file has a field name. {remedy}")
+    return name
 
 
 AllowedCode = Annotated[

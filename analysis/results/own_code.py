@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from safetensors import SafetensorError, safe_open
 
 from analysis.results.errors import ForeignCodeError
 from study.addresses.credentials import without_credentials
 from study.spec import Study
+from study.spec.loading import read_study_file
 from vae.plugins import is_plugin
 
 _WORDS = frozenset({"name", "question", "description", "title"})
@@ -44,7 +44,7 @@ def code_of_file(given: str) -> frozenset[str]:
     """What the study file of that path names; nothing where `given` is a study's name."""
     if not given.endswith((".yaml", ".yml")):
         return frozenset()
-    return code_named(yaml.safe_load(Path(given).read_text(encoding="utf-8")))
+    return code_named(read_study_file(Path(given)).content)
 
 
 def require_own_code(study: Study, tracking_uri: str, own: frozenset[str]) -> None:

@@ -12,8 +12,7 @@ import torch
 from study.execution.packing import AUTO, Packing, packing_notes, packing_of
 from study.run.replay import CodeChanged
 from study.spec import Study
-from study.spec.cells import study_cells
-from study.spec.configuration_checks import fixed_fields
+from study.spec.cells import fixed_fields, study_cells
 from study.worker.checkpoints import require_place
 from study.worker.shared_checkpoints import is_uri
 from vae.errors import RequestError

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from study.spec.schema import ARM, Claim, Distribution, Level, Search, Study, same_level
 from vae.configuration import TrainingConfiguration
+from vae.fields import Path
 
 Phase = Literal["search", "confirm", "noise_floor"]
 WHOLE_CELL = "cell"
@@ -147,29 +148,40 @@ def search_space(study: Study, cell: Cell) -> dict[str, Distribution]:
     return space
 
 
+def space_path(search: Search, cell: Cell, name: str) -> Path:
+    """Where the study sets what is searched as `name` in a cell: in the last space that has it there."""
+    matches = [i for i, space in enumerate(search.spaces) if cell.matches(space.when) and name in space.hyperparameters]
+    return ("search", "spaces", matches[-1], "hyperparameters", name)
+
+
+def fixed_fields(study: Study, cell: Cell) -> dict[str, Any]:
+    """The fields that every training of a cell has, before anything is proposed."""
+    return study.training | cell.fields
+
+
 def training_configuration(
     study: Study, cell: Cell, phase: Phase, nuisance: Mapping[str, Any]
 ) -> TrainingConfiguration:
     """The configuration of one training: the study's fixed fields, the cell's levels, one proposal, what the phase
-    measures.
+    measures. Raises FieldError.
 
     The search phase never sees the test set; the others read it once, at the end.
     """
-    fields = study.training | cell.fields | dict(nuisance)
-    if phase != "search" or study.search is None:
-        return TrainingConfiguration.from_flat({"test_at_end": True} | fields)
-    return TrainingConfiguration.from_flat(_searched(fields, study.search))
+    fields = {"test_at_end": True} | fixed_fields(study, cell) | dict(nuisance)
+    if phase == "search" and study.search is not None:
+        fields |= _of_the_search(study.search, fields)
+    return TrainingConfiguration.from_flat(fields)
 
 
-def _searched(fields: Mapping[str, Any], search: Search) -> dict[str, Any]:
-    """The fields of a proposal's training: the search's own budget and evaluations, and nothing read from the test
-    set."""
-    changed = dict(fields) | {"test_at_end": False, "test_curve": False}
+def _of_the_search(search: Search, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trainings of proposals have otherwise: the search's own budget and evaluations, and nothing read from
+    the test set."""
+    changes: dict[str, Any] = {"test_at_end": False, "test_curve": False}
     if search.num_evaluations is not None:
-        changed["num_evaluations"] = search.num_evaluations
+        changes["num_evaluations"] = search.num_evaluations
     if search.budget_samples is not None:
-        changed["budget_samples"] = search.budget_samples
-        first = changed.get("first_evaluation_samples")
+        changes["budget_samples"] = search.budget_samples
+        first = fields.get("first_evaluation_samples")
         if isinstance(first, (int, float)) and first > search.budget_samples:
-            changed["first_evaluation_samples"] = None
-    return changed
+            changes["first_evaluation_samples"] = None
+    return changes

@@ -11,16 +11,18 @@ from study.spec.cells import (
     WHOLE_CELL,
     Cell,
     claim_pairs,
+    fixed_fields,
     grid_cells,
     level_text,
     num_grid_cells,
     search_space,
+    space_path,
     study_cells,
 )
-from study.spec.configuration_checks import budget_of, configuration_faults, fixed_fields, takes_whole_numbers
-from study.spec.faults import Fault, Path, shown
+from study.spec.configuration_checks import budget_of, configuration_faults, takes_whole_numbers
 from study.spec.protocol_checks import protocol_faults
 from study.spec.schema import Choices, Claim, Level, Range, Search, Study, repeated_level, same_level
+from vae.fields import Fault, Path, shown
 from vae.nearest import unknown_name_message
 
 MAX_CELLS = 2_000
@@ -201,7 +203,7 @@ def _grid_faults(study: Study, search: Search, cells: Iterable[Cell]) -> Iterato
         ranges = [name for name, distribution in space.items() if isinstance(distribution, Range)]
         if ranges:
             yield Fault(
-                _space_path(study, cell, ranges[0]),
+                space_path(search, cell, ranges[0]),
                 "is a range; the sampler grid needs {choices: [...]} for every hyperparameter, or choose another"
                 " sampler",
             )
@@ -345,9 +347,3 @@ def _why_no_match(wanted: Mapping[str, Level], cells: Iterable[Cell]) -> str:
 
 def _levels_text(levels: Mapping[str, Level]) -> str:
     return Cell(tuple(levels.items())).label if levels else "an empty mapping"
-
-
-def _space_path(study: Study, cell: Cell, name: str) -> Path:
-    spaces = study.search.spaces if study.search else ()
-    last = max(i for i, space in enumerate(spaces) if cell.matches(space.when) and name in space.hyperparameters)
-    return ("search", "spaces", last, "hyperparameters", name)

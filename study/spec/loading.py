@@ -12,14 +12,14 @@ from pydantic import ValidationError
 
 from study.spec.cells import grid_cells, num_grid_cells, study_cells
 from study.spec.checks import MAX_CELLS, study_faults
-from study.spec.faults import Fault, dotted, study_shape_faults
-from study.spec.faults import Path as FieldPath
+from study.spec.faults import study_shape_faults
 from study.spec.schema import Confirm, Search, Study
-from study.spec.yaml_text import Document, YamlError, read_value, read_yaml
-from vae.configuration import TrainingConfiguration
+from vae.configuration import field_names
 from vae.errors import RequestError
+from vae.fields import Fault, dotted
+from vae.fields import Path as FieldPath
 from vae.nearest import unknown_name_message
-from vae.optimizers import OPTIMIZERS
+from vae.yaml_text import Document, YamlError, read_value, read_yaml
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 _MAX_BYTES = 1_000_000
@@ -41,8 +41,8 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:
     may stand alone (`budget_samples`). Values are YAML. Raises StudyFileError.
     """
     path = _study_path(name_or_path)
-    source = _Source(_shown_path(path))
-    source.read(_text(path))
+    document, file = read_study_file(path), _shown_path(path)
+    source = _Source(file, document.content, {field: f"{file}:{line}" for field, line in document.lines.items()})
     if not overrides:
         return source.study()
     written = source.study_as_written()
@@ -53,24 +53,30 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:
     return source.study(written)
 
 
+def read_study_file(path: Path) -> Document:
+    """The mapping that a study file holds, unchecked, and the lines of its fields; raises StudyFileError."""
+    file = _shown_path(path)
+    try:
+        document = read_yaml(_text(path))
+    except YamlError as error:
+        place = file if error.line is None else f"{file}:{error.line}"
+        raise StudyFileError(f"{place}: {error.text}") from None
+    if document.content is None:
+        raise StudyFileError(f"{file}: is empty; a study file says at least name, question and confirm")
+    if not isinstance(document.content, dict):
+        kind = "a list" if isinstance(document.content, list) else "a single value"
+        raise StudyFileError(f"{file}: is {kind}; a study file is a mapping, such as name: mine")
+    return document
+
+
 @dataclass
 class _Source:
-    """A study file's content while it is read and changed, and where each of its fields was said."""
+    """A study file's content while it is changed, and the line or the change that set each of its fields."""
 
     file: str
-    content: dict[str, Any] = field(default_factory=dict)
-    places: dict[FieldPath, str] = field(default_factory=dict)
+    content: dict[str, Any]
+    places: dict[FieldPath, str]
     faults: list[str] = field(default_factory=list)
-
-    def read(self, text: str) -> None:
-        """Takes in the file's text; raises StudyFileError when it is not a YAML mapping."""
-        try:
-            document = read_yaml(text)
-        except YamlError as fault:
-            place = self.file if fault.line is None else f"{self.file}:{fault.line}"
-            raise StudyFileError(f"{place}: {fault.text}") from None
-        self.content = _mapping(self.file, document)
-        self.places = {path: f"{self.file}:{line}" for path, line in document.lines.items()}
 
     def set(self, override: str) -> None:
         """Sets one `field=value`; notes a fault where that has no meaning."""
@@ -84,7 +90,9 @@ class _Source:
         except ValueError as error:
             self.faults.append(f"{place}: {error}")
             return
-        self.places = {known: said for known, said in self.places.items() if known[: len(path)] != path} | {path: place}
+        self.places = {known: earlier for known, earlier in self.places.items() if known[: len(path)] != path} | {
+            path: place
+        }
 
     def study(self, written: Study | None = None) -> Study:
         """The study that the content makes, checked as a whole; `written` is what the file said before it was
@@ -188,16 +196,6 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _mapping(file: str, document: Document) -> dict[str, Any]:
-    content = document.content
-    if content is None:
-        raise StudyFileError(f"{file}: is empty; a study file says at least name, question and confirm")
-    if not isinstance(content, dict):
-        kind = "a list" if isinstance(content, list) else "a single value"
-        raise StudyFileError(f"{file}: is {kind}; a study file is a mapping, such as name: mine")
-    return content
-
-
 def _field_path(name: str, content: Mapping[str, Any]) -> FieldPath:
     """The path that the left side of `field=value` names; raises ValueError that names the nearest legal one."""
     steps = tuple(int(step) if step.isdecimal() else step for step in name.split("."))
@@ -206,11 +204,11 @@ def _field_path(name: str, content: Mapping[str, Any]) -> FieldPath:
     factors = content.get("factors")
     if isinstance(factors, dict) and name in factors:
         raise ValueError(f"{name!r} is a factor of this study; say which levels it has with factors.{name}=[...]")
-    if name in _training_names():
+    if name in field_names():
         return ("training", name)
     legal = [
         *Study.model_fields,
-        *_training_names(),
+        *field_names(),
         *(f"search.{own}" for own in Search.model_fields),
         *(f"confirm.{own}" for own in Confirm.model_fields),
     ]
@@ -222,12 +220,6 @@ def _field_path(name: str, content: Mapping[str, Any]) -> FieldPath:
         f"{', '.join(Study.model_fields)}, what lies in them after a dot, and the fields of training by their own names"
     )
     raise ValueError(f"{name!r} is not a field of a study{nearest} Allowed: {allowed}.")
-
-
-def _training_names() -> tuple[str, ...]:
-    """Every field that training may have with one of the optimizers known by name."""
-    own = {name: None for specification in OPTIMIZERS.values() for name in specification.hyperparameters}
-    return (*TrainingConfiguration.model_fields, *own)
 
 
 def _put(content: dict[str, Any], path: FieldPath, given: object) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells, training_configuration
-from study.spec.faults import Fault, Path, shown
 from study.spec.schema import ARM, NOISE_FLOOR, Level, MeanOfLast, NoiseFloor, Range, Search, Study, repeated_level
+from vae.fields import Fault, Path, shown
 from vae.nearest import unknown_name_message
 
 

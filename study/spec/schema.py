@@ -1,8 +1,4 @@
-"""What a study file may say. The models are the documentation: every field has its meaning and its range.
-
-Numbers, true/false and text are never turned into one another: `"5"` is not 5 and `true` is not 1. The one exception
-is a whole number written as a float, so that `1e6` samples can be said.
-"""
+"""What a study file may say. The models are the documentation: every field has its meaning and its range."""
 
 from __future__ import annotations
 
@@ -10,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-Level = int | float | bool | str
+from vae.fields import Count, Number, OneScalar, RuleError, Scalar, Switch
+
+Level = Scalar
 Sampler = Literal["tpe", "qmc", "random", "grid", "cmaes", "gp"]
 Objective = Literal["validation/lower_bound", "train/lower_bound"]
 Metric = Literal["test/lower_bound", "validation/lower_bound", "train/lower_bound"]
@@ -28,62 +26,45 @@ def same_level(one: Level, other: Level) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
-def _one_level(given: object) -> object:
-    if isinstance(given, (bool, int, float, str)):
-        return given
-    raise ValueError("it must be a number, true, false or text")
+def _readout(value: object) -> object:
+    if value in ("final", "best") or isinstance(value, MeanOfLast):
+        return value
+    points = value.get("mean_of_last") if isinstance(value, Mapping) and len(value) == 1 else None
+    if isinstance(points, (int, float)) and not isinstance(points, bool) and points >= 1 and points == int(points):
+        return MeanOfLast(mean_of_last=int(points))
+    raise RuleError("final, best or {mean_of_last: k}, k being a number of evaluations from 1")
 
 
-def _whole(given: object) -> object:
-    return int(given) if isinstance(given, float) and given.is_integer() else given
+def _margin(value: object) -> object:
+    if value == NOISE_FLOOR:
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf:
+        return value
+    raise RuleError("a number above 0, or noise_floor")
 
 
-def _readout(given: object) -> object:
-    if given in ("final", "best") or isinstance(given, MeanOfLast):
-        return given
-    points = given.get("mean_of_last") if isinstance(given, Mapping) and len(given) == 1 else None
-    points = _whole(points)
-    if isinstance(points, int) and not isinstance(points, bool) and points >= 1:
-        return MeanOfLast(mean_of_last=points)
-    raise ValueError("it must be final, best or {mean_of_last: k}, k being a number of evaluations from 1")
-
-
-def _margin(given: object) -> object:
-    if given == NOISE_FLOOR or (
-        isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < math.inf
-    ):
-        return given
-    raise ValueError("it must be a number above 0, or noise_floor")
-
-
-def _one_cell(given: object) -> object:
-    if isinstance(given, str) or (
-        isinstance(given, Mapping)
-        and all(isinstance(name, str) and isinstance(level, (bool, int, float, str)) for name, level in given.items())
-    ):
-        return given
-    raise ValueError("it must be the name or the label of a cell, or a mapping of factors to levels")
-
-
-OneLevel = Annotated[Level, BeforeValidator(_one_level)]
-Count = Annotated[int, Strict(), BeforeValidator(_whole)]
-Number = Annotated[float, Strict()]
-Switch = Annotated[bool, Strict()]
+def _one_cell(value: object) -> object:
+    levels = value.values() if isinstance(value, Mapping) else ()
+    if isinstance(value, (str, Mapping)) and all(isinstance(level, Level) for level in levels):
+        return value
+    raise RuleError("the name or the label of a cell, or a mapping of factors to levels")
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Range(_Part):
     """Numbers from low to high, both possible."""
 
-    low: Number = Field(description="The smallest number proposed.")
-    high: Number = Field(description="The largest number proposed; above low.")
-    log: Switch = Field(
-        default=False, description="Spread the proposals over the logarithm; low must then be positive."
-    )
-    integer: Switch = Field(default=False, description="Whole numbers only.")
+    low: Number
+    """The smallest number proposed."""
+    high: Number
+    """The largest number proposed; above low."""
+    log: Switch = False
+    """Spread the proposals over the logarithm; low must then be positive."""
+    integer: Switch = False
+    """Whole numbers only."""
 
     @model_validator(mode="after")
     def _upright(self) -> Self:
@@ -101,7 +82,8 @@ class Range(_Part):
 class Choices(_Part):
     """One of the values listed."""
 
-    choices: tuple[OneLevel, ...] = Field(min_length=1, description="The values proposed, each once in a grid.")
+    choices: tuple[OneScalar, ...] = Field(min_length=1)
+    """The values proposed, each once in a grid."""
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> Self:
@@ -118,10 +100,10 @@ def repeated_level(levels: tuple[Level, ...]) -> Level | None:
     )
 
 
-def _kind_of_distribution(given: object) -> str | None:
-    if isinstance(given, Choices) or (isinstance(given, Mapping) and "choices" in given):
+def _kind_of_distribution(value: object) -> str | None:
+    if isinstance(value, Choices) or (isinstance(value, Mapping) and "choices" in value):
         return "choices"
-    return "range" if isinstance(given, (Range, Mapping)) else None
+    return "range" if isinstance(value, (Range, Mapping)) else None
 
 
 Distribution = Range | Choices
@@ -133,100 +115,58 @@ OneDistribution = Annotated[
 class Space(_Part):
     """Nuisance hyperparameters that are searched in every cell whose levels match `when`."""
 
-    when: dict[str, OneLevel] = Field(
-        default_factory=dict, description="Levels that a cell must have; empty for every cell."
-    )
-    hyperparameters: dict[str, OneDistribution] = Field(
-        min_length=1,
-        description="A distribution for each hyperparameter searched: {low, high, log, integer} or {choices: [...]}.",
-    )
+    when: dict[str, OneScalar] = Field(default_factory=dict)
+    """Levels that a cell must have; empty for every cell."""
+    hyperparameters: dict[str, OneDistribution] = Field(min_length=1)
+    """A distribution for each hyperparameter searched: {low, high, log, integer} or {choices: [...]}."""
 
 
 class NamedCell(_Part):
     """A cell beside the grid of factors: a control."""
 
-    name: SafeName = Field(description="What reports call it.")
-    levels: dict[str, OneLevel] = Field(
-        min_length=1,
-        description=(
-            "A level of every factor, listed there or not, and any further field of the training that it sets otherwise"
-            " than the study."
-        ),
-    )
+    name: SafeName
+    """What reports call it."""
+    levels: dict[str, OneScalar] = Field(min_length=1)
+    """A level of every factor, listed there or not, and any further field of the training that it sets otherwise than
+    the study."""
 
 
 class Cells(_Part):
     """Cells that the grid of factors lacks, and those that it has and the study does not want."""
 
-    add: tuple[NamedCell, ...] = Field(default=(), description="Named cells beside the grid.")
-    exclude: tuple[dict[str, OneLevel], ...] = Field(
-        default=(), description="Each excludes every cell of the grid that has all the levels it names."
-    )
+    add: tuple[NamedCell, ...] = ()
+    """Named cells beside the grid."""
+    exclude: tuple[dict[str, OneScalar], ...] = ()
+    """Each excludes every cell of the grid that has all the levels it names."""
 
 
 class Search(_Part):
     """The search phase: the same number of proposals in every cell, judged on the tuning seeds."""
 
-    sampler: Sampler = Field(default="tpe", description="Who proposes: one Optuna sampler per cell.")
-    num_proposals: Count = Field(ge=1, le=10_000, description="Proposals per cell.")
-    round_size: Count = Field(
-        default=2,
-        ge=1,
-        description=(
-            "Proposals made before any of them is told; a constant, so that the number of cores changes nothing."
-        ),
-    )
-    num_tuning_seeds: Count = Field(
-        default=1, ge=1, le=1_000, description="Trainings per proposal; the objective is their mean."
-    )
-    objective: Objective = Field(
-        default="validation/lower_bound", description="What is maximised, at the end of the budget."
-    )
-    budget_samples: Count | None = Field(
-        default=None,
-        ge=1,
-        description=(
-            "Training samples per proposal; by default the training's own budget. A shorter one favours fast starters."
-        ),
-    )
-    num_evaluations: Count | None = Field(
-        default=None,
-        ge=1,
-        le=100_000,
-        description=(
-            "How often a proposal's bounds are measured; by default as often as in training. The last time decides."
-        ),
-    )
-    max_extra_rounds: Count = Field(
-        default=0,
-        ge=0,
-        le=20,
-        description=(
-            "How often all cells of a comparison are searched further when the winner of one of them touches an edge of"
-            " its search."
-        ),
-    )
-    extra_proposals: Count | None = Field(
-        default=None,
-        ge=1,
-        le=10_000,
-        description="Proposals of such an extra round, the same in every cell; by default round_size.",
-    )
-    num_repeats: Count = Field(
-        default=1,
-        ge=1,
-        le=100,
-        description=(
-            "How often the whole search is made, under other sampler and tuning seeds; claims rest on the first, the"
-            " others show what it hangs on."
-        ),
-    )
-    spaces: tuple[Space, ...] = Field(
-        min_length=1,
-        description=(
-            "What is searched, by cell; where two spaces of a cell name the same hyperparameter, the later one holds."
-        ),
-    )
+    sampler: Sampler = "tpe"
+    """Who proposes: one Optuna sampler per cell."""
+    num_proposals: Count = Field(ge=1, le=10_000)
+    """Proposals per cell."""
+    round_size: Count = Field(2, ge=1)
+    """Proposals made before any of them is told; a constant, so that the number of cores changes nothing."""
+    num_tuning_seeds: Count = Field(1, ge=1, le=1_000)
+    """Trainings per proposal; the objective is their mean."""
+    objective: Objective = "validation/lower_bound"
+    """What is maximised, at the end of the budget."""
+    budget_samples: Count | None = Field(None, ge=1)
+    """Training samples per proposal; by default the training's own budget. A shorter one favours fast starters."""
+    num_evaluations: Count | None = Field(None, ge=1, le=100_000)
+    """How often a proposal's bounds are measured; by default as often as in training. The last time decides."""
+    max_extra_rounds: Count = Field(0, ge=0, le=20)
+    """How often all cells of a comparison are searched further when the winner of one of them touches an edge of its
+    search."""
+    extra_proposals: Count | None = Field(None, ge=1, le=10_000)
+    """Proposals of such an extra round, the same in every cell; by default round_size."""
+    num_repeats: Count = Field(1, ge=1, le=100)
+    """How often the whole search is made, under other sampler and tuning seeds; claims rest on the first, the others
+    show what it hangs on."""
+    spaces: tuple[Space, ...] = Field(min_length=1)
+    """What is searched, by cell; where two spaces of a cell name the same hyperparameter, the later one holds."""
 
     @property
     def num_extra_proposals(self) -> int:
@@ -237,63 +177,56 @@ class Search(_Part):
 class Confirm(_Part):
     """The confirm phase: each cell's winner on fresh seeds, the same in every cell."""
 
-    num_reporting_seeds: Count = Field(ge=1, le=10_000, description="Trainings per cell; cells are paired by seed.")
-    num_runners_up: Count = Field(
-        default=0,
-        ge=0,
-        le=10,
-        description="Further proposals of each cell trained as a sensitivity line; never promoted.",
-    )
+    num_reporting_seeds: Count = Field(ge=1, le=10_000)
+    """Trainings per cell; cells are paired by seed."""
+    num_runners_up: Count = Field(0, ge=0, le=10)
+    """Further proposals of each cell trained as a sensitivity line; never promoted."""
 
 
 class Claim(_Part):
     """A comparison declared before anything runs: is `level` better than `baseline`?"""
 
-    name: SafeName = Field(description="What reports call it.")
-    factor: str = Field(
-        description=(
-            "The factor that is compared; or `cell`, to compare two whole cells by name or label, such as a control."
-        )
-    )
-    level: OneLevel = Field(description="The level that may be better.")
-    baseline: OneLevel = Field(description="The level that it is compared with.")
-    at: dict[str, OneLevel] = Field(
-        default_factory=dict,
-        description="Levels of other factors at which it is made; over those left out it is averaged within each seed.",
-    )
-    primary: Switch = Field(
-        default=False, description="The one claim that the study was made for; the others are descriptive."
-    )
+    name: SafeName
+    """What reports call it."""
+    factor: str
+    """The factor that is compared; or `cell`, to compare two whole cells by name or label, such as a control."""
+    level: OneScalar
+    """The level that may be better."""
+    baseline: OneScalar
+    """The level that it is compared with."""
+    at: dict[str, OneScalar] = Field(default_factory=dict)
+    """Levels of other factors at which it is made; over those left out it is averaged within each seed."""
+    primary: Switch = False
+    """The one claim that the study was made for; the others are descriptive."""
 
 
 class Published(_Part):
     """A number from elsewhere that the study is to reproduce: the mean of `metric` over a cell's reporting seeds is
     held against it."""
 
-    nats: float = Field(description="The published number, in nats per example; a bound, so negative.")
-    tolerance_nats: float = Field(gt=0, description="How far from it the mean may lie to count as reproduced.")
-    source: str = Field(min_length=1, description="Where it was published.")
+    nats: Number
+    """The published number, in nats per example; a bound, so negative."""
+    tolerance_nats: Number = Field(gt=0)
+    """How far from it the mean may lie to count as reproduced."""
+    source: str = Field(min_length=1)
+    """Where it was published."""
 
 
 class MeanOfLast(_Part):
     """A readout: the mean of a curve's last points."""
 
-    mean_of_last: Count = Field(ge=1, description="How many of the last evaluations are averaged.")
+    mean_of_last: Count = Field(ge=1)
+    """How many of the last evaluations are averaged."""
 
 
 class NoiseFloor(_Part):
     """One cell trained again under further seeds: by how much two means of the same thing differ (an A/A
     comparison)."""
 
-    at: Annotated[str | dict[str, OneLevel], BeforeValidator(_one_cell)] = Field(
-        description="The cell: its name or label, or its levels."
-    )
-    num_seeds: Count | None = Field(
-        default=None,
-        ge=1,
-        le=10_000,
-        description="Further trainings of its winner; by default as many as there are reporting seeds.",
-    )
+    at: Annotated[str | dict[str, OneScalar], BeforeValidator(_one_cell)]
+    """The cell: its name or label, or its levels."""
+    num_seeds: Count | None = Field(None, ge=1, le=10_000)
+    """Further trainings of its winner; by default as many as there are reporting seeds."""
 
 
 Readout = Literal["final", "best"] | MeanOfLast
@@ -302,46 +235,40 @@ Readout = Literal["final", "best"] | MeanOfLast
 class Study(_Part):
     """Everything that one study file asks for."""
 
-    name: SafeName = Field(description="The study's name: the MLflow experiment, the report's folder.")
-    question: str = Field(min_length=1, description="What the study is to answer, in words.")
-    description: str = Field(default="", description="What a reader should know beside the question.")
-    seed: Count = Field(default=0, ge=0, lt=2**63, description="The root of the seed tree.")
-    training: dict[str, Any] = Field(default_factory=dict, description="Fields fixed in every training.")
-    factors: dict[str, tuple[OneLevel, ...]] = Field(
-        default_factory=dict, description="Scientific hyperparameters and the levels compared."
-    )
-    cells: Cells = Field(
-        default=Cells(), description="Cells beside the grid of factors, and those that it should not have."
-    )
-    search: Search | None = Field(
-        default=None, description="Left out: nothing is tuned, every cell is trained as it stands."
-    )
-    confirm: Confirm = Field(description="How the winners are trained again, on fresh seeds.")
-    claims: tuple[Claim, ...] = Field(default=(), description="The comparisons that the study was made for.")
-    published: Published | None = Field(default=None, description="A published number that every cell is to reproduce.")
-    metric: Metric = Field(default="test/lower_bound", description="What is compared, per reporting seed.")
-    readout: Annotated[Readout, BeforeValidator(_readout)] = Field(
-        default="final",
-        description=(
-            "How a curve of the metric becomes one number: final, at the end of the budget; best; or {mean_of_last: k},"
-            " over k evaluations."
-        ),
-    )
-    targets: tuple[Annotated[Number, Field(lt=0)], ...] = Field(
-        default=(),
-        description=(
-            "Bounds in nats, so negative: reports say how long each cell takes to reach them, on the validation curve"
-            " where the metric is read once."
-        ),
-    )
-    equivalence_margin_nats: Annotated[Number | Literal["noise_floor"], BeforeValidator(_margin)] = Field(
-        default=0.5,
-        description=(
-            "Differences smaller than this do not matter: the region of practical equivalence. noise_floor: what the"
-            " A/A comparison finds."
-        ),
-    )
-    noise_floor: NoiseFloor | None = Field(
-        default=None, description="The A/A comparison: one cell's winner trained again under seeds of its own."
-    )
-    confidence: Number = Field(default=0.95, gt=0.5, lt=1, description="Coverage of every interval.")
+    name: SafeName
+    """The study's name: the MLflow experiment, the report's folder."""
+    question: str = Field(min_length=1)
+    """What the study is to answer, in words."""
+    description: str = ""
+    """What a reader should know beside the question."""
+    seed: Count = Field(0, ge=0, lt=2**63)
+    """The root of the seed tree."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Fields fixed in every training."""
+    factors: dict[str, tuple[OneScalar, ...]] = Field(default_factory=dict)
+    """Scientific hyperparameters and the levels compared."""
+    cells: Cells = Cells()
+    """Cells beside the grid of factors, and those that it should not have."""
+    search: Search | None = None
+    """Left out: nothing is tuned, every cell is trained as it stands."""
+    confirm: Confirm
+    """How the winners are trained again, on fresh seeds."""
+    claims: tuple[Claim, ...] = ()
+    """The comparisons that the study was made for."""
+    published: Published | None = None
+    """A published number that every cell is to reproduce."""
+    metric: Metric = "test/lower_bound"
+    """What is compared, per reporting seed."""
+    readout: Annotated[Readout, BeforeValidator(_readout)] = "final"
+    """How a curve of the metric becomes one number: final, at the end of the budget; best; or {mean_of_last: k}, over k
+    evaluations."""
+    targets: tuple[Annotated[Number, Field(lt=0)], ...] = ()
+    """Bounds in nats, so negative: reports say how long each cell takes to reach them, on the validation curve where
+    the metric is read once."""
+    equivalence_margin_nats: Annotated[Number | Literal["noise_floor"], BeforeValidator(_margin)] = 0.5
+    """Differences smaller than this do not matter: the region of practical equivalence. noise_floor: what the A/A
+    comparison finds."""
+    noise_floor: NoiseFloor | None = None
+    """The A/A comparison: one cell's winner trained again under seeds of its own."""
+    confidence: Number = Field(0.95, gt=0.5, lt=1)
+    """Coverage of every interval."""

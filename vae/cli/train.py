@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
-
-import yaml
-from pydantic import ValidationError
 
 from vae.cli import likelihood as likelihood_command
 from vae.configuration import TrainingConfiguration
 from vae.disk import write_atomically
 from vae.errors import ExplainedError, RequestError, StoppedError, end_command
+from vae.fields import Fault, FieldError
 from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, hyperparameters_of
+from vae.yaml_text import YamlError, read_value
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,41 +81,25 @@ def _further_arguments(rest: Sequence[str]) -> dict[str, str]:
     words = iter(rest)
     for word in words:
         if not word.startswith("--"):
-            raise ValueError(f"unexpected argument {word!r}")
-        name, has_given, given = word[2:].partition("=")
-        if not has_given:
-            given = next(words, "")
-        further[name.replace("-", "_")] = given
+            raise RequestError(f"unexpected argument {word!r}")
+        name, equals, value = word[2:].partition("=")
+        further[name.replace("-", "_")] = value if equals else next(words, "")
     return further
 
 
-def parse_configuration(options: dict[str, str]) -> TrainingConfiguration:
-    """The configuration that options say, each read as YAML unless its field is text; raises ValueError or
-    ValidationError."""
-    fields = TrainingConfiguration.model_fields
-    is_text = {name: name in fields and fields[name].annotation is str for name in options}
-    return TrainingConfiguration.from_flat(
-        {name: given if is_text[name] else _scalar(given) for name, given in options.items()}
-    )
-
-
-def _scalar(text: str) -> Any:
-    """YAML, and numbers such as 1e-3, which YAML takes for text."""
-    try:
-        found = yaml.safe_load(text)
-        return float(text) if isinstance(found, str) else found
-    except (ValueError, yaml.YAMLError):
-        return text
-
-
-def explain(error: ValidationError) -> str:
-    """One line per fault: the field, what was given, the rule."""
-    lines = []
-    for fault in error.errors():
-        field = ".".join(str(part) for part in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{field}: got {fault['input']!r}: {message}" if field else message)
-    return "\n".join(lines)
+def parse_configuration(options: Mapping[str, str]) -> TrainingConfiguration:
+    """The configuration that options say, each read as YAML unless its field is text; raises FieldError."""
+    fields: dict[str, Any] = {}
+    faults = []
+    for name, text in options.items():
+        field = TrainingConfiguration.model_fields.get(name)
+        try:
+            fields[name] = text if field and field.annotation is str else read_value(text)
+        except YamlError as error:
+            faults.append(Fault((name,), error.text))
+    if faults:
+        raise FieldError(faults)
+    return TrainingConfiguration.from_flat(fields)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,15 +119,13 @@ def _run(arguments: Sequence[str] | None) -> int:
             parser.error(f"unrecognised arguments: {' '.join(rest)}")
         return likelihood_command.run(options)
     named = {
-        name: given
-        for name, given in vars(options).items()
-        if name in TrainingConfiguration.model_fields and given is not None
+        name: value
+        for name, value in vars(options).items()
+        if name in TrainingConfiguration.model_fields and value is not None
     }
     try:
         configuration = parse_configuration(named | _further_arguments(rest))
-    except ValidationError as error:
-        raise RequestError(explain(error)) from error
-    except ValueError as error:
+    except FieldError as error:
         raise RequestError(str(error)) from error
     return _train(configuration, options)
 

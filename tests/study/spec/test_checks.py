@@ -9,7 +9,7 @@ import pytest
 
 from study.spec import Study
 from study.spec.checks import study_faults
-from study.spec.faults import Fault
+from vae.fields import Fault
 
 RATE: dict[str, Any] = {"low": 0.001, "high": 0.1, "log": True}
 
@@ -122,7 +122,7 @@ RULES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"training": {"optimizer_arguments": {"epsilon": [1]}}},
-        "training.optimizer_arguments: epsilon is [1]; it must be a number, true, false or text",
+        "training.optimizer_arguments.epsilon: is [1]; it must be a number, true, false or text",
     ),
     ({"training": {"model": ["vae"]}}, "training.model: is ['vae']; it must be text"),
     (
@@ -222,7 +222,7 @@ RULES: list[tuple[dict[str, Any], str]] = [
                 ]
             )
         },
-        "search.spaces.1.hyperparameters.beta2: is 1.0; it must be a number in [0, 1)",
+        "search.spaces.1.hyperparameters.beta2: is 1; it must be a number in [0, 1)",
     ),
     (
         searched(optimizer={"choices": ["adam", "sgd"]}),

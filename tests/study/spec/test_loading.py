@@ -9,7 +9,7 @@ import pytest
 from study.spec import Study
 from study.spec.loading import StudyFileError, load_study, shipped_studies
 from study.spec.schema import Range
-from study.spec.yaml_text import MAX_CHARACTERS, read_yaml
+from vae.yaml_text import MAX_CHARACTERS, read_yaml
 
 MINIMAL = """\
 name: mine
@@ -278,7 +278,11 @@ def test_an_alias_stands_for_what_it_names() -> None:
     ("old", "new", "message"),
     [
         ("num_proposals: 2", "num_proposals: two", "8: search.num_proposals: is 'two'; it must be a whole number"),
-        ("num_proposals: 2", "num_proposals: '2'", "8: search.num_proposals: is '2'; it must be a whole number"),
+        (
+            "num_proposals: 2",
+            "num_proposals: '2'",
+            "8: search.num_proposals: is '2'; it must be a whole number; take the quotes away",
+        ),
         (
             "num_proposals: 2",
             "num_proposals: 0",
