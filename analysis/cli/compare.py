@@ -16,6 +16,7 @@ from analysis.cli.options import (
     study_name,
     writing,
 )
+from study.outputs import Outputs
 
 if TYPE_CHECKING:
     from analysis.results.reader import StudyResults
@@ -71,7 +72,7 @@ def compare(
         shared = tracking_uri or default_tracking_uri(outputs)
         results_a = _read("A", a, tracking_uri_a or _uri_in(outputs_a) or shared, allow_code)
         results_b = _read("B", b, tracking_uri_b or _uri_in(outputs_b) or shared, allow_code)
-        folder = outputs / "reports" / f"compare-{results_a.study.name}-{results_b.study.name}"
+        folder = Outputs(outputs).reports / f"compare-{results_a.study.name}-{results_b.study.name}"
         check_page_folder(folder)
         findings = studies_findings(results_a, results_b, margin)
         page = write_studies_page(findings, folder)
@@ -82,7 +83,7 @@ def compare(
 
 
 def _uri_in(outputs: Path | None) -> str:
-    return f"sqlite:///{outputs / 'mlflow.db'}" if outputs else ""
+    return Outputs(outputs).tracking_uri if outputs else ""
 
 
 def _read(which: str, given: str, uri: str, allowed_code: Sequence[str]) -> StudyResults:

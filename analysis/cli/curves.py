@@ -15,6 +15,7 @@ from analysis.cli.options import (
     parsed_targets,
     writing,
 )
+from study.outputs import Outputs
 
 
 def curves(
@@ -73,7 +74,7 @@ def curves(
     from analysis.curves.findings import CurvesRequest
     from analysis.curves.page import write_curves_page
 
-    folder = out or outputs / "reports" / f"curves-{file.stem}"
+    folder = out or Outputs(outputs).reports / f"curves-{file.stem}"
     check_confidence(confidence)
     check_margin(margin)
     with writing("page", folder, "--out"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from study.outputs import Outputs
 from vae.errors import ExplainedError, RequestError, StoppedError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def writing(page: str, folder: Path, option: str = "--outputs") -> Iterator[None
 
 def default_tracking_uri(outputs: Path) -> str:
     """MLFLOW_TRACKING_URI where it is set, else the database in the folder of outputs."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{outputs / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or Outputs(outputs).tracking_uri
 
 
 def study_name(name_or_file: str, option: str = "--study") -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis.cli.options import AllowedCode, default_tracking_uri, study_name, writing
+from study.outputs import Outputs
 from vae.errors import RequestError
 from vae.nearest import unknown_name_message
 
@@ -46,7 +47,7 @@ def make_report(
     from analysis.results.reader import attach_report, read_study
 
     results = read_study(study_name(study), tracking_uri, code_of_file(study) | frozenset(allowed_code))
-    folder = outputs / "reports" / results.study.name
+    folder = Outputs(outputs).reports / results.study.name
     if name != "all":
         return build_single_report(results, make_section(name, results, cache), folder)
     names = ("published_number", *REPORTS) if results.study.published else REPORTS
@@ -80,8 +81,7 @@ def report(
 
     A REPORT by itself is written as REPORT.html beside the whole study's page, which stays as it is.
     """
+    uri = tracking_uri or default_tracking_uri(outputs)
     with writing("report", outputs):
-        page = make_report(
-            name, study, tracking_uri or default_tracking_uri(outputs), outputs, data or outputs / "data", allow_code
-        )
+        page = make_report(name, study, uri, outputs, data or Outputs(outputs).data, allow_code)
     typer.echo(f"Report: {page}")

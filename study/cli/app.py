@@ -15,6 +15,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from study.addresses.credentials import without_credentials
+from study.outputs import Outputs
 from study.spec import Study
 from study.spec.loading import load_study, shipped_studies
 from vae.errors import ExplainedError, RequestError, end_command
@@ -44,7 +45,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the study file; may be repeated."),
 ]
-Outputs = Annotated[Path, typer.Option(envvar="OUTPUTS", help="Where everything is written.")]
+OutputsFolder = Annotated[Path, typer.Option(envvar="OUTPUTS", help="Where everything is written.")]
 TrackingUri = Annotated[
     str | None,
     typer.Option(
@@ -91,7 +92,7 @@ def run(
     set_: Set = None,
     tracking_uri: TrackingUri = None,
     address: Address = None,
-    outputs: Outputs = Path("outputs"),
+    outputs: OutputsFolder = Path("outputs"),
     num_cpus: NumCpus = None,
     num_gpus: NumGpus = None,
     pack_size: PackSize = "auto",
@@ -141,7 +142,7 @@ def run(
 
 
 @app.command()
-def plan(name: Name, set_: Set = None, outputs: Outputs = Path("outputs"), num_cpus: NumCpus = None) -> None:
+def plan(name: Name, set_: Set = None, outputs: OutputsFolder = Path("outputs"), num_cpus: NumCpus = None) -> None:
     """Show what would run: cells, trainings, an estimate of the time."""
     from study.cli.overview import print_plan
 
@@ -149,7 +150,7 @@ def plan(name: Name, set_: Set = None, outputs: Outputs = Path("outputs"), num_c
 
 
 @app.command()
-def status(name: Name, set_: Set = None, outputs: Outputs = Path("outputs")) -> None:
+def status(name: Name, set_: Set = None, outputs: OutputsFolder = Path("outputs")) -> None:
     """Show what is recorded of a study, cell by cell."""
     from study.cli.overview import print_status
 
@@ -227,7 +228,7 @@ def _tracking_uri(given: str | None, outputs: Path) -> str:
     fault = tracking_uri_fault(given) if given else None
     if fault is not None:
         raise RequestError(f"{fault} (--tracking-uri, or the variable MLFLOW_TRACKING_URI)")
-    return given or f"sqlite:///{(outputs / 'mlflow.db').absolute()}"
+    return given or Outputs(outputs).tracking_uri
 
 
 def main(entry: Callable[[], None] = app) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from study.execution.estimate import count_parameters, duration, seconds_per_work, work
 from study.execution.execution import Execution
+from study.outputs import Outputs
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.counts import max_extra_trainings, num_trainings, num_trainings_of_cell
 from study.records.records import Record, Records
@@ -137,10 +138,11 @@ def _counts(study: Study, cell: Cell, phase: Phase, done: list[PlannedTraining])
 
 def _replayed(study: Study, outputs: Path) -> Execution | None:
     """The study as far as it is recorded; None, and no download, where there are no records at all."""
-    if not (outputs / "trainings").is_dir():
+    files = Outputs(outputs)
+    if not files.trainings.is_dir():
         return None
-    datasets = load_datasets(study, outputs / "data", print)
-    return replay(study, datasets, Records(outputs / "trainings"), device="cpu", code_changed="keep")
+    datasets = load_datasets(study, files.data, print)
+    return replay(study, datasets, Records(files.trainings), device="cpu", code_changed="keep")
 
 
 def _shown(distribution: Distribution) -> str:

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from study.errors import StudyError
+from study.outputs import Outputs
 
 _MOST_CHARACTERS = 500
 
 
 def lock_path(outputs: Path, study: str) -> Path:
     """The file of a study's lock, which stays when nobody holds it."""
-    return outputs / "locks" / f"{study}.lock"
+    return Outputs(outputs).locks / f"{study}.lock"
 
 
 @contextlib.contextmanager

@@ -93,11 +93,6 @@ class _Known:
         )
 
 
-def local_tracking_uri(outputs: Path) -> str:
-    """The default store: one SQLite file in the outputs folder."""
-    return f"sqlite:///{(outputs / 'mlflow.db').absolute()}"
-
-
 class Tracker:
     """Writes one study into MLflow, from a thread of its own, so that trainings never wait for it.
 

@@ -22,9 +22,10 @@ import pandas as pd
 import pytest
 
 from analysis.results.reader import ResultsError, StudyResults, read_study
+from study.outputs import Outputs
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import WEIGHTS, Record, Records
-from study.tracking.tracker import Tracker, local_tracking_uri
+from study.tracking.tracker import Tracker
 from tests.support.damaged_files import damaged
 from tests.support.executions import Disk, execute
 from tests.support.stores import Server
@@ -166,7 +167,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         records.write(record, weights)
         trainings.append((planned, record))
     tracker = Tracker(
-        local_tracking_uri(outputs),
+        Outputs(outputs).tracking_uri,
         STUDY,
         artifacts=outputs / "artifacts",
         place=lambda record: records.path(record.identity.hash),
@@ -219,7 +220,7 @@ def _is_read_back(uri: str, artifacts: Path | None, folder: Path) -> None:
 
 
 def test_odd_numbers_in_a_database_are_no_damage(tmp_path: Path) -> None:
-    _is_read_back(local_tracking_uri(tmp_path), tmp_path / "artifacts", tmp_path)
+    _is_read_back(Outputs(tmp_path).tracking_uri, tmp_path / "artifacts", tmp_path)
 
 
 @pytest.mark.slow
@@ -229,7 +230,7 @@ def test_odd_numbers_through_a_server_are_no_damage(tmp_path: Path, server: Serv
 
 @pytest.fixture(scope="module")
 def whole(store: Path) -> StudyResults:
-    results = read_study(STUDY.name, local_tracking_uri(store))
+    results = read_study(STUDY.name, Outputs(store).tracking_uri)
     assert len(results.trainings) == len(DONE)
     assert results.missing.empty
     return results
@@ -244,7 +245,7 @@ def _verdict(outputs: Path, whole: StudyResults) -> str:
     """What reading the study comes to: an error for a person, trainings that are said to be missing, the same
     results, or ones silently changed."""
     try:
-        read = read_study(STUDY.name, local_tracking_uri(outputs))
+        read = read_study(STUDY.name, Outputs(outputs).tracking_uri)
     except ResultsError as error:
         return "an error" if str(error) else "an error without words"
     if len(read.missing) > len(whole.missing):
@@ -383,7 +384,7 @@ def test_what_a_changed_run_needs_is_what_the_message_says(store: Path, whole: S
     """The run is deleted, the study tracked again from its records, and the results are there."""
     outputs = tmp_path / "outputs"
     shutil.copytree(store, outputs)
-    uri = local_tracking_uri(outputs)
+    uri = Outputs(outputs).tracking_uri
     with closing(sqlite3.connect(outputs / "mlflow.db")) as database, database:
         database.execute("UPDATE metrics SET value = value + 1 WHERE rowid = (SELECT min(rowid) FROM metrics)")
     with pytest.raises(ResultsError, match="Delete that run in MLflow and run the study again") as caught:

@@ -31,10 +31,10 @@ from pathlib import Path
 from study.spec.loading import load_study
 from study.run.options import Options
 from study.run.runner import run_study
-from study.tracking.tracker import local_tracking_uri
+from study.outputs import Outputs
 
 outputs = Path("outputs")
-run_study(load_study("tiny.yaml"), Options(outputs, local_tracking_uri(outputs), checkpoint_every_seconds=0.2))
+run_study(load_study("tiny.yaml"), Options(outputs, Outputs(outputs).tracking_uri, checkpoint_every_seconds=0.2))
 """
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from study.errors import TrackingError
+from study.outputs import Outputs
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import WEIGHTS, Record, Records
 from study.spec import Study
 from study.tracking.store import link
-from study.tracking.tracker import Tracker, local_tracking_uri
+from study.tracking.tracker import Tracker
 from study.tracking.writer import Writer
 from tests.support.executions import Disk, execute
 from tests.support.stores import Server, Store, free_port
@@ -62,7 +63,7 @@ def _tracker(uri: str, folder: Path, said: list[str], study: Study = STUDY) -> T
 
 @pytest.fixture
 def uri(tmp_path: Path) -> str:
-    return local_tracking_uri(tmp_path)
+    return Outputs(tmp_path).tracking_uri
 
 
 def _write(tracker: Tracker, done: Done) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from study.outputs import Outputs
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.declarations import TAG, Declaration, declarations_in
 from study.records.records import Record, Records
@@ -14,14 +15,13 @@ from study.run.logs import study_log
 from study.run.options import Options
 from study.run.runner import open_tracker
 from study.spec import Study
-from study.tracking.tracker import local_tracking_uri
 from tests.support.executions import Disk, execute
 from tests.support.studies import WEIGHTS_BYTES, invented_study
 
 
 def _declared(study: Study, outputs: Path, replayed: list[tuple[PlannedTraining, Record]]) -> tuple[Declaration, ...]:
     """The history in the store after one execution that found these trainings recorded."""
-    options = Options(outputs=outputs, tracking_uri=local_tracking_uri(outputs))
+    options = Options(outputs=outputs, tracking_uri=Outputs(outputs).tracking_uri)
     with study_log(outputs / "logs", study.name, print) as log:
         tracker = open_tracker(study, options, log, replayed, print)
         assert tracker.close(complete=True) is None
