@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from study.execution.packing import AUTO, Packing, packing_notes, packing_of
+from study.outputs import Outputs
 from study.run.replay import CodeChanged
 from study.spec import Study
 from study.spec.cells import fixed_fields, study_cells
@@ -36,6 +37,11 @@ class Options:
     checkpoints: str = ""
 
     @property
+    def files(self) -> Outputs:
+        """What lies where in the folder of outputs."""
+        return Outputs(self.outputs)
+
+    @property
     def device(self) -> str:
         """cuda where GPUs were asked for, else cpu."""
         return "cuda" if self.num_gpus else "cpu"
@@ -46,7 +52,7 @@ class Options:
         is said: each node has a scratch folder."""
         if self.checkpoints and not is_uri(self.checkpoints):
             return str(Path(self.checkpoints).absolute())
-        return self.checkpoints or ("" if self.address else str((self.outputs / "checkpoints").absolute()))
+        return self.checkpoints or ("" if self.address else str((self.files.checkpoints).absolute()))
 
 
 def check_options(study: Study, options: Options) -> None:

@@ -53,7 +53,7 @@ def run_study(study: Study, options: Options, report: Callable[[str], None] = pr
     with (
         _prompt_threads(),
         only_one(options.outputs, study.name),
-        study_log(options.outputs / "logs", study.name, report, options.tracking_uri, **asked) as log,
+        study_log(options.files.logs, study.name, report, options.tracking_uri, **asked) as log,
     ):
         require_sqlite(options.tracking_uri)
         session = Session(study, options, log, log.beside(report))
@@ -69,9 +69,9 @@ class Session:
         self._options = options
         self._log = log
         self._report = report
-        self._records = Records(options.outputs / "trainings", report)
+        self._records = Records(options.files.trainings, report)
         self._remove_superseded()
-        self._datasets = load_datasets(study, options.outputs / "data", report)
+        self._datasets = load_datasets(study, options.files.data, report)
         self.execution = replay(study, self._datasets, self._records, options.device, options.code_changed)
         self._display = Display(study, num_trainings(study))
         self._tracker = DeferredTracker(self._open_tracker, self.execution, log)
@@ -112,7 +112,7 @@ class Session:
             )
             dispatcher = Dispatcher(self.execution, self, self._study.name, settings, packing, room)
             with self._display:
-                run(dispatcher, self._datasets, asked.outputs / "ray", resources)
+                run(dispatcher, self._datasets, asked.files.ray, resources)
             if dispatcher.stopping:
                 raise StoppedError(
                     "stopped; everything finished is kept and what was under way is checkpointed. The same command"
@@ -160,7 +160,7 @@ class Session:
     def _remove_superseded(self) -> None:
         """Removes the checkpoints of recorded trainings wherever the driver sees some."""
         for place in dict.fromkeys(
-            (str(self._options.outputs / "checkpoints"), self._options.checkpoint_place or str(scratch_folder()))
+            (str(self._options.files.checkpoints), self._options.checkpoint_place or str(scratch_folder()))
         ):
             remove_superseded(place, lambda identity: self._records.path(identity).is_dir())
 
@@ -196,8 +196,8 @@ def open_tracker(
     tracker = Tracker(
         options.tracking_uri,
         study,
-        artifacts=options.outputs / "artifacts" if local else None,
-        place=lambda record: options.outputs / "trainings" / record.identity.hash,
+        artifacts=options.files.artifacts if local else None,
+        place=lambda record: options.files.trainings / record.identity.hash,
         report=report,
     )
     facts = execution_facts(log.public(options.command)) | {"log": str(log.path.relative_to(options.outputs))}
