@@ -156,7 +156,8 @@ def _child_environment(scratch: Path) -> dict[str, str]:
 
 def torchvision_source(class_name: str) -> Source:
     def get(scratch: Path, silence_seconds: float) -> Files:
-        command = [sys.executable, "-u", "-m", "vae.data.sources", class_name, str(scratch), str(silence_seconds)]
+        call = f"sources.download_with_torchvision({class_name!r}, {str(scratch)!r}, {silence_seconds!r})"
+        command = [sys.executable, "-u", "-c", f"from vae.data import sources; {call}"]
         run_watched(command, scratch, silence_seconds, _child_environment(scratch))
         return files_of_folder(scratch / class_name / "raw")
 
@@ -176,7 +177,7 @@ class _Announced(urllib.request.BaseHandler):
     https_request = http_request
 
 
-def _download_with_torchvision(class_name: str, folder: str, silence_seconds: float) -> None:
+def download_with_torchvision(class_name: str, folder: str, silence_seconds: float) -> None:
     """The child of the torchvision source: a process of its own, since its downloader has no timeout but the
     process's."""
     socket.setdefaulttimeout(silence_seconds)
@@ -322,7 +323,3 @@ def _bytes_of(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     if not np.array_equal(pixels, scaled):
         raise ValueError("its images are not bytes / 256")
     return pixels.reshape(len(pixels), 28, 28)
-
-
-if __name__ == "__main__":
-    _download_with_torchvision(sys.argv[1], sys.argv[2], float(sys.argv[3]))
