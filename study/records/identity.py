@@ -18,20 +18,11 @@ from vae.disk import sha256_of
 from vae.plugins import is_plugin, plugin_source
 from vae.randomness import Seeds
 
-_NO_PART_IN_TRAINING = {
-    "__main__.py",
-    "cli",
-    "data",
-    "disk.py",
-    "errors.py",
-    "fields.py",
-    "latent.py",
-    "likelihood",
-    "machine.py",
-    "nearest.py",
-    "yaml_text.py",
-}
-"""What of vae/ no training's result depends on: the data is identified by its own hash, wherever it came from."""
+_FOLDERS = {"cli", "data", "likelihood"}
+_MODULES = {"__main__", "latent", "errors", "nearest", "fields", "yaml_text", "disk", "machine"}
+NO_PART_IN_TRAINING = frozenset(_FOLDERS | _MODULES)
+"""What of vae/ no training's result depends on, see docs/decisions/0005: commands, data (which have a hash of their own,
+wherever they came from), estimates and pictures of trained weights, messages, and how text and files are read."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +48,8 @@ class Identity:
         return _digest(self._determining() | {"code_sha256": ""})
 
     def _determining(self) -> dict[str, Any]:
-        own = {each.name: getattr(self, each.name) for each in fields(self)}
-        return own | {"configuration": {name: given for name, given in self.configuration.items() if name != "dataset"}}
+        facts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return facts | {"configuration": {name: x for name, x in self.configuration.items() if name != "dataset"}}
 
 
 def training_identity(configuration: TrainingConfiguration, seeds: Seeds, data_sha256: str, device: str) -> Identity:
@@ -82,21 +73,22 @@ def libraries() -> dict[str, str]:
 def code_digest(plugins: tuple[Path, ...] = ()) -> str:
     """sha256 over the syntax trees of vae/ and of the user's plug-in files, without docstrings and comments."""
     folder = Path(vae.__file__).parent
-    own = [path.relative_to(folder) for path in sorted(folder.rglob("*.py"))]
-    trained = [path for path in own if path.parts[0] not in _NO_PART_IN_TRAINING]
+    modules = [path.relative_to(folder) for path in sorted(folder.rglob("*.py"))]
+    trained = [path for path in modules if path.parts[0].removesuffix(".py") not in NO_PART_IN_TRAINING]
     files = [(str(path), folder / path) for path in trained] + [(path.name, path) for path in plugins]
     return _digest([[name, _syntax(path)] for name, path in dict.fromkeys(files)])
 
 
 def _syntax(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return ast.unparse(_WithoutDocstrings().visit(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Drops statements that are a text and nothing else: what documents a module, a class, a function or a constant."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
 
 
 def _digest(content: Any) -> str:
