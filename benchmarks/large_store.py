@@ -20,7 +20,7 @@ from study.spec.cells import Cell, Phase, study_cells, training_configuration
 from vae.building import build_empty_model
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
-from vae.initialisation import initialise
+from vae.model.initialisation import initialise
 
 NUM_PIXELS = 784
 _BEGAN_MS = 1_700_000_000_000

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from vae.configuration import TrainingConfiguration
-from vae.initialisation import initialise, output_bias
 from vae.minibatches import PreparedData
+from vae.model.initialisation import initialise, output_bias
 from vae.model.network import VAE, build_model
 from vae.randomness import derive
 

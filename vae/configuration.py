@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from vae.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of
+from vae.model.initialisation import Initialisation
 from vae.model.network import model_argument_names
 from vae.model.precision import Precision
 from vae.nearest import unknown_name_message
@@ -17,7 +18,6 @@ from vae.optimizers import OPTIMIZERS, argument_faults, hyperparameters_of, spec
 
 Pixels = Literal["grey", "dynamic", "fixed"]
 Activation = Literal["tanh", "relu", "softplus", "elu", "gelu", "silu"]
-Initialisation = Literal["paper", "paper_variance", "paper_code", "glorot", "framework"]
 Schedule = Literal["constant", "steps", "cosine"]
 Spacing = Literal["linear", "log"]
 

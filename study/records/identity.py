@@ -21,8 +21,8 @@ from vae.randomness import Seeds
 _FOLDERS = {"cli", "data", "likelihood"}
 _MODULES = {"__main__", "latent", "errors", "nearest", "fields", "yaml_text", "disk", "machine"}
 NO_PART_IN_TRAINING = frozenset(_FOLDERS | _MODULES)
-"""What of vae/ no training's result depends on, see docs/decisions/0005: commands, data (which have a hash of their own,
-wherever they came from), estimates and pictures of trained weights, messages, and how text and files are read."""
+"""What of vae/ no training's result depends on, see docs/decisions/0005: commands, data (which have a hash of their
+own, wherever they came from), what is done with trained weights, messages, and how text and files are read."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tests.support.synthetic_store import Place, synthetic_study
 from vae.building import build_empty_model
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
-from vae.initialisation import initialise
+from vae.model.initialisation import initialise
 from vae.randomness import derive
 
 HEIGHT, WIDTH = 12, 10

@@ -1,4 +1,4 @@
-"""The generative and the inference network: architecture, non-linearities and the precision of its products.
+"""Generative and inference network: architecture, non-linearities, initial weights and the precision of products.
 
 It knows nothing of configurations, data or the training loop.
 """

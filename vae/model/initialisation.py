@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vae.configuration import Initialisation
 from vae.randomness import derive, generator
+
+Initialisation = Literal["paper", "paper_variance", "paper_code", "glorot", "framework"]
+"""How weights are drawn; see vae.configuration for what each name means."""
 
 _MEAN_IMAGE_CLIP = 1e-3
 """The mean image is kept this far from 0 and 1: pixels that are never lit would start at infinite logits."""

@@ -12,8 +12,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from vae.configuration import Initialisation
-from vae.initialisation import initialise, output_bias
+from vae.model.initialisation import Initialisation, initialise, output_bias
 from vae.model.network import VAE
 
 SCHEMES: tuple[Initialisation, ...] = get_args(Initialisation)
