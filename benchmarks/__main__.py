@@ -105,8 +105,9 @@ def _measure_all(names: list[str], quick: bool, repeats: int | None, data: Path,
 
 
 def _measure(name: str, settings: Settings) -> Measured:
-    from benchmarks.machine import commit, load_average
+    from benchmarks.machine import commit
     from benchmarks.results_files import Measured, now
+    from vae.machine import load_average
 
     at, load, began = now(), load_average(), time.perf_counter()
     rows = tuple(importlib.import_module(MEASUREMENTS[name]).measure(settings))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from vae.machine import load_average, processor_name
 from vae.model.precision import cpu_has_bfloat16
 
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "optuna", "numpy", "pandas")
@@ -39,7 +40,7 @@ def this_machine() -> Machine:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     versions = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
     return Machine(
-        _cpu(),
+        processor_name(),
         os.cpu_count() or 1,
         _memory_gib(),
         "yes" if cpu_has_bfloat16() else "no",
@@ -67,11 +68,6 @@ def commit(root: Path) -> str:
     return head + ("+" if changed else "")
 
 
-def load_average() -> float:
-    """Processes that ran or waited to run, mean of the last minute; NaN-free: 0 where the system does not say."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-
-
 def busy_warning() -> str:
     """A sentence for a machine that has other work now; empty for a quiet one."""
     load = load_average()
@@ -80,16 +76,6 @@ def busy_warning() -> str:
         if load > _BUSY_LOAD
         else ""
     )
-
-
-def _cpu() -> str:
-    return _of_cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def _of_cpuinfo(field: str) -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == field), "")
 
 
 def _memory_gib() -> float:

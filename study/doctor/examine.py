@@ -16,28 +16,25 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Literal
 
+from study.doctor.findings import SECONDS, Check, Finding, Request
 from vae.errors import type_and_first_line
+from vae.machine import load_average
 
-Status = Literal["ok", "warning", "problem"]
-
-SECONDS = 13.0
-"""How long a check may take; all run at once."""
+_REMAKE = "Make .venv anew: rm -r .venv, then make setup."
 
 CHECKS = {
     "Python": "study.doctor.machine:python",
-    "packages": "study.doctor.machine:packages",
+    "packages": "study.doctor.packages:packages",
     "processor": "study.doctor.machine:processor",
     "memory": "study.doctor.machine:memory",
     "disk": "study.doctor.machine:disk",
     "clock": "study.doctor.machine:clock",
-    "GPU": "study.doctor.machine:gpu",
+    "GPU": "study.doctor.gpus:gpu",
     "data": "study.doctor.outputs:data",
     "outputs": "study.doctor.outputs:outputs",
     "artifacts": "study.doctor.outputs:artifacts",
@@ -47,128 +44,80 @@ CHECKS = {
 """Each check by what it looks at, in the order of the report: a function from the request to findings."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is asked about: the outputs folder, where studies are tracked, and where they run; empty as `study run`
-    has it by default."""
-
-    outputs: str = "outputs"
-    tracking_uri: str = ""
-    address: str = ""
-    seconds: float = SECONDS
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report; `advice` says what to do and is empty where nothing is to be done."""
-
-    status: Status
-    text: str
-    advice: str = ""
-
-
-Check = Callable[[Request], Iterable[Finding]]
-
-
-@dataclass
-class _Running:
-    """A check under way: what it has found so far, and its process."""
-
-    name: str
-    findings: list[Finding] = field(default_factory=list)
-    process: subprocess.Popen[bytes] | None = None
-    reader: threading.Thread | None = None
-
-
 def examine(request: Request, names: Iterable[str] = CHECKS) -> Iterator[tuple[str, Finding]]:
     """What every check found, in their order, each as soon as those before it are through."""
     deadline = time.monotonic() + request.seconds
-    running = [_start(name, request) for name in names]
+    children = [(name, _start(name, request)) for name in names]
     try:
-        for check in running:
-            _await(check, deadline, request)
-            yield from ((check.name, finding) for finding in check.findings)
+        for name, child in children:
+            found = [child] if isinstance(child, Finding) else _findings(child, deadline, request.seconds)
+            yield from ((name, finding) for finding in found)
     finally:
-        for check in running:
-            _end(check)
+        for _, child in children:
+            _end(child)
 
 
-def _start(name: str, request: Request) -> _Running:
+def _start(name: str, request: Request) -> subprocess.Popen[bytes] | Finding:
+    """The check as a process, whose few lines its pipe holds until they are read; or why there is none."""
     command = [sys.executable, "-W", "ignore", "-m", "study.doctor", "--check", name, json.dumps(asdict(request))]
     here = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])}
-    check = _Running(name)
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        check.process = subprocess.Popen(
+        return subprocess.Popen(
             command,
-            env=environment,
+            env=os.environ | {"PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
     except OSError as error:
-        check.findings.append(
-            Finding(
-                "problem",
-                f"no process could be started to look at it: {error.strerror}",
-                "End other programs, or raise this user's limits (ulimit -u).",
-            )
-        )
-        return check
-    assert check.process.stdout is not None
-    check.reader = threading.Thread(target=_read, args=(check.process.stdout, check.findings), daemon=True)
-    check.reader.start()
-    return check
+        text = f"no process could be started to look at it: {error.strerror}"
+        return Finding("problem", text, "End other programs, or raise this user's limits (ulimit -u).")
 
 
-def _read(stream: IO[bytes], findings: list[Finding]) -> None:
-    for line in stream:
+def _findings(child: subprocess.Popen[bytes], deadline: float, seconds: float) -> list[Finding]:
+    """What a check found by the deadline, with a finding about the check where it did not end well."""
+    is_late = False
+    try:
+        lines, _ = child.communicate(timeout=max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        is_late = child.poll() is None
+        _end(child)
+        lines, _ = child.communicate()
+    findings = []
+    for line in lines.splitlines():
         with contextlib.suppress(ValueError, TypeError):
             findings.append(Finding(**json.loads(line)))
+    if is_late:
+        findings.append(_finding_of_lateness(seconds))
+    elif child.returncode:
+        findings.append(_finding_of_end(child.returncode))
+    return findings
 
 
-def _await(check: _Running, deadline: float, request: Request) -> None:
-    """Returns when the check has ended, with a finding about it where it did not end well."""
-    if check.process is None or check.reader is None:
-        return
-    try:
-        status = check.process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        _end(check)
-        load = _load()
-        busy = load > 2 * (os.cpu_count() or 1)
-        text = f"no answer within {request.seconds:g} s; {load:.1f} processes run or wait for {os.cpu_count()} cores"
-        check.findings.append(
-            Finding(
-                "warning" if busy else "problem",
-                text,
-                f"If the machine is only busy, wait longer: --seconds {10 * request.seconds:.0f}.",
-            )
-        )
-        return
-    check.reader.join(1)
-    if status != 0:
-        how = signal.Signals(-status).name if -status in set(signal.Signals) else f"exit status {status}"
-        killed = "Something ended it, as the system does where memory is short: end other programs, then ask again."
-        advice = killed if -status == signal.SIGKILL else "Make .venv anew: rm -r .venv, then make setup."
-        check.findings.append(Finding("problem", f"looking at it ended with {how}", advice))
+def _finding_of_lateness(seconds: float) -> Finding:
+    load, cores = load_average(), os.cpu_count() or 1
+    return Finding(
+        "warning" if load > 2 * cores else "problem",
+        f"no answer within {seconds:g} s; {load:.1f} processes run or wait for {cores} cores",
+        f"If the machine is only busy, wait longer: --seconds {10 * seconds:.0f}.",
+    )
 
 
-def _load() -> float:
-    """Processes that run or wait, averaged over a minute; 0 where the system does not say."""
-    with contextlib.suppress(OSError):
-        return os.getloadavg()[0]
-    return 0.0
+def _finding_of_end(status: int) -> Finding:
+    how = signal.Signals(-status).name if -status in set(signal.Signals) else f"exit status {status}"
+    killed = "Something ended it, as the system does where memory is short: end other programs, then ask again."
+    return Finding("problem", f"looking at it ended with {how}", killed if -status == signal.SIGKILL else _REMAKE)
 
 
-def _end(check: _Running) -> None:
+def _end(child: subprocess.Popen[bytes] | Finding) -> None:
     """Ends a check and what it started."""
-    if check.process is not None and check.process.poll() is None:
+    if isinstance(child, subprocess.Popen) and child.poll() is None:
         with contextlib.suppress(OSError):
-            os.killpg(check.process.pid, signal.SIGKILL)
+            os.killpg(child.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            check.process.wait(1)
+            child.wait(1)
 
 
 def examine_here(name: str, request: Request, say: Callable[[Finding], None]) -> None:
@@ -179,13 +128,7 @@ def examine_here(name: str, request: Request, say: Callable[[Finding], None]) ->
         for finding in check(request):
             say(finding)
     except ImportError as error:
-        say(
-            Finding(
-                "problem",
-                f"a package is missing or broken: {type_and_first_line(error)[:300]}",
-                "Make .venv anew: rm -r .venv, then make setup.",
-            )
-        )
+        say(Finding("problem", f"a package is missing or broken: {type_and_first_line(error)[:300]}", _REMAKE))
     except Exception as error:  # noqa: BLE001 - whatever is broken is what was asked for
         say(Finding("problem", type_and_first_line(error)[:300]))
 

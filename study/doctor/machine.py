@@ -1,23 +1,19 @@
-"""What `study doctor` looks at on the machine itself: Python and its packages, cores, memory, disks, clock, GPU."""
+"""What `study doctor` looks at on the machine itself, by the standard library: Python, cores, memory, disks, clock."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-import re
 import shutil
-import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
-from study.doctor.examine import Finding, Request
-from vae.errors import first_line
+from study.doctor.findings import Finding, Request
+from vae.machine import available_memory, usable_cores
 
 OLDEST_PYTHON = (3, 11)
 GIB = 2**30
@@ -36,8 +32,6 @@ CLOCK_SKEW_SECONDS = 10.0
 EARLIEST = 1_750_000_000
 """Before this project was written, in seconds since 1970."""
 
-_SETUP = "Run make setup; it remakes .venv from requirements.lock."
-
 
 def python(request: Request) -> Iterator[Finding]:
     """The interpreter."""
@@ -53,69 +47,6 @@ def python(request: Request) -> Iterator[Finding]:
     yield Finding("ok", f"{version} in {where}")
 
 
-def packages(request: Request) -> Iterator[Finding]:
-    """What is installed, against the lock."""
-    lock = next(
-        (path for path in (_root() / "requirements.lock", _root() / "docker" / "requirements.lock") if path.is_file()),
-        None,
-    )
-    if lock is None:
-        yield Finding(
-            "warning",
-            f"there is no requirements.lock in {_root()} to hold the installed versions against",
-            "Run studies from a checkout, which has one.",
-        )
-        return
-    wanted = locked_versions(lock.read_text(encoding="utf-8"))
-    missing = [name for name, version in wanted.items() if _installed(name) is None]
-    others = [
-        f"{name} {held} instead of {version}"
-        for name, version in wanted.items()
-        if (held := _installed(name)) is not None and not is_version(held, version)
-    ]
-    if missing or others:
-        said = [f"{len(missing)} missing ({_some(missing)})"] * bool(missing) + [
-            f"{len(others)} of another version ({_some(others)})"
-        ] * bool(others)
-        yield Finding("problem", f"not those of {lock.name}: {'; '.join(said)}", _SETUP)
-        return
-    yield Finding("ok", f"all {len(wanted)} of {lock.name}, in its versions")
-
-
-def locked_versions(lock: str) -> dict[str, str]:
-    """The packages that a lock wants on this machine, with their versions."""
-    from packaging.markers import Marker
-    from packaging.utils import canonicalize_name
-
-    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)[ \t]*(?:;[ \t]*([^\\\n]+))?", lock, re.MULTILINE)
-    return {
-        canonicalize_name(name): version
-        for name, version, marker in found
-        if not marker.strip() or Marker(marker.strip()).evaluate()
-    }
-
-
-def is_version(installed: str, wanted: str) -> bool:
-    """Whether a version is the one wanted; torch's builds for one kind of device say which after a plus, which a
-    lock need not."""
-    return installed == wanted or ("+" not in wanted and installed.partition("+")[0] == wanted)
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def _root() -> Path:
-    return Path(__file__).resolve().parents[2]
-
-
 def processor(request: Request) -> Iterator[Finding]:
     """Cores that this process may use."""
     cores, allowed = os.cpu_count() or 1, usable_cores()
@@ -127,16 +58,6 @@ def processor(request: Request) -> Iterator[Finding]:
         )
         return
     yield Finding("ok", f"{cores} cores, so that {cores} trainings run at once")
-
-
-def usable_cores() -> int:
-    """Cores that the scheduler and the control group leave to this process, at least one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            cores = min(cores, int(int(quota) / int(period)))
-    return max(1, cores)
 
 
 def memory(request: Request) -> Iterator[Finding]:
@@ -170,28 +91,6 @@ def memory(request: Request) -> Iterator[Finding]:
         if shared < LITTLE_SHARED_BYTES:
             text = f"/dev/shm has {shared / GIB:.2f} GiB, and Ray keeps the data there"
             yield Finding("warning", text, "In a container ask for more: docker run --shm-size=2g.")
-
-
-def available_memory() -> int | None:
-    """Bytes that may still be taken, by the system's word and the control group's; None where neither says."""
-    said = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        said.append(
-            1024 * int(re.findall(r"^MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text(), re.MULTILINE)[0])
-        )
-    in_group = left_in_group(Path("/sys/fs/cgroup"))
-    return min(said + ([in_group] if in_group is not None else []), default=None)
-
-
-def left_in_group(group: Path) -> int | None:
-    """Bytes that a control group may still take: what it holds of files that were read makes way for others. None
-    where it has no limit."""
-    with contextlib.suppress(OSError, ValueError):
-        left = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-        return left + sum(
-            map(int, re.findall(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE))
-        )
-    return None
 
 
 def disk(request: Request) -> Iterator[Finding]:
@@ -314,7 +213,7 @@ def clock(request: Request) -> Iterator[Finding]:
                 advice,
             )
             return
-    newest = max(map(_changed_at, (Path(request.outputs) / "trainings").glob("*")), default=0.0)
+    newest = max(map(_changed_at, request.files.trainings.glob("*")), default=0.0)
     if newest > now + CLOCK_SKEW_SECONDS:
         yield Finding(
             "warning",
@@ -332,78 +231,3 @@ def _changed_at(path: Path) -> float:
     with contextlib.suppress(OSError):
         return path.stat().st_mtime
     return 0.0
-
-
-def gpu(request: Request) -> Iterator[Finding]:
-    """GPUs that torch can compute on, each tried; where there are none, why."""
-    driver = driver_version()
-    if (
-        not driver and not Path("/dev/nvidia0").exists() and not Path("/dev/dxg").exists()
-    ):  # torch takes seconds to import
-        yield Finding("ok", f"none; studies train on the CPU ({sysconfig.get_platform()})")
-        return
-    import torch
-
-    if not torch.cuda.is_available():
-        yield _no_gpu(driver, str(torch.__version__), torch.version.cuda)
-        return
-    for number in range(torch.cuda.device_count()):
-        name = torch.cuda.get_device_name(number)
-        try:
-            free, total = torch.cuda.mem_get_info(number)
-            with torch.device("cuda", number):
-                works = bool((torch.ones(64, 64) @ torch.ones(64, 64) == 64).all())
-        except (
-            RuntimeError
-        ) as error:  # one that is full has no room for a context; the others are looked at all the same
-            yield Finding(
-                "warning",
-                f"{number}: {name}: {first_line(error)}",
-                "nvidia-smi says what holds it; leave it out with CUDA_VISIBLE_DEVICES.",
-            )
-            continue
-        text = (
-            f"{number}: {name}, {free / GIB:.0f} of {total / GIB:.0f} GiB free, driver {driver or 'unknown'}, CUDA"
-            f" {torch.version.cuda}"
-        )
-        if works and free > total / 10:
-            yield Finding("ok", text)
-        else:
-            yield Finding(
-                "warning",
-                text,
-                (
-                    "Something else holds it; nvidia-smi says what."
-                    if works
-                    else "It computes wrongly: leave it out with CUDA_VISIBLE_DEVICES."
-                ),
-            )
-
-
-def driver_version() -> str:
-    """The NVIDIA driver's version; empty where there is none, or it does not answer."""
-    if shutil.which("nvidia-smi") is None:
-        return ""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        lines = subprocess.run(command, capture_output=True, text=True, timeout=8, check=True).stdout.split()
-        return lines[0] if lines else ""
-    return ""
-
-
-def _no_gpu(driver: str, torch_version: str, cuda: str | None) -> Finding:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and (not visible.strip() or visible.strip().startswith("-")):
-        return Finding("warning", f"hidden by CUDA_VISIBLE_DEVICES={visible!r}", "Unset it to train on the GPU.")
-    if cuda is None:
-        return Finding(
-            "warning",
-            f"there is one, and torch {torch_version} was built without CUDA",
-            f"To train on it install the locked torch. {_SETUP}",
-        )
-    advice = f"Install a driver for CUDA {cuda} or newer, or train on the CPU by leaving --num-gpus out."
-    return Finding(
-        "warning",
-        f"there is one, and torch {torch_version} (CUDA {cuda}) cannot use it with the driver {driver or 'installed'}",
-        advice,
-    )

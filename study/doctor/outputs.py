@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from study.doctor.examine import Finding, Request
+from study.doctor.findings import Finding, Request
+from study.outputs import Outputs
 from study.tracking.store import artifact_folder, database_path
 from vae.data.idx import FILES, DataError, find_idx, read_uncompressed
 from vae.data.published import PUBLISHED, Published, fault
@@ -24,7 +25,7 @@ def data(request: Request) -> Iterator[Finding]:
     """The published datasets, by their hashes: MNIST, and the others where there is something of them."""
     for published in PUBLISHED.values():
         named = os.environ.get(published.variable)
-        folder = Path(named).expanduser() if named else Path(request.outputs) / "data" / published.name
+        folder = Path(named).expanduser() if named else request.files.data / published.name
         if named or folder.is_dir() or published.name == "mnist":
             yield _data_of(published, folder, bool(named))
 
@@ -76,9 +77,9 @@ def outputs(request: Request) -> Iterator[Finding]:
             "Have it given to this user (chown), or name another: OUTPUTS=/elsewhere (--outputs).",
         )
         return
-    yield from _locks(folder / "locks")
-    yield from _records(folder / "trainings")
-    yield from _checkpoints(folder / "checkpoints")
+    yield from _locks(request.files.locks)
+    yield from _records(request.files.trainings)
+    yield from _checkpoints(request.files.checkpoints)
 
 
 def _locks(folder: Path) -> Iterator[Finding]:
@@ -149,16 +150,15 @@ def _bytes_of(files: Sequence[Path]) -> int:
 def artifacts(request: Request) -> Iterator[Finding]:
     """Whether the artifacts of the store in the outputs folder are where it says: MLflow keeps whole paths, and a
     moved folder has others."""
-    database = Path(request.outputs) / "mlflow.db"
     if request.tracking_uri and database_path(request.tracking_uri) is None:
         yield Finding("ok", "are kept by the MLflow server")
         return
-    database = database_path(request.tracking_uri) or database
+    database = database_path(request.tracking_uri) or request.files.database
     try:
         if not database.is_file() or not database.stat().st_size:
             yield Finding("ok", "there are none yet")
             return
-        expected = (Path(request.outputs) / "artifacts").absolute()
+        expected = request.files.artifacts.absolute()
         with contextlib.closing(_reading(database)) as connection:
             places = _artifact_places(connection)
             moved = {location for location in places if _is_moved(connection, location, expected)}
@@ -238,7 +238,8 @@ def _place(location: str, studies: list[str], expected: Path, is_moved: bool) ->
 def mend_artifacts(outputs: Path) -> str:
     """Tells the MLflow database in a moved outputs folder where its artifacts are now; returns what was done. Raises
     OSError, sqlite3.Error."""
-    database, folder = outputs / "mlflow.db", (outputs / "artifacts").absolute()
+    files = Outputs(outputs)
+    database, folder = files.database, files.artifacts.absolute()
     if not database.is_file() or not folder.is_dir():
         return f"nothing was changed: {outputs} does not hold both mlflow.db and artifacts"
     with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:

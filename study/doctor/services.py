@@ -17,7 +17,7 @@ from pathlib import Path
 from study.addresses.addresses import tracking_uri_fault
 from study.addresses.credentials import without_credentials
 from study.addresses.reachable import health_address, require_reachable
-from study.doctor.examine import Finding, Request
+from study.doctor.findings import Finding, Request
 from study.doctor.machine import CLOCK_SKEW_SECONDS
 from study.errors import LaunchError, TrackingError
 from study.execution.capacity import Resources
@@ -63,7 +63,7 @@ def ray(request: Request) -> Iterator[Finding]:
 
 def mlflow(request: Request) -> Iterator[Finding]:
     """Whether the store opens and takes runs: a database, or a server that knows this user."""
-    uri = request.tracking_uri or f"sqlite:///{(Path(request.outputs) / 'mlflow.db').absolute()}"
+    uri = request.tracking_uri or request.files.tracking_uri
     fault = tracking_uri_fault(uri)
     if fault is not None:
         yield Finding(

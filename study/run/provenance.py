@@ -7,11 +7,12 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from vae.machine import processor_name
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "ray", "optuna", "mlflow", "scipy", "statsmodels", "seaborn")
 
@@ -27,7 +28,7 @@ def execution_facts(command: str) -> dict[str, str]:
             {
                 "host": platform.node(),
                 "system": platform.platform(),
-                "processor": processor(),
+                "processor": processor_name(),
                 "num_cpus": os.cpu_count(),
             }
         ),
@@ -57,15 +58,3 @@ def git_commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return found.stdout.strip()
-
-
-def processor() -> str:
-    """The CPU's model name as the system tells it."""
-    if sys.platform == "linux":
-        try:
-            for line in Path("/proc/cpuinfo").read_text().splitlines():
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-        except OSError:
-            pass
-    return platform.processor() or platform.machine()

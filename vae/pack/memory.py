@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -16,6 +14,7 @@ from torch import Tensor
 from vae.bound import lower_bound
 from vae.building import build_empty_model
 from vae.configuration import TrainingConfiguration
+from vae.machine import available_memory, left_of_address_space
 from vae.minibatches import PreparedData
 from vae.model.network import LatentVariableModel, num_parameters
 from vae.optimizers import build_optimizer
@@ -102,7 +101,7 @@ def device_memory(device: str | torch.device) -> int:
     if own.type == "cuda":
         return torch.cuda.mem_get_info(own)[0] + torch.cuda.memory_reserved(own) - torch.cuda.memory_allocated(own)
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [_available_in_machine(), _left_in_control_group(), _left_of_address_space()]
+    limits = (available_memory(), left_of_address_space())
     return min([installed, *(limit for limit in limits if limit is not None)])
 
 
@@ -206,26 +205,3 @@ def _numbers_of_the_optimizer(configuration: TrainingConfiguration) -> int:
     optimizer.step()
     kept = sum(isinstance(held, Tensor) and held.shape == weight.shape for held in optimizer.state[weight].values())
     return kept + (0 if optimizer.param_groups[0].get("fused") else _NUMBERS_OF_AN_UPDATE)
-
-
-def _available_in_machine() -> int | None:
-    path = Path("/proc/meminfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _left_in_control_group() -> int | None:
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return None
-    return None if limit == "max" else max(0, int(limit) - int(used))
-
-
-def _left_of_address_space() -> int | None:
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
-        return None
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return max(0, limit - pages * resource.getpagesize())

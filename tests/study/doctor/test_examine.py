@@ -20,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from study.addresses.reachable import require_tracking_server
-from study.doctor.examine import CHECKS, SECONDS, Finding, Request, examine, examine_here
-from study.doctor.machine import is_version, left_in_group, locked_versions
+from study.doctor.examine import CHECKS, examine, examine_here
+from study.doctor.findings import SECONDS, Finding, Request
 from study.doctor.outputs import mend_artifacts
+from study.doctor.packages import is_version, locked_versions
 from study.doctor.services import _server
 from study.records.records import Records
 from tests.support.executions import all_trainings
@@ -36,6 +37,13 @@ RECORD = invented_record(all_trainings(invented_study())[0])
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
     return tmp_path / "outputs"
+
+
+@pytest.mark.parametrize("module", ["findings", "examine", "machine"])
+def test_what_examines_a_broken_installation_needs_the_standard_library_alone(root: Path, module: str) -> None:
+    """Under -S Python has no installed packages."""
+    command = [sys.executable, "-S", "-c", f"import study.doctor.{module}"]
+    subprocess.run(command, cwd=root, check=True, timeout=60)
 
 
 def _here(name: str, request: Request) -> list[Finding]:
@@ -357,19 +365,6 @@ def test_artifacts_that_are_away_are_not_said_to_be_in_a_folder_that_lacks_them(
     assert (finding.status, "--mend-artifacts" in finding.advice) == ("problem", False)
     assert mend_artifacts(moved).startswith("nothing was changed")
     assert (moved / "mlflow.db").read_bytes() == before
-
-
-def test_files_that_a_control_group_read_leave_room_for_a_study(tmp_path: Path) -> None:
-    assert left_in_group(tmp_path) is None
-    for name, text in {
-        "memory.max": "1000\n",
-        "memory.current": "900\n",
-        "memory.stat": "anon 100\nfile 800\ninactive_file 700\nslab 1\n",
-    }.items():
-        (tmp_path / name).write_text(text)
-    assert left_in_group(tmp_path) == 800
-    (tmp_path / "memory.max").write_text("max\n")
-    assert left_in_group(tmp_path) is None
 
 
 def test_a_record_that_vanishes_while_it_is_looked_at_ends_no_check(outputs: Path) -> None:
