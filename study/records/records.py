@@ -10,15 +10,14 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from study.records.identity import Identity
 from vae.disk import file_sha256, flush_folder, sha256_of, write_atomically
 from vae.errors import ExplainedError
-
-Outcome = Literal["finished", "diverged", "failed_to_learn"]
+from vae.training import Evaluation, Outcome
 
 _TRAINING = "training.json"
 WEIGHTS = "weights.safetensors"
@@ -26,17 +25,6 @@ LOG = "log.jsonl"
 
 _SEAL = re.compile(rb'\A\{\n "sha256": "([0-9a-f]{64})",')
 """What the file of a record begins with."""
-
-
-class EvaluationRecord(BaseModel):
-    """One point of the curve, as vae.training.Evaluation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    samples: int
-    seconds: float
-    timestamp_ms: int
-    metrics: dict[str, float]
 
 
 class Record(BaseModel):
@@ -50,7 +38,7 @@ class Record(BaseModel):
 
     identity: Identity
     outcome: Outcome
-    evaluations: tuple[EvaluationRecord, ...]
+    evaluations: tuple[Evaluation, ...]
     num_parameters: int
     seconds: float
     started_ms: int
@@ -79,7 +67,7 @@ class Records:
     def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
         self._folder = folder
         self._report = report
-        self._places_by_content: dict[str, list[Path]] | None = None
+        self._folders_by_content: dict[str, list[Path]] | None = None
         self.unwritten: dict[str, Record] = {}
         """By hash: what study/records/writer.py was given and has not written yet. `get` answers with it too."""
 
@@ -101,7 +89,7 @@ class Records:
         It is written beside its place, flushed, renamed, and its name is flushed too: what is passed on from here,
         to MLflow, is there after a power cut.
         """
-        place = self.path(record.identity.hash)
+        folder = self.path(record.identity.hash)
         beside = self._folder / f".{record.identity.hash}.{os.getpid()}"
         try:
             shutil.rmtree(beside, ignore_errors=True)
@@ -111,71 +99,62 @@ class Records:
             if log:
                 (beside / LOG).write_bytes(log)  # not flushed: nothing is decided by it
             flush_folder(beside)
-            beside.rename(place)
+            beside.rename(folder)
             flush_folder(self._folder)
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
-            if not place.exists():
+            if not folder.exists():
                 raise RecordsError(
-                    f"a finished training could not be written to {place}: {error.strerror}. Make room or give another"
+                    f"a finished training could not be written to {folder}: {error.strerror}. Make room or give another"
                     " --outputs, then run the same command again."
                 ) from error
 
     def same_but_for_code(self, identity: Identity) -> Record | None:
         """An intact record that differs from `identity` in the code's digest alone, the newest where there are
         several."""
-        if self._places_by_content is None:
-            self._places_by_content = self._index()
-        if not self._places_by_content:
-            return None
-        others = [
-            place
-            for place in self._places_by_content.get(identity.hash_without_code, ())
-            if place.name != identity.hash
-        ]
-        found = [record for record in map(self._read, others) if record is not None]
-        return max(found, key=lambda record: record.finished_ms, default=None)
+        if self._folders_by_content is None:
+            self._folders_by_content = self._index()
+        folders = self._folders_by_content.get(identity.hash_without_code, ())
+        records = [self._read(folder) for folder in folders if folder.name != identity.hash]
+        return max(filter(None, records), key=lambda record: record.finished_ms, default=None)
 
     def _index(self) -> dict[str, list[Path]]:
-        places: defaultdict[str, list[Path]] = defaultdict(list)
-        for place in sorted(self._folder.glob("*")):
+        folders: defaultdict[str, list[Path]] = defaultdict(list)
+        for folder in sorted(self._folder.glob("*")):
             with contextlib.suppress(OSError, ValueError):
-                record = decode_record((place / _TRAINING).read_bytes())
-                places[record.identity.hash_without_code].append(place)
-        return places
+                record = decode_record((folder / _TRAINING).read_bytes())
+                folders[record.identity.hash_without_code].append(folder)
+        return folders
 
-    def _read(self, place: Path) -> Record | None:
-        if not place.is_dir() or not place.name.isalnum():
+    def _read(self, folder: Path) -> Record | None:
+        if not folder.is_dir() or not folder.name.isalnum():
             return None
         try:
-            record = decode_record((place / _TRAINING).read_bytes())
-            intact = record.identity.hash == place.name and file_sha256(place / WEIGHTS) == record.weights_sha256
+            record = decode_record((folder / _TRAINING).read_bytes())
+            intact = record.identity.hash == folder.name and file_sha256(folder / WEIGHTS) == record.weights_sha256
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
             intact = False
         except OSError as error:
             raise RecordsError(
-                f"{place} cannot be read: {error.strerror}. If that passes (a network disk that is away, too many open"
+                f"{folder} cannot be read: {error.strerror}. If that passes (a network disk that is away, too many open"
                 " files), run the same command again; if its files are damaged, remove it, and it is trained again."
             ) from error
         if intact:
             return record
-        self._set_aside(place)
+        self._set_aside(folder)
         return None
 
-    def _set_aside(self, place: Path) -> None:
-        aside = next(
-            name
-            for number in itertools.count(1)
-            if not (name := place.with_name(f"{place.name}.damaged.{number}")).exists()
-        )
+    def _set_aside(self, folder: Path) -> None:
+        names = (folder.with_name(f"{folder.name}.damaged.{number}") for number in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
         try:
-            place.rename(aside)
+            folder.rename(aside)
         except OSError as error:
             raise RecordsError(
-                f"{place} is damaged and cannot be set aside: {error.strerror}. Remove it, then run the same command"
+                f"{folder} is damaged and cannot be set aside: {error.strerror}. Remove it, then run the same command"
                 " again."
             ) from error
-        self._report(f"{place} is damaged; it was set aside as {aside.name} and will be trained again")
+        self._report(f"{folder} is damaged; it was set aside as {aside.name} and will be trained again")
 
 
 def encode_record(record: Record) -> bytes:

@@ -199,7 +199,7 @@ def _odd_trainings() -> list[tuple[PlannedTraining, Record]]:
     found = []
     for (planned, record), number in zip(DONE, ODD_NUMBERS, strict=False):
         first = record.evaluations[0]
-        odd = first.model_copy(update={"metrics": first.metrics | {"train/kl": number}})
+        odd = replace(first, metrics=first.metrics | {"train/kl": number})
         found.append((planned, record.model_copy(update={"evaluations": (odd, *record.evaluations[1:])})))
     return found
 

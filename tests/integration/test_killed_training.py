@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def _assert_it_went_on_from(checkpoint: Checkpoint, record: Record) -> None:
     before = checkpoint.facts["evaluations"]
     assert checkpoint.facts["step"] < 6000
     assert record.started_ms == checkpoint.facts["started_ms"]
-    assert [each.model_dump() for each in record.evaluations[: len(before)]] == before
+    assert [asdict(each) for each in record.evaluations[: len(before)]] == before
 
 
 def test_a_study_whose_workers_are_killed_goes_on_by_itself_from_the_last_checkpoints(workplace: Workplace) -> None:

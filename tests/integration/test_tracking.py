@@ -106,8 +106,7 @@ def test_a_run_begun_with_a_record_that_was_damaged_since_gives_way_to_that_of_t
     store = Store(uri)
     store.client.update_run(store.runs()[0].info.run_id, status="RUNNING")
     later = tuple(
-        point.model_copy(update={"timestamp_ms": point.timestamp_ms + 60_000, "seconds": point.seconds + 1})
-        for point in old.evaluations
+        replace(point, timestamp_ms=point.timestamp_ms + 60_000, seconds=point.seconds + 1) for point in old.evaluations
     )
     new = old.model_copy(
         update={"evaluations": later, "started_ms": old.started_ms + 60_000, "finished_ms": old.finished_ms + 60_000}
@@ -197,9 +196,7 @@ def test_a_long_curve_is_stored_whole(done: Done, open_tracker: Open, uri: str) 
     """More points than one call may hold."""
     planned, record = done[0]
     point = record.evaluations[0]
-    curve = tuple(
-        point.model_copy(update={"samples": step, "timestamp_ms": point.timestamp_ms + step}) for step in range(1, 701)
-    )
+    curve = tuple(replace(point, samples=step, timestamp_ms=point.timestamp_ms + step) for step in range(1, 701))
     long = record.model_copy(update={"evaluations": curve})
     assert _write(open_tracker(uri), [(planned, long)]) is None
     Store(uri).assert_every_point_is_there_once({record.identity.hash: long})

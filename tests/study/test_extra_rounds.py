@@ -7,6 +7,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -388,10 +389,7 @@ def test_adding_a_worse_proposal_never_changes_the_winner(num_added: int, sample
         record = invented_record(planned)
         if planned.phase != "search" or planned.proposal is None or planned.proposal < 5:
             return record
-        worse = [
-            point.model_copy(update={"metrics": dict.fromkeys(point.metrics, -200.0 - by)})
-            for point in record.evaluations
-        ]
+        worse = [replace(point, metrics=dict.fromkeys(point.metrics, -200.0 - by)) for point in record.evaluations]
         return record.model_copy(update={"evaluations": tuple(worse)})
 
     def winners(num_proposals: int) -> dict[str, int | None]:
@@ -412,9 +410,7 @@ def test_a_diverged_seed_makes_a_proposal_the_worst_however_good_its_others_are(
         record = invented_record(planned)
         if (planned.phase, planned.proposal) != ("search", proposal):
             return record
-        superb = tuple(
-            point.model_copy(update={"metrics": dict.fromkeys(point.metrics, -1.0)}) for point in record.evaluations
-        )
+        superb = tuple(replace(point, metrics=dict.fromkeys(point.metrics, -1.0)) for point in record.evaluations)
         return record.model_copy(
             update={"outcome": "diverged"} if planned.replicate == seed else {"evaluations": superb}
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -58,7 +59,7 @@ def results_of(study: Study, bound: Bound = bound_of) -> StudyResults:
         plain = invented_record(planned)
         diverged = not math.isfinite(nats)
         ends = [
-            point.model_copy(update={"metrics": dict.fromkeys(point.metrics, nats - 5 * (1 - point.samples / LAST))})
+            replace(point, metrics=dict.fromkeys(point.metrics, nats - 5 * (1 - point.samples / LAST)))
             for point in plain.evaluations
         ]
         changes = {

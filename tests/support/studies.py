@@ -8,9 +8,10 @@ from typing import Any
 
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity, training_identity
-from study.records.records import EvaluationRecord, Record
+from study.records.records import Record
 from study.spec import Study
 from vae.disk import sha256_of
+from vae.training import Evaluation
 
 WEIGHTS_BYTES = b"invented weights"
 BEST_LOG_LEARNING_RATE = -4.0
@@ -66,7 +67,7 @@ def invented_record(planned: PlannedTraining, study: str = "invented") -> Record
         []
         if diverged
         else [
-            EvaluationRecord(
+            Evaluation(
                 samples=n, seconds=n / 1000, timestamp_ms=1_700_000_000_000 + n, metrics=invented_metrics(planned)
             )
             for n in points

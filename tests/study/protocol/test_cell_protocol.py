@@ -6,7 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given, settings
@@ -87,10 +87,9 @@ def test_a_better_test_bound_cannot_change_the_winner() -> None:
 
 def _with_test_bounds_turned(planned: PlannedTraining, record: Record) -> Record:
     curve = [
-        point.model_copy(
-            update={
-                "metrics": {name: -nats if name.startswith("test/") else nats for name, nats in point.metrics.items()}
-            }
+        replace(
+            point,
+            metrics={name: -nats if name.startswith("test/") else nats for name, nats in point.metrics.items()},
         )
         for point in record.evaluations
     ]
