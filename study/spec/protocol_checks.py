@@ -4,11 +4,11 @@ noise floor."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from contextlib import suppress
 
 from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells, training_configuration
 from study.spec.schema import ARM, NOISE_FLOOR, Level, MeanOfLast, NoiseFloor, Range, Search, Study, repeated_level
-from vae.fields import Fault, Path, shown
+from vae.fields import Fault, FieldError, Path, shown
 from vae.nearest import unknown_name_message
 
 
@@ -26,136 +26,97 @@ def protocol_faults(study: Study) -> Iterator[Fault]:
 
 
 def _arm_faults(study: Study) -> Iterator[Fault]:
-    places: list[tuple[Path, Level]] = [(("factors", ARM), level) for level in study.factors.get(ARM, ())]
-    places += [
-        (("cells", "add", i, "levels", ARM), named.levels[ARM])
-        for i, named in enumerate(study.cells.add)
-        if ARM in named.levels
-    ]
-    for path, level in places:
+    arms: list[tuple[Path, Level]] = [(("factors", ARM), level) for level in study.factors.get(ARM, ())]
+    for i, named in enumerate(study.cells.add):
+        arms += [(("cells", "add", i, "levels", ARM), level) for name, level in named.levels.items() if name == ARM]
+    for path, level in arms:
         if not isinstance(level, str):
-            yield Fault(
-                path,
-                f"has the level {shown(level)}; the levels of {ARM} are names of tuning rules, such as defaults,"
-                " learning_rate and everything",
-            )
-    if places and study.search is None:
-        yield Fault(
-            places[0][0],
-            "names tuning rules, but nothing is searched; add search, whose spaces say `when: {arm: ...}`, or leave"
-            " it out",
-        )
+            text = f"has the level {shown(level)}; the levels of {ARM} are names of tuning rules, such as defaults,"
+            yield Fault(path, f"{text} learning_rate and everything")
+    if arms and study.search is None:
+        text = "names tuning rules, but nothing is searched; add search, whose spaces say `when: {arm: ...}`, or leave"
+        yield Fault(arms[0][0], f"{text} it out")
 
 
 def _unsearched_faults(study: Study) -> Iterator[Fault]:
-    """A cell that no space is meant for is an arm of defaults, where it has an arm at all and the whole arm is so;
-    else somebody forgot it."""
-    cells = study_cells(study)
-    unsearched = [cell for cell in cells if not search_space(study, cell)]
-    forgotten = [cell.label for cell in unsearched if ARM not in dict(cell.levels)]
-    if forgotten:
-        text = (
-            f"search nothing in {'; '.join(forgotten)}: no `when` matches; every cell is searched, with the same number"
-            " of proposals"
-        )
-        yield Fault(("search", "spaces"), f"{text}. Cells that keep the defaults have the factor {ARM} to say so")
-    for arm in dict.fromkeys(dict(cell.levels).get(ARM) for cell in unsearched):
-        searched = [
-            cell.label for cell in cells if arm is not None and cell.matches({ARM: arm}) and search_space(study, cell)
-        ]
-        if searched:
-            without = "; ".join(cell.label for cell in unsearched if arm is not None and cell.matches({ARM: arm}))
-            yield Fault(
-                ("search", "spaces"),
-                f"search nothing in {without}, but something in {'; '.join(searched)}: an arm is one rule for all its"
-                " cells",
-            )
+    """A cell that no space is for is an arm of defaults, where it has an arm at all and the whole arm is so; else
+    somebody forgot it."""
+    path = ("search", "spaces")
+    searched: dict[Level | None, list[str]] = {}
+    unsearched: dict[Level | None, list[str]] = {}
+    for cell in study_cells(study):
+        arms = searched if search_space(study, cell) else unsearched
+        arms.setdefault(dict(cell.levels).get(ARM), []).append(cell.label)
+    for arm, labels in unsearched.items():
+        text = f"search nothing in {'; '.join(labels)}"
+        if arm is None:
+            rule = "no `when` matches; every cell is searched, with the same number of proposals. Cells that keep the"
+            yield Fault(path, f"{text}: {rule} defaults have the factor {ARM} to say so")
+        elif arm in searched:
+            rule = "an arm is one rule for all its cells"
+            yield Fault(path, f"{text}, but something in {'; '.join(searched[arm])}: {rule}")
 
 
 def _extra_round_faults(study: Study, search: Search) -> Iterator[Fault]:
     if not search.max_extra_rounds:
         if search.extra_proposals is not None:
-            yield Fault(
-                ("search", "extra_proposals"),
-                f"is {search.extra_proposals}, but max_extra_rounds is 0, so there is no extra round; set it to 1 or"
-                " more, or leave this out",
-            )
+            text = f"is {search.extra_proposals}, but max_extra_rounds is 0, so there is no extra round; set it to 1 or"
+            yield Fault(("search", "extra_proposals"), f"{text} more, or leave this out")
         return
-    path, given = ("search", "max_extra_rounds"), f"is {search.max_extra_rounds}"
+    labels = comparisons(study)
+    compared = [search_space(study, cell) for cell in study_cells(study) if cell.label in labels]
     if search.sampler == "grid":
-        yield Fault(
-            path,
-            f"{given}, but a grid is all that can be proposed, and has no edge to go beyond; set it to 0, or choose"
-            " another sampler",
+        text = (
+            "a grid is all that can be proposed, and has no edge to go beyond; set it to 0, or choose another sampler"
         )
+    elif not compared:
+        text = "extra rounds are for cells that a claim compares, and no claim compares any that are searched; declare"
+        text += " one, or set it to 0"
+    elif not any(isinstance(distribution, Range) for space in compared for distribution in space.values()):
+        text = "nothing is searched over a range {low, high}, so there is no edge to go beyond; set it to 0"
+    else:
         return
-    compared = [cell for cell in study_cells(study) if cell.label in comparisons(study)]
-    if not compared:
-        yield Fault(
-            path,
-            f"{given}, but extra rounds are for cells that a claim compares, and no claim compares any that are"
-            " searched; declare one, or set it to 0",
-        )
-    elif not any(isinstance(part, Range) for cell in compared for part in search_space(study, cell).values()):
-        yield Fault(
-            path,
-            f"{given}, but nothing is searched over a range {{low, high}}, so there is no edge to go beyond; set it"
-            " to 0",
-        )
+    yield Fault(("search", "max_extra_rounds"), f"is {search.max_extra_rounds}, but {text}")
 
 
 def _readout_faults(study: Study) -> Iterator[Fault]:
-    if study.readout == "final":
+    readout = study.readout
+    if readout == "final":
         return
-    path: Path = ("readout",)
-    text = f"is {'mean_of_last' if isinstance(study.readout, MeanOfLast) else study.readout}"
     if study.metric == "test/lower_bound" and not study.training.get("test_curve"):
-        yield Fault(
-            path,
-            f"{text}, but the test bound is read once, at the end; set it to final, or choose the metric"
-            " validation/lower_bound",
-        )
-        return
-    points = min(
-        (num for cell in study_cells(study) if (num := _num_evaluations(study, cell)) is not None), default=None
-    )
-    if isinstance(study.readout, MeanOfLast) and points is not None and study.readout.mean_of_last > points:
-        yield Fault(
-            (*path, "mean_of_last"),
-            f"is {study.readout.mean_of_last}; a training is evaluated {points} times, so it must be at most {points}",
-        )
+        text = f"is {'mean_of_last' if isinstance(readout, MeanOfLast) else readout}, but the test bound is read once,"
+        yield Fault(("readout",), f"{text} at the end; set it to final, or choose the metric validation/lower_bound")
+    elif isinstance(readout, MeanOfLast):
+        points = min(map(len, _evaluation_points(study)), default=readout.mean_of_last)
+        if readout.mean_of_last > points:
+            text = f"is {readout.mean_of_last}; a training is evaluated {points} times, so it must be at most {points}"
+            yield Fault(("readout", "mean_of_last"), text)
 
 
-def _num_evaluations(study: Study, cell: Cell) -> int | None:
-    """How many points a cell's curves have; None where its configuration is faulty, which is said elsewhere."""
-    try:
-        return len(training_configuration(study, cell, "confirm", {}).evaluation_points())
-    except ValueError:
-        return None
+def _evaluation_points(study: Study) -> Iterator[tuple[int, ...]]:
+    """Of each cell where its curves have points; not of one whose configuration is faulty, which is said elsewhere."""
+    for cell in study_cells(study):
+        with suppress(FieldError):
+            yield training_configuration(study, cell, "confirm", {}).evaluation_points()
 
 
-def _noise_floor_faults(study: Study, declared: NoiseFloor | None) -> Iterator[Fault]:
-    if declared is None:
+def _noise_floor_faults(study: Study, noise_floor: NoiseFloor | None) -> Iterator[Fault]:
+    if noise_floor is None:
         if study.equivalence_margin_nats == NOISE_FLOOR:
-            yield Fault(
-                ("equivalence_margin_nats",),
-                "is noise_floor, but the study has none; add noise_floor: {at: {...}}, the cell that is trained again,"
-                " or give a number",
-            )
+            text = "is noise_floor, but the study has none; add noise_floor: {at: {...}}, the cell that is trained"
+            yield Fault(("equivalence_margin_nats",), f"{text} again, or give a number")
         return
-    path: Path = ("noise_floor", "at")
-    found = noise_floor_cells(study)
-    if len(found) > 1:
-        yield Fault(path, f"means {len(found)} cells: {_titles(found)}; give further levels or a label")
-    elif not found and isinstance(declared.at, str):
-        names = chain.from_iterable((cell.name, cell.label) for cell in study_cells(study))
-        yield Fault(path, unknown_name_message(declared.at, [name for name in names if name], "a cell of this study"))
-    elif not found:
-        yield Fault(
-            path,
-            f"{Cell(tuple(declared.at.items())).label if isinstance(declared.at, dict) else declared.at} matches no"
-            f" cell; the cells are {_titles(study_cells(study))}",
-        )
+    cells, at = noise_floor_cells(study), noise_floor.at
+    if len(cells) > 1:
+        text = f"means {len(cells)} cells: {_titles(cells)}; give further levels or a label"
+    elif cells:
+        return
+    elif isinstance(at, str):
+        names = [name for cell in study_cells(study) for name in (cell.name, cell.label) if name]
+        text = unknown_name_message(at, names, "a cell of this study")
+    else:
+        text = f"{Cell(tuple(at.items())).label} matches no cell; the cells are {_titles(study_cells(study))}"
+    yield Fault(("noise_floor", "at"), text)
 
 
 def _titles(cells: Sequence[Cell]) -> str:
