@@ -3,7 +3,8 @@
 YAML 1.1 has traps that this reader does not have: `1e-3` is a number, `no` and `on` are text (true and false are
 written so), `010` is ten, `1:30` and dates are text, a key that stands twice is an error, aliases cannot blow a
 small file up. Nothing in a file can make an object of any other kind than mapping, list, text, number, true/false
-and null.
+and null. The parser is PyYAML's. ruamel.yaml has the numbers of YAML 1.2, but dates, `0x10` and `.inf` too: it would
+spare the table of scalars below and none of the checks.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from typing import Any
 import yaml
 
 from vae.errors import ExplainedError
-
-Path = tuple[str | int, ...]
+from vae.fields import Path
 
 MAX_CHARACTERS = 200_000
 MAX_VALUES = 20_000
@@ -47,20 +47,20 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012 (a class's own, as PyYAML has it)
 
 
-_SCALARS = (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("int", r"[-+]?[0-9][0-9_]*", "-+0123456789"),
-    (
-        "float",
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "int": (r"[-+]?[0-9][0-9_]*", "-+0123456789"),
+    "float": (
         r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+.0123456789",
     ),
-)
+}
+"""The pattern of each kind of scalar but text, and the characters that one can begin with."""
 
-for _name, _pattern, _first in _SCALARS:
-    _characters = ["" if character == "\0" else character for character in _first]
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})\Z"), _characters)
+for _kind, (_pattern, _first) in _SCALARS.items():
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(rf"^(?:{_pattern})\Z"), list(_first))
 
 
 def read_yaml(text: str) -> Document:
@@ -80,9 +80,8 @@ def read_yaml(text: str) -> Document:
         raise YamlError(f"is not YAML: {error}") from None
     except RecursionError:
         raise YamlError(f"is nested more than {MAX_DEPTH} deep") from None
-    reading = _Reading()
-    content = None if root is None else reading.value(root, ())
-    return Document(content, reading.lines)
+    walk = _Walk()
+    return Document(None if root is None else walk.content(root, ()), walk.lines)
 
 
 def read_value(text: str) -> Any:
@@ -91,14 +90,13 @@ def read_value(text: str) -> Any:
 
 
 @dataclass
-class _Reading:
-    """The walk from YAML's nodes to plain data; counts what it has made, so that aliases cannot multiply without
-    end."""
+class _Walk:
+    """From YAML's nodes to plain data; counts what it has made, so that aliases cannot multiply without end."""
 
     lines: dict[Path, int] = field(default_factory=dict)
     num_values: int = 0
 
-    def value(self, node: yaml.Node, path: Path) -> Any:
+    def content(self, node: yaml.Node, path: Path) -> Any:
         """The plain data of the node at `path`. Raises YamlError where it holds too much, is nested too deep or is
         of a kind that study files do not have."""
         line = node.start_mark.line + 1
@@ -108,39 +106,36 @@ class _Reading:
         if len(path) > MAX_DEPTH:
             raise YamlError(f"is nested more than {MAX_DEPTH} deep", line)
         self.lines.setdefault(path, line)
-        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+        if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
-            return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+            return [self.content(item, (*path, i)) for i, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node, line)
         raise YamlError(f"the tag {node.tag} is not read; write plain mappings, lists, text and numbers", line)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise YamlError("a key is a list or a mapping; every key must be text", line)
             key = str(key_node.value)
-            if key in found:
+            if key in mapping:
+                first = self.lines[(*path, key)]
                 raise YamlError(
-                    f"the key {key!r} stands twice in the same mapping; its first place is line"
-                    f" {self.lines[(*path, key)]}",
-                    line,
+                    f"the key {key!r} stands twice in the same mapping; its first place is line {first}", line
                 )
             self.lines[(*path, key)] = line
-            found[key] = self.value(value_node, (*path, key))
-        return found
+            mapping[key] = self.content(value_node, (*path, key))
+        return mapping
 
 
 def _scalar(node: yaml.ScalarNode, line: int) -> str | int | float | bool | None:
-    kind = node.tag.removeprefix("tag:yaml.org,2002:")
-    text = str(node.value)
+    kind, text = node.tag.removeprefix(_TAG), str(node.value)
     if kind == "str":
         return text
-    pattern = next((pattern for name, pattern, _ in _SCALARS if name == kind), None)
-    if pattern is None or not re.fullmatch(pattern, text):
+    if kind not in _SCALARS or not re.fullmatch(_SCALARS[kind][0], text):
         raise YamlError(f"{text!r} cannot be read as {node.tag}; leave the tag out", line)
     if kind == "null":
         return None
@@ -164,10 +159,8 @@ def _syntax_message(error: yaml.MarkedYAMLError) -> str:
         return "is not YAML: a tab stands where YAML wants spaces; indent with spaces"
     context, began = error.context, error.context_mark
     if not context:
-        return (
-            "is not YAML:"
-            f" {problem}.{' A value with a colon in it needs quotes.' if 'mapping values' in problem else ''}"
-        )
+        hint = " A value with a colon in it needs quotes." if "mapping values" in problem else ""
+        return f"is not YAML: {problem}.{hint}"
     elsewhere = began is not None and error.problem_mark is not None and began.line != error.problem_mark.line
     where = f" that began on line {began.line + 1}" if elsewhere and began is not None else ""
     return f"is not YAML: {context}{where}, {problem}"

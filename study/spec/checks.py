@@ -196,7 +196,7 @@ def _measurement_faults(study: Study) -> Iterator[Fault]:
 
 def _claim_faults(study: Study) -> Iterator[Fault]:
     cells = study_cells(study)
-    names = [name for cell in cells for name in (cell.name, cell.label) if name]
+    names: list[Level] = [name for cell in cells for name in (cell.name, cell.label) if name]
     levels = _levels_by_factor(cells) | {WHOLE_CELL: names}
     for i, claim in enumerate(study.claims):
         path: Path = ("claims", i)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:
     source = _Source(file, document.content, {field: f"{file}:{line}" for field, line in document.lines.items()})
     if not overrides:
         return source.study()
-    written = source.study_as_written()
+    written = None
+    with suppress(StudyFileError):  # a file that cannot run as it stands may run when it is changed
+        written = source.study()
     for override in overrides:
         source.set(override)
     if source.faults:
@@ -75,24 +78,23 @@ class _Source:
 
     file: str
     content: dict[str, Any]
-    places: dict[FieldPath, str]
+    origins: dict[FieldPath, str]
     faults: list[str] = field(default_factory=list)
 
     def set(self, override: str) -> None:
         """Sets one `field=value`; notes a fault where that has no meaning."""
         name, equals, text = override.partition("=")
-        place = "--set " + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in override)
+        origin = "--set " + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in override)
         try:
             if not equals or not name.strip():
                 raise ValueError("a change has the form field=value, such as training.budget_samples=1000")
             path = _field_path(name.strip(), self.content)
             _put(self.content, path, read_value(text))
         except ValueError as error:
-            self.faults.append(f"{place}: {error}")
+            self.faults.append(f"{origin}: {error}")
             return
-        self.places = {known: earlier for known, earlier in self.places.items() if known[: len(path)] != path} | {
-            path: place
-        }
+        others = {other: earlier for other, earlier in self.origins.items() if other[: len(path)] != path}
+        self.origins = others | {path: origin}
 
     def study(self, written: Study | None = None) -> Study:
         """The study that the content makes, checked as a whole; `written` is what the file said before it was
@@ -105,31 +107,22 @@ class _Source:
             study = _without_what_lost_its_cells(study, written)
         faults = study_faults(study)
         if faults:
-            raise self._error(faults if written is None else [self._with_remedy(fault) for fault in faults])
+            raise self._error(faults, is_changed=written is not None)
         return study
 
-    def study_as_written(self) -> Study | None:
-        """The unchanged study, or None where it cannot run as it stands."""
-        try:
-            return self.study()
-        except StudyFileError:
-            return None
+    def _error(self, faults: Sequence[Fault], is_changed: bool = False) -> StudyFileError:
+        lines = []
+        for fault in faults:
+            origin = self._origin(fault.path)
+            lost = is_changed and fault.path[:1] == ("claims",) and not origin.startswith("--set")
+            remedy = " A change took this from the claim; add --set 'claims=[]' to make none." if lost else ""
+            lines.append(f"{origin}: {fault}{remedy}")
+        return StudyFileError("\n".join(lines))
 
-    def _with_remedy(self, fault: Fault) -> Fault:
-        """A fault of a claim that the file states rightly, and that a change took the cells from, with what to do."""
-        if fault.path[:1] != ("claims",) or self._place(fault.path).startswith("--set"):
-            return fault
-        return Fault(fault.path, f"{fault.text} A change took this from the claim; add --set 'claims=[]' to make none.")
-
-    def _error(self, faults: Sequence[Fault]) -> StudyFileError:
-        return StudyFileError("\n".join(f"{self._place(fault.path)}: {fault}" for fault in faults))
-
-    def _place(self, path: FieldPath) -> str:
-        """The line or the change that said what is at a path, or what it lies in; the file alone where nothing did."""
-        return next(
-            (self.places[path[:length]] for length in range(len(path), 0, -1) if path[:length] in self.places),
-            self.file,
-        )
+    def _origin(self, path: FieldPath) -> str:
+        """The line or the change that set what is at a path, or what it lies in; the file alone where none did."""
+        lengths = range(len(path), 0, -1)
+        return next((self.origins[path[:n]] for n in lengths if path[:n] in self.origins), self.file)
 
 
 def _study_path(name_or_path: str) -> Path:
@@ -144,15 +137,13 @@ def _study_path(name_or_path: str) -> Path:
         is_folder = path.is_dir() and bool(name_or_path)
     except (OSError, ValueError):
         is_folder = False
-    if is_folder and _looks_like_a_path(name_or_path):
-        raise StudyFileError(
-            f"{name_or_path}: is a folder; name a study file in it, or one of the studies: {', '.join(shipped)}"
-        )
-    if _looks_like_a_path(name_or_path):
-        raise StudyFileError(f"{name_or_path}: there is no such file{_neighbour(path)}")
-    raise StudyFileError(
-        f"{unknown_name_message(name_or_path, shipped, 'a study')} Or the path of a study file, such as ./mine.yaml."
-    )
+    if not _looks_like_a_path(name_or_path):
+        text = unknown_name_message(name_or_path, shipped, "a study")
+        raise StudyFileError(f"{text} Or the path of a study file, such as ./mine.yaml.")
+    if is_folder:
+        text = f"is a folder; name a study file in it, or one of the studies: {', '.join(shipped)}"
+        raise StudyFileError(f"{name_or_path}: {text}")
+    raise StudyFileError(f"{name_or_path}: there is no such file{_neighbour(path)}")
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -180,20 +171,17 @@ def _text(path: Path) -> str:
     try:
         if not path.is_file():
             raise StudyFileError(f"{path}: is not a file that can be read; a study file is YAML text")
-        if path.stat().st_size > _MAX_BYTES:
-            raise StudyFileError(
-                f"{path}: is {path.stat().st_size:,} bytes; a study file has at most {_MAX_BYTES:,}. Is it the right"
-                " file?"
-            )
+        if (size := path.stat().st_size) > _MAX_BYTES:
+            rule = f"a study file has at most {_MAX_BYTES:,}. Is it the right file?"
+            raise StudyFileError(f"{path}: is {size:,} bytes; {rule}")
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise StudyFileError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise StudyFileError(
-            f"{path}:{line}: is not UTF-8 text (byte {error.object[error.start]:#x}); save it as UTF-8, or is it the"
-            " right file?"
-        ) from None
+        byte = f"{error.object[error.start]:#x}"
+        text = f"is not UTF-8 text (byte {byte}); save it as UTF-8, or is it the right file?"
+        raise StudyFileError(f"{path}:{line}: {text}") from None
 
 
 def _field_path(name: str, content: Mapping[str, Any]) -> FieldPath:
@@ -206,44 +194,38 @@ def _field_path(name: str, content: Mapping[str, Any]) -> FieldPath:
         raise ValueError(f"{name!r} is a factor of this study; say which levels it has with factors.{name}=[...]")
     if name in field_names():
         return ("training", name)
-    legal = [
-        *Study.model_fields,
-        *field_names(),
-        *(f"search.{own}" for own in Search.model_fields),
-        *(f"confirm.{own}" for own in Confirm.model_fields),
-    ]
-    near = [full for full in legal if full.endswith(f".{name}")] or difflib.get_close_matches(
-        name, legal, n=1, cutoff=0.5
+    search, confirm = (
+        (f"search.{own}" for own in Search.model_fields),
+        (f"confirm.{own}" for own in Confirm.model_fields),
     )
+    legal = [*Study.model_fields, *field_names(), *search, *confirm]
+    within = [full for full in legal if full.endswith(f".{name}")]
+    near = within or difflib.get_close_matches(name, legal, n=1, cutoff=0.5)
     nearest = f"; did you mean {near[0]}?" if near else "."
-    allowed = (
-        f"{', '.join(Study.model_fields)}, what lies in them after a dot, and the fields of training by their own names"
-    )
-    raise ValueError(f"{name!r} is not a field of a study{nearest} Allowed: {allowed}.")
+    allowed = f"{', '.join(Study.model_fields)}, what lies in them after a dot, and the fields of training by their own"
+    raise ValueError(f"{name!r} is not a field of a study{nearest} Allowed: {allowed} names.")
 
 
-def _put(content: dict[str, Any], path: FieldPath, given: object) -> None:
+def _put(content: dict[str, Any], path: FieldPath, value: object) -> None:
     """Sets the value at a path, making mappings on the way; raises ValueError where a path leads through something
     else."""
-    place: Any = content
+    part: Any = content
     for depth, step in enumerate(path):
-        last = depth == len(path) - 1
-        if isinstance(place, list):
-            if not isinstance(step, int) or step >= len(place):
-                raise ValueError(
-                    f"{dotted(path[:depth])} is a list of {len(place)}; after it comes a position from 0 to"
-                    f" {len(place) - 1}, not {step!r}"
-                )
-        elif isinstance(place, dict):
+        parent = dotted(path[:depth])
+        if isinstance(part, list):
+            if not isinstance(step, int) or step >= len(part):
+                rule = f"after it comes a position from 0 to {len(part) - 1}, not {step!r}"
+                raise ValueError(f"{parent} is a list of {len(part)}; {rule}")
+        elif isinstance(part, dict):
             step = str(step)
-            if not last and place.get(step) is None:
-                place[step] = {}
         else:
-            raise ValueError(f"{dotted(path[:depth])} holds no fields, so {dotted(path)} cannot be set")
-        if last:
-            place[step] = given
-        else:
-            place = place[step]
+            raise ValueError(f"{parent} holds no fields, so {dotted(path)} cannot be set")
+        if depth == len(path) - 1:
+            part[step] = value
+            return
+        if isinstance(part, dict) and part.get(step) is None:
+            part[step] = {}
+        part = part[step]
 
 
 def _without_what_lost_its_cells(study: Study, written: Study) -> Study:
@@ -252,18 +234,15 @@ def _without_what_lost_its_cells(study: Study, written: Study) -> Study:
     `factors.optimizer=[adam]` alone thus makes a smaller study: the space for adagrad, which was right in the file,
     goes with it.
     """
-    cells, grid = study_cells(study), grid_cells(study)
-    exclude = tuple(
-        part
-        for part in study.cells.exclude
-        if part not in written.cells.exclude or any(cell.matches(part) for cell in grid)
-    )
-    changed: dict[str, Any] = {"cells": study.cells.model_copy(update={"exclude": exclude})}
+    cells, grid, old = study_cells(study), grid_cells(study), written.cells.exclude
+    exclude = [part for part in study.cells.exclude if part not in old or any(cell.matches(part) for cell in grid)]
+    changed: dict[str, Any] = {"cells": study.cells.model_copy(update={"exclude": tuple(exclude)})}
     if study.search is not None and written.search is not None:
-        spaces = tuple(
-            part
-            for part in study.search.spaces
-            if part not in written.search.spaces or any(cell.matches(part.when) for cell in cells)
-        )
-        changed["search"] = study.search.model_copy(update={"spaces": spaces})
+        old_spaces = written.search.spaces
+        spaces = [
+            space
+            for space in study.search.spaces
+            if space not in old_spaces or any(cell.matches(space.when) for cell in cells)
+        ]
+        changed["search"] = study.search.model_copy(update={"spaces": tuple(spaces)})
     return study.model_copy(update=changed)
