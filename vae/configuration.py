@@ -17,8 +17,8 @@ from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, argument_faults, hyperparameters_of, specification
 
 Pixels = Literal["grey", "dynamic", "fixed"]
-Activation = Literal["tanh", "relu", "softplus", "elu", "gelu", "silu"]
-Schedule = Literal["constant", "steps", "cosine"]
+ActivationName = Literal["tanh", "relu", "softplus", "elu", "gelu", "silu"]
+LearningRateSchedule = Literal["constant", "steps", "cosine"]
 Spacing = Literal["linear", "log"]
 
 PositiveCount = Annotated[Count, Field(ge=1)]
@@ -47,7 +47,7 @@ class TrainingConfiguration(BaseModel):
     """Units in every hidden layer."""
     latent_dim: PositiveCount = Field(20, le=100_000)
     """Dimensions of the latent space."""
-    activation: Activation = "tanh"
+    activation: ActivationName = "tanh"
     """The non-linearity after every hidden layer."""
     initialisation: Initialisation = "framework"
     """paper: N(0, sd 0.01) for all parameters; paper_variance: N(0, variance 0.01); paper_code: weights N(0,
@@ -65,7 +65,7 @@ class TrainingConfiguration(BaseModel):
     """The step size, by default the optimizer's own; under a schedule, the first one."""
     optimizer_arguments: Arguments = Field(default_factory=dict)
     """The optimizer's own hyperparameters; what is left out has its default."""
-    learning_rate_schedule: Schedule = "constant"
+    learning_rate_schedule: LearningRateSchedule = "constant"
     """constant; steps: times learning_rate_factor at each milestone; cosine: to zero at the budget's end."""
     learning_rate_milestones: tuple[Number, ...] = ()
     """For steps: fractions of the budget in (0, 1), rising."""

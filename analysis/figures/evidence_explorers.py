@@ -21,7 +21,7 @@ from analysis.statistics.rankings import Profile, RankFinding
 from analysis.statistics.targets import Clock, TargetFinding
 from analysis.statistics.tuning_budget import TuningBudget
 from study.spec import Study
-from study.spec.schema import Published
+from study.spec.schema import PublishedNumber
 
 VARIANT_MARKERS = "Dos^v<>P"
 NATS_DECIMALS, SHARE_DECIMALS = 3, 4
@@ -272,7 +272,7 @@ def _profile_line(one: Profile) -> Line:
 
 
 def published_explorer(
-    name: str, study: Study, published: Published, cells: Sequence[CellFinding], metric: str
+    name: str, study: Study, published: PublishedNumber, cells: Sequence[CellFinding], metric: str
 ) -> Explorer:
     """The number of every seed around the published one."""
     groups = cell_groups(study, cells)

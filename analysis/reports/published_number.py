@@ -18,7 +18,7 @@ from analysis.findings.cells import CellFinding, cell_findings
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from study.spec import Study
-from study.spec.schema import Published
+from study.spec.schema import PublishedNumber
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Reproduction:
     mean: float | None
     num_expected: int
 
-    def verdict(self, published: Published) -> str:
+    def verdict(self, published: PublishedNumber) -> str:
         """reproduced, not reproduced, or inconclusive where there is no mean."""
         if self.mean is None:
             return "inconclusive"
@@ -41,7 +41,7 @@ class Findings:
     """The study's cells against its published number."""
 
     study: Study
-    published: Published
+    published: PublishedNumber
     reproductions: tuple[Reproduction, ...]
 
 

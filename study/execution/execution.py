@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from study.execution.estimate import work
-from study.protocol.cell_protocol import Answer, CellProtocol, Gate, PlannedTraining, Summary, cell_protocol
+from study.protocol.cell_protocol import CellProtocol, Gate, PlannedTraining, StepResult, Summary, cell_protocol
 from study.records.identity import Identity
 from study.records.records import Record
 from study.spec import Study
@@ -36,7 +36,7 @@ class _CellState:
     finished: bool = False
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> StepResult:
         """What the protocol is told of a batch that is whole."""
         return [self.summaries[index] for index in range(len(self.batch))]
 
@@ -194,7 +194,7 @@ class Execution:
         self.num_done += 1
         return planned, record
 
-    def _advance(self, state: _CellState, answer: Answer | None) -> list[Completed]:
+    def _advance(self, state: _CellState, answer: StepResult | None) -> list[Completed]:
         """Sends a whole batch, or what was found at a gate, to the cell's protocol and releases the next, over and
         over while all of it is recorded."""
         completed: list[Completed] = []

@@ -15,6 +15,7 @@ from study.spec import Study
 from study.spec.cells import Cell, Phase, noise_floor_cells, search_space, training_configuration
 from study.spec.schema import Distribution, Range, Search
 from vae.configuration import TrainingConfiguration
+from vae.fields import FieldError
 from vae.randomness import Seeds
 
 
@@ -42,12 +43,9 @@ class PlannedTraining:
         """Its place in the study, unique within it: phase, cell, proposal, rank and seed; and the extra round and
         the repeat where it is of one."""
         numbers = ["none" if number is None else str(number) for number in (self.proposal, self.rank, self.replicate)]
-        further = [
-            f"{name} {number}"
-            for name, number in (("extra round", self.extra_round), ("repeat", self.repeat))
-            if number
-        ]
-        return "|".join([self.phase, self.cell.label, *numbers, *further])
+        extra_round = [f"extra round {self.extra_round}"] if self.extra_round else []
+        repeat = [f"repeat {self.repeat}"] if self.repeat else []
+        return "|".join([self.phase, self.cell.label, *numbers, *extra_round, *repeat])
 
     @property
     def title(self) -> str:
@@ -81,8 +79,8 @@ class Gate:
 
 
 Step = list[PlannedTraining] | Gate
-Answer = list[Summary] | bool
-CellProtocol = Generator[Step, Answer | None, None]
+StepResult = list[Summary] | bool
+CellProtocol = Generator[Step, StepResult | None, None]
 
 
 def cell_protocol(study: Study, cell: Cell, repeat: int = 0, num_extra_rounds: int = 0) -> CellProtocol:
@@ -111,45 +109,43 @@ def cell_protocol(study: Study, cell: Cell, repeat: int = 0, num_extra_rounds: i
 
 def _search_phase(
     study: Study, search: Search, cell: Cell, repeat: int, num_extra_rounds: int
-) -> Generator[Step, Answer | None, list[Proposal]]:
+) -> Generator[Step, StepResult | None, list[Proposal]]:
     space = search_space(study, cell)
-    asked = CellSearch(space, search, sampler_seed(study.seed, cell, repeat))
+    cell_search = CellSearch(space, search, sampler_seed(study.seed, cell, repeat))
     for first in range(0, search.num_proposals, search.round_size):
-        yield from _round(study, search, cell, repeat, asked, min(search.round_size, search.num_proposals - first))
+        size = min(search.round_size, search.num_proposals - first)
+        yield from _round(study, search, cell, repeat, cell_search, size)
     for extra_round in range(1, num_extra_rounds + 1):
-        extensions = _extensions(study, cell, space, asked)
+        extensions = _extensions(study, cell, space, cell_search)
         if not (yield Gate(bool(extensions))):
             break
         space |= {edge.hyperparameter: extension for edge, extension in extensions}
-        further = space | {edge.hyperparameter: beyond(edge, extension) for edge, extension in extensions}
-        if further != asked.space:
-            asked = asked.elsewhere(further, sampler_seed(study.seed, cell, repeat, extra_round))
-        yield from _round(study, search, cell, repeat, asked, search.num_extra_proposals, extra_round)
-    return asked.ranked()
+        outside = space | {edge.hyperparameter: beyond(edge, extension) for edge, extension in extensions}
+        if outside != cell_search.space:
+            cell_search = cell_search.elsewhere(outside, sampler_seed(study.seed, cell, repeat, extra_round))
+        yield from _round(study, search, cell, repeat, cell_search, search.num_extra_proposals, extra_round)
+    return cell_search.ranked()
 
 
 def _round(
-    study: Study, search: Search, cell: Cell, repeat: int, asked: CellSearch, count: int, extra_round: int = 0
-) -> Generator[Step, Answer | None, None]:
+    study: Study, search: Search, cell: Cell, repeat: int, cell_search: CellSearch, size: int, extra_round: int = 0
+) -> Generator[Step, StepResult | None, None]:
     """Asks for one round, has it trained, and tells what came of it."""
-    space = encoded(asked.space)
-    seeds = [training_seeds(study.seed, "search", replicate, repeat) for replicate in range(search.num_tuning_seeds)]
-    batch = [
-        PlannedTraining(
-            "search", cell, proposal.number, None, replicate, configuration, own, repeat, extra_round, space
-        )
-        for proposal in asked.ask(count)
-        for configuration in (training_configuration(study, cell, "search", dict(proposal.hyperparameters)),)
-        for replicate, own in enumerate(seeds)
-    ]
+    space, num_seeds = encoded(cell_search.space), search.num_tuning_seeds
+    seeds = [training_seeds(study.seed, "search", replicate, repeat) for replicate in range(num_seeds)]
+    batch = []
+    for proposal in cell_search.ask(size):
+        configuration = training_configuration(study, cell, "search", dict(proposal.hyperparameters))
+        batch += [
+            PlannedTraining(
+                "search", cell, proposal.number, None, replicate, configuration, streams, repeat, extra_round, space
+            )
+            for replicate, streams in enumerate(seeds)
+        ]
     summaries = yield batch
     assert isinstance(summaries, list)
-    asked.tell(
-        [
-            objective(summaries[start : start + len(seeds)], search.objective)
-            for start in range(0, len(summaries), len(seeds))
-        ]
-    )
+    by_proposal = [summaries[start : start + num_seeds] for start in range(0, len(summaries), num_seeds)]
+    cell_search.tell([objective(those, search.objective) for those in by_proposal])
 
 
 def objective(summaries: Sequence[Summary], metric: str) -> float:
@@ -160,33 +156,31 @@ def objective(summaries: Sequence[Summary], metric: str) -> float:
 
 
 def _extensions(
-    study: Study, cell: Cell, space: Mapping[str, Distribution], asked: CellSearch
+    study: Study, cell: Cell, space: Mapping[str, Distribution], cell_search: CellSearch
 ) -> list[tuple[Edge, Range]]:
     """The edges that the best proposal so far touches, each with its range extended beyond it; not those beyond
     which nothing legal lies."""
-    ranked = asked.ranked()
+    ranked = cell_search.ranked()
     if not ranked:
         return []
     winner = dict(ranked[0].hyperparameters)
-    edges = touched_edges(space, [dict(proposal.hyperparameters) for proposal in asked.proposals], winner)
     configuration = training_configuration(study, cell, "search", winner)
-    found = [(edge, extended_at(edge, limits_of(configuration, edge.hyperparameter))) for edge in edges]
-    return [
-        (edge, extension)
-        for edge, extension in found
-        if extension is not None and _is_legal(study, cell, winner, edge, extension)
-    ]
+    extensions = []
+    for edge in touched_edges(space, [dict(proposal.hyperparameters) for proposal in cell_search.proposals], winner):
+        extension = extended_at(edge, limits_of(configuration, edge.hyperparameter))
+        if extension is not None and _is_legal(study, cell, winner, edge, extension):
+            extensions.append((edge, extension))
+    return extensions
 
 
 def _is_legal(study: Study, cell: Cell, winner: Mapping[str, Any], edge: Edge, extension: Range) -> bool:
     """Whether a training at the extended end agrees with the rest of its configuration, as a batch larger than the
     budget would not."""
     end = extension.high if edge.side == "high" else extension.low
+    proposal = dict(winner) | {edge.hyperparameter: int(end) if extension.integer else end}
     try:
-        training_configuration(
-            study, cell, "search", dict(winner) | {edge.hyperparameter: int(end) if extension.integer else end}
-        )
-    except ValueError:
+        training_configuration(study, cell, "search", proposal)
+    except FieldError:
         return False
     return True
 

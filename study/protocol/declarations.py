@@ -18,26 +18,12 @@ MOST_CHARACTERS = 7_500
 """MLflow's tags hold 8,000."""
 
 OF_THE_STUDY = (
-    "metric",
-    "readout",
-    "targets",
-    "equivalence_margin_nats",
-    "noise_floor",
-    "confidence",
-    "seed",
-    "training",
-    "factors",
-    "cells",
+    *("metric", "readout", "targets", "equivalence_margin_nats", "noise_floor", "confidence", "seed"),
+    *("training", "factors", "cells"),
 )
 OF_THE_SEARCH = (
-    "spaces",
-    "num_proposals",
-    "sampler",
-    "num_tuning_seeds",
-    "objective",
-    "budget_samples",
-    "max_extra_rounds",
-    "extra_proposals",
+    *("spaces", "num_proposals", "sampler", "num_tuning_seeds", "objective", "budget_samples"),
+    *("max_extra_rounds", "extra_proposals"),
 )
 SHARED = (*OF_THE_STUDY, "num_reporting_seeds", *OF_THE_SEARCH)
 """What every claim rests on beside the trainings: fields of the study, how many reporting seeds, fields of its
@@ -65,33 +51,25 @@ class Declaration:
 
 def declaration_of(study: Study, num_trainings: int, num_confirm: int) -> Declaration:
     """What the study file declares now."""
-    held = study.model_dump(mode="json")
-    search = held["search"] or {}
-    shared = (
-        {name: held[name] for name in OF_THE_STUDY}
-        | {"num_reporting_seeds": study.confirm.num_reporting_seeds}
-        | {name: search.get(name) for name in OF_THE_SEARCH}
-    )
-    shared["num_proposals"] = search.get("num_proposals", 0)
-    return Declaration(
-        num_trainings,
-        num_confirm,
-        {claim.name: claim_words(claim) for claim in study.claims},
-        {name: _text(given) for name, given in shared.items()},
-    )
+    fields = study.model_dump(mode="json")
+    search = fields["search"] or {"num_proposals": 0}
+    shared = {name: fields[name] for name in OF_THE_STUDY}
+    shared |= {"num_reporting_seeds": study.confirm.num_reporting_seeds}
+    shared |= {name: search.get(name) for name in OF_THE_SEARCH}
+    claims = {claim.name: claim_words(claim) for claim in study.claims}
+    return Declaration(num_trainings, num_confirm, claims, {name: _text(value) for name, value in shared.items()})
 
 
-def _text(given: object) -> str:
-    text = given if isinstance(given, str) else json.dumps(given)
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= LONGEST else DIGEST + sha256_of(text.encode())
 
 
 def claim_words(claim: Claim) -> str:
     """A claim as the history keeps it: `optimizer: adam over adagrad, num_hidden_layers=2, primary`."""
     at = "".join(f", {name}={level_text(level)}" for name, level in sorted(claim.at.items()))
-    return f"{claim.factor}: {level_text(claim.level)} over {level_text(claim.baseline)}{at}" + (
-        ", primary" if claim.primary else ""
-    )
+    primary = ", primary" if claim.primary else ""
+    return f"{claim.factor}: {level_text(claim.level)} over {level_text(claim.baseline)}{at}{primary}"
 
 
 def recorded_declarations(text: str | None, study: Study, places: Collection[str]) -> str | None:
@@ -102,39 +80,38 @@ def recorded_declarations(text: str | None, study: Study, places: Collection[str
     this execution uses again, be they of a study of another name. A history that begins when there are some says so
     by their number. None where no history fits the tag.
     """
-    history, there = declarations_in(text), frozenset(places)
-    now = declaration_of(study, len(there), sum(place.startswith("confirm|") for place in there))
+    history, trained = declarations_in(text), frozenset(places)
+    now = declaration_of(study, len(trained), sum(place.startswith("confirm|") for place in trained))
     if not history or (history[-1].claims, history[-1].shared) != (now.claims, now.shared):
         history = (*history, now)
-    while (
-        len(written := json.dumps([asdict(entry) for entry in history], separators=(",", ":"))) > MOST_CHARACTERS
-        and len(history) > 2
-    ):
+    while len(tag := _tag(history)) > MOST_CHARACTERS and len(history) > 2:
         history = _with_one_less(history)
-    return written if len(written) <= MOST_CHARACTERS else None
+    return tag if len(tag) <= MOST_CHARACTERS else None
+
+
+def _tag(history: Sequence[Declaration]) -> str:
+    return json.dumps([asdict(entry) for entry in history], separators=(",", ":"))
 
 
 def _with_one_less(history: Sequence[Declaration]) -> tuple[Declaration, ...]:
     """The history without an entry between its first and its last: the earliest whose claims all stand in another
     one, else the earliest."""
-    known = [
-        frozenset().union(*(entry.claims for place, entry in enumerate(history) if place != left_out))
-        for left_out in range(len(history))
-    ]
-    spared = next((place for place in range(1, len(history) - 1) if known[place] >= set(history[place].claims)), 1)
-    return (*history[:spared], *history[spared + 1 :])
+    for i in range(1, len(history) - 1):
+        others = (*history[:i], *history[i + 1 :])
+        if set().union(*(entry.claims for entry in others)) >= set(history[i].claims):
+            return others
+    return (history[0], *history[2:])
 
 
-def declarations_in(held: Any) -> tuple[Declaration, ...]:
+def declarations_in(tag: Any) -> tuple[Declaration, ...]:
     """The history that a tag holds, as text or read already, oldest first; empty where there is none or it cannot be
     read."""
     try:
-        entries = json.loads(held) if isinstance(held, str) else held or []
         return tuple(
             Declaration(
-                int(entry["num_trainings"]), int(entry["num_confirm"]), dict(entry["claims"]), dict(entry["shared"])
+                int(each["num_trainings"]), int(each["num_confirm"]), dict(each["claims"]), dict(each["shared"])
             )
-            for entry in entries
+            for each in (json.loads(tag) if isinstance(tag, str) else tag or [])
         )
     except (ValueError, KeyError, TypeError):
         return ()

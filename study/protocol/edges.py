@@ -14,7 +14,6 @@ from vae.configuration import TrainingConfiguration
 from vae.optimizers import hyperparameters_of
 
 Side = Literal["low", "high"]
-_RULES = ("ge", "gt", "le", "lt")
 
 OUTER_SHARE = 0.1
 """A winner in the outer tenth of its range touches an edge."""
@@ -42,18 +41,13 @@ class Edge:
     @property
     def words(self) -> str:
         """As a report says it: `learning_rate 0.0093 lies in the upper tenth of its range 0.0001 to 0.01`."""
+        winner = f"{self.hyperparameter} {self.number:.3g}"
         if self.is_only:
-            return f"{self.hyperparameter} {self.number:.3g} is all that was proposed"
+            return f"{winner} is all that was proposed"
         if self.is_outermost or self.searched is None:
-            return (
-                f"{self.hyperparameter} {self.number:.3g} is the {'largest' if self.side == 'high' else 'smallest'}"
-                " that was proposed"
-            )
+            return f"{winner} is the {'largest' if self.side == 'high' else 'smallest'} that was proposed"
         tenth = "upper" if self.side == "high" else "lower"
-        return (
-            f"{self.hyperparameter} {self.number:.3g} lies in the {tenth} tenth of its range {self.searched.low:g} to"
-            f" {self.searched.high:g}"
-        )
+        return f"{winner} lies in the {tenth} tenth of its range {self.searched.low:g} to {self.searched.high:g}"
 
 
 @dataclass(frozen=True)
@@ -79,16 +73,16 @@ def touched_edges(
     `proposals` are the hyperparameters of all proposals, those that diverged among them: a winner with a diverged
     proposal on either side is bracketed.
     """
-    found = []
+    edges = []
     for name, distribution in sorted(space.items()):
         tried = sorted(float(proposal[name]) for proposal in proposals if _is_number(proposal.get(name)))
         if _is_number(winner.get(name)) and tried:
-            found += _edge(name, float(winner[name]), distribution, tried)
-    return tuple(found)
+            edges += _edge(name, float(winner[name]), distribution, tried)
+    return tuple(edges)
 
 
-def _is_number(given: object) -> bool:
-    return isinstance(given, (int, float)) and not isinstance(given, bool)
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _edge(name: str, number: float, distribution: Distribution, tried: Sequence[float]) -> list[Edge]:
@@ -124,23 +118,19 @@ def at_share(searched: Range, share: float) -> float:
 def limits_of(configuration: TrainingConfiguration, name: str) -> Limits:
     """What is legal for a field of a training, or for a hyperparameter of its optimizer; a model's own arguments
     have no limits that are known."""
-    own = hyperparameters_of(configuration.optimizer).get(name)
-    if own is not None:
-        return Limits(own.low, own.high, True, own.closed)
+    hyperparameter = hyperparameters_of(configuration.optimizer).get(name)
+    if hyperparameter is not None:
+        return Limits(hyperparameter.low, hyperparameter.high, True, hyperparameter.closed)
     if name not in TrainingConfiguration.model_fields:
         return Limits()
     rules = {
-        kind: float(given)
+        kind: float(bound)
         for rule in TrainingConfiguration.model_fields[name].metadata
-        for kind in _RULES
-        if (given := getattr(rule, kind, None)) is not None
+        for kind in ("ge", "gt", "le", "lt")
+        if (bound := getattr(rule, kind, None)) is not None
     }
-    return Limits(
-        rules.get("gt", rules.get("ge", -math.inf)),
-        rules.get("lt", rules.get("le", math.inf)),
-        "gt" not in rules,
-        "lt" not in rules,
-    )
+    low, high = rules.get("gt", rules.get("ge", -math.inf)), rules.get("lt", rules.get("le", math.inf))
+    return Limits(low, high, "gt" not in rules, "lt" not in rules)
 
 
 def extended(searched: Range, side: Side, limits: Limits) -> Range | None:
@@ -200,17 +190,10 @@ def _joined(one: Distribution, other: Distribution | None) -> Distribution:
 
 def encoded(space: Mapping[str, Distribution]) -> str:
     """A space as JSON, as a run's tag holds it."""
-    return json.dumps(
-        {
-            name: distribution.model_dump(mode="json", exclude_defaults=True)
-            for name, distribution in sorted(space.items())
-        }
-    )
+    return json.dumps({name: space[name].model_dump(mode="json", exclude_defaults=True) for name in sorted(space)})
 
 
 def decoded(text: str) -> dict[str, Distribution]:
     """The space that `encoded` wrote."""
-    return {
-        name: Choices.model_validate(given) if "choices" in given else Range.model_validate(given)
-        for name, given in json.loads(text).items()
-    }
+    kinds = {name: Choices if "choices" in fields else Range for name, fields in json.loads(text).items()}
+    return {name: kinds[name].model_validate(fields) for name, fields in json.loads(text).items()}

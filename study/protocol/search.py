@@ -59,31 +59,27 @@ class CellSearch:
         lies in there; all of them are ranked."""
         other = CellSearch(space, self._search, seed)
         other._proposals, other._objectives = list(self._proposals), dict(self._objectives)
-        for proposal in self._proposals:
-            known = dict(proposal.hyperparameters)
-            if (
-                other._study is not None
-                and known.keys() == space.keys()
-                and all(contains(space[name], number) for name, number in known.items())
-            ):
-                other._study.add_trial(
-                    optuna.trial.create_trial(
-                        params=known, distributions=other._distributions, value=self._objectives[proposal.number]
-                    )
-                )
+        for proposal in self._proposals if other._study is not None else ():
+            point = dict(proposal.hyperparameters)
+            if point.keys() == space.keys() and all(contains(space[name], point[name]) for name in point):
+                other._add(point, self._objectives[proposal.number])
         return other
+
+    def _add(self, point: dict[str, Any], objective: float) -> None:
+        assert self._study is not None
+        distributions = self._distributions
+        self._study.add_trial(optuna.trial.create_trial(params=point, distributions=distributions, value=objective))
 
     def ask(self, count: int) -> list[Proposal]:
         """The next round of `count` proposals; none of them may depend on how the others of the round turn out."""
-        asked = [self._propose(number) for number in range(len(self._proposals), len(self._proposals) + count)]
-        self._proposals += asked
-        return asked
+        first = len(self._proposals)
+        self._proposals += [self._propose(number) for number in range(first, first + count)]
+        return self._proposals[first:]
 
     def tell(self, objectives: Sequence[float]) -> None:
         """The objectives of the last round in proposal order, higher better; -inf for a proposal of which any seed
         diverged."""
-        told = len(self._objectives)
-        for number, objective in enumerate(objectives, start=told):
+        for number, objective in enumerate(objectives, start=len(self._objectives)):
             if math.isnan(objective):
                 raise ValueError(f"the objective of proposal {number} is NaN; a diverged proposal is told as -inf")
             self._objectives[number] = objective

@@ -30,8 +30,8 @@ class Cell:
 
     def matches(self, levels: Mapping[str, Level]) -> bool:
         """Whether the cell has every one of these levels; 1 and true are different levels, 1 and 1.0 are not."""
-        own = dict(self.levels)
-        return all(factor in own and same_level(own[factor], level) for factor, level in levels.items())
+        mine = dict(self.levels)
+        return all(factor in mine and same_level(mine[factor], level) for factor, level in levels.items())
 
     @property
     def fields(self) -> dict[str, Level]:
@@ -54,9 +54,8 @@ def level_text(level: Level) -> str:
 
 def study_cells(study: Study) -> tuple[Cell, ...]:
     """The grid of factors in the study file's order, less what it excludes, then the cells it adds."""
-    kept = [cell for cell in grid_cells(study) if not any(cell.matches(excluded) for excluded in study.cells.exclude)]
-    added = [Cell(tuple(named.levels.items()), named.name) for named in study.cells.add]
-    return (*kept, *added)
+    grid = [cell for cell in grid_cells(study) if not any(cell.matches(excluded) for excluded in study.cells.exclude)]
+    return (*grid, *(Cell(tuple(named.levels.items()), named.name) for named in study.cells.add))
 
 
 def grid_cells(study: Study) -> tuple[Cell, ...]:
@@ -81,17 +80,13 @@ def claim_pairs(study: Study, claim: Claim) -> tuple[tuple[Cell, Cell], ...]:
     named cell that sets a field which is no factor is a control: it takes part only where `at` names that field.
     """
     if claim.factor == WHOLE_CELL:
-        named = [named_cell(study, name) for name in (claim.level, claim.baseline)]
-        return ((named[0], named[1]),) if named[0] is not None and named[1] is not None else ()
-    cells = [
-        cell for cell in study_cells(study) if cell.matches(claim.at) and not _is_other_control(study, cell, claim)
-    ]
-    ours = [cell for cell in cells if cell.matches({claim.factor: claim.level})]
-    baselines = {
-        cell.without(claim.factor).label: cell for cell in cells if cell.matches({claim.factor: claim.baseline})
-    }
-    pairs = [(cell, baselines.get(cell.without(claim.factor).label)) for cell in ours]
-    return tuple((cell, baseline) for cell, baseline in pairs if baseline is not None)
+        level, baseline = named_cell(study, claim.level), named_cell(study, claim.baseline)
+        return ((level, baseline),) if level is not None and baseline is not None else ()
+    matches = [cell for cell in study_cells(study) if cell.matches(claim.at)]
+    cells = {cell: cell.without(claim.factor).label for cell in matches if not _is_other_control(study, cell, claim)}
+    baselines = {rest: cell for cell, rest in cells.items() if cell.matches({claim.factor: claim.baseline})}
+    levels = [(cell, rest) for cell, rest in cells.items() if cell.matches({claim.factor: claim.level})]
+    return tuple((cell, baselines[rest]) for cell, rest in levels if rest in baselines)
 
 
 def _is_other_control(study: Study, cell: Cell, claim: Claim) -> bool:
@@ -113,8 +108,8 @@ def noise_floor_cells(study: Study) -> tuple[Cell, ...]:
         return ()
     at = study.noise_floor.at
     if isinstance(at, str):
-        found = named_cell(study, at)
-        return (found,) if found else ()
+        cell = named_cell(study, at)
+        return (cell,) if cell else ()
     matching = tuple(cell for cell in study_cells(study) if cell.matches(at))
     exact = tuple(cell for cell in matching if len(cell.levels) == len(at))
     return exact or matching
@@ -142,9 +137,9 @@ def search_space(study: Study, cell: Cell) -> dict[str, Distribution]:
     """The nuisance hyperparameters of a cell, by name; a later space overrides an earlier one. Empty for a cell that
     is not searched."""
     space: dict[str, Distribution] = {}
-    for part in study.search.spaces if study.search else ():
-        if cell.matches(part.when):
-            space |= part.hyperparameters
+    for each in study.search.spaces if study.search else ():
+        if cell.matches(each.when):
+            space |= each.hyperparameters
     return space
 
 

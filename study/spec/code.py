@@ -17,11 +17,8 @@ from vae.plugins import is_plugin, plugin_source
 def code_of(study: Study) -> tuple[str, ...]:
     """Every module:attribute that the study's cells train with, each once, in the order of their names."""
     configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
-    return tuple(
-        sorted(
-            {name for each in configurations for name in (each.dataset, each.model, each.optimizer) if is_plugin(name)}
-        )
-    )
+    names = {name for each in configurations for name in (each.dataset, each.model, each.optimizer)}
+    return tuple(sorted(filter(is_plugin, names)))
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,8 @@ def plugin_files(names: Iterable[str]) -> list[PluginFiles]:
 
     Raises PluginError for one that cannot be imported.
     """
-    found = {files.name: files for name in names if is_plugin(name) and (files := _files_of(name)) is not None}
-    return [found[name] for name in sorted(found)]
+    files = {each.name: each for name in names if is_plugin(name) and (each := _files_of(name)) is not None}
+    return [files[name] for name in sorted(files)]
 
 
 def _files_of(name: str) -> PluginFiles | None:

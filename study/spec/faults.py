@@ -14,8 +14,8 @@ from study.spec.schema import (
     Claim,
     Confirm,
     NamedCell,
-    NoiseFloor,
-    Published,
+    NoiseFloorCell,
+    PublishedNumber,
     Range,
     Search,
     Space,
@@ -34,8 +34,8 @@ _PARTS: Mapping[Path, type[BaseModel]] = {
     ("search", "spaces"): Space,
     ("confirm",): Confirm,
     ("claims",): Claim,
-    ("published",): Published,
-    ("noise_floor",): NoiseFloor,
+    ("published",): PublishedNumber,
+    ("noise_floor",): NoiseFloorCell,
 }
 _SAFE_NAME = "it must begin with a letter or a digit and hold only letters, digits, - and _, at most 64 of them"
 _DISTRIBUTIONS: Mapping[str, type[BaseModel]] = {"range": Range, "choices": Choices}

@@ -43,7 +43,7 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> Study:
     """
     path = _study_path(name_or_path)
     document, file = read_study_file(path), _shown_path(path)
-    source = _Source(file, document.content, {field: f"{file}:{line}" for field, line in document.lines.items()})
+    source = _EditedFile(file, document.content, {field: f"{file}:{line}" for field, line in document.lines.items()})
     if not overrides:
         return source.study()
     written = None
@@ -73,7 +73,7 @@ def read_study_file(path: Path) -> Document:
 
 
 @dataclass
-class _Source:
+class _EditedFile:
     """A study file's content while it is changed, and the line or the change that set each of its fields."""
 
     file: str

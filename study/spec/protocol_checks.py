@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells, training_configuration
-from study.spec.schema import ARM, NOISE_FLOOR, Level, MeanOfLast, NoiseFloor, Range, Search, Study, repeated_level
+from study.spec.schema import ARM, NOISE_FLOOR, Level, MeanOfLast, NoiseFloorCell, Range, Search, Study, repeated_level
 from vae.fields import Fault, FieldError, Path, shown
 from vae.nearest import unknown_name_message
 
@@ -100,7 +100,7 @@ def _evaluation_points(study: Study) -> Iterator[tuple[int, ...]]:
             yield training_configuration(study, cell, "confirm", {}).evaluation_points()
 
 
-def _noise_floor_faults(study: Study, noise_floor: NoiseFloor | None) -> Iterator[Fault]:
+def _noise_floor_faults(study: Study, noise_floor: NoiseFloorCell | None) -> Iterator[Fault]:
     if noise_floor is None:
         if study.equivalence_margin_nats == NOISE_FLOOR:
             text = "is noise_floor, but the study has none; add noise_floor: {at: {...}}, the cell that is trained"

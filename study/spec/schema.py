@@ -50,11 +50,11 @@ def _one_cell(value: object) -> object:
     raise RuleError("the name or the label of a cell, or a mapping of factors to levels")
 
 
-class _Part(BaseModel):
+class _StudyPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class Range(_Part):
+class Range(_StudyPart):
     """Numbers from low to high, both possible."""
 
     low: Number
@@ -79,7 +79,7 @@ class Range(_Part):
         return self
 
 
-class Choices(_Part):
+class Choices(_StudyPart):
     """One of the values listed."""
 
     choices: tuple[OneScalar, ...] = Field(min_length=1)
@@ -112,7 +112,7 @@ OneDistribution = Annotated[
 ]
 
 
-class Space(_Part):
+class Space(_StudyPart):
     """Nuisance hyperparameters that are searched in every cell whose levels match `when`."""
 
     when: dict[str, OneScalar] = Field(default_factory=dict)
@@ -121,7 +121,7 @@ class Space(_Part):
     """A distribution for each hyperparameter searched: {low, high, log, integer} or {choices: [...]}."""
 
 
-class NamedCell(_Part):
+class NamedCell(_StudyPart):
     """A cell beside the grid of factors: a control."""
 
     name: SafeName
@@ -131,7 +131,7 @@ class NamedCell(_Part):
     the study."""
 
 
-class Cells(_Part):
+class Cells(_StudyPart):
     """Cells that the grid of factors lacks, and those that it has and the study does not want."""
 
     add: tuple[NamedCell, ...] = ()
@@ -140,7 +140,7 @@ class Cells(_Part):
     """Each excludes every cell of the grid that has all the levels it names."""
 
 
-class Search(_Part):
+class Search(_StudyPart):
     """The search phase: the same number of proposals in every cell, judged on the tuning seeds."""
 
     sampler: Sampler = "tpe"
@@ -174,7 +174,7 @@ class Search(_Part):
         return self.extra_proposals or min(self.round_size, self.num_proposals)
 
 
-class Confirm(_Part):
+class Confirm(_StudyPart):
     """The confirm phase: each cell's winner on fresh seeds, the same in every cell."""
 
     num_reporting_seeds: Count = Field(ge=1, le=10_000)
@@ -183,7 +183,7 @@ class Confirm(_Part):
     """Further proposals of each cell trained as a sensitivity line; never promoted."""
 
 
-class Claim(_Part):
+class Claim(_StudyPart):
     """A comparison declared before anything runs: is `level` better than `baseline`?"""
 
     name: SafeName
@@ -200,7 +200,7 @@ class Claim(_Part):
     """The one claim that the study was made for; the others are descriptive."""
 
 
-class Published(_Part):
+class PublishedNumber(_StudyPart):
     """A number from elsewhere that the study is to reproduce: the mean of `metric` over a cell's reporting seeds is
     held against it."""
 
@@ -212,14 +212,14 @@ class Published(_Part):
     """Where it was published."""
 
 
-class MeanOfLast(_Part):
+class MeanOfLast(_StudyPart):
     """A readout: the mean of a curve's last points."""
 
     mean_of_last: Count = Field(ge=1)
     """How many of the last evaluations are averaged."""
 
 
-class NoiseFloor(_Part):
+class NoiseFloorCell(_StudyPart):
     """One cell trained again under further seeds: by how much two means of the same thing differ (an A/A
     comparison)."""
 
@@ -229,10 +229,10 @@ class NoiseFloor(_Part):
     """Further trainings of its winner; by default as many as there are reporting seeds."""
 
 
-Readout = Literal["final", "best"] | MeanOfLast
+DeclaredReadout = Literal["final", "best"] | MeanOfLast
 
 
-class Study(_Part):
+class Study(_StudyPart):
     """Everything that one study file asks for."""
 
     name: SafeName
@@ -255,11 +255,11 @@ class Study(_Part):
     """How the winners are trained again, on fresh seeds."""
     claims: tuple[Claim, ...] = ()
     """The comparisons that the study was made for."""
-    published: Published | None = None
+    published: PublishedNumber | None = None
     """A published number that every cell is to reproduce."""
     metric: Metric = "test/lower_bound"
     """What is compared, per reporting seed."""
-    readout: Annotated[Readout, BeforeValidator(_readout)] = "final"
+    readout: Annotated[DeclaredReadout, BeforeValidator(_readout)] = "final"
     """How a curve of the metric becomes one number: final, at the end of the budget; best; or {mean_of_last: k}, over k
     evaluations."""
     targets: tuple[Annotated[Number, Field(lt=0)], ...] = ()
@@ -268,7 +268,7 @@ class Study(_Part):
     equivalence_margin_nats: Annotated[Number | Literal["noise_floor"], BeforeValidator(_margin)] = 0.5
     """Differences smaller than this do not matter: the region of practical equivalence. noise_floor: what the A/A
     comparison finds."""
-    noise_floor: NoiseFloor | None = None
+    noise_floor: NoiseFloorCell | None = None
     """The A/A comparison: one cell's winner trained again under seeds of its own."""
     confidence: Number = Field(0.95, gt=0.5, lt=1)
     """Coverage of every interval."""

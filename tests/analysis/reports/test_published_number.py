@@ -9,7 +9,7 @@ import pytest
 from analysis.page.claims import also_declared, claim_facts, claims_table
 from analysis.reports import published_number
 from analysis.results.reader import StudyResults
-from study.spec.schema import Published
+from study.spec.schema import PublishedNumber
 
 
 def _against(results: StudyResults, offset_nats: float, tolerance_nats: float) -> tuple[StudyResults, float]:
@@ -17,7 +17,7 @@ def _against(results: StudyResults, offset_nats: float, tolerance_nats: float) -
     confirm = results.trainings[(results.trainings["phase"] == "confirm") & (results.trainings["rank"] == 0)]
     cell = "num_hidden_layers=1,optimizer=adagrad"
     mean = float(np.mean(confirm.loc[confirm["cell"] == cell, "test/lower_bound"]))
-    published = Published(nats=mean + offset_nats, tolerance_nats=tolerance_nats, source="invented for this test")
+    published = PublishedNumber(nats=mean + offset_nats, tolerance_nats=tolerance_nats, source="invented for this test")
     return replace(results, study=results.study.model_copy(update={"published": published})), mean
 
 

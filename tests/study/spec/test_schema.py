@@ -18,8 +18,8 @@ from study.spec.schema import (
     Level,
     MeanOfLast,
     NamedCell,
-    NoiseFloor,
-    Published,
+    NoiseFloorCell,
+    PublishedNumber,
     Range,
     Search,
     Space,
@@ -153,8 +153,8 @@ def test_targets_are_bounds_and_so_negative() -> None:
 
 
 def test_the_noise_floor_names_one_cell_by_name_or_levels() -> None:
-    assert study_with(noise_floor={"at": "control"}).noise_floor == NoiseFloor(at="control")
-    assert study_with(noise_floor={"at": {"num_hidden_layers": 1}, "num_seeds": 4}).noise_floor == NoiseFloor(
+    assert study_with(noise_floor={"at": "control"}).noise_floor == NoiseFloorCell(at="control")
+    assert study_with(noise_floor={"at": {"num_hidden_layers": 1}, "num_seeds": 4}).noise_floor == NoiseFloorCell(
         at={"num_hidden_layers": 1}, num_seeds=4
     )
     for wrong in (3, None, ["adam"], {"optimizer": ["adam"]}, {"optimizer": None}):
@@ -203,9 +203,9 @@ def test_every_field_of_every_part_says_what_it_is() -> None:
             Search,
             Confirm,
             Claim,
-            Published,
+            PublishedNumber,
             MeanOfLast,
-            NoiseFloor,
+            NoiseFloorCell,
             Study,
         )
         for name, field in part.model_fields.items()
