@@ -15,7 +15,7 @@ from study.run.replay import CodeChanged
 from study.spec import Study
 from study.spec.cells import fixed_fields, study_cells
 from study.worker.checkpoints import require_place
-from study.worker.shared_checkpoints import is_uri
+from study.worker.storage import is_uri
 from vae.errors import RequestError
 from vae.model.precision import require_precision
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from study.addresses.addresses import checkpoints_fault, shown_place
-from study.worker.shared_checkpoints import SharedCheckpoints, SharedStorageError, is_uri, require_usable
+from study.worker.shared_checkpoints import SharedCheckpoints
+from study.worker.storage import SharedStorageError, is_uri, require_usable
 from vae.disk import sha256_of, write_atomically
 
 

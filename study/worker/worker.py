@@ -22,7 +22,8 @@ from study.records.identity import libraries
 from study.worker.checkpoints import checkpoint_path, is_of_writing, list_members, remove_checkpoint
 from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
 from study.worker.scratch import scratch_folder
-from study.worker.shared_checkpoints import SharedCheckpoints, is_uri
+from study.worker.shared_checkpoints import SharedCheckpoints
+from study.worker.storage import is_uri
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset

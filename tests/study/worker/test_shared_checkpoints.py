@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
-import study.worker.shared_checkpoints
-from study.worker.checkpoints import remove_superseded, require_place
-from study.worker.shared_checkpoints import SharedCheckpoints, SharedStorageError
+from study.worker.checkpoints import remove_superseded
+from study.worker.shared_checkpoints import SharedCheckpoints
 from tests.support.trainings import small_configuration, small_data
 from tests.support.workers import another_node, job, undisturbed, worker
 from vae.checkpoint import load_checkpoint
@@ -128,70 +126,6 @@ def test_copies_of_recorded_trainings_and_torn_files_are_removed(tmp_path: Path)
         "pack-2.members",
         "pack-2.safetensors",
     ]
-
-
-def test_a_place_that_can_be_used_is_left_as_it_was(tmp_path: Path) -> None:
-    for place in (f"file://{tmp_path}/a", str(tmp_path / "b"), ""):
-        require_place(place)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-@pytest.mark.parametrize(
-    ("place", "said"),
-    [
-        ("nope://bucket/folder", "Known are a folder, file://"),
-        ("memory://folder", "seen by one process alone"),
-        ("simplecache::file:///tmp/x", "chain of file systems"),
-        ("http://127.0.0.1:9000/folder", "the server's own address belongs in AWS_ENDPOINT_URL"),
-        ("nfs3://bucket", "did you mean s3://?"),
-        ("S3://bucket/folder", "did you mean s3://?"),
-        ("s3:/bucket/folder", "did you mean s3://bucket/folder?"),
-        ("s3:bucket/folder", "did you mean s3://bucket/folder?"),
-        ("s3//bucket/folder", "did you mean s3://bucket/folder?"),
-        ("s3://", "names no bucket"),
-        ("s3:///folder", "names no bucket"),
-        ("s3://bucket/a folder", "a blank at position"),
-        ("arn:aws:s3:::bucket/folder", "did you mean s3://bucket/folder?"),
-        ("file:/shared/folder", "did you mean file:///shared/folder?"),
-        ("file://shared/folder", "a third slash and a whole path, such as file:///shared/folder"),
-        ("~/folder", "~, which the shell did not replace"),
-        ("'/shared/folder'", "quotes"),
-        (" ", "names no place"),
-        (
-            "gs://bucket/folder",
-            "needs the package gcsfs, which is not installed here: `.venv/bin/uv pip install gcsfs`, on every node",
-        ),
-        ("file:///proc/nothing/here", "no file could be written there"),
-        ("/proc/nothing", "cannot be written"),
-    ],
-)
-def test_a_place_that_cannot_be_used_is_one_message(place: str, said: str) -> None:
-    with pytest.raises(SharedStorageError, match="--checkpoints") as raised:
-        require_place(place)
-    assert said in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-def test_storage_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study.worker.shared_checkpoints, "SECONDS_TO_ANSWER", 0.2)
-    monkeypatch.setattr(study.worker.shared_checkpoints, "_try", lambda uri: time.sleep(1))
-    with pytest.raises(SharedStorageError, match=r"nothing answered there within 0\.2 s"):
-        require_place(f"file://{tmp_path}")
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        "nope://me:hidden-word@host/folder",
-        "s3://key:hidden-word@bucket/folder",
-        "s3:/key:hidden-word@bucket/folder",
-        "sftp://me:hidden-word@host/folder",
-    ],
-)
-def test_messages_show_no_credentials(place: str) -> None:
-    with pytest.raises(SharedStorageError) as raised:
-        require_place(place)
-    assert "hidden-word" not in str(raised.value)
 
 
 def test_a_copy_that_could_not_be_read_is_not_replaced_by_one_that_is_behind(tmp_path: Path, own_disk: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import study.worker.shared_checkpoints
+import study.worker.storage
 from study.worker.checkpoints import remove_superseded, require_place
-from study.worker.shared_checkpoints import SharedCheckpoints, SharedStorageError
+from study.worker.shared_checkpoints import SharedCheckpoints
+from study.worker.storage import SharedStorageError
 from tests.support.buckets import Bucket, bucket_server, forget_connections
 from tests.support.workers import another_node, job, undisturbed, weights, worker
 
@@ -103,7 +104,7 @@ def test_a_server_that_falls_silent_holds_up_no_training_for_long_and_gets_the_c
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     another_node(tmp_path / "node", monkeypatch)
-    monkeypatch.setattr(study.worker.shared_checkpoints, "SECONDS_TO_ANSWER", 1.0)
+    monkeypatch.setattr(study.worker.storage, "SECONDS_TO_ANSWER", 1.0)
     trainer = worker()
     bucket.fall_silent()
     try:
@@ -117,7 +118,7 @@ def test_a_server_that_falls_silent_holds_up_no_training_for_long_and_gets_the_c
     assert report.messages == (
         f"shared checkpoints could not be read at {URI} (no answer in time); trainings go on with each node's own disk",
     )
-    monkeypatch.setattr(study.worker.shared_checkpoints, "SECONDS_TO_ANSWER", 30.0)
+    monkeypatch.setattr(study.worker.storage, "SECONDS_TO_ANSWER", 30.0)
     trainer.stop()
     assert bucket.names() == [f"{FOLDER}/member0.safetensors"]
     continued = worker()
