@@ -26,6 +26,9 @@ WHERE = --outputs $(call quoted,$(OUTPUTS)) $(if $(TRACKING_URI),--tracking-uri 
 MACHINE = $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(MACHINE_OF_JOB)
 MACHINE_OF_JOB = $(if $(NUM_CPUS),--num-cpus $(call quoted,$(NUM_CPUS))) $(if $(NUM_GPUS),--num-gpus $(call quoted,$(NUM_GPUS))) $(if $(PACK_SIZE),--pack-size $(call quoted,$(PACK_SIZE))) $(if $(CHECKPOINTS),--checkpoints $(call quoted,$(CHECKPOINTS)))
 
+# Whole files of tests on every core, in the order of their folders: what a file builds for its tests is built once.
+AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 # A cluster's jobs are told of the TRACKING_URI that was said, and not of the MLFLOW_TRACKING_URI of this machine, which may be a file on it.
 URI_OF_JOB = $(if $(filter command environment,$(origin TRACKING_URI)),$(if $(TRACKING_URI),--tracking-uri $(call quoted,$(TRACKING_URI))))
 
@@ -93,7 +96,7 @@ ui: environment ## open MLflow on this machine; Ctrl-C stops it
 	--backend-store-uri "$${uri:-sqlite:///$$outputs/mlflow.db}" $(ARGS)
 
 test: environment ## the tests that need nothing but .venv
-	@$(RUN) -m pytest -q $(ARGS)
+	@$(RUN) -m pytest -q $(AT_ONCE) $(ARGS)
 
 test-slow: environment ## the tests that take minutes
 	@$(RUN) -m pytest -q -m 'slow and not system and not gpu' $(ARGS)

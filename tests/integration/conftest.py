@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.shared_builds import built_once
 from tests.support.workplaces import FinishedRun, Workplace, cleaned_up, copy_code, run_to_end, write_workplace
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def code(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of vae/ and study/."""
-    return copy_code(root, tmp_path_factory.mktemp("code"))
+    return built_once("code", lambda folder: copy_code(root, folder), tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def finished(code: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """The tiny study, run once through the command line on real Ray, Optuna and MLflow."""
-    return run_to_end(write_workplace(tmp_path_factory.mktemp("finished"), code))
+    return built_once("finished", lambda folder: run_to_end(write_workplace(folder, code)), tmp_path_factory)
 
 
 @pytest.fixture
