@@ -1,5 +1,4 @@
-"""A small model of the paper's with a minibatch and its noise, the gradients that it holds, and a class of a user's
-own with the same mathematics."""
+"""A small model of the paper's with a minibatch and its noise, and the gradients that it holds."""
 
 from __future__ import annotations
 
@@ -24,7 +23,3 @@ def model_and_minibatch(
 
 def gradients(model: nn.Module) -> list[Tensor]:
     return [cast(Tensor, parameter.grad) for parameter in model.parameters()]
-
-
-class OwnVAE(VAE):
-    """The same mathematics, but a class that the project cannot know."""

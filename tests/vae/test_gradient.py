@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.gradients import OwnVAE, gradients, model_and_minibatch
+from tests.support.gradients import gradients, model_and_minibatch
 from tests.support.trainings import SEEDS, small_configuration, small_data
+from tests.support.users_models import OwnVAE
 from vae.gradient import Autograd, WrittenOut, loss_gradient
 from vae.model.activations import ACTIVATIONS
 from vae.model.network import VAE, num_parameters
@@ -66,7 +67,7 @@ def test_a_users_class_with_the_same_mathematics_trains_to_the_same_weights_with
     """Adam divides by the root of squared gradients, which magnifies rounding where they nearly vanish: 1e-4 over 50
     steps."""
     results = []
-    for model in ("vae", "tests.support.gradients:OwnVAE"):
+    for model in ("vae", "tests.support.users_models:OwnVAE"):
         configuration = small_configuration(model=model)
         results.append(train(configuration, SEEDS, small_data(configuration)).weights)
     for name, weight in results[0].items():

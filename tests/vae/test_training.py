@@ -356,7 +356,7 @@ def test_a_short_training_on_real_mnist_passes_minus_185_nats(mnist: Dataset) ->
 
 
 def test_a_frozen_weight_stays_as_it_is_under_the_weight_prior() -> None:
-    name = "tests.vae.test_pack_models:ConvolutionalModel"
+    name = "tests.support.users_models:ConvolutionalModel"
     configuration = small_configuration(
         model=name, weight_prior=True, optimizer="sgd", budget_samples=40, num_evaluations=1
     )

@@ -32,7 +32,7 @@ from vae.model.network import LatentVariableModel
 from vae.model.precision import cpu_has_bfloat16, multiplying_in, products_in, require_precision
 from vae.training import Training, train
 
-MODELS = ["vae", "tests.support.gradients:OwnVAE"]
+MODELS = ["vae", "tests.support.users_models:OwnVAE"]
 """The gradient written out, and autograd."""
 
 in_bfloat16 = pytest.mark.usefixtures("bfloat16_is_had")

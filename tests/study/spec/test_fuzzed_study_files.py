@@ -1,7 +1,7 @@
 """Study files drawn from the schema, and shipped ones with parts exchanged: a study that can be planned, or a
 message that names the field.
 
-tests/study/test_damaged_study_files.py damages their text; here the text is always YAML and its content is wrong.
+tests/study/spec/test_damaged_study_files.py damages their text; here the text is always YAML and its content is wrong.
 """
 
 from __future__ import annotations

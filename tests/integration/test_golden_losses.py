@@ -1,8 +1,8 @@
 """The losses of the first 50 steps, written down: a refactoring leaves them, a numerical change renews them and says
 why.
 
-VAE_STUDY_RENEW_GOLDEN=1 python -m pytest tests/vae/test_golden_losses.py writes golden/losses.json anew (and fails,
-so that no run passes on what it just wrote).
+VAE_STUDY_RENEW_GOLDEN=1 python -m pytest tests/integration/test_golden_losses.py writes golden/losses.json anew (and
+fails, so that no run passes on what it just wrote).
 """
 
 from __future__ import annotations

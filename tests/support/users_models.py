@@ -1,0 +1,41 @@
+"""Models as users write them, named to a configuration as `tests.support.users_models:NAME`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vae.model.network import VAE
+
+
+class OwnVAE(VAE):
+    """The same mathematics, but a class that the project cannot know."""
+
+
+class ConvolutionalModel(nn.Module):
+    """Convolutions, a weight used twice, a fixed weight and a buffer: what a stack of members must carry along."""
+
+    def __init__(self, num_pixels: int, latent_dim: int, hidden_units: int = 8) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.side = round(num_pixels**0.5)
+        self.convolution = nn.Conv2d(1, 2, 3, padding=1)
+        self.hidden = nn.Linear(2 * num_pixels, hidden_units)
+        self.mean = nn.Linear(hidden_units, latent_dim)
+        self.log_variance = nn.Linear(hidden_units, latent_dim)
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, hidden_units), nn.Tanh(), nn.Linear(hidden_units, num_pixels)
+        )
+        self.tied = self.mean.weight
+        self.scale = nn.Parameter(torch.ones(1), requires_grad=False)
+        self.shift: Tensor
+        self.register_buffer("shift", torch.full((num_pixels,), 0.1))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = torch.relu(self.convolution(x.unflatten(-1, (1, self.side, self.side)))).flatten(-3)
+        h = torch.tanh(self.hidden(features))
+        return self.mean(h), self.log_variance(h)
+
+    def decode(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.decoder(z) * self.scale + self.shift + (z @ self.tied).sum(-1, keepdim=True)
+        return logits
