@@ -16,7 +16,7 @@ from benchmarks import pythae
 from benchmarks.matrix_products import seconds_of
 from benchmarks.rows import Row, Settings, UnavailableError, at_least, not_measured, over
 from benchmarks.workload import HIDDEN_UNITS, LATENT_DIM, mnist, training
-from vae.likelihood.estimators import LogLikelihood, estimate_log_likelihood
+from vae.likelihood import LogLikelihood, estimate_log_likelihood
 from vae.minibatches import binarise
 from vae.model.network import LatentVariableModel
 from vae.model.precision import reproducible_arithmetic

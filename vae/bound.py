@@ -28,13 +28,13 @@ class ImportanceWeightedBound(NamedTuple):
     standard_error: Tensor
 
 
-LogLikelihood = Callable[[Tensor, Tensor], Tensor]
+PixelLogLikelihood = Callable[[Tensor, Tensor], Tensor]
 """log p(x|decoded) [...], summed over pixels, in nats, of pixels x and what the model's decode gave, each [...,
 pixels]."""
 
 
 def lower_bound(
-    model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood
+    model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: PixelLogLikelihood = bernoulli_log_likelihood
 ) -> BoundTerms:
     r"""Estimator B of the paper (eq. 10 with L = 1): log p(x|z) - KL(q(z|x) || p(z)), z = mean + sd * noise.
 
@@ -54,7 +54,7 @@ def log_importance_weights(
     mean: Tensor,
     log_variance: Tensor,
     noise: Tensor,
-    log_likelihood: LogLikelihood = bernoulli_log_likelihood,
+    log_likelihood: PixelLogLikelihood = bernoulli_log_likelihood,
 ) -> Tensor:
     """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, noise [K, batch, latent]; mean and
     log_variance from the encoder.
@@ -67,7 +67,7 @@ def log_importance_weights(
 
 
 def importance_weighted_bound(
-    model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: LogLikelihood = bernoulli_log_likelihood
+    model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: PixelLogLikelihood = bernoulli_log_likelihood
 ) -> ImportanceWeightedBound:
     r"""log (1/K) sum_k w_k, w_k = p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8), for noise [K, batch, latent]; the
     encoder runs once.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae.densities import gaussian_kl_from_standard
 from vae.model.network import LatentVariableModel
 from vae.randomness import standard_normal
 
@@ -121,5 +122,4 @@ def divergence_per_latent(model: LatentVariableModel, images: Tensor) -> Tensor:
     """Nats that each latent spends per image: KL(q(z_j|x) || N(0, 1)) averaged over the images, [latent]; exact,
     appendix B."""
     mean, log_variance = (part.double() for part in encode(model, images))
-    divergence: Tensor = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
-    return divergence.mean(dim=0)
+    return gaussian_kl_from_standard(mean, log_variance).mean(dim=0)

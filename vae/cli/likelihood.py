@@ -17,7 +17,7 @@ from vae.errors import ExplainedError, RequestError
 
 if TYPE_CHECKING:
     from vae.configuration import TrainingConfiguration
-    from vae.likelihood.estimators import LogLikelihood
+    from vae.likelihood import LogLikelihood
     from vae.model.network import LatentVariableModel
 
 FEW_EFFECTIVE_SAMPLES = 10
@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit status 0. Raises ExplainedError where the request is wrong, the data cannot be had or nothing can be
     written."""
-    from vae.likelihood.estimators import estimate_log_likelihood, request_digest
+    from vae.likelihood import estimate_log_likelihood, request_digest
 
     _check(options)
     progress = _Progress(sys.stderr)
@@ -177,7 +177,7 @@ def summary(found: LogLikelihood, num_samples: int, title: str) -> str:
         lines.append(
             f"warning: {num_few:,} of {num_images:,} images rest on fewer than {FEW_EFFECTIVE_SAMPLES} effective"
             " samples: their estimates tend to be too low and their Monte Carlo errors too small. Give more"
-            " --num-samples, or use vae.likelihood.estimators.annealed_importance_sampling."
+            " --num-samples, or use vae.likelihood.annealed_importance_sampling."
         )
     return "\n".join(lines)
 

@@ -9,6 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae.densities import standard_gaussian_log_density
+from vae.likelihood.estimates import log_pixels
+from vae.model.network import LatentVariableModel
+
 LogDensity = Callable[[Tensor], Tensor]
 """log density up to a constant [chains, n] of latents [chains, n, latent], in nats; differentiable once."""
 
@@ -16,6 +20,7 @@ TARGET_ACCEPTANCE = 0.65
 """The share of proposals accepted at which the cost of HMC is least in many dimensions (Beskos et al. 2013; used by
 Wu et al. 2017)."""
 
+FIRST_STEP_SIZE = 0.1
 _ADAPTATION = 0.1
 
 
@@ -27,6 +32,11 @@ class Chains:
     z: Tensor
     step_size: Tensor
     acceptance: Tensor
+
+
+def log_joint(model: LatentVariableModel, x: Tensor, beta: float = 1.0) -> LogDensity:
+    """z -> log p(z) + beta log p(x|z) [chains, n], in nats, for images x [n, pixels]: the posterior at beta = 1."""
+    return lambda z: standard_gaussian_log_density(z).sum(-1) + beta * log_pixels(model, x, z)
 
 
 def start_chains(z: Tensor, step_size: float) -> Chains:

@@ -20,7 +20,7 @@ from vae.checkpoint import encode_weights, load_weights
 from vae.cli.likelihood import _Progress, summary
 from vae.cli.train import main
 from vae.data.dataset import load_dataset
-from vae.likelihood.estimators import LogLikelihood, estimate_log_likelihood
+from vae.likelihood import LogLikelihood, estimate_log_likelihood
 from vae.minibatches import prepare
 from vae.model.network import VAE
 

@@ -18,14 +18,14 @@ from torch import Tensor
 from tests.support.trainings import CurvedModel, drawn_images, quadrature_log_likelihood
 from vae.bound import combine_log_weights
 from vae.densities import gaussian_log_density, standard_gaussian_log_density
-from vae.likelihood.estimators import (
+from vae.likelihood import (
     LogLikelihood,
-    WeightSums,
     annealed_importance_sampling,
     estimate_log_likelihood,
     inverse_temperatures,
     posterior_density_estimator,
 )
+from vae.likelihood.estimates import WeightSums
 from vae.likelihood.hmc import start_chains, transition
 from vae.likelihood.pixel_sums import FACTORS_PER_LOGARITHM, PixelSums
 from vae.model.network import VAE
@@ -214,7 +214,7 @@ MEMORY = """
 import resource, sys
 import numpy as np
 import torch
-from vae.likelihood.estimators import estimate_log_likelihood
+from vae.likelihood import estimate_log_likelihood
 from vae.model.network import VAE
 torch.manual_seed(0)
 model, images = VAE(784), (np.random.default_rng(0).random((1, 784)) < 0.2).astype(np.uint8) * np.uint8(255)
