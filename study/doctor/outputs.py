@@ -16,7 +16,7 @@ from study.doctor.findings import Finding, Request
 from study.outputs import Outputs
 from study.tracking.store import artifact_folder, database_path
 from vae.data.idx import FILES, DataError, find_idx, read_uncompressed
-from vae.data.published import PUBLISHED, Published, fault
+from vae.data.published import PUBLISHED, PublishedDataset, fault
 
 _MEND = "python -m study doctor --mend-artifacts"
 
@@ -30,7 +30,7 @@ def data(request: Request) -> Iterator[Finding]:
             yield _data_of(published, folder, bool(named))
 
 
-def _data_of(published: Published, folder: Path, is_named: bool) -> Finding:
+def _data_of(published: PublishedDataset, folder: Path, is_named: bool) -> Finding:
     fetched = (
         "The next study fetches it, where it reaches a source; or name a folder that has it:"
         f" {published.variable}=FOLDER."

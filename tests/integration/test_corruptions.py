@@ -34,7 +34,7 @@ from tests.support.trainings import SEEDS, blobs, small_configuration, small_dat
 from vae.checkpoint import encode_weights, weights_digest
 from vae.data.dataset import DataError, load_dataset
 from vae.data.idx import FILES, encode_idx
-from vae.data.published import Published, fetch, read_cached
+from vae.data.published import PublishedDataset, fetch, read_cached
 from vae.disk import sha256_of
 from vae.training import Training, train
 
@@ -101,14 +101,14 @@ def test_a_damaged_record_is_trained_again_and_never_read(tmp_path: Path, number
         shutil.rmtree(records.path(record.identity.hash))
 
 
-def _published(folder: Path) -> Published:
+def _published(folder: Path) -> PublishedDataset:
     """A small published dataset, cached in `folder`, that no source has."""
     arrays = (blobs(60, 0), np.arange(60, dtype=np.uint8), blobs(20, 1), np.arange(20, dtype=np.uint8))
     files = {name: encode_idx(array) for name, array in zip(FILES, arrays, strict=True)}
     folder.mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    return Published("blobs", "Blobs", {name: sha256_of(content) for name, content in files.items()}, ())
+    return PublishedDataset("blobs", "Blobs", {name: sha256_of(content) for name, content in files.items()}, ())
 
 
 @FEW_AND_MANY

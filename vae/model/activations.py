@@ -34,7 +34,7 @@ def tanh(a: Tensor) -> Tensor:
     )  # asarray: numpy gives a number for a tensor without dimensions
 
 
-class _Tanh(torch.autograd.Function):
+class _TanhFunction(torch.autograd.Function):
     @staticmethod
     def forward(a: Tensor) -> Tensor:
         return tanh(a)
@@ -50,7 +50,7 @@ class _Tanh(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None], a: Tensor) -> tuple[Tensor, int | None]:
-        return cast(Tensor, _Tanh.apply(a)), in_dims[0]
+        return cast(Tensor, _TanhFunction.apply(a)), in_dims[0]
 
 
 class Tanh(nn.Tanh):
@@ -58,7 +58,7 @@ class Tanh(nn.Tanh):
 
     def forward(self, input: Tensor) -> Tensor:
         """tanh(input), elementwise."""
-        return cast(Tensor, _Tanh.apply(input))
+        return cast(Tensor, _TanhFunction.apply(input))
 
 
 def _gelu_derivative(a: Tensor, h: Tensor) -> Tensor:

@@ -1,10 +1,8 @@
-"""How many members of a pack a device's memory holds, and the training of any number of seeds in packs that fit."""
+"""How many members of a pack a device's memory holds, and whether an error says that it was too little."""
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,9 +17,7 @@ from vae.minibatches import PreparedData
 from vae.model.network import LatentVariableModel, num_parameters
 from vae.optimizers import build_optimizer
 from vae.pack.draws import BLOCK_BYTES, BLOCKS_AHEAD, bytes_of_a_step
-from vae.pack.pack import EVALUATED_ROWS_AT_ONCE, Pack, PackError, require_packable
-from vae.randomness import Seeds
-from vae.training import TrainingResult
+from vae.pack.pack import EVALUATED_ROWS_AT_ONCE
 
 _SHARE_OF_FREE_MEMORY = 0.8
 """What allocators lose between blocks of unequal size, and what drivers and libraries take beside them, is left
@@ -111,69 +107,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(said in str(error) for said in _SAID_OF_MEMORY)
-
-
-def train_in_packs(
-    configuration: TrainingConfiguration,
-    seeds: Sequence[Seeds],
-    data: PreparedData,
-    *,
-    device: str = "cpu",
-    pack_size: int | None = None,
-    report: Callable[[str], None] = print,
-) -> list[TrainingResult]:
-    """The results of all seeds, in their order, trained in packs of `pack_size` members, by default as many as fit
-    the device's memory.
-
-    A pack that runs out of memory is trained again as packs of half as many members, and `report` is told; raises
-    PackError where memory does not even hold one member.
-    """
-    require_packable(configuration)
-    size = (
-        pack_size
-        if pack_size is not None
-        else max(1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), device_memory(device)))
-    )
-    if size < 1:
-        raise PackError(f"pack_size is {size}; a pack has at least 1 member")
-    results: list[TrainingResult] = []
-    while len(results) < len(seeds):
-        members = seeds[len(results) : len(results) + size]
-        trained = _trained(configuration, members, data, device, report)
-        if trained is not None:
-            results += trained
-            continue
-        if len(members) == 1:
-            raise PackError(
-                f"the memory of {device} does not hold one training of this configuration; make batch_size or the"
-                " network smaller"
-            )
-        size = (len(members) + 1) // 2
-        report(f"{len(members)} members do not fit the memory of {device}; going on with packs of {size}")
-    return results
-
-
-def _trained(
-    configuration: TrainingConfiguration,
-    seeds: Sequence[Seeds],
-    data: PreparedData,
-    device: str,
-    report: Callable[[str], None],
-) -> list[TrainingResult] | None:
-    """The results of one pack; None, with its memory given back, where that was too little."""
-    try:
-        pack = Pack(configuration, seeds, data, device=device, report=report)
-        for _ in pack.run():
-            pass
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-    else:
-        return pack.results
-    gc.collect()  # here, where the error's traceback holds the pack no more
-    if torch.device(device).type == "cuda":
-        torch.cuda.empty_cache()
-    return None
 
 
 def _activation_bytes_per_image(model: LatentVariableModel, num_pixels: int, num_images: int = 2) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from tests.support.trainings import blobs, small_configuration
 from vae.building import model_from_weights
 from vae.checkpoint import encode_weights, load_weights
-from vae.cli.likelihood import _Progress, summary
+from vae.cli.likelihood import _ProgressLine, summary
 from vae.cli.train import main
 from vae.data.dataset import load_dataset
 from vae.likelihood import LogLikelihood, estimate_log_likelihood
@@ -238,7 +238,7 @@ def test_progress_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) ->
     times = iter([0.0, 5.0, 7.0, 25.0, 30.0])
     monkeypatch.setattr("vae.cli.likelihood.time.monotonic", lambda: next(times))
     written = io.StringIO()
-    progress = _Progress(written)
+    progress = _ProgressLine(written)
     for done in (100, 120, 200, 10_000):
         progress.report(done, 10_000)
     assert written.getvalue().splitlines() == [

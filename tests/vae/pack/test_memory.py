@@ -10,13 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.packs import PACK_SEEDS, assert_same_within_rounding
 from tests.support.trainings import small_configuration, small_data
-from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
-from vae.pack.memory import device_memory, members_that_fit, memory_of_pack, num_images_on_device, train_in_packs
-from vae.pack.pack import Pack, PackError
-from vae.training import train
+from vae.pack.memory import device_memory, members_that_fit, memory_of_pack, num_images_on_device
 
 PAPER = TrainingConfiguration(train_on_all=True)
 NUM_PARAMETERS = 784 * 500 + 500 + 2 * (500 * 20 + 20) + 20 * 500 + 500 + 500 * 784 + 784
@@ -123,81 +119,39 @@ def test_what_a_member_really_takes_is_below_the_estimate_and_above_half_of_it(c
     assert found["estimated"] / 2 < found["measured"] < found["estimated"], found
 
 
-def test_packs_of_any_size_give_the_results_of_all_seeds_in_their_order() -> None:
-    configuration = small_configuration(budget_samples=200)
-    data = small_data(configuration)
-    said: list[str] = []
-    for result, seeds in zip(
-        train_in_packs(configuration, PACK_SEEDS, data, pack_size=2, report=said.append), PACK_SEEDS, strict=True
-    ):
-        assert_same_within_rounding(result, train(configuration, seeds, data))
-    assert said == []
-
-
-def test_without_a_size_all_seeds_that_fit_are_one_pack() -> None:
-    configuration = small_configuration(budget_samples=200)
-    data = small_data(configuration)
-    pack = Pack(configuration, PACK_SEEDS, data)
-    for _ in pack.run():
-        pass
-    assert pack.results is not None
-    ours = [weights_digest(result.weights) for result in train_in_packs(configuration, PACK_SEEDS, data)]
-    assert ours == [weights_digest(result.weights) for result in pack.results]
-
-
-def test_a_pack_without_members_is_refused() -> None:
-    configuration = small_configuration()
-    with pytest.raises(PackError, match="pack_size is 0; a pack has at least 1 member"):
-        train_in_packs(configuration, PACK_SEEDS, small_data(configuration), pack_size=0)
-
-
 _LIMITED = """
 import json, resource, sys
 from pathlib import Path
-from tests.support.packs import PACK_SEEDS, assert_same_within_rounding
 from tests.support.trainings import small_configuration, small_data
-from vae.pack.pack import PackError
-from vae.pack.memory import device_memory, train_in_packs
+from vae.pack.memory import device_memory, is_out_of_memory
+from vae.pack.pack import Pack
 from vae.randomness import Seeds
+
+def is_trained(configuration, num_members):
+    try:
+        for _ in Pack(configuration, [Seeds.from_root(root) for root in range(num_members)], data).run():
+            pass
+    except Exception as error:
+        assert is_out_of_memory(error), error
+        return False
+    return True
 
 small = small_configuration(budget_samples=40, num_evaluations=1)
 # 0.13 GB a member
 large = small_configuration(hidden_units=2_000, num_hidden_layers=2, budget_samples=40, num_evaluations=1)
 data = small_data(small)
-said = []
-train_in_packs(small, [Seeds.from_root(0)], data, report=said.append)
+assert is_trained(small, 1)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]) * 2**20, resource.RLIM_INFINITY))
-assert device_memory("cpu") <= int(sys.argv[1]) * 2**20
-seeds = [Seeds.from_root(root) for root in range(6)]
-try:
-    results = train_in_packs(large, seeds, data, pack_size=6, report=said.append)
-    print(json.dumps({"said": said, "trained": len(results)}))
-except PackError as error:
-    print(json.dumps({"said": said, "error": str(error)}))
+limit = 700 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (used + limit, resource.RLIM_INFINITY))
+assert device_memory("cpu") <= limit
+print(json.dumps([is_trained(large, num_members) for num_members in (6, 3)]))
 """
 
 
-def _within(mebibytes: int) -> dict[str, Any]:
-    """What six members of 0.13 GB each, asked for as one pack, come to in a process of so much memory beyond what it
-    has begun with."""
-    finished = subprocess.run(
-        [sys.executable, "-c", _LIMITED, str(mebibytes)], capture_output=True, text=True, check=False
-    )
+@pytest.mark.slow
+def test_a_pack_that_does_not_fit_says_so_and_half_of_it_is_trained_in_the_same_process() -> None:
+    """Six members of 0.13 GB each, in a process that may take 700 MB beyond what it has begun with."""
+    finished = subprocess.run([sys.executable, "-c", _LIMITED], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    found: dict[str, Any] = json.loads(finished.stdout)
-    return found
-
-
-@pytest.mark.slow
-def test_a_pack_that_does_not_fit_is_trained_as_smaller_ones_with_a_message() -> None:
-    found = _within(700)
-    assert found["trained"] == 6
-    assert found["said"][0] == "6 members do not fit the memory of cpu; going on with packs of 3"
-
-
-@pytest.mark.slow
-def test_memory_that_does_not_hold_one_member_is_an_error_that_says_so() -> None:
-    found = _within(60)
-    assert found["error"].startswith("the memory of cpu does not hold one training of this configuration")
-    assert found["said"][-1] == "2 members do not fit the memory of cpu; going on with packs of 1"
+    assert json.loads(finished.stdout) == [False, True]
