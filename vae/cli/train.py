@@ -10,13 +10,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
+
+from vae.checkpoint import encode_weights
 from vae.cli import likelihood as likelihood_command
 from vae.configuration import TrainingConfiguration
+from vae.data.dataset import load_dataset
 from vae.disk import write_atomically
 from vae.errors import ExplainedError, RequestError, StoppedError, end_command
 from vae.fields import Fault, FieldError
+from vae.minibatches import prepare
 from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, hyperparameters_of
+from vae.randomness import Seeds
+from vae.training import Training, TrainingResult
 from vae.yaml_text import YamlError, read_value
 
 
@@ -37,32 +44,7 @@ def _parser() -> _Parser:
         description="Trains one model on one CPU thread; the same options give the same bits.",
         allow_abbrev=False,
     )
-    for name, field in TrainingConfiguration.model_fields.items():
-        if name not in ("optimizer_arguments", "model_arguments"):
-            default = "" if field.is_required() or field.default is None else f" [{field.default}]"
-            train.add_argument(
-                f"--{name.replace('_', '-')}",
-                dest=name,
-                metavar="X",
-                help=f"{field.description}{default}".replace("%", "%%"),
-            )
-    train.add_argument("--seed", type=int, default=0, help="The root of the training's random streams. [0]")
-    train.add_argument(
-        "--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]"
-    )
-    train.add_argument(
-        "--output",
-        type=Path,
-        help="A folder for weights.safetensors, training.json and the checkpoint to continue from.",
-    )
-    train.add_argument(
-        "--checkpoint-every-seconds", type=float, default=30.0, help="How often --output gets a checkpoint. [30]"
-    )
-    train.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU. [cpu]")
-    own = ", ".join(
-        f"{name}: {', '.join(f'--{h}'.replace('_', '-') for h in hyperparameters_of(name))}" for name in OPTIMIZERS
-    )
-    train.epilog = f"Each optimizer's own hyperparameters are options too: {own}."
+    _add_options(train)
     likelihood = commands.add_parser(
         "likelihood",
         help="estimate log p(x) of test images by importance sampling",
@@ -73,6 +55,28 @@ def _parser() -> _Parser:
     )
     likelihood_command.add_options(likelihood)
     return parser
+
+
+def _add_options(train: argparse.ArgumentParser) -> None:
+    for name, field in TrainingConfiguration.model_fields.items():
+        if name not in ("optimizer_arguments", "model_arguments"):
+            default = "" if field.default is None else f" [{field.default}]"
+            text = f"{field.description}{default}".replace("%", "%%")
+            train.add_argument(_option(name), dest=name, metavar="X", help=text)
+    train.add_argument("--seed", type=int, default=0, help="The root of the training's random streams. [0]")
+    data, every = Path("outputs/data"), 30.0
+    train.add_argument("--data", type=Path, default=data, help=f"Where datasets are cached. [{data}]")
+    files = "weights.safetensors, training.json and the checkpoint to continue from"
+    train.add_argument("--output", type=Path, help=f"A folder for {files}.")
+    often = f"How often --output gets a checkpoint. [{every:g}]"
+    train.add_argument("--checkpoint-every-seconds", type=float, default=every, help=often)
+    train.add_argument("--device", default="cpu", help="cpu, or cuda where there is a GPU. [cpu]")
+    further = [f"{name}: {', '.join(map(_option, hyperparameters_of(name)))}" for name in OPTIMIZERS]
+    train.epilog = f"Each optimizer's own hyperparameters are options too: {', '.join(further)}."
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _further_arguments(rest: Sequence[str]) -> dict[str, str]:
@@ -131,63 +135,61 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _train(configuration: TrainingConfiguration, options: argparse.Namespace) -> int:
-    import torch
-
-    from vae.checkpoint import encode_weights
-    from vae.data.dataset import load_dataset
-    from vae.minibatches import prepare
-    from vae.randomness import Seeds
-    from vae.training import Training
-
-    if options.seed < 0:
-        raise RequestError(f"--seed {options.seed}: it must be a whole number from 0 up")
-    if options.device not in ("cpu", "cuda") or (options.device == "cuda" and not torch.cuda.is_available()):
-        have = "cpu, cuda" if torch.cuda.is_available() else "cpu (torch sees no GPU here)"
-        raise RequestError(
-            f"--device {options.device}: {unknown_name_message(options.device, ['cpu', 'cuda'], 'a device')} Here:"
-            f" {have}."
-        )
+    _check_machine(options)
     dataset = load_dataset(configuration.dataset, options.data)
     if options.output:
-        try:
-            options.output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RequestError(
-                f"--output {options.output}: the folder cannot be made ({error.strerror}); name another"
-            ) from error
-    checkpoint = options.output / "checkpoint.safetensors" if options.output else None
+        _make_folder(options.output)
     training = Training(
         configuration,
         Seeds.from_root(options.seed),
         prepare(dataset, configuration),
         device=options.device,
-        checkpoint=checkpoint,
+        checkpoint=options.output / "checkpoint.safetensors" if options.output else None,
         checkpoint_every_seconds=options.checkpoint_every_seconds,
     )
     try:
         for progress in training.run():
             if progress.evaluation:
-                bounds = "  ".join(
-                    f"{name} {nats:.2f}" for name, nats in progress.evaluation.metrics.items() if name.endswith("bound")
-                )
+                metrics = progress.evaluation.metrics
+                bounds = "  ".join(f"{name} {nats:.2f}" for name, nats in metrics.items() if name.endswith("bound"))
                 print(f"{progress.samples:>10,} samples  {progress.evaluation.seconds:7.1f} s  {bounds}", flush=True)
     except KeyboardInterrupt:
         training.save()
-        raise StoppedError(
-            f"stopped after {training.samples:,} samples; the same command continues"
-            if checkpoint
-            else "stopped; with --output it could be continued"
-        ) from None
+        if options.output:
+            raise StoppedError(f"stopped after {training.samples:,} samples; the same command continues") from None
+        raise StoppedError("stopped; with --output it could be continued") from None
     result = training.result
     assert result is not None
     if options.output:
-        write_atomically(options.output / "weights.safetensors", encode_weights(result.weights, configuration))
-        facts = {
-            "outcome": result.outcome,
-            "configuration": configuration.to_flat(),
-            "seed": options.seed,
-            "evaluations": [asdict(e) for e in result.evaluations],
-        }
-        write_atomically(options.output / "training.json", json.dumps(facts, indent=1).encode())
+        _write(result, configuration, options)
     print(f"{result.outcome}; {result.num_parameters:,} parameters, {result.seconds:.1f} s of training")
     return 0 if result.outcome != "diverged" else 1
+
+
+def _check_machine(options: argparse.Namespace) -> None:
+    if options.seed < 0:
+        raise RequestError(f"--seed {options.seed}: it must be a whole number from 0 up")
+    has_gpu = torch.cuda.is_available()
+    if options.device not in ("cpu", "cuda") or (options.device == "cuda" and not has_gpu):
+        text = unknown_name_message(options.device, ["cpu", "cuda"], "a device")
+        devices = "cpu, cuda" if has_gpu else "cpu (torch sees no GPU here)"
+        raise RequestError(f"--device {options.device}: {text} Here: {devices}.")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        text = f"the folder cannot be made ({error.strerror}); name another"
+        raise RequestError(f"--output {folder}: {text}") from error
+
+
+def _write(result: TrainingResult, configuration: TrainingConfiguration, options: argparse.Namespace) -> None:
+    facts = {
+        "outcome": result.outcome,
+        "configuration": configuration.to_flat(),
+        "seed": options.seed,
+        "evaluations": [asdict(evaluation) for evaluation in result.evaluations],
+    }
+    write_atomically(options.output / "weights.safetensors", encode_weights(result.weights, configuration))
+    write_atomically(options.output / "training.json", json.dumps(facts, indent=1).encode())

@@ -53,15 +53,6 @@ def test_every_cell_gets_the_same_number_of_proposals_and_seeds() -> None:
     }
 
 
-def test_the_number_of_trainings_is_known_before_anything_runs() -> None:
-    study = invented_study(confirm={"num_reporting_seeds": 4, "num_runners_up": 1})
-    assert (
-        num_trainings(study)
-        == Counter(training.phase for training in all_trainings(study))
-        == {"search": 12, "confirm": 16}
-    )
-
-
 def test_tuning_seeds_and_reporting_seeds_are_disjoint() -> None:
     seeds: dict[str, set[int]] = {"search": set(), "confirm": set()}
     for training in all_trainings(invented_study()):

@@ -9,7 +9,7 @@ import pytest
 from study.spec import Study
 from study.spec.loading import StudyFileError, load_study, shipped_studies
 from study.spec.schema import Range
-from vae.yaml_text import MAX_CHARACTERS, read_yaml
+from vae.yaml_text import MAX_CHARACTERS
 
 MINIMAL = """\
 name: mine
@@ -216,36 +216,6 @@ def test_a_byte_order_mark_is_no_fault() -> None:
 
 
 # --- YAML as a person means it ---
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        *(
-            ("1e-3", 0.001),
-            ("1E3", 1000.0),
-            ("1.5e+2", 150.0),
-            (".5", 0.5),
-            ("-2", -2),
-            ("600_000", 600_000),
-            ("010", 10),
-        ),
-        *(("true", True), ("False", False), ("no", "no"), ("on", "on"), ("yes", "yes"), ("y", "y")),
-        *(
-            ("1:30", "1:30"),
-            ("2020-01-01", "2020-01-01"),
-            ("'1e-3'", "1e-3"),
-            ('"5"', "5"),
-            ("0x10", "0x10"),
-            ("~", None),
-            ("", None),
-        ),
-    ],
-)
-def test_a_scalar_means_what_it_looks_like(written: str, meant: object) -> None:
-    found = read_yaml(f"key: {written}").content["key"]
-    assert found == meant
-    assert type(found) is type(meant)
 
 
 def test_a_learning_rate_written_with_an_exponent_is_a_number() -> None:

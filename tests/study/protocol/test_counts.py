@@ -1,0 +1,35 @@
+"""How many trainings a study asks for, known before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from study.protocol.counts import max_extra_trainings, num_trainings, num_trainings_of_cell
+from study.spec.cells import Phase, study_cells
+from study.spec.loading import load_study, shipped_studies
+from tests.support.executions import all_trainings
+from tests.support.studies import invented_study
+
+PHASES: tuple[Phase, ...] = ("search", "confirm", "noise_floor")
+
+
+def test_the_number_of_trainings_is_known_before_anything_runs() -> None:
+    study = invented_study(confirm={"num_reporting_seeds": 4, "num_runners_up": 1})
+    assert (
+        num_trainings(study)
+        == Counter(training.phase for training in all_trainings(study))
+        == {"search": 12, "confirm": 16}
+    )
+
+
+@pytest.mark.parametrize("name", [name for name, _ in shipped_studies()])
+def test_the_counts_of_the_cells_make_the_counts_of_the_study(name: str) -> None:
+    study = load_study(name)
+    totals = {phase: sum(num_trainings_of_cell(study, cell, phase) for cell in study_cells(study)) for phase in PHASES}
+    assert totals == {"noise_floor": 0} | num_trainings(study)
+
+
+def test_a_study_without_a_search_has_no_extra_trainings() -> None:
+    assert max_extra_trainings(invented_study(search=None)) == 0
