@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +24,7 @@ def built_once(name: str, build: Callable[[Path], Built], factory: pytest.TempPa
     with (session / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of another process, whose build failed
             folder.mkdir()
             finished.write_bytes(pickle.dumps(build(folder)))
     result: Built = pickle.loads(finished.read_bytes())

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vae.data.dataset import DataError, Dataset, dataset_from_arrays, load_dataset
-from vae.data.idx import FILES, decode_idx, encode_idx
+from vae.data.idx import FILES, encode_idx
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -240,11 +240,6 @@ def test_arrays_that_do_not_fit_are_told_the_rule(arrays: Arrays) -> None:
         with pytest.raises(DataError) as raised:
             make()
         assert told in str(raised.value)
-
-
-def test_idx_of_other_numbers_than_bytes_is_refused() -> None:
-    with pytest.raises(DataError, match="type 0x0d"):
-        decode_idx(b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "floats")
 
 
 def test_loading_needs_neither_torch_nor_torchvision(tmp_path: Path, arrays: Arrays) -> None:

