@@ -25,7 +25,7 @@ _TOKEN = "set RAY_AUTH_MODE=token and have the head's ~/.ray/auth_token here, or
 
 
 @dataclass(frozen=True)
-class Job:
+class JobState:
     """Where a job is in its life, what Ray says of it, and the exit status of its command once that has ended."""
 
     status: str
@@ -48,29 +48,32 @@ class JobServer:
     def require(self) -> None:
         """Raises LaunchError, within 10 s of the server's name being known, unless a job server answers there and
         lets this user in."""
-        answer = self._get("/api/version")
-        if not isinstance(answer, dict) or "ray_version" not in answer:
-            raise LaunchError(f"what answers at {self.address} is not the job server of a Ray cluster; give {_EXAMPLE}")
+        if "ray_version" not in self._get("/api/version"):
+            raise LaunchError(self._no_job_server(""))
 
-    def job(self, identifier: str) -> Job:
+    def job(self, identifier: str) -> JobState:
         """How that job is. Raises LaunchError where the server does not say."""
         answer = self._get(f"/api/jobs/{identifier}")
-        if not isinstance(answer, dict) or "status" not in answer:
+        if "status" not in answer:
             raise LaunchError(f"the job server at {self.address} does not say how job {identifier} is")
-        return Job(str(answer["status"]), str(answer.get("message") or ""), answer.get("driver_exit_code"))
+        return JobState(str(answer["status"]), str(answer.get("message") or ""), answer.get("driver_exit_code"))
 
-    def _get(self, path: str) -> Any:
-        """What the server answers, from JSON; None where that is not JSON."""
+    def _get(self, path: str) -> dict[str, Any]:
+        """The JSON object that the server answers; empty where it is something else."""
         request = urllib.request.Request(self.address + path, headers=dict(self.headers))
         try:
             with urllib.request.build_opener(_NoRedirection).open(request, timeout=self.seconds) as answer:
-                return json.loads(answer.read(_MAX_BYTES))
+                content = json.loads(answer.read(_MAX_BYTES))
         except urllib.error.HTTPError as error:
             raise LaunchError(self._refused(error.code)) from error
         except (OSError, http.client.HTTPException) as error:
             raise LaunchError(self._silent(error)) from error
         except ValueError:
-            return None
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _no_job_server(self, sign: str) -> str:
+        return f"what answers at {self.address} is not the job server of a Ray cluster{sign}; give {_EXAMPLE}"
 
     def _refused(self, code: int) -> str:
         if code in (401, 403):
@@ -78,7 +81,7 @@ class JobServer:
                 f"the Ray cluster at {self.address} asks for {'its' if 'Authorization' in self.headers else 'a'} token"
                 f" (HTTP {code}): {_TOKEN}"
             )
-        return f"what answers at {self.address} is not the job server of a Ray cluster (HTTP {code}); give {_EXAMPLE}"
+        return self._no_job_server(f" (HTTP {code})")
 
     def _silent(self, error: Exception) -> str:
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -95,10 +98,7 @@ class JobServer:
         if isinstance(cause, ssl.SSLError):
             return f"what answers at {self.address} does not speak TLS; Ray's job server itself speaks plain http://"
         if isinstance(cause, http.client.HTTPException | ConnectionResetError):
-            return (
-                f"what answers at {self.address} is not the job server of a Ray cluster (it speaks no HTTP); give"
-                f" {_EXAMPLE}"
-            )
+            return self._no_job_server(" (it speaks no HTTP)")
         return (
             f"nothing answers at {self.address} ({cause}); is the cluster up, was it started with"
             " --include-dashboard=true, and is ray[default] installed on its head?"

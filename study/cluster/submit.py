@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.addresses.addresses import tracking_uri_fault
 from study.addresses.credentials import without_credentials
-from study.cluster.job_server import Job, JobServer, job_server
+from study.cluster.job_server import JobServer, JobState, job_server
 from study.errors import LaunchError
 from study.spec import Study
 from study.spec.cells import study_cells, training_configuration
@@ -100,8 +100,8 @@ def _command(verb: str, server: JobServer, job: str, *more: str) -> str:
 
 
 def _require_own_options_before_dashes(arguments: tuple[str, ...]) -> None:
-    for given in arguments:
-        if (option := given.partition("=")[0]) in _LOOKED_AT_HERE:
+    for argument in arguments:
+        if (option := argument.partition("=")[0]) in _LOOKED_AT_HERE:
             raise RequestError(
                 f"{option} stands after --, where that stands which the cluster alone has to know; it is looked at here"
                 f" too. Give it before: python -m study submit NAME {option} ... -- ..."
@@ -127,14 +127,10 @@ def stage(study: Study, name: str, folder: Path) -> list[str]:
         shutil.copytree(here / package, folder / package, ignore=_NOT_SENT)
     if Path(name).is_file():
         shutil.copyfile(name, folder / Path(name).name)
-    configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
     for files in plugin_files(code_of(study)):
         _stage_plugin(files, folder)
-    messages = [
-        message
-        for dataset in sorted({one.dataset for one in configurations})
-        if (message := _stage_images(dataset, folder))
-    ]
+    datasets = {training_configuration(study, cell, "confirm", {}).dataset for cell in study_cells(study)}
+    messages = [message for dataset in sorted(datasets) if (message := _stage_images(dataset, folder))]
     num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if num_bytes > _MAX_BYTES:
         raise RequestError(
@@ -155,15 +151,15 @@ def _stage_plugin(files: PluginFiles, folder: Path) -> None:
 def _stage_images(dataset: str, folder: Path) -> str | None:
     """A folder below this one goes along under its own name; one that is named whole is looked for on the head,
     which is said."""
-    given = Path(dataset).expanduser()
-    if is_plugin(dataset) or not given.is_dir():
+    images = Path(dataset).expanduser()
+    if is_plugin(dataset) or not images.is_dir():
         return None
-    if given.is_absolute() or ".." in given.parts:
+    if images.is_absolute() or ".." in images.parts:
         return (
             f"the images in {dataset} are not sent: the cluster's head is to have that folder too. A folder below this"
             " one would be sent"
         )
-    shutil.copytree(given, folder / given, ignore=_NOT_SENT, dirs_exist_ok=True)
+    shutil.copytree(images, folder / images, ignore=_NOT_SENT, dirs_exist_ok=True)
     return None
 
 
@@ -183,14 +179,9 @@ def _client(server: JobServer) -> JobSubmissionClient:
 
 
 def _send(client: JobSubmissionClient, submission: Submission, folder: str) -> str:
+    job = {"entrypoint": submission.entrypoint(), "metadata": {"study": submission.name}}
     try:
-        return str(
-            client.submit_job(
-                entrypoint=submission.entrypoint(),
-                runtime_env={"working_dir": folder},
-                metadata={"study": submission.name},
-            )
-        )
+        return str(client.submit_job(**job, runtime_env={"working_dir": folder}))
     except Exception as error:
         raise LaunchError(_not_taken(submission.address, error)) from error
 
@@ -220,7 +211,7 @@ class _Following:
                 return self._exit_status(state, say)
             time.sleep(1.0)
 
-    def _state(self) -> Job | None:
+    def _state(self) -> JobState | None:
         """How the job is; None where the cluster does not answer at present."""
         try:
             state = self.server.job(self.job)
@@ -257,13 +248,12 @@ class _Following:
             self.num_written = max(self.num_written, seen)
             pending = asyncio.ensure_future(anext(chunks))
 
-    def _exit_status(self, state: Job, say: Say) -> int:
+    def _exit_status(self, state: JobState, say: Say) -> int:
         if state.status == "STOPPED":
             say(f"job {self.job} was stopped; the same command continues")
             return 130
         if state.status == "FAILED" and not state.exit_status:
             say(f"job {self.job} failed at the cluster: {state.message}")
             return 1
-        return (
-            state.exit_status if state.exit_status and 0 < state.exit_status < 256 else int(state.status != "SUCCEEDED")
-        )
+        status = state.exit_status or 0
+        return status if 0 < status < 256 else int(state.status != "SUCCEEDED")
