@@ -91,15 +91,16 @@ def cluster_with_room(resources: Resources, plugins: tuple[str, ...], say: Calla
 
 def _own_raylet() -> str:
     """HOST:PORT of the node process that this driver is connected to."""
-    own = next(node for node in ray.nodes() if node["NodeID"] == ray.get_runtime_context().get_node_id())
-    return f"{own['NodeManagerAddress']}:{own['NodeManagerPort']}"
+    identifier = ray.get_runtime_context().get_node_id()
+    node = next(node for node in ray.nodes() if node["NodeID"] == identifier)
+    return f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
 
 
 def _room(resources: Resources) -> Room:
     """A cluster is asked again and again; a Ray that was started here stays as it is."""
     try:
-        there = _living_nodes()
-        return Room(resources, _living_nodes if resources.address else lambda: there)
+        nodes = _living_nodes()
+        return Room(resources, _living_nodes if resources.address else lambda: nodes)
     except RayError as error:
         raise LaunchError(why_unusable(resources.address, error)) from error
 
@@ -123,14 +124,14 @@ def own_temporary_folder() -> Path:
 
     Ray lets every user of the machine write into what it makes, and reads pickles from the sockets there.
     """
-    own = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
     elsewhere = "name another folder for temporary files: export TMPDIR=/short/path"
     try:
-        make_private(own)
+        make_private(folder)
     except ForeignFolderError as error:
-        raise LaunchError(f"{own}, where Ray would put its sockets, {error.strerror}; {elsewhere}") from error
+        raise LaunchError(f"{folder}, where Ray would put its sockets, {error.strerror}; {elsewhere}") from error
     except OSError as error:
         raise LaunchError(
-            f"the folder {own} for Ray's sockets cannot be made: {error.strerror}; make room, or {elsewhere}"
+            f"the folder {folder} for Ray's sockets cannot be made: {error.strerror}; make room, or {elsewhere}"
         ) from error
-    return own / "r"
+    return folder / "r"

@@ -7,20 +7,20 @@ from pathlib import Path
 import ray
 from ray.exceptions import RuntimeEnvSetupError
 
+from vae.errors import first_line, type_and_first_line
+
 _OF_SPACE = ("OutOfDiskError", "ObjectStoreFullError")
 """Ray's errors that speak of a disk or of shared memory that is full; its others of something that went away."""
 
 
 def why_unusable(address: str | None, error: Exception) -> str:
     """Why Ray cannot be used at that address, or here; `error` is what Ray raised."""
-    said = str(error).strip().splitlines()
-    if said and "ersion mismatch" in said[0]:  # the versions stand in the lines below it
-        said = [" ".join(" ".join(said).split())]
-    cause = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    whole, cause = " ".join(str(error).split()), type_and_first_line(error)
+    if "ersion mismatch" in cause:  # the versions stand in the lines below it
+        cause = f"{type(error).__name__}: {whole}"
     if address and isinstance(error, RuntimeEnvSetupError):
-        said = [" ".join(str(error).split())]
         return (
-            f"the code cannot be sent to the nodes of {address}: {said[0]}. Of a plug-in's package the whole folder is"
+            f"the code cannot be sent to the nodes of {address}: {whole}. Of a plug-in's package the whole folder is"
             " sent, less what a `.rayignore` there names"
         )
     if address is None:
@@ -38,15 +38,15 @@ def why_unusable(address: str | None, error: Exception) -> str:
 def how_ray_ended(error: Exception, scratch: Path) -> str:
     """In words, what ended Tune's loop: a Ray that went away, or a disk that took no more. `error` is one of the
     system's, or of Ray's."""
-    said = (getattr(error, "strerror", None) or str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(
-        "."
-    )
+    cause = (getattr(error, "strerror", None) or first_line(error)).rstrip(".")
     of_space = type(error).__name__ in _OF_SPACE or (
         isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError))
     )
     if not of_space:
-        return f"Ray went away ({said}). Everything that finished is kept; the same command continues when it is there."
+        return (
+            f"Ray went away ({cause}). Everything that finished is kept; the same command continues when it is there."
+        )
     return (
-        f"Ray could not write in {scratch}, or in its own temporary folder: {said}. Make room, then run the same"
+        f"Ray could not write in {scratch}, or in its own temporary folder: {cause}. Make room, then run the same"
         " command again."
     )

@@ -179,9 +179,9 @@ def _client(server: JobServer) -> JobSubmissionClient:
 
 
 def _send(client: JobSubmissionClient, submission: Submission, folder: str) -> str:
-    job = {"entrypoint": submission.entrypoint(), "metadata": {"study": submission.name}}
+    environment, metadata = {"working_dir": folder}, {"study": submission.name}
     try:
-        return str(client.submit_job(**job, runtime_env={"working_dir": folder}))
+        return client.submit_job(entrypoint=submission.entrypoint(), runtime_env=environment, metadata=metadata)
     except Exception as error:
         raise LaunchError(_not_taken(submission.address, error)) from error
 

@@ -36,17 +36,19 @@ def watched(
 
 
 def _watch(address: str, say: Callable[[str], None], seconds: float, what: str, over: threading.Event) -> None:
-    there = True
+    answered = True
     while not over.wait(seconds):
         answers = _answers(address)
-        if over.is_set() or answers == there:
+        if over.is_set() or answers == answered:
             continue
-        there = answers
-        kept = (
-            "Everything that finished is kept; if it stays away, this ends within a minute or so, and the same command"
-            " continues"
-        )
-        say(f"{what} {'answers again' if there else f'no longer answers. {kept}'}")
+        answered = answers
+        if answers:
+            say(f"{what} answers again")
+        else:
+            say(
+                f"{what} no longer answers. Everything that finished is kept; if it stays away, this ends within a"
+                " minute or so, and the same command continues"
+            )
 
 
 def _answers(address: str) -> bool:

@@ -91,7 +91,7 @@ class Dispatcher:
     lost_workers: LostWorkers = field(default_factory=LostWorkers)
     samples: dict[str, int] = field(default_factory=dict)
     postponed: list[tuple[float, Identity, PlannedTraining]] = field(default_factory=list)
-    said: set[str] = field(default_factory=set)
+    messages: set[str] = field(default_factory=set)
     stopping: bool = False
     error: Exception | None = None
 
@@ -151,8 +151,8 @@ class Dispatcher:
     def _say(self, messages: tuple[str, ...]) -> None:
         """Each message once, whichever worker said it."""
         for message in messages:
-            if message not in self.said:
-                self.said.add(message)
+            if message not in self.messages:
+                self.messages.add(message)
                 self.observer.message(message)
 
     def tick(self) -> None:

@@ -214,14 +214,14 @@ class Execution:
                 return completed
             answer = state.answer
 
-    def _wait(self, state: _CellState, found: Gate) -> list[Completed]:
+    def _wait(self, state: _CellState, edge: Gate) -> list[Completed]:
         """Keeps a cell until every cell of its comparison has come as far, or one of them touches an edge: then all
         make an extra round, those here at once."""
         comparison = self._comparisons[state.cell.label]
         state.num_gates += 1
         gate = self._gates.setdefault((comparison, state.repeat, state.num_gates), _GateState())
         gate.num_came += 1
-        gate.touched = gate.touched or found.touched
+        gate.touched = gate.touched or edge.touched
         gate.waiting.append(state)
         if gate.touched or gate.num_came == list(self._comparisons.values()).count(comparison):
             going, gate.waiting = gate.waiting, []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from study.execution.estimate import duration, work
+from study.execution.execution import Completed
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
 from study.spec import Study
@@ -76,12 +77,13 @@ class Display:
         """Prints a line above the live one."""
         self._console.print(message, markup=False)
 
-    def found(self, num_trainings: int) -> None:
-        """Says how much of the study is there already."""
-        if num_trainings:
-            self.say(
-                f"{self._study.name}: {num_trainings} of {sum(self._totals.values())} trainings are recorded already"
-            )
+    def replayed(self, completed: Sequence[Completed]) -> None:
+        """Says how much of the study is recorded already, and counts it."""
+        total = sum(self._totals.values())
+        if completed:
+            self.say(f"{self._study.name}: {len(completed)} of {total} trainings are recorded already")
+        for planned, record in completed:
+            self.done(planned, record)
 
     def failed(self, planned: PlannedTraining, message: str) -> None:
         """Says that a training's code raised."""

@@ -37,18 +37,18 @@ def execution_facts(command: str) -> dict[str, str]:
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:
     """Those of packages that are installed, by name."""
-    found = {}
+    versions = {}
     for name in names:
         with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions
 
 
 def git_commit() -> str:
     """The commit of the checkout that this code lies in, `-dirty` where it was changed; `unknown` outside of one."""
     folder = Path(__file__).parent
     try:
-        found = subprocess.run(
+        described = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True,
             text=True,
@@ -57,4 +57,4 @@ def git_commit() -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return found.stdout.strip()
+    return described.stdout.strip()

@@ -79,9 +79,7 @@ class Session:
 
     def run(self, packing: Packing) -> None:
         """Trains what is missing. Raises StudyError where the study does not come to its end."""
-        self._display.found(self.execution.num_replayed)
-        for planned, record in self.execution.replayed:
-            self._display.done(planned, record)
+        self._display.replayed(self.execution.replayed)
         self._log.say("replayed", num_trainings=self.execution.num_replayed)
         if self.execution.idle:
             with self._tracker:

@@ -84,10 +84,10 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the user's model may raise anything
             self._trial = None
             if trial.settings.device == "cuda" and is_of_device(error):
-                place = traceback.extract_tb(error.__traceback__)[-1]
+                line = traceback.extract_tb(error.__traceback__)[-1]
                 self._device_fault = (
                     f"the GPU of a worker on {_machine()} failed ({first_line(error)}, in"
-                    f" {place.filename}:{place.lineno}); the worker is started anew"
+                    f" {line.filename}:{line.lineno}); the worker is started anew"
                 )
                 return trial.report(message=self._device_fault)
             return trial.report(failure=traceback.format_exc().rstrip())
@@ -162,10 +162,8 @@ class _Trial:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or len(self._part) <= 1:
                 raise
-            size, reason = (
-                math.ceil(len(self._part) / 2),
-                f"{_machine()} ran out of memory with {len(self._part)} seeds at once",
-            )
+            size = math.ceil(len(self._part) / 2)
+            reason = f"{_machine()} ran out of memory with {len(self._part)} seeds at once"
         return self._divide(size, reason)  # here, where no traceback holds what the pack took
 
     def save(self) -> None:
@@ -178,20 +176,20 @@ class _Trial:
 
     def report(self, results: Sequence[MemberResult] = (), failure: str = "", message: str = "") -> TrialReport:
         """Where the trial is."""
-        said = [message] if message else []
-        messages, self._messages = (*self._messages, *said, *(self._shared.problems() if self._shared else ())), []
+        if message:
+            self._messages.append(message)
+        messages, self._messages = (*self._messages, *(self._shared.problems() if self._shared else ())), []
         if failure and len(self._part) > 1:
             failure += f" (with {len(self._part)} seeds trained at once; --pack-size 1 trains one at a time)"
-        done = bool(failure) or not (self._running or self._trained or self._to_train)
         return TrialReport(
             self._samples,
             _machine(),
-            done,
-            bool(self._trained),
-            tuple(results),
-            messages,
-            failure,
-            self._resumed_samples,
+            done=bool(failure) or not (self._running or self._trained or self._to_train),
+            handing_over=bool(self._trained),
+            results=tuple(results),
+            messages=messages,
+            failure=failure,
+            resumed_samples=self._resumed_samples,
         )
 
     def _train(self) -> TrialReport:
@@ -261,10 +259,8 @@ class _Trial:
         num_members = len(self._job.members)
         if num_members == 1:
             return 1
-        fit = max(
-            1,
-            members_that_fit(configuration, data.num_pixels, num_images_on_device(data), _memory_bytes(self.settings)),
-        )
+        memory_bytes = _memory_bytes(self.settings)
+        fit = max(1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), memory_bytes))
         size = math.ceil(num_members / math.ceil(num_members / fit))
         if size < num_members:
             self._messages.append(
@@ -294,13 +290,9 @@ class _Trial:
             member, result = self._trained.popleft()
             facts = asdict(replace(result, weights={}))
             del facts["weights"]
-            results.append(
-                MemberResult(
-                    member.identity,
-                    facts | {"pack_size": len(self._part)},
-                    encode_weights(result.weights, self._configuration),
-                )
-            )
+            facts["pack_size"] = len(self._part)
+            weights = encode_weights(result.weights, self._configuration)
+            results.append(MemberResult(member.identity, facts, weights))
         return self.report(results)
 
 
@@ -327,14 +319,15 @@ def _machine() -> str:
 def _libraries_fault(wanted: Mapping[str, str]) -> str | None:
     """Why this machine may not train for a driver with other libraries: results are recorded, and found again, under
     the driver's versions."""
-    differing = [(name, own, wanted[name]) for name, own in libraries().items() if wanted.get(name, own) != own]
-    if not differing:
-        return None
-    said = "; ".join(
-        f"{name} {own}, and the machine that runs the study has {name} {other}" for name, own, other in differing
+    differences = "; ".join(
+        f"{name} {version}, and the machine that runs the study has {name} {wanted[name]}"
+        for name, version in libraries().items()
+        if wanted.get(name, version) != version
     )
+    if not differences:
+        return None
     return (
-        f"the node {_machine()} has {said}: results would differ from what is recorded of them. Install the same"
+        f"the node {_machine()} has {differences}: results would differ from what is recorded of them. Install the same"
         " environment on every node, then run the same command again"
     )
 

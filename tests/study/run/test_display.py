@@ -90,9 +90,9 @@ def test_on_a_terminal_the_line_is_redrawn_in_place(monkeypatch: pytest.MonkeyPa
 def test_what_was_there_already_is_said_once_and_only_where_there_is_any() -> None:
     stream = io.StringIO()
     display = Display(STUDY, num_trainings(STUDY), stream)
-    display.found(0)
+    display.replayed([])
     assert stream.getvalue() == ""
-    display.found(7)
+    display.replayed([(training, invented_record(training)) for training in TRAININGS[:7]])
     assert stream.getvalue() == "invented: 7 of 16 trainings are recorded already\n"
 
 
