@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vae.nearest import unknown_name_message
+from vae.settings.nearest import unknown_name_message
 
 if TYPE_CHECKING:
     from benchmarks.results_files import Measured, Results

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from vae.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of
 from vae.model.initialisation import Initialisation
 from vae.model.network import model_argument_names
 from vae.model.precision import Precision
-from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, argument_faults, hyperparameters_of, specification
+from vae.settings.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of
+from vae.settings.nearest import unknown_name_message
 
 Pixels = Literal["grey", "dynamic", "fixed"]
 ActivationName = Literal["tanh", "relu", "softplus", "elu", "gelu", "silu"]

@@ -12,9 +12,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from vae.fields import Fault, broken_rule
-from vae.nearest import unknown_name_message
 from vae.plugins import is_plugin, load_plugin
+from vae.settings.fields import Fault, broken_rule
+from vae.settings.nearest import unknown_name_message
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vae.errors import RequestError
-from vae.nearest import unknown_name_message
+from vae.settings.nearest import unknown_name_message
 
 
 class PluginError(RequestError, ValueError):

@@ -13,7 +13,7 @@ import typer
 from analysis.cli.options import AllowedCode, default_tracking_uri, study_name, writing
 from study.outputs import Outputs
 from vae.errors import RequestError
-from vae.nearest import unknown_name_message
+from vae.settings.nearest import unknown_name_message
 
 if TYPE_CHECKING:
     from analysis.document.sections import Section

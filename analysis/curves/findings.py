@@ -44,7 +44,7 @@ from analysis.statistics.targets import (
     target_finding,
     unmeasured_seeds,
 )
-from vae.nearest import unknown_name_message
+from vae.settings.nearest import unknown_name_message
 
 MOST_CELLS_IN_ALL_PAIRS = 8
 MOST_LAST_POINTS = 5

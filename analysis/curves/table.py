@@ -31,7 +31,7 @@ import pandas as pd
 
 from analysis.statistics.readouts import CellCurves, SeedOutcome
 from vae.errors import RequestError
-from vae.nearest import unknown_name_message
+from vae.settings.nearest import unknown_name_message
 
 REQUIRED = ("cell", "seed", "step", "metric", "value")
 OPTIONAL = ("seconds",)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.document.explorer import CURVES, MOST_NATS_BELOW_BEST, Dataset, Measured
 from analysis.statistics.intervals import Vector, mean_band
-from vae.nearest import unknown_name_message
+from vae.settings.nearest import unknown_name_message
 
 MOST_NUMBERS = 80_000
 SECONDS_DECIMALS = 3

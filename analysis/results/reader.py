@@ -32,7 +32,7 @@ from analysis.results.training_table import stacked, table_of_repeat
 from study.addresses.credentials import public_line
 from study.spec import Study
 from vae.errors import first_line
-from vae.nearest import unknown_name_message
+from vae.settings.nearest import unknown_name_message
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run

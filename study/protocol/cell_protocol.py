@@ -15,8 +15,8 @@ from study.spec import Study
 from study.spec.cells import Cell, Phase, noise_floor_cells, search_space, training_configuration
 from study.spec.schema import Distribution, Range, Search
 from vae.configuration import TrainingConfiguration
-from vae.fields import FieldError
 from vae.randomness import Seeds
+from vae.settings.fields import FieldError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from study.spec.schema import ARM, Claim, Distribution, Level, Search, Study, same_level
 from vae.configuration import TrainingConfiguration
-from vae.fields import Path
+from vae.settings.fields import Path
 
 Phase = Literal["search", "confirm", "noise_floor"]
 WHOLE_CELL = "cell"

@@ -22,8 +22,8 @@ from study.spec.cells import (
 from study.spec.configuration_checks import budget_of, configuration_faults, takes_whole_numbers
 from study.spec.protocol_checks import protocol_faults
 from study.spec.schema import Claim, Distribution, Level, Range, Search, Study, repeated_level, same_level
-from vae.fields import Fault, Path, shown
-from vae.nearest import unknown_name_message
+from vae.settings.fields import Fault, Path, shown
+from vae.settings.nearest import unknown_name_message
 
 MAX_CELLS = 2_000
 _WHEN_MEASURED = ("test_at_end", "test_curve")

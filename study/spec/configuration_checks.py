@@ -11,10 +11,10 @@ from study.spec.cells import Cell, Phase, fixed_fields, search_space, space_path
 from study.spec.schema import ARM, Distribution, Range, Study
 from vae.configuration import TrainingConfiguration
 from vae.data.published import PUBLISHED
-from vae.fields import Fault, FieldError, Path
-from vae.nearest import unknown_name_message
 from vae.optimizers import hyperparameters_of
 from vae.plugins import is_plugin, load_plugin
+from vae.settings.fields import Fault, FieldError, Path
+from vae.settings.nearest import unknown_name_message
 
 _ARM_AS_FIELD = (
     "is a factor, whose levels are names of tuning rules, and no field of a training; write it under factors:"

@@ -22,8 +22,8 @@ from study.spec.schema import (
     Study,
 )
 from vae.configuration import TrainingConfiguration
-from vae.fields import Fault, Path, dotted, fault_text, shown
-from vae.nearest import unknown_name_message
+from vae.settings.fields import Fault, Path, dotted, fault_text, shown
+from vae.settings.nearest import unknown_name_message
 
 # The part of a study that stands at a path, list positions left out.
 _PARTS: Mapping[Path, type[BaseModel]] = {

@@ -17,10 +17,10 @@ from study.spec.faults import study_shape_faults
 from study.spec.schema import Confirm, Search, Study
 from vae.configuration import field_names
 from vae.errors import RequestError
-from vae.fields import Fault, dotted
-from vae.fields import Path as FieldPath
-from vae.nearest import unknown_name_message
-from vae.yaml_text import Document, YamlError, read_value, read_yaml
+from vae.settings.fields import Fault, dotted
+from vae.settings.fields import Path as FieldPath
+from vae.settings.nearest import unknown_name_message
+from vae.settings.yaml_text import Document, YamlError, read_value, read_yaml
 
 _CONFIGS = Path(__file__).parents[1] / "configs"
 _MAX_BYTES = 1_000_000

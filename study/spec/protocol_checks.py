@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells, training_configuration
 from study.spec.schema import ARM, NOISE_FLOOR, Level, MeanOfLast, NoiseFloorCell, Range, Search, Study, repeated_level
-from vae.fields import Fault, FieldError, Path, shown
-from vae.nearest import unknown_name_message
+from vae.settings.fields import Fault, FieldError, Path, shown
+from vae.settings.nearest import unknown_name_message
 
 
 def protocol_faults(study: Study) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from vae.fields import Count, Number, OneScalar, RuleError, Scalar, Switch
+from vae.settings.fields import Count, Number, OneScalar, RuleError, Scalar, Switch
 
 Level = Scalar
 Sampler = Literal["tpe", "qmc", "random", "grid", "cmaes", "gp"]

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vae.fields import FieldError
 from vae.optimizers import (
     OPTIMIZERS,
     WarmedAdagrad,
@@ -21,6 +20,7 @@ from vae.optimizers import (
     hyperparameters_of,
     specification,
 )
+from vae.settings.fields import FieldError
 
 TORCH: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     "adagrad": (torch.optim.Adagrad, {}),

@@ -18,13 +18,13 @@ from vae.configuration import TrainingConfiguration
 from vae.data.dataset import load_dataset
 from vae.disk import write_atomically
 from vae.errors import ExplainedError, RequestError, StoppedError, end_command
-from vae.fields import Fault, FieldError
 from vae.minibatches import prepare
-from vae.nearest import unknown_name_message
 from vae.optimizers import OPTIMIZERS, hyperparameters_of
 from vae.randomness import Seeds
+from vae.settings.fields import Fault, FieldError
+from vae.settings.nearest import unknown_name_message
+from vae.settings.yaml_text import YamlError, read_value
 from vae.training import Training, TrainingResult
-from vae.yaml_text import YamlError, read_value
 
 
 class _Parser(argparse.ArgumentParser):

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from vae.data.idx import FILES, DataError, Files, decode_idx, files_of_folder, idx_header
 from vae.data.published import PUBLISHED, PublishedDataset, fault, fetch, read_cached
 from vae.disk import sha256_of
-from vae.nearest import unknown_name_message
 from vae.plugins import PluginError, is_plugin, load_plugin
+from vae.settings.nearest import unknown_name_message
 
 __all__ = ["DataError", "Dataset", "dataset_from_arrays", "load_dataset"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from study.spec import Study
 from study.spec.checks import study_faults
-from vae.fields import Fault
+from vae.settings.fields import Fault
 
 RATE: dict[str, Any] = {"low": 0.001, "high": 0.1, "log": True}
 

@@ -9,7 +9,7 @@ import pytest
 from study.spec import Study
 from study.spec.loading import StudyFileError, load_study, shipped_studies
 from study.spec.schema import Range
-from vae.yaml_text import MAX_CHARACTERS
+from vae.settings.yaml_text import MAX_CHARACTERS
 
 MINIMAL = """\
 name: mine

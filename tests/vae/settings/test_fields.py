@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vae.configuration import TrainingConfiguration
-from vae.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of, shown
+from vae.settings.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of, shown
 
 
 class Part(BaseModel):

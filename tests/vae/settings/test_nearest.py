@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae.nearest import num_slips, unknown_name_message
+from vae.settings.nearest import num_slips, unknown_name_message
 
 OPTIMIZERS = ["adam", "adamax", "adamw", "nadam", "sgd"]
 

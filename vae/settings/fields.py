@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Strict, ValidationError
 from pydantic_core import ErrorDetails
 
-from vae.nearest import unknown_name_message
+from vae.settings.nearest import unknown_name_message
 
 Path = tuple[str | int, ...]
 Scalar = int | float | bool | str

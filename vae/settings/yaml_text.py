@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from vae.errors import ExplainedError
-from vae.fields import Path
+from vae.settings.fields import Path
 
 MAX_CHARACTERS = 200_000
 MAX_VALUES = 20_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vae.yaml_text import YamlError, read_value, read_yaml
+from vae.settings.yaml_text import YamlError, read_value, read_yaml
 
 
 @pytest.mark.parametrize(
