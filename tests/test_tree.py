@@ -1,0 +1,121 @@
+"""The rules of the tree: small folders, a test for every module under its name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+PACKAGES = ("vae", "study", "analysis")
+MOST_MODULES = {"vae": 22}
+"""Of a folder; 12 where nothing is said."""
+WITHOUT_COUNTERPART = {"integration", "support", "data", "benchmarks"}
+
+TESTED_BY = {
+    "analysis/claims/repeats.py": "analysis/reports/test_evidence.py",
+    "analysis/claims/statements.py": "analysis/claims/test_comparison.py",
+    "analysis/cli/app.py": "analysis/cli/test_options.py",
+    "analysis/cli/report.py": "analysis/reports/test_study_page.py",
+    "analysis/curves/doubts.py": "analysis/curves/test_findings.py",
+    "analysis/curves/figures.py": "analysis/document/test_explorer.py",
+    "analysis/curves/page.py": "analysis/cli/test_curves.py",
+    "analysis/curves/report.py": "analysis/curves/test_findings.py",
+    "analysis/curves/statements.py": "analysis/curves/test_findings.py",
+    "analysis/document/markdown.py": "analysis/document/test_paste_tables.py",
+    "analysis/document/numbers.py": "analysis/document/test_paste_tables.py",
+    "analysis/document/sections.py": "analysis/page/test_folder.py",
+    "analysis/document/text.py": "analysis/page/test_folder.py",
+    "analysis/figures/cell_styles.py": "analysis/figures/test_style.py",
+    "analysis/figures/charts.py": "analysis/document/test_explorer.py",
+    "analysis/figures/comparison_explorers.py": "analysis/reports/test_optimizer_comparison.py",
+    "analysis/figures/comparisons.py": "analysis/reports/test_optimizer_comparison.py",
+    "analysis/figures/curve_lines.py": "analysis/document/test_explorer.py",
+    "analysis/figures/evidence_explorers.py": "analysis/reports/test_evidence.py",
+    "analysis/figures/images.py": "analysis/reports/test_interpolation.py",
+    "analysis/figures/place_charts.py": "analysis/document/test_explorer.py",
+    "analysis/findings/cells.py": "analysis/claims/test_comparison.py",
+    "analysis/findings/learning_rate_steps.py": "analysis/claims/test_comparison.py",
+    "analysis/findings/margin.py": "analysis/claims/test_row.py",
+    "analysis/findings/readings.py": "analysis/claims/test_comparison.py",
+    "analysis/page/page.py": "analysis/page/test_folder.py",
+    "analysis/page/shown.py": "analysis/page/test_folder.py",
+    "analysis/page/summary.py": "analysis/cli/test_options.py",
+    "analysis/reports/depth_isolation.py": "analysis/reports/test_evidence.py",
+    "analysis/reports/factor.py": "analysis/reports/test_optimizer_comparison.py",
+    "analysis/reports/targets.py": "analysis/reports/test_evidence.py",
+    "analysis/reports/tuning.py": "analysis/reports/test_evidence.py",
+    "analysis/results/errors.py": "analysis/results/test_reader.py",
+    "analysis/results/integrity.py": "integration/test_corruptions.py",
+    "analysis/results/training_table.py": "analysis/results/test_reader.py",
+    "analysis/side_by_side/report.py": "analysis/side_by_side/test_findings.py",
+    "analysis/statistics/pairs.py": "analysis/curves/test_findings.py",
+    "study/addresses/addresses.py": "integration/test_wrong_addresses.py",
+    "study/addresses/credentials.py": "study/run/test_logs.py",
+    "study/addresses/reachable.py": "integration/test_wrong_addresses.py",
+    "study/cli/app.py": "integration/test_wrong_requests.py",
+    "study/cli/overview.py": "integration/test_study_run.py",
+    "study/cluster/launch.py": "integration/test_study_run.py",
+    "study/cluster/trainable.py": "integration/test_study_run.py",
+    "study/doctor/findings.py": "study/doctor/test_examine.py",
+    "study/doctor/gpus.py": "study/doctor/test_examine.py",
+    "study/doctor/machine.py": "study/doctor/test_examine.py",
+    "study/doctor/outputs.py": "study/doctor/test_examine.py",
+    "study/doctor/packages.py": "study/doctor/test_examine.py",
+    "study/doctor/services.py": "study/doctor/test_examine.py",
+    "study/errors.py": "study/cluster/test_job_server.py",
+    "study/outputs.py": "integration/test_study_run.py",
+    "study/run/options.py": "integration/test_wrong_requests.py",
+    "study/run/replay.py": "integration/test_code_changed.py",
+    "study/run/runner.py": "integration/test_study_run.py",
+    "study/spec/configuration_checks.py": "study/spec/test_checks.py",
+    "study/spec/faults.py": "study/spec/test_checks.py",
+    "study/spec/protocol_checks.py": "study/spec/test_checks.py",
+    "study/tracking/contents.py": "integration/test_study_run.py",
+    "study/tracking/server.py": "integration/test_mlflow_login.py",
+    "study/tracking/store.py": "study/tracking/test_tracker.py",
+    "study/tracking/writer.py": "study/tracking/test_tracker.py",
+    "study/worker/checkpoints.py": "study/worker/test_worker.py",
+    "study/worker/job.py": "study/worker/test_worker.py",
+    "vae/building.py": "vae/test_training.py",
+    "vae/errors.py": "study/execution/test_packing.py",
+    "vae/likelihood/annealing.py": "vae/likelihood/test_estimates.py",
+    "vae/likelihood/importance_sampling.py": "vae/likelihood/test_estimates.py",
+    "vae/likelihood/posterior_density.py": "vae/likelihood/test_estimates.py",
+    "vae/plugins.py": "study/spec/test_code.py",
+}
+"""The test that covers a module which has none of its own name, from `tests/`."""
+
+
+def _modules(root: Path) -> list[Path]:
+    """Every module of the packages but faces (`__init__`) and `__main__`, from the checkout."""
+    files = (file.relative_to(root) for package in PACKAGES for file in (root / package).rglob("*.py"))
+    return sorted(file for file in files if not file.name.startswith("__"))
+
+
+def _test_of(module: Path) -> Path:
+    return Path("tests") / module.parent / f"test_{module.name}"
+
+
+def test_no_folder_holds_more_modules_than_a_reader_takes_in(root: Path) -> None:
+    modules = _modules(root)
+    numbers = {folder.as_posix(): 0 for folder in {module.parent for module in modules}}
+    for module in modules:
+        numbers[module.parent.as_posix()] += 1
+    assert {folder: number for folder, number in numbers.items() if number > MOST_MODULES.get(folder, 12)} == {}
+
+
+def test_every_module_has_a_test_of_its_name_or_one_that_is_named_here(root: Path) -> None:
+    without = {module.as_posix() for module in _modules(root) if not (root / _test_of(module)).exists()}
+    assert without == TESTED_BY.keys(), "a new module without a test, or one that has its own by now"
+    assert [test for test in TESTED_BY.values() if not (root / "tests" / test).exists()] == []
+
+
+def test_no_test_imports_from_a_test(root: Path) -> None:
+    importing = re.compile(r"^\s*(?:from|import) tests\.[\w.]*\btest_\w+", re.MULTILINE)
+    files = [file for file in (root / "tests").rglob("*.py") if importing.search(file.read_text(encoding="utf-8"))]
+    assert [str(file.relative_to(root)) for file in files] == [], "what tests share is in tests/support"
+
+
+def test_folders_of_tests_are_those_of_the_packages(root: Path) -> None:
+    folders = {file.parent.relative_to(root / "tests") for file in (root / "tests").rglob("*.py")}
+    mirrored = [folder for folder in folders if folder.parts and folder.parts[0] not in WITHOUT_COUNTERPART]
+    assert [str(folder) for folder in mirrored if not (root / folder).is_dir()] == []
