@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,5 @@ class Outputs:
 
     @property
     def tracking_uri(self) -> str:
-        """The address of MLflow's store in this folder."""
-        return f"sqlite:///{self.database.absolute()}"
+        """The address of MLflow's store in this folder, quoted: SQLAlchemy unquotes it."""
+        return f"sqlite:///{quote(str(self.database.absolute()))}"

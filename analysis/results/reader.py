@@ -8,8 +8,6 @@ import math
 import os
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,7 +28,10 @@ from analysis.results.integrity import require_same_study, require_same_weights,
 from analysis.results.own_code import code_beside, require_own_code
 from analysis.results.training_table import stacked, table_of_repeat
 from study.addresses.credentials import public_line
+from study.addresses.stores import database_path
+from study.errors import TrackingError
 from study.spec import Study
+from study.tracking.server import require_server
 from vae.errors import first_line
 from vae.settings.nearest import unknown_name_message
 
@@ -175,8 +176,8 @@ def _public(uri: str) -> str:
 def _check_reachable(tracking_uri: str) -> None:
     """Raises ResultsError at once where there is nothing to read: reading must not create a database, nor wait for
     minutes."""
-    if tracking_uri.startswith("sqlite:///"):
-        database = Path(tracking_uri.removeprefix("sqlite:///").partition("?")[0])
+    database = database_path(tracking_uri)
+    if database is not None:
         if not database.is_file():
             raise UnknownStudyError(
                 f"there is no MLflow database at {database}. Run the study first (make study), or give --tracking-uri"
@@ -185,15 +186,9 @@ def _check_reachable(tracking_uri: str) -> None:
         require_sound(database)
     if tracking_uri.startswith(("http://", "https://")):
         try:
-            urllib.request.urlopen(f"{tracking_uri.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
-        except urllib.error.HTTPError:
-            return  # It answers; whether it admits us shows when it is asked for the study.
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise ResultsError(
-                f"the MLflow server at {_public(tracking_uri)} does not answer ({reason}). Start it, or give another"
-                " --tracking-uri."
-            ) from error
+            require_server(tracking_uri)
+        except TrackingError as error:
+            raise ResultsError(str(error)) from error
 
 
 def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> T:

@@ -1,52 +1,18 @@
-"""Whether anything answers at an address of Ray's or MLflow's: asked before they are, which would wait for minutes,
-or start much beforehand."""
+"""Whether Ray answers at an address: asked before Ray is, which would wait for minutes."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import socket
-import urllib.request
-from urllib.parse import urlsplit
 
-from study.addresses.addresses import ray_address_fault
-from study.addresses.credentials import without_credentials
-from study.errors import LaunchError, TrackingError
+from study.addresses.clusters import ray_address_fault
+from study.errors import LaunchError
 
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """How a client of HTTP/2, which Ray speaks, begins (RFC 9113 section 3.4)."""
 
 _SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """The head of a frame of settings, type 4: what both sides say first."""
-
-
-def require_tracking_server(uri: str, seconds: float = 10.0) -> None:
-    """Raises TrackingError where an MLflow server does not answer at all; what it answers, and to whom, is asked
-    through MLflow. Other stores pass."""
-    if not uri.startswith(("http://", "https://")):
-        return
-    try:
-        urllib.request.urlopen(health_address(uri), timeout=seconds).close()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        cause = getattr(error, "reason", error)
-        if isinstance(cause, TimeoutError):
-            said = f"did not answer within {seconds:g} s"
-        elif isinstance(cause, (ConnectionError, socket.gaierror)) and not isinstance(cause, ConnectionResetError):
-            said = f"cannot be reached ({cause})"
-        # it answers, be it with a refusal, in another protocol, or with a certificate that MLflow is told to trust
-        else:
-            return
-        raise TrackingError(
-            f"the MLflow server at {without_credentials(uri)} {said}. Start it, or give another --tracking-uri"
-            " (default: SQLite in the outputs folder)"
-        ) from error
-
-
-def health_address(uri: str) -> str:
-    """Where an MLflow server says whether it lives, to anybody: without the user and password of its address, which
-    urllib would take for its host."""
-    parts = urlsplit(uri.rstrip("/"))
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], path=f"{parts.path}/health").geturl()
 
 
 def require_reachable(address: str, seconds: float = 5.0) -> None:

@@ -223,7 +223,7 @@ def _console() -> Console:
 def _tracking_uri(given: str | None, outputs: Path) -> str:
     """The address given, or that of the database in the outputs folder. Raises RequestError for one that no store
     can have."""
-    from study.addresses.addresses import tracking_uri_fault
+    from study.addresses.stores import tracking_uri_fault
 
     fault = tracking_uri_fault(given) if given else None
     if fault is not None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.addresses.addresses import tracking_uri_fault
 from study.addresses.credentials import without_credentials
+from study.addresses.stores import tracking_uri_fault
 from study.cluster.job_server import JobServer, JobState, job_server
 from study.errors import LaunchError
 from study.spec import Study

@@ -12,9 +12,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from study.addresses.stores import artifact_folder, database_path
 from study.doctor.findings import Finding, Request
 from study.outputs import Outputs
-from study.tracking.store import artifact_folder, database_path
 from vae.data.idx import FILES, DataError, find_idx, read_uncompressed
 from vae.data.published import PUBLISHED, PublishedDataset, fault
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import shlex
 import sqlite3
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from study.addresses.addresses import tracking_uri_fault
 from study.addresses.credentials import without_credentials
-from study.addresses.reachable import health_address, require_reachable
+from study.addresses.reachable import require_reachable
+from study.addresses.stores import database_path, tracking_uri_fault
 from study.doctor.findings import Finding, Request
 from study.doctor.machine import CLOCK_SKEW_SECONDS
 from study.errors import LaunchError, TrackingError
 from study.execution.capacity import Resources
-from study.tracking.store import database_path
+from study.tracking.server import require_server
 
 _WHOLE_CHECK_BYTES = 2**29
 """A larger database is not read through: that would take longer than a check may."""
@@ -78,7 +75,7 @@ def mlflow(request: Request) -> Iterator[Finding]:
     yield from found
     if any(finding.status == "problem" for finding in found) or (database is not None and not _has_content(database)):
         return
-    from study.tracking.tracker import num_experiments
+    from study.tracking.client import num_experiments
 
     try:
         number = num_experiments(uri)
@@ -137,7 +134,7 @@ def _database(path: Path) -> Iterator[Finding]:
 
 
 def _server(uri: str) -> Iterator[Finding]:
-    """Whether a server answers at all, and its clock; what it says to this user is asked through MLflow itself."""
+    """Whether a server answers this user as MLflow does, and its clock."""
     if not uri.startswith(("http://", "https://")):
         return
     if bool(os.environ.get("MLFLOW_TRACKING_USERNAME")) != bool(os.environ.get("MLFLOW_TRACKING_PASSWORD")):
@@ -147,23 +144,12 @@ def _server(uri: str) -> Iterator[Finding]:
             "Set both, or neither.",
         )
     try:
-        with urllib.request.urlopen(health_address(uri), timeout=5) as answer:
-            said = answer.headers.get("Date")
-    except urllib.error.HTTPError as error:
-        said = error.headers.get("Date")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        advice = (
-            "Start it, or mend --tracking-uri or MLFLOW_TRACKING_URI. A server that speaks plain http wants http://,"
-            " not https://."
-        )
-        yield Finding(
-            "problem",
-            f"nothing that can be used answers at {without_credentials(uri)}: {getattr(error, 'reason', error)}",
-            advice,
-        )
+        date = require_server(uri)
+    except TrackingError as error:
+        yield Finding("problem", str(error))
         return
     with contextlib.suppress(TypeError, ValueError):
-        ahead = parsedate_to_datetime(said).timestamp() - time.time()
+        ahead = parsedate_to_datetime(date).timestamp() - time.time()
         if abs(ahead) > CLOCK_SKEW_SECONDS:
             yield Finding(
                 "warning",

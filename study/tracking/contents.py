@@ -1,12 +1,17 @@
-"""What MLflow's run of a training says of it: its key, its tags, its parameters."""
+"""What MLflow's runs say: of a training its key, tags and parameters; of a study its note and its executions."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
+from study.spec import Study
+
+MOST_CHARACTERS = 8_000
+"""MLflow cuts longer tags of a run, and refuses them of an experiment."""
 
 
 def run_key(planned: PlannedTraining, identity_hash: str) -> str:
@@ -16,14 +21,7 @@ def run_key(planned: PlannedTraining, identity_hash: str) -> str:
 
 def run_tags(planned: PlannedTraining, record: Record, study: str, parent_run_id: str) -> dict[str, str]:
     """The tags of a training's run, below its study's parent run."""
-    tags = {
-        "mlflow.parentRunId": parent_run_id,
-        "kind": "training",
-        "phase": planned.phase,
-        "cell": planned.cell.label,
-        "proposal": text_or_none(planned.proposal),
-        "rank": text_or_none(planned.rank),
-        "seed": str(planned.replicate),
+    tags = _place_tags(planned, parent_run_id) | {
         "outcome": record.outcome,
         "identity": record.identity.hash,
         "code_sha256": record.identity.code_sha256,
@@ -34,8 +32,6 @@ def run_tags(planned: PlannedTraining, record: Record, study: str, parent_run_id
     }
     if planned.phase == "search":
         tags |= {"extra_round": str(planned.extra_round), "space": planned.space}
-    if planned.repeat:
-        tags["repeat"] = str(planned.repeat)
     if planned.cell.name:
         tags["cell_name"] = planned.cell.name
     if record.study != study:
@@ -43,6 +39,25 @@ def run_tags(planned: PlannedTraining, record: Record, study: str, parent_run_id
     if record.code_kept:
         tags["code_kept"] = "true"
     return tags
+
+
+def failure_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, str]:
+    """The tags of a run that tells of a training whose code raised; no report counts it."""
+    tags = _place_tags(planned, parent_run_id) | {"outcome": "failed", "superseded": "true"}
+    return tags | ({"extra_round": str(planned.extra_round)} if planned.extra_round else {})
+
+
+def _place_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, str]:
+    tags = {
+        "mlflow.parentRunId": parent_run_id,
+        "kind": "training",
+        "phase": planned.phase,
+        "cell": planned.cell.label,
+        "proposal": text_or_none(planned.proposal),
+        "rank": text_or_none(planned.rank),
+        "seed": str(planned.replicate),
+    }
+    return tags | ({"repeat": str(planned.repeat)} if planned.repeat else {})
 
 
 def run_params(record: Record) -> dict[str, str]:
@@ -60,3 +75,26 @@ def text_or_none(number: int | None) -> str:
 
 def _param_text(given: Any) -> str:
     return json.dumps(given) if isinstance(given, (list, dict, bool)) or given is None else str(given)
+
+
+def with_execution(tag: str, execution: Mapping[str, Any]) -> str:
+    """The executions that a tag lists, and one more: the newest, as many as a tag holds. What cannot be read is left
+    out."""
+    try:
+        listed = [*json.loads(tag), dict(execution)] if tag else [dict(execution)]
+    except (ValueError, TypeError):
+        listed = [dict(execution)]
+    while len(text := json.dumps(listed)) > MOST_CHARACTERS and len(listed) > 1:
+        listed = listed[1:]
+    return text if len(text) <= MOST_CHARACTERS else "[]"
+
+
+def study_note(study: Study) -> str:
+    """The question, the factors and the phases, as Markdown."""
+    factors = "; ".join(f"{name}: {', '.join(map(str, levels))}" for name, levels in study.factors.items())
+    phases = f"{study.search.num_proposals} proposals per cell by {study.search.sampler}, then " if study.search else ""
+    note = (
+        f"**{study.question}**\n\n{study.description}\n\nFactors:"
+        f" {factors or 'none'}.\n\n{phases}{study.confirm.num_reporting_seeds} reporting seeds per cell."
+    )
+    return note[:MOST_CHARACTERS]

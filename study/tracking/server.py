@@ -1,24 +1,19 @@
-"""Whether MLflow's store can be used, by whom and as what: asked as MLflow would, before Ray or MLflow are started,
-which takes half a minute together."""
+"""Whether MLflow's store can be used, by whom and as what: asked before Ray is started, which takes long."""
 
 from __future__ import annotations
 
-import configparser
+import errno
+import json
 import os
 import socket
 import sqlite3
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import ssl
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from study.addresses.addresses import DATABASES
 from study.addresses.credentials import environment_secrets, secrets_of_address, without_credentials
-from study.addresses.reachable import require_tracking_server
+from study.addresses.stores import DATABASES, database_path
 from study.errors import TrackingError
-
-_ASKED = "/api/2.0/mlflow/experiments/search"
-"""What any user may ask of any MLflow server."""
 
 _SECONDS = 10.0
 _INSTEAD = "or give another --tracking-uri (default: SQLite in the outputs folder)"
@@ -37,8 +32,7 @@ def require_store(uri: str) -> None:
     """Raises TrackingError, within half a minute, where an MLflow server or a database server cannot be used by this
     user. Other stores pass."""
     if uri.startswith(("http://", "https://")):
-        require_tracking_server(uri, _SECONDS)
-        _require_mlflow(uri)
+        require_server(uri)
     elif uri.partition("://")[0].partition("+")[0] in DATABASES:
         _require_database(uri)
 
@@ -46,7 +40,7 @@ def require_store(uri: str) -> None:
 def require_sqlite(uri: str) -> None:
     """Makes the folder of a SQLite store where it is not there. Raises TrackingError for a file that cannot be
     opened, or is no database. Other stores pass."""
-    from study.tracking.store import database_path, prepare_sqlite  # brings in SQLAlchemy
+    from study.tracking.store import prepare_sqlite  # brings in SQLAlchemy
 
     path = database_path(uri)
     try:
@@ -56,35 +50,50 @@ def require_sqlite(uri: str) -> None:
         raise TrackingError(f"the MLflow database {path} cannot be opened: {error}") from error
 
 
-def _require_mlflow(uri: str) -> None:
-    """Asks an MLflow server as MLflow's own client will: by the same library, with the same credentials and
-    certificates."""
-    import requests
-
+def require_server(uri: str) -> str:
+    """The Date that an MLflow server says, empty where it says none. Raises TrackingError where it does not answer
+    this user as MLflow does."""
     _require_numbers(os.environ)
+    from study.tracking.client import ask_server  # imports mlflow, which takes seconds
+
     shown = f"the MLflow server at {without_credentials(uri)}"
     try:
-        answer = requests.get(
-            uri.rstrip("/") + _ASKED, params={"max_results": "1"}, timeout=_SECONDS, **_as_mlflow_asks(os.environ)
-        )
-    except requests.exceptions.SSLError as error:
-        raise TrackingError(f"{shown} {_fault_of_tls(uri, str(error))}") from error
-    except requests.exceptions.Timeout as error:
-        raise TrackingError(
-            f"{shown} did not answer within {_SECONDS:g} s. Is it under too much load? Start it anew, {_INSTEAD}"
-        ) from error
-    except requests.exceptions.RequestException as error:
-        meant = f"; did you mean {_other_scheme(uri)}?" if uri.startswith("http://") else ""
-        raise TrackingError(
-            f"{shown} does not answer as a web server does ({_said(error, uri)}){meant}. Mend the address, {_INSTEAD}"
-        ) from error
-    except (OSError, ValueError) as error:  # a file of certificates that is not there
-        raise TrackingError(
-            f"{shown} cannot be asked ({_said(error, uri)}). Mend the variables of MLflow's, {_INSTEAD}"
-        ) from error
-    fault = _fault_of_answer(uri, answer.status_code, answer.text, _is_mlflows(answer))
+        answer = ask_server(uri, _SECONDS)
+    except Exception as error:
+        raise TrackingError(f"{shown} {_fault_of_asking(uri, error)}") from error
+    fault = _fault_of_answer(uri, answer.status, answer.text)
     if fault is not None:
         raise TrackingError(f"{shown} {fault}")
+    return answer.date
+
+
+def _fault_of_asking(uri: str, error: Exception) -> str:
+    """Why no answer came, from what led to the error that MLflow's client raised."""
+    from requests.exceptions import RequestException
+
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            return _fault_of_tls(uri, str(cause))
+        if isinstance(cause, TimeoutError):
+            return f"did not answer within {_SECONDS:g} s. Is it up, and not under too much load? Start it, {_INSTEAD}"
+        if isinstance(cause, (ConnectionRefusedError, socket.gaierror)) or _is_of_route(cause):
+            return f"cannot be reached ({cause}). Start it, {_INSTEAD}"
+    if any(isinstance(cause, RequestException) for cause in causes):
+        meant = f"; did you mean {_other_scheme(uri)}?" if uri.startswith("http://") else ""
+        return f"does not answer as a web server does ({_said(causes[-1], uri)}){meant}. Mend the address, {_INSTEAD}"
+    return f"cannot be asked ({_said(causes[-1], uri)}). Mend the variables of MLflow's, {_INSTEAD}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on to the first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_of_route(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 def _require_numbers(environment: Mapping[str, str]) -> None:
@@ -95,42 +104,10 @@ def _require_numbers(environment: Mapping[str, str]) -> None:
             )
 
 
-def _as_mlflow_asks(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Arguments of a request with what MLflow's client takes from the environment, and from its own file of
-    credentials."""
-    user, password = environment.get("MLFLOW_TRACKING_USERNAME"), environment.get("MLFLOW_TRACKING_PASSWORD")
-    if not (user and password):
-        kept = _kept_credentials()
-        user, password = user or kept.get("mlflow_tracking_username"), password or kept.get("mlflow_tracking_password")
-    asked: dict[str, Any] = {
-        "verify": (
-            environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
-            or environment.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("true", "1")
-        )
-    }
-    if certificate := environment.get("MLFLOW_TRACKING_CLIENT_CERT_PATH"):
-        asked["cert"] = certificate
-    if user and password:
-        asked["auth"] = (user.encode(), password.encode())
-    elif token := environment.get("MLFLOW_TRACKING_TOKEN"):
-        asked["headers"] = {"Authorization": f"Bearer {token}"}
-    return asked
-
-
-def _kept_credentials() -> Mapping[str, str]:
-    """What `~/.mlflow/credentials` holds; nothing where it is not there or cannot be read."""
-    kept = configparser.ConfigParser(interpolation=None)
-    try:
-        kept.read(Path.home() / ".mlflow" / "credentials")
-    except (configparser.Error, OSError, UnicodeDecodeError):
-        return {}
-    return dict(kept["mlflow"]) if kept.has_section("mlflow") else {}
-
-
-def _is_mlflows(answer: Any) -> bool:
+def _is_mlflows(text: str) -> bool:
     """Whether it is what MLflow answers: a list of experiments, or a refusal with a code."""
     try:
-        content = answer.json()
+        content = json.loads(text)
     except ValueError:
         return False
     return isinstance(content, dict) and (
@@ -138,7 +115,7 @@ def _is_mlflows(answer: Any) -> bool:
     )
 
 
-def _fault_of_answer(uri: str, status: int, text: str, is_mlflows: bool) -> str | None:
+def _fault_of_answer(uri: str, status: int, text: str) -> str | None:
     """What an answer says against using the server; None where it is MLflow's and this user is let in."""
     if status == 403 and "host header" in text.lower():
         return (
@@ -146,13 +123,11 @@ def _fault_of_answer(uri: str, status: int, text: str, is_mlflows: bool) -> str 
             " (MLFLOW_SERVER_ALLOWED_HOSTS) that names it"
         )
     if status in (401, 403):
-        if os.environ.get("MLFLOW_TRACKING_AUTH") or os.environ.get("MLFLOW_TRACKING_AWS_SIGV4"):
-            return None  # a way of MLflow's own plug-ins to show who one is
         return (
             f"does not let this user in (HTTP {status}); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or"
             " MLFLOW_TRACKING_TOKEN) to what it knows"
         )
-    if is_mlflows:
+    if _is_mlflows(text):
         return (
             None
             if status < 500
@@ -205,7 +180,7 @@ def _require_database(uri: str) -> None:
         ) from error
 
 
-def _said(error: Exception, uri: str) -> str:
+def _said(error: BaseException, uri: str) -> str:
     """What went wrong, in one line without any password."""
     if isinstance(error, (socket.gaierror, ConnectionError)) and error.strerror:
         return error.strerror

@@ -10,25 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from sqlalchemy import Engine, NullPool, create_engine, event
 
-from study.addresses.addresses import DATABASES
+from study.addresses.stores import DATABASES, artifact_folder
 
 CONNECT_SECONDS = 10
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-
-
-def database_path(uri: str) -> Path | None:
-    """The file of a SQLite store; None for any other."""
-    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
-
-
-def artifact_folder(uri: str) -> Path | None:
-    """The folder that the address of artifacts names on this machine; None where they lie elsewhere."""
-    parts = urlsplit(uri)
-    return Path(url2pathname(parts.path)) if parts.scheme in ("", "file") and parts.path else None
 
 
 def link(file: Path, artifact_uri: str) -> bool:

@@ -1,55 +1,38 @@
-"""MLflow as a projection of the records: one writer, batched, idempotent. The only module of study that imports
-mlflow."""
+"""MLflow as a projection of the records: one writer, batched, idempotent."""
 
 from __future__ import annotations
 
-import logging
-import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-for _name, _given in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}.items():
-    os.environ.setdefault(_name, _given)  # read by mlflow at import
-
-from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import Experiment, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from study.addresses.credentials import public_line, without_credentials
+from study.addresses.credentials import without_credentials
 from study.errors import TrackingError
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.declarations import TAG, recorded_declarations
 from study.records.records import LOG, WEIGHTS, Record
 from study.spec import Study
-from study.tracking.contents import run_key, run_params, run_tags, text_or_none
-from study.tracking.parent_run import study_note, with_execution
+from study.tracking.client import answering, open_client, public_cause
+from study.tracking.contents import failure_tags, run_key, run_params, run_tags, study_note, with_execution
+from study.tracking.runs import KnownRun, existing_runs, metrics_of
 from study.tracking.seal import SEAL, STUDY_SEAL, seal_of, study_seal
 from study.tracking.server import require_sqlite
-from study.tracking.store import link, require_database
+from study.tracking.store import link
 from study.tracking.writer import BEAT_SECONDS, Writer, beat, require_unheld
 from study.tracking.writer import TAG as WRITER_TAG
-from vae.errors import type_and_first_line
-
-logging.getLogger("alembic").setLevel(logging.WARNING)
-logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 _BATCH = 900
 """Metrics in one call; the server takes at most 1,000."""
-
-_PAGE = 250
-"""Runs asked for at once: each takes about 0.1 MB while it is read."""
 
 _MOST_CHARACTERS_OF_A_NAME = 250
 """PostgreSQL refuses longer names of runs."""
@@ -66,31 +49,13 @@ _LAST_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What is kept of a nested run: ten thousand whole ones would be 300 MB."""
+class _Attempt:
+    """What became of an attempt to write a training: it is there, refused for good, or waits for a server that is
+    away."""
 
-    run_id: str
-    artifact_uri: str
-    status: str
-    started_ms: int
-    superseded: bool
-    code_kept: bool
-    weights_sha256: str
-
-    @classmethod
-    def of(cls, run: Run) -> _Known:
-        tags = run.data.tags
-        superseded, code_kept = (tags.get(name) == "true" for name in ("superseded", "code_kept"))
-        info = run.info
-        return cls(
-            info.run_id,
-            info.artifact_uri or "",
-            info.status,
-            info.start_time,
-            superseded,
-            code_kept,
-            tags.get("weights_sha256", ""),
-        )
+    outcome: Literal["written", "refused", "away"]
+    title: str = ""
+    cause: str = ""
 
 
 class Tracker:
@@ -115,19 +80,15 @@ class Tracker:
         self._place = place
         self._report = report
         self._queue: queue.SimpleQueue[tuple[PlannedTraining, Record] | None] = queue.SimpleQueue()
-        self._error: str | None = None
-        self._num_failures = 0
-        self._num_written = 0
-        self._refused: list[str] = []
+        self._attempts: list[_Attempt] = []
         self._writer: Writer | None = None
         self._last_beat = 0.0
         self._wanted: set[str] = set()
         require_sqlite(uri)
-        with _answering(self._uri):
-            require_database(uri)
-            self._client = MlflowClient(uri)
+        with answering(self._uri):
+            self._client = open_client(uri)
             self._experiment_id = self._find_or_create_experiment(artifacts)
-            self._runs, self._duplicates = self._existing_runs()
+            self._runs, self._duplicates = existing_runs(self._client, self._experiment_id)
             self.parent_run_id = self._find_or_create_parent()
         self._thread = threading.Thread(target=self._work, name="mlflow writer", daemon=True)
         self._thread.start()
@@ -139,7 +100,7 @@ class Tracker:
         which it shows whether it lives. `replayed`: the places of trainings that are recorded on disk already,
         whether or not this store has them: what is declared now was declared after them.
         """
-        with _answering(self._uri):
+        with answering(self._uri):
             if writer is not None:
                 require_unheld(self._client, self.parent_run_id, writer, self._uri, self._report)
                 self._client.set_tag(self.parent_run_id, WRITER_TAG, writer.tag())
@@ -178,26 +139,27 @@ class Tracker:
         Gives up when nothing could be written for `seconds`.
         """
         self._queue.put(None)
-        written = -1
-        while self._thread.is_alive() and written != self._num_written:
-            written = self._num_written
+        num_written = -1
+        while self._thread.is_alive() and num_written != self._num_written():
+            num_written = self._num_written()
             self._thread.join(seconds)
-        if not self._refused and (self._thread.is_alive() or self._error):
+        refused = [attempt for attempt in self._attempts if attempt.outcome == "refused"]
+        if not refused and (self._thread.is_alive() or not self._is_well()):
+            cause = "too slow" if self._is_well() else self._attempts[-1].cause
             return (
-                f"MLflow at {self._uri} did not take everything ({self._error or 'too slow'}); nothing is lost: run the"
-                " same command again when it answers"
+                f"MLflow at {self._uri} did not take everything ({cause}); nothing is lost: run the same command again"
+                " when it answers"
             )
-        complete = complete and not self._refused
         try:
-            if complete:
+            if complete and not refused:
                 self._mark_superseded()
-            self._client.set_terminated(self.parent_run_id, "FINISHED" if complete else "KILLED")
+            self._client.set_terminated(self.parent_run_id, "FINISHED" if complete and not refused else "KILLED")
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe
-            return f"MLflow at {self._uri}: {_cause(error)}; run the same command again when it answers"
-        if self._refused:
+            return f"MLflow at {self._uri}: {public_cause(error)}; run the same command again when it answers"
+        if refused:
             return (
-                f"MLflow at {self._uri} refuses {len(self._refused)} of the trainings, first {self._refused[0]}. Their"
-                " records are kept, and the same command offers them again"
+                f"MLflow at {self._uri} refuses {len(refused)} of the trainings, first {refused[0].title}"
+                f" ({refused[0].cause}). Their records are kept, and the same command offers them again"
             )
         return None
 
@@ -222,30 +184,6 @@ class Tracker:
                 f" --experiment-id {experiment.experiment_id}`, or give the study another name"
             )
 
-    def _existing_runs(self) -> tuple[dict[str, _Known], list[_Known]]:
-        """The trainings that MLflow has already, by their key; and runs that share their key with another.
-
-        Of two with the same key the finished one counts: a server that goes away may have made a run and never said so.
-        """
-        found: dict[str, _Known] = {}
-        duplicates: list[_Known] = []
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [self._experiment_id], "tags.kind = 'training'", max_results=_PAGE, page_token=token
-            )
-            for run in page:
-                key, known = run.data.tags.get("key", ""), _Known.of(run)
-                kept = found.setdefault(key, known)
-                if kept is known or not key:
-                    continue
-                if known.status == "FINISHED" and kept.status != "FINISHED":
-                    found[key] = known
-                duplicates.append(kept if found[key] is known else known)
-            token = page.token
-            if not token:
-                return found, duplicates
-
     def _find_or_create_parent(self) -> str:
         found = list(
             self._client.search_runs(
@@ -262,23 +200,63 @@ class Tracker:
 
     def _work(self) -> None:
         """Writes what is queued, in order; while the server is away it tries again, until the end of the study."""
-        pending: list[tuple[PlannedTraining, Record]] = []
-        closing_down = False
-        while not (closing_down and (not pending or self._num_failures >= _LAST_ATTEMPTS)):
+        pending: deque[tuple[PlannedTraining, Record]] = deque()
+        is_ending = False
+        while not is_ending or (pending and self._num_in_vain() < _LAST_ATTEMPTS):
+            seconds = _RETRY_SECONDS if pending else BEAT_SECONDS
             with suppress(queue.Empty):
-                item = self._queue.get(timeout=_RETRY_SECONDS if pending else BEAT_SECONDS)
-                closing_down = closing_down or item is None
-                pending += [item] if item is not None else []
-                while not self._queue.empty():
-                    item = self._queue.get()
-                    closing_down = closing_down or item is None
-                    pending += [item] if item is not None else []
-            pending = self._write_pending(pending)
+                while True:
+                    item = self._queue.get(timeout=seconds)
+                    seconds = 0.0
+                    if item is None:
+                        is_ending = True
+                    else:
+                        pending.append(item)
+            while pending and self._attempt(*pending[0]):
+                pending.popleft()
             self._beat()
+
+    def _attempt(self, planned: PlannedTraining, record: Record) -> bool:
+        """Whether the training needs no further attempt: it is written, or was refused twice and is left to the next
+        execution, so that it does not hold up those behind it."""
+        try:
+            if not self._is_well():  # what was under way when the server went may be there or not
+                self._runs, self._duplicates = existing_runs(self._client, self._experiment_id)
+            self._write(planned, record)
+            attempt = _Attempt("written")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            is_last = _is_refusal(error) and self._num_in_vain() + 1 >= _LAST_ATTEMPTS
+            attempt = _Attempt("refused" if is_last else "away", planned.title, public_cause(error))
+        self._announce(attempt)
+        self._attempts.append(attempt)
+        self._beat()
+        return attempt.outcome != "away"
+
+    def _announce(self, attempt: _Attempt) -> None:
+        """Tells the person what has changed with this attempt."""
+        was_well = self._is_well()
+        if attempt.outcome == "written" and not was_well:
+            self._report("MLflow takes results again")
+        if attempt.outcome == "away" and was_well:
+            self._report(f"MLflow does not take results at present ({attempt.cause}); they are kept and written later")
+        if attempt.outcome == "refused" and not any(earlier.outcome == "refused" for earlier in self._attempts):
+            self._report(
+                f"MLflow refuses {attempt.title} ({attempt.cause}); what comes after it is written all the same"
+            )
+
+    def _is_well(self) -> bool:
+        return not self._attempts or self._attempts[-1].outcome == "written"
+
+    def _num_in_vain(self) -> int:
+        """Attempts since the last that settled a training."""
+        return sum(1 for _ in takewhile(lambda attempt: attempt.outcome == "away", reversed(self._attempts)))
+
+    def _num_written(self) -> int:
+        return sum(attempt.outcome == "written" for attempt in self._attempts)
 
     def _beat(self) -> None:
         """Shows that this execution lives, now and then."""
-        if self._writer is None or self._error is not None or time.monotonic() - self._last_beat < BEAT_SECONDS:
+        if self._writer is None or not self._is_well() or time.monotonic() - self._last_beat < BEAT_SECONDS:
             return
         other = beat(self._client, self.parent_run_id, self._writer)
         self._last_beat = time.monotonic()
@@ -287,42 +265,6 @@ class Tracker:
                 f"MLflow at {self._uri}: this study is also being run by {other}; both write the same trainings. Stop"
                 " one of them"
             )
-
-    def _write_pending(self, pending: list[tuple[PlannedTraining, Record]]) -> list[tuple[PlannedTraining, Record]]:
-        """Writes in order; what is left where the server is away. A training that a server refuses twice does not
-        hold up those behind it."""
-        while pending:
-            try:
-                if self._error is not None:  # what was under way when the server went may be there or not
-                    self._runs, self._duplicates = self._existing_runs()
-                self._write(*pending[0])
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
-                self._num_failures += 1
-                if _is_refusal(error) and self._num_failures >= _LAST_ATTEMPTS:
-                    self._set_aside(pending[0][0], error)
-                    pending = pending[1:]
-                    continue
-                if self._error is None:
-                    self._report(
-                        f"MLflow does not take results at present ({_cause(error)}); they are kept and written later"
-                    )
-                self._error = _cause(error)
-                return pending
-            self._beat()
-            if self._error is not None:
-                self._report("MLflow takes results again")
-            self._error = None
-            self._num_failures = 0
-            self._num_written += 1
-            pending = pending[1:]
-        return pending
-
-    def _set_aside(self, planned: PlannedTraining, error: BaseException) -> None:
-        """Leaves a training to the next execution, which finds it among the records."""
-        self._refused.append(f"{planned.title} ({_cause(error)})")
-        if len(self._refused) == 1:
-            self._report(f"MLflow refuses {self._refused[0]}; what comes after it is written all the same")
-        self._num_failures = 0
 
     def _write(self, planned: PlannedTraining, record: Record) -> None:
         """One training as one nested run; does nothing for one that is there, and completes one that is there in
@@ -346,9 +288,9 @@ class Tracker:
                 record.started_ms,
                 run_params(record),
                 tags,
-                ((each.key, each.step, each.value) for each in _metrics(record)),
+                ((each.key, each.step, each.value) for each in metrics_of(record)),
             )
-            run = _Known.of(
+            run = KnownRun.of(
                 self._client.create_run(
                     self._experiment_id,
                     start_time=record.started_ms,
@@ -357,7 +299,7 @@ class Tracker:
                 )
             )
             self._runs[key] = run
-        metrics = _metrics(record)
+        metrics = metrics_of(record)
         self._client.log_batch(
             run.run_id,
             metrics=metrics[:_BATCH],
@@ -371,7 +313,7 @@ class Tracker:
         self._client.set_terminated(run.run_id, "FINISHED", record.finished_ms)
         self._runs[key] = replace(run, status="FINISHED")
 
-    def _renew_files(self, run: _Known, record: Record) -> None:
+    def _renew_files(self, run: KnownRun, record: Record) -> None:
         """Gives a run that is there the files of its record: one that was damaged and trained again has others."""
         link(self._place(record) / LOG, run.artifact_uri)
         if link(self._place(record) / WEIGHTS, run.artifact_uri) and run.weights_sha256 != record.weights_sha256:
@@ -380,7 +322,7 @@ class Tracker:
     def _mark_superseded(self) -> None:
         """Tags what this version of the study file does not ask for, and runs that are there twice, so that reports
         leave them out."""
-        self._runs, self._duplicates = self._existing_runs()
+        self._runs, self._duplicates = existing_runs(self._client, self._experiment_id)
         unwanted = [run for key, run in self._runs.items() if key not in self._wanted]
         for run in [*unwanted, *self._duplicates]:
             if not run.superseded:
@@ -392,24 +334,7 @@ class Tracker:
         """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the
         next run of the study. False where it was not taken."""
         with suppress(MlflowException, OSError):
-            tags = {
-                "mlflow.parentRunId": self.parent_run_id,
-                "kind": "training",
-                "phase": planned.phase,
-                "cell": planned.cell.label,
-                "seed": str(planned.replicate),
-            }
-            tags |= {
-                "proposal": text_or_none(planned.proposal),
-                "rank": text_or_none(planned.rank),
-                "outcome": "failed",
-                "superseded": "true",
-            }
-            tags |= {
-                name: str(number)
-                for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat))
-                if number
-            }
+            tags = failure_tags(planned, self.parent_run_id)
             run = self._client.create_run(
                 self._experiment_id, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME]
             )
@@ -421,54 +346,6 @@ class Tracker:
         return False
 
 
-def _metrics(record: Record) -> list[Metric]:
-    """Every point of the curve with the time at which it was measured."""
-    points = [
-        Metric(name, nats, evaluation.timestamp_ms, evaluation.samples)
-        for evaluation in record.evaluations
-        for name, nats in [*evaluation.metrics.items(), ("seconds", evaluation.seconds)]
-    ]
-    if record.diverged_at_samples is not None:
-        points.append(
-            Metric("diverged_at_samples", record.diverged_at_samples, record.finished_ms, record.diverged_at_samples)
-        )
-    return points
-
-
-def num_experiments(uri: str) -> int:
-    """How many experiments the store at that address shows this user, at most a thousand. Raises TrackingError where
-    it cannot be used."""
-    with _answering(without_credentials(uri)):
-        require_database(uri)
-        return len(MlflowClient(uri).search_experiments(max_results=1000))
-
-
-@contextmanager
-def _answering(uri: str) -> Iterator[None]:
-    """Turns what a store that is away, or damaged, or not one of MLflow's raises into a TrackingError."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, TrackingError):
-            raise
-        said = _cause(error)
-        if "error code 401" in said or "error code 403" in said:
-            message = (
-                f"MLflow at {uri} does not let this user in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-                " (or MLFLOW_TRACKING_TOKEN) to what it knows"
-            )
-            raise TrackingError(message) from error
-        message = (
-            f"MLflow at {uri} cannot be used: {said}. Start it, or give another --tracking-uri (default: SQLite in the"
-            " outputs folder)"
-        )
-        raise TrackingError(message) from error
-
-
 def _is_refusal(error: BaseException) -> bool:
     """Whether the server answered, and turned down this one request."""
     return isinstance(error, MlflowException) and error.error_code in _REFUSALS
-
-
-def _cause(error: BaseException) -> str:
-    return public_line(type_and_first_line(error))

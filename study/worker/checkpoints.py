@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from study.addresses.addresses import checkpoints_fault, shown_place
+from study.addresses.places import checkpoints_fault, shown_place
 from study.worker.shared_checkpoints import SharedCheckpoints
 from study.worker.storage import SharedStorageError, is_uri, require_usable
 from vae.disk import sha256_of, write_atomically

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import fsspec
 from fsspec import available_protocols
 
-from study.addresses.addresses import OBJECT_STORAGE, checkpoints_fault
 from study.addresses.credentials import environment_secrets, secrets_of_address, without_credentials
+from study.addresses.places import OBJECT_STORAGE, checkpoints_fault
 from vae.errors import RequestError
 
 SECONDS_TO_ANSWER = 20.0

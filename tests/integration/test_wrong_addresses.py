@@ -237,7 +237,7 @@ def test_what_mlflow_would_show_is_shown(workplace: Workplace, monkeypatch: pyte
         )
         (tmp_path / ".mlflow").mkdir()
         (tmp_path / ".mlflow" / "credentials").write_text(
-            "[mlflow]\nmlflow_tracking_username = me\nmlflow_tracking_password = 100%\n"
+            "[mlflow]\nmlflow_tracking_username = me\nmlflow_tracking_password = 100%%\n"
         )
         assert_soon_refused(workplace, 1, "(HTTP 401)", *where)
         assert_soon_refused(

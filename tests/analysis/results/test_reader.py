@@ -227,7 +227,7 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_said_at_once() -> None:
-    with pytest.raises(ResultsError, match="does not answer"):
+    with pytest.raises(ResultsError, match="cannot be reached"):
         read_study("synthetic", "http://127.0.0.1:9")
 
 
@@ -239,9 +239,9 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
     released = threading.Event()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr("analysis.results.reader.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("study.tracking.server._SECONDS", 0.5)
     try:
-        with pytest.raises(ResultsError, match="does not answer"):
+        with pytest.raises(ResultsError, match="did not answer"):
             read_study("synthetic", f"http://127.0.0.1:{server.server_port}")
     finally:
         released.set()

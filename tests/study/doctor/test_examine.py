@@ -19,13 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from study.addresses.reachable import require_tracking_server
 from study.doctor.examine import CHECKS, examine, examine_here
 from study.doctor.findings import SECONDS, Finding, Request
 from study.doctor.outputs import mend_artifacts
 from study.doctor.packages import is_version, locked_versions
 from study.doctor.services import _server
 from study.records.records import Records
+from study.tracking.server import require_server
 from tests.support.executions import all_trainings
 from tests.support.studies import WEIGHTS_BYTES, invented_record, invented_study
 from tests.support.wrong_addresses import WRONG_RAYS, WRONG_URIS
@@ -329,8 +329,10 @@ class _Healthy(http.server.BaseHTTPRequestHandler):
     """An MLflow server, as far as it is asked whether it lives."""
 
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/base/health" else 404)
+        is_asked = self.path.startswith("/base/api/2.0/mlflow/experiments/search")
+        self.send_response(200 if is_asked else 404)
         self.end_headers()
+        self.wfile.write(b"{}")
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Nothing is printed."""
@@ -347,7 +349,7 @@ def port() -> Iterator[int]:
 
 def test_a_server_whose_address_holds_a_password_is_asked_as_any_other(port: int) -> None:
     uri = f"http://me:hidden%2Dword@127.0.0.1:{port}/base/"
-    require_tracking_server(uri)
+    require_server(uri)
     assert list(_server(uri)) == []
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from study.tracking.parent_run import MOST_CHARACTERS, study_note, with_execution
+from study.tracking.contents import MOST_CHARACTERS, study_note, with_execution
 from tests.support.studies import invented_study
 
 

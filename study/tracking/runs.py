@@ -1,0 +1,77 @@
+"""The runs of a study's trainings that MLflow has already, and the points that one is to have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run
+
+from study.records.records import Record
+
+_PAGE = 250
+"""Runs asked for at once: each takes about 0.1 MB while it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    """What is kept of a nested run: ten thousand whole ones would be 300 MB."""
+
+    run_id: str
+    artifact_uri: str
+    status: str
+    started_ms: int
+    superseded: bool
+    code_kept: bool
+    weights_sha256: str
+
+    @classmethod
+    def of(cls, run: Run) -> KnownRun:
+        """What is kept of that run."""
+        info, tags = run.info, run.data.tags
+        return cls(
+            info.run_id,
+            info.artifact_uri or "",
+            info.status,
+            info.start_time,
+            tags.get("superseded") == "true",
+            tags.get("code_kept") == "true",
+            tags.get("weights_sha256", ""),
+        )
+
+
+def existing_runs(client: MlflowClient, experiment_id: str) -> tuple[dict[str, KnownRun], list[KnownRun]]:
+    """The trainings that MLflow has already, by their key; and runs that share their key with another.
+
+    Of two with the same key the finished one counts: a server that goes away may have made a run and never said so.
+    """
+    runs: dict[str, KnownRun] = {}
+    duplicates: list[KnownRun] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], "tags.kind = 'training'", max_results=_PAGE, page_token=token)
+        for whole in page:
+            key, run = whole.data.tags.get("key", ""), KnownRun.of(whole)
+            first = runs.setdefault(key, run)
+            if first is run or not key:
+                continue
+            if run.status == "FINISHED" and first.status != "FINISHED":
+                runs[key] = run
+            duplicates.append(first if runs[key] is run else run)
+        token = page.token
+        if not token:
+            return runs, duplicates
+
+
+def metrics_of(record: Record) -> list[Metric]:
+    """Every point of the curve with the time at which it was measured."""
+    points = [
+        Metric(name, nats, evaluation.timestamp_ms, evaluation.samples)
+        for evaluation in record.evaluations
+        for name, nats in [*evaluation.metrics.items(), ("seconds", evaluation.seconds)]
+    ]
+    if record.diverged_at_samples is not None:
+        points.append(
+            Metric("diverged_at_samples", record.diverged_at_samples, record.finished_ms, record.diverged_at_samples)
+        )
+    return points
