@@ -176,7 +176,7 @@ def test_import_linter_holds_that_what_trains_imports_none_of_the_code_that_no_r
     ]
     (contract,) = (contract for contract in contracts if contract["id"] == "identity")
     assert sorted(contract["source_modules"]) == [f"vae.{name}" for name in TRAINING_MODULES]
-    text_and_files = {"errors", "nearest", "fields", "yaml_text", "disk", "machine"}
+    text_and_files = {"settings", "errors", "disk", "machine"}
     assert set(contract["forbidden_modules"]) == {f"vae.{name}" for name in NO_PART_IN_TRAINING - text_and_files}
 
 
