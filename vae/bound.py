@@ -29,8 +29,7 @@ class ImportanceWeightedBound(NamedTuple):
 
 
 PixelLogLikelihood = Callable[[Tensor, Tensor], Tensor]
-"""log p(x|decoded) [...], summed over pixels, in nats, of pixels x and what the model's decode gave, each [...,
-pixels]."""
+"""log p(x|decoded) [...] in nats, summed over pixels, of x and of what the model's decode gave, each [..., pixels]."""
 
 
 def lower_bound(

@@ -1,5 +1,4 @@
-"""Weights and checkpoints as safetensors: written beside their place and renamed, with a digest, and never executing
-code."""
+"""Weights and checkpoints as safetensors: whole or absent on the disk, with a digest, and never executing code."""
 
 from __future__ import annotations
 
@@ -75,8 +74,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainingConfiguration]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replaces the checkpoint at `path` by this one. Optimizer state may be tensors and plain numbers, as all of
-    torch.optim has."""
+    """Replaces the checkpoint at `path`. Optimizer state may be tensors and plain numbers, as torch.optim has."""
     tensors = {
         f"model.{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.weights.items()
     }

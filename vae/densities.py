@@ -70,8 +70,7 @@ class _BernoulliLogLikelihood(torch.autograd.Function):
 
 
 def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
-    """bernoulli_log_density summed over pixels, [...], for [..., pixels], differentiable once: a third of the passes
-    over the pixels."""
+    """bernoulli_log_density summed over pixels, [..., pixels] -> [...], differentiable once; a third of the passes."""
     return cast(Tensor, _BernoulliLogLikelihood.apply(x, logits)[0])
 
 
@@ -102,6 +101,5 @@ def standard_gaussian_log_density(z: Tensor) -> Tensor:
 
 
 def gaussian_kl_from_standard(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) || N(0, 1)), elementwise, exact, in nats (paper, appendix B; the factor 1/2 is
-    in it)."""
+    """KL(N(mean, exp(log_variance)) || N(0, 1)), elementwise, exact, in nats, the factor 1/2 in it (appendix B)."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content` beside `path`, flushes it to the disk and renames it: readers see the old file or the new
-    one, whole."""
+    """Writes beside `path`, flushes to the disk and renames: readers see the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -25,8 +24,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Has the names in a folder on the disk, as fsync has a file's content; some file systems of networks know no
-    such thing. Raises OSError."""
+    """Has the names in a folder on the disk; raises OSError, but not where a network's file system cannot do it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

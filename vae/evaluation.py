@@ -18,8 +18,7 @@ from vae.streams import IMAGES_PER_STREAM, fill_evaluation_noise, importance_noi
 _ROWS_PER_STREAM = 5_000
 """So many images x importance samples take their noise from one stream."""
 _ROWS_AT_ONCE = 500
-"""Images x importance samples computed at once: 1.6 MB a layer of 784 float32, which nearly stays in the caches of a
-core."""
+"""Images x importance samples computed at once: 1.6 MB a layer of 784 float32, which a core's caches nearly hold."""
 
 
 def evaluated_sets(data: PreparedData, configuration: TrainingConfiguration, is_last: bool) -> dict[str, Images]:
@@ -68,8 +67,7 @@ def evaluate_importance_weighted_bound(
     seed: int,
     device: torch.device,
 ) -> dict[str, float]:
-    """test/importance_weighted_bound over the first num_importance_images, in nats per example, and its Monte Carlo
-    standard error."""
+    """Mean bound of the first num_importance_images test images, in nats, and its Monte Carlo standard error."""
     num_samples = configuration.num_importance_samples
     chosen = images[: configuration.num_importance_images]
     at_once = max(1, _ROWS_PER_STREAM // num_samples)

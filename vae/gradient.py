@@ -1,5 +1,4 @@
-"""The loss of a minibatch and its gradient: by autograd for any model, written out for the paper's own, which saves
-passes and allocations."""
+"""The loss of a minibatch and its gradient: by autograd for any model, by hand, and quicker, for the paper's own."""
 
 from __future__ import annotations
 
@@ -24,8 +23,7 @@ class LossGradient(Protocol):
     """What a training step asks of a model."""
 
     weights: list[Tensor]
-    """All of the model's parameters, as few tensors as there can be: for optimizers that treat every number by
-    itself."""
+    """All parameters, as few tensors as there can be: for optimizers that treat every number by itself."""
 
     def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
         """The loss, the mean of the negative lower bound in nats per example, of pixels x [batch, pixels] and noise
@@ -84,8 +82,7 @@ class WrittenOut:
 
     @torch.no_grad()
     def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
-        """See LossGradient; the bound as in vae.bound.lower_bound, then its derivatives from the pixels back to the
-        encoder."""
+        """See LossGradient: vae.bound.lower_bound, then its derivatives from the pixels back to the encoder."""
         mean, log_variance = self._encoder.forward(x).chunk(2, -1)
         scaled_noise = torch.exp(0.5 * log_variance) * noise
         logits = self._decoder.forward(mean + scaled_noise)
@@ -102,8 +99,7 @@ class WrittenOut:
 
 @torch.no_grad()
 def add_gradient_of_prior(parameters: Sequence[Tensor], num_images: int) -> None:
-    """Adds to each `grad` that of -log N(theta; 0, I) / num_images, theta / num_images: MAP on the mean loss of so many
-    training images (paper, section 5)."""
+    """Adds theta / num_images to each `grad`: the prior N(theta; 0, I) on the mean loss (paper, section 5)."""
     learned = [parameter for parameter in parameters if parameter.grad is not None]
     torch._foreach_add_([cast(Tensor, parameter.grad) for parameter in learned], learned, alpha=1 / num_images)
 
@@ -131,8 +127,7 @@ class _Layer:
 
 
 class _BFloat16Layer(_Layer):
-    """The same with its three products in bfloat16: their operands and results are rounded to it, all else is
-    float32."""
+    """The same with its three products in bfloat16, to which operands and results are rounded; all else is float32."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__(weight, bias)
@@ -185,8 +180,7 @@ class _Network:
 
 
 def _in_one_block(groups: Sequence[Sequence[nn.Linear]]) -> nn.Parameter:
-    """One parameter in whose memory the layers' parameters now lie, and their `grad` in its `grad`: the weights of a
-    group, then its biases."""
+    """Moves the layers' parameters into one, each group's weights before its biases; their `grad` into its `grad`."""
     parts = [part for group in groups for part in ([layer.weight for layer in group], [layer.bias for layer in group])]
     sizes = [sum(parameter.numel() for parameter in part) for part in parts]
     starts = [0]

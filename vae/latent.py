@@ -34,8 +34,7 @@ def decode(model: LatentVariableModel, latents: Tensor) -> Tensor:
 
 
 def reconstruct(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """The mean image of p(x|z) at the posterior mean z of each image, [num_images, pixels]; no bound follows from
-    it."""
+    """The mean image of p(x|z) at each image's posterior mean z, [num_images, pixels]; no bound follows from it."""
     return decode(model, encode(model, images)[0])
 
 
@@ -104,22 +103,19 @@ def manifold_latents(num_per_side: int) -> Tensor:
 
 
 def posterior_mean_variance(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """The variance over the images of each latent's posterior mean, [latent], for images [num_images, pixels],
-    num_images >= 2."""
+    """The variance of each latent's posterior mean over images [num_images, pixels], [latent]; at least 2 images."""
     if len(images) < 2:
         raise ValueError(f"{len(images)} image has no variance; give at least 2")
     return encode(model, images)[0].double().var(dim=0)
 
 
 def active_units(model: LatentVariableModel, images: Tensor, threshold: float = ACTIVE_VARIANCE) -> Tensor:
-    """Which latents carry information on the image, bool [latent]: Var_x(E_q(z|x)[z]) > threshold (Burda et al.
-    2016)."""
+    """Which latents carry information on x, bool [latent]: Var_x(E_q(z|x)[z]) > threshold (Burda et al. 2016)."""
     return posterior_mean_variance(model, images) > threshold
 
 
 @torch.no_grad()
 def divergence_per_latent(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """Nats that each latent spends per image: KL(q(z_j|x) || N(0, 1)) averaged over the images, [latent]; exact,
-    appendix B."""
+    """Nats that each latent spends per image: the mean of KL(q(z_j|x) || N(0, 1)), [latent]; exact (appendix B)."""
     mean, log_variance = (part.double() for part in encode(model, images))
     return gaussian_kl_from_standard(mean, log_variance).mean(dim=0)

@@ -51,8 +51,7 @@ class PreparedData:
 
 
 def prepare(dataset: Dataset, configuration: TrainingConfiguration) -> PreparedData:
-    """Splits `dataset` and binarises it once where the configuration says `fixed`; evaluation images under `dynamic`
-    as well."""
+    """The dataset split and, where pixels are `fixed`, binarised once; under `dynamic` the evaluated images are."""
     train, validation = split(dataset.train_images, dataset.num_validation, configuration.train_on_all)
     seen, test = train, dataset.test_images
     evaluated = train[:NUM_TRAIN_EVALUATION_IMAGES]
@@ -70,8 +69,7 @@ def prepare(dataset: Dataset, configuration: TrainingConfiguration) -> PreparedD
 
 
 def split(images: Images, num_validation: int, train_on_all: bool) -> tuple[Images, Images | None]:
-    """Views of the images to train on and of those to validate on, the last `num_validation`; all and None where all
-    are trained on."""
+    """Views: images to train on, and the last `num_validation` to validate on; all and None under `train_on_all`."""
     return (images, None) if train_on_all else (images[:-num_validation], images[-num_validation:])
 
 
@@ -110,8 +108,7 @@ def scale_pixels(images: Images) -> Tensor:
 
 
 class Minibatches:
-    """Step by step: pixels [batch, pixels] and noise [batch, latent], each a function of the seeds and the step alone,
-    see vae.streams."""
+    """Step by step pixels [batch, pixels] and noise [batch, latent], functions of seeds and step alone: vae.streams."""
 
     def __init__(self, images: Images, configuration: TrainingConfiguration, seeds: Seeds) -> None:
         self._images = images

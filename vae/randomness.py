@@ -24,8 +24,7 @@ def derive(seed: int, *path: str | int) -> int:
 
 
 def generator(seed: int, position: int = 0, stream: int = 0) -> np.random.Generator:
-    """The generator at `position` of `stream` under `seed`: Philox, whose counter keeps positions apart (Salmon et
-    al. 2011)."""
+    """The generator at `position` of `stream`: Philox, whose counter keeps positions apart (Salmon et al. 2011)."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, position, stream]))
 
 

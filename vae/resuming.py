@@ -20,8 +20,7 @@ from vae.randomness import Seeds
 def fingerprint(
     configuration: TrainingConfiguration, seeds: Seeds | Sequence[Seeds], data_sha256: str, device: torch.device
 ) -> str:
-    """What a checkpoint and whoever takes it up must agree in, as text; `seeds` of a training, or of each member of a
-    pack."""
+    """What a checkpoint and whoever takes it up must agree in, as text; seeds of a training or of a pack's members."""
     facts = {
         "configuration": configuration.model_dump(mode="json"),
         "seeds": asdict(seeds) if isinstance(seeds, Seeds) else [asdict(member) for member in seeds],

@@ -67,8 +67,7 @@ class _Stream:
 
 
 def fill_evaluation_noise(seed: int, name: str, start: int, out: NDArray[np.float32]) -> None:
-    """`out` [latent, images]: the standard normal noise under which images of the set `name` are evaluated, from
-    `start`, a multiple of IMAGES_PER_STREAM."""
+    """`out` [latent, images]: standard normal noise to evaluate images of the set `name` under, from image `start`."""
     generator(derive(seed, name), start).standard_normal(dtype=np.float32, out=out)
 
 

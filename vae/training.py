@@ -28,8 +28,7 @@ Outcome = Literal["finished", "diverged", "failed_to_learn"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The bounds after `samples` training samples: metrics in nats per example, training seconds so far, the time of
-    day."""
+    """The bounds after `samples` training samples: nats per example, seconds of training so far, time of day."""
 
     samples: int
     seconds: float
@@ -60,8 +59,7 @@ class TrainingResult:
 
 
 def learning_rate_at(configuration: TrainingConfiguration, step: int, num_steps: int) -> float:
-    """The learning rate of `step` (from 0): constant, times the factor at each milestone passed, or half a cosine to
-    zero."""
+    """The rate of `step` (from 0): constant, times the factor at each milestone passed, or half a cosine to zero."""
     fraction = step / num_steps
     if configuration.learning_rate_schedule == "steps":
         passed = sum(fraction >= milestone for milestone in configuration.learning_rate_milestones)

@@ -61,8 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 0. Raises ExplainedError where the request is wrong, the data cannot be had or nothing can be
-    written."""
+    """Exit status 0. Raises ExplainedError for a wrong request, and where data or a place to write are missing."""
     from vae.likelihood import estimate_log_likelihood, request_digest
 
     _check(options)
@@ -143,8 +142,7 @@ def _prepare(options: argparse.Namespace) -> _Prepared:
 
 
 def _binary(configuration: TrainingConfiguration, options: argparse.Namespace) -> TrainingConfiguration:
-    """The configuration with binary pixels; refuses a model of grey ones unless its user says that binary ones are
-    meant."""
+    """The configuration with binary pixels; refuses a model of grey ones unless --pixels asks for binary ones."""
     if configuration.pixels == "grey" and options.pixels is None:
         raise RequestError(
             f"{options.weights} was trained on grey pixels, under which p(x) is no probability of an image: a"

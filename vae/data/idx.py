@@ -27,16 +27,14 @@ class DataError(ExplainedError):
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
-    """The file of that name in the folder: uncompressed, or with `.gz`, or with a dot before `idx`; None where there
-    is none."""
+    """The folder's file of that name, or with `.gz`, or with a dot before `idx`; None where there is none."""
     dotted = name.replace("-idx", ".idx")
     candidates = [folder / candidate for candidate in (name, f"{name}.gz", dotted, f"{dotted}.gz")]
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def read_uncompressed(path: Path) -> bytes:
-    """The file's bytes, decompressed where its name ends in `.gz`; raises DataError when it cannot be read or is cut
-    off."""
+    """The file's bytes, decompressed where its name ends in `.gz`; raises DataError for a damaged or unreadable one."""
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content
@@ -65,8 +63,7 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
 
 
 def decode_idx(content: bytes, source: Path | str) -> NDArray[np.uint8]:
-    """The array that an IDX file holds, read-only and not copied; raises DataError, naming `source`, when it is not
-    a whole one."""
+    """The array of an IDX file, read-only and not copied; raises DataError, which names `source`, for another file."""
     if len(content) < 4 or content[:2] != b"\0\0":
         raise DataError(
             f"{source} is not an IDX file: it begins with {content[:4]!r}, and an IDX file of bytes with"

@@ -1,5 +1,4 @@
-"""Published datasets, each identified by the hashes of its files, fetched from the first source that delivers and
-cached."""
+"""Published datasets: identified by the hashes of their files, cached, fetched from the first source that delivers."""
 
 from __future__ import annotations
 
@@ -99,8 +98,7 @@ def fetch(
 
 
 def read_cached(published: PublishedDataset, folder: Path, report: Callable[[str], None] = print) -> Files | None:
-    """The cached files when all are there and whole; else None, with one line for each damaged file, which will be
-    replaced."""
+    """The cached files where all are whole; else None, with a line for each damaged file, which will be replaced."""
     files: dict[str, bytes] = {}
     for name in FILES:
         path = folder / name

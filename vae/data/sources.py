@@ -34,12 +34,10 @@ SILENCE_SECONDS = 10.0
 """An attempt that receives nothing for so long gives up."""
 
 _GRACE_SECONDS = 2.0
-"""So much longer a child is left alone: one that times out its own sockets says more than we could, one that
-resolves a name cannot."""
+"""A child has so much longer: what times out by itself says why, and what waits for a name server cannot."""
 
 _START_SECONDS = 60.0
-"""A child may take so long until its first word, by when Python has loaded torchvision or pip and nothing was asked
-of a network."""
+"""A child has so long until its first word: Python loads torchvision or pip before any network is asked."""
 
 _TELLING = (
     r"^× |^ERROR: THESE PACKAGES DO NOT MATCH",
@@ -64,8 +62,7 @@ class SourceError(ExplainedError):
 
 @dataclass(frozen=True)
 class DataSource:
-    """One place to get a dataset from; `get(scratch folder, silence in seconds)` returns its files or raises
-    SourceError."""
+    """A place to get a dataset from: `get(scratch folder, silence in seconds)` returns files or raises SourceError."""
 
     title: str
     get: Callable[[Path, float], Files]
@@ -108,8 +105,7 @@ def run_watched(
 
 
 def _wait_while_growing(child: subprocess.Popen[bytes], log: Path, silence_seconds: float, start_seconds: float) -> str:
-    """Returns when the child has ended, with nothing to say; or what was missed when nothing has grown beside its
-    log for too long."""
+    """Waits for the child's end and returns nothing; or what was missing, where nothing grew beside its log."""
     received, since = -1, time.monotonic()
     while child.poll() is None:
         now = _bytes_under(log.parent)
@@ -131,8 +127,7 @@ def _bytes_under(folder: Path) -> int:
 
 
 def _last_words(output: str) -> str:
-    """What a command's output says about its failure, in one line of at most 400 characters, without any password in
-    an address."""
+    """Why a command failed, by its output: one line of at most 400 characters, without passwords of addresses."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and _PROGRESS_BAR not in line]
     telling = next(
         (found for pattern in _TELLING if (found := [line for line in lines if re.search(pattern, line)])), lines[-1:]
@@ -172,8 +167,7 @@ class _Announced(urllib.request.BaseHandler):
 
 
 def download_with_torchvision(class_name: str, folder: str, silence_seconds: float) -> None:
-    """The child of the torchvision source: a process of its own, since its downloader has no timeout but the
-    process's."""
+    """What the child of the torchvision source does: a process of its own, which alone can have a timeout."""
     socket.setdefaulttimeout(silence_seconds)
     announced = _Announced()
     try:
@@ -266,8 +260,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def files_of_pickle(compressed: IO[bytes]) -> Files:
-    """The four IDX files from a gzipped pickle of three (images, labels): training, validation, test; images float32
-    = byte / 256."""
+    """The IDX files from a gzipped pickle of three (images, labels): train, validation, test; float32 = byte / 256."""
     try:
         with gzip.GzipFile(fileobj=compressed) as stream:
             splits = _ArraysOnly(stream, encoding="latin1").load()

@@ -31,8 +31,7 @@ _SIGMOID_SPAN = 4.0  # Wu et al. 2017, section 2.2: beta_t from sigmoid(-4) to s
 
 
 def inverse_temperatures(num_steps: int, schedule: TemperatureSchedule = "sigmoid") -> NDArray[np.float64]:
-    """0 = beta_0 < ... < beta_num_steps = 1: evenly spaced, or denser at both ends as a sigmoid has it (Wu et al.
-    2017)."""
+    """0 = beta_0 < ... < beta_num_steps = 1: evenly spaced, or denser at both ends as a sigmoid (Wu et al. 2017)."""
     even = np.linspace(0, 1, num_steps + 1)
     if schedule == "linear":
         return even

@@ -29,8 +29,7 @@ class LogLikelihood(NamedTuple):
 
 
 class WeightSums:
-    """Sums of weights and of their squares per image [n], kept as logarithms: any number of log weights in bounded
-    memory."""
+    """Sums of weights and of their squares per image [n], as logarithms: any number of weights in bounded memory."""
 
     def __init__(self, num_images: int) -> None:
         self._log_sum = torch.full((num_images,), -math.inf, dtype=torch.float64)

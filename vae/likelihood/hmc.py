@@ -17,8 +17,7 @@ LogDensity = Callable[[Tensor], Tensor]
 """log density up to a constant [chains, n] of latents [chains, n, latent], in nats; differentiable once."""
 
 TARGET_ACCEPTANCE = 0.65
-"""The share of proposals accepted at which the cost of HMC is least in many dimensions (Beskos et al. 2013; used by
-Wu et al. 2017)."""
+"""The share of accepted proposals at which HMC costs least in many dimensions (Beskos et al. 2013, Wu et al. 2017)."""
 
 FIRST_STEP_SIZE = 0.1
 _ADAPTATION = 0.1
@@ -26,8 +25,7 @@ _ADAPTATION = 0.1
 
 @dataclass
 class Chains:
-    """Where the chains are: z [chains, n, latent], one step size and the share of the last proposals accepted per
-    image, each [n]."""
+    """z [chains, n, latent]; per image [n] one step size, and the share of the last proposals that was accepted."""
 
     z: Tensor
     step_size: Tensor

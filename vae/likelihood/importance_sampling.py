@@ -33,8 +33,7 @@ from vae.model.precision import products_in
 from vae.randomness import derive, generator
 
 _COLUMNS_AT_ONCE = 500
-"""Latents decoded at once by PixelSums: 1.6 MB of logits, which a core's caches nearly hold; 500 to 1,000 were the
-quickest."""
+"""Latents decoded at once by PixelSums: 1.6 MB of logits nearly fit a core's caches; 500 to 1,000 were the quickest."""
 _SAMPLES_AT_ONCE = 5_000
 """Of one image, between two additions to its sums."""
 
@@ -106,8 +105,7 @@ class _Request:
 
 
 def request_digest(model: LatentVariableModel, images: NDArray[np.uint8], num_samples: int, seed: int) -> str:
-    """sha256 of all that `estimate_log_likelihood` depends on but rounding: a name for the file that it resumes
-    from."""
+    """sha256 of all that `estimate_log_likelihood` depends on but rounding: a name for the file to resume from."""
     return sha256_of(repr(_facts(model, images, num_samples, seed)).encode())
 
 
@@ -138,8 +136,7 @@ def _each(request: _Request, groups: Sequence[slice], num_threads: int) -> Itera
 
 
 def _become_one_of_many() -> None:
-    """This thread alone computes with one thread, so that sums have one order, and flushes denormals, so that they
-    cost nothing."""
+    """One thread of its own, so that sums have one order, and denormals flushed, so that they cost nothing."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 

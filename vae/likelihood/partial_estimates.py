@@ -1,5 +1,4 @@
-"""Estimates per image that are kept while they are being made: a file that the same request goes on from, and no
-other."""
+"""Estimates that are kept while more are made, in a file that the same request goes on from, and no other."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""log p(x|z) of one binary image for many latents, summed over its pixels, at little more than the cost of the
-decoder's products."""
+"""log p(x|z) of one binary image for many latents, at little more than the cost of the decoder's products."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The non-linearities after hidden layers, by name: as modules, as functions of plain numbers, and their
-derivatives."""
+"""The non-linearities after hidden layers, by name: modules, functions without autograd, and derivatives."""
 
 from __future__ import annotations
 
@@ -16,8 +15,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Activation:
-    """A non-linearity f as a module that autograd knows, f(a) without autograd, and f'(a) from a and f(a);
-    elementwise."""
+    """A non-linearity f, elementwise: a module for autograd, f(a) without autograd, and f'(a) from a and f(a)."""
 
     module: type[nn.Module]
     function: Callable[[Tensor], Tensor]
@@ -25,8 +23,7 @@ class Activation:
 
 
 def tanh(a: Tensor) -> Tensor:
-    """tanh(a), unknown to autograd. On a CPU by numpy, which takes a fifth of the time of torch and errs by one unit
-    in the last place."""
+    """tanh(a), unknown to autograd. On a CPU by numpy: a fifth of torch's time, one unit in the last place of error."""
     if a.device.type != "cpu" or a.dtype not in (torch.float32, torch.float64):
         return torch.tanh(a)
     return torch.from_numpy(

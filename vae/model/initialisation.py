@@ -82,7 +82,6 @@ def _reset_module(module: nn.Module, seed: int) -> None:
 
 
 def output_bias(mean_image: NDArray[np.float64]) -> Tensor:
-    """logit of the mean training image [pixels], clipped to [0.001, 0.999]: the best constant-pixel model to start
-    from."""
+    """logit of the mean training image [pixels], clipped to [0.001, 0.999]: starts as the best constant-pixel model."""
     clipped = np.clip(mean_image, _MEAN_IMAGE_CLIP, 1 - _MEAN_IMAGE_CLIP)
     return torch.from_numpy(np.log(clipped / (1 - clipped)).astype(np.float32))

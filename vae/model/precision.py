@@ -1,5 +1,4 @@
-"""The arithmetic of a training's matrix products, by name, and whether a device has it. Weights, moments and bounds
-are float32 in all of them."""
+"""The arithmetic of a training's matrix products, by name. Weights, moments and bounds are float32 in all of them."""
 
 from __future__ import annotations
 
@@ -46,8 +45,7 @@ def require_precision(precision: Precision, device: str | torch.device) -> None:
 
 @cache
 def cpu_has_bfloat16(listed: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware, by the flags that Linux lists; elsewhere that is not known,
-    and taken for no."""
+    """Whether this CPU multiplies bfloat16 in hardware, by the flags that Linux lists; false where it lists none."""
     lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.exists() else []
     flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
@@ -60,8 +58,7 @@ def multiplying_in(precision: Precision, model: LatentVariableModel) -> LatentVa
 
 @contextmanager
 def reproducible_arithmetic() -> Iterator[None]:
-    """One thread, so that sums have one order, and denormals flushed, so that they cost nothing; both restored
-    after."""
+    """One thread, so that sums have one order, and denormals flushed, so that they cost nothing; restored after."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -122,8 +119,7 @@ def _restored_attributes(holder: Any, *names: str) -> Iterator[None]:
 
 
 class _BFloat16Products:
-    """A model under torch's autocast: its products, and what torch knows to be harmless, in bfloat16, by copies of
-    float32 weights."""
+    """A model under torch's autocast: products, and what torch knows to be harmless, in bfloat16; else float32."""
 
     def __init__(self, model: LatentVariableModel) -> None:
         self.latent_dim = model.latent_dim

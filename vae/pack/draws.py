@@ -1,5 +1,4 @@
-"""What a pack sees at each step: the images lie on the device, orders and noise are drawn blocks of steps ahead on
-host threads."""
+"""What a pack sees at each step: images on the device, orders and noise drawn blocks of steps ahead on threads."""
 
 from __future__ import annotations
 
@@ -72,8 +71,7 @@ class PixelScale:
 
 
 class PackDraws:
-    """Blocks of what all members draw, in pinned memory where they go to a GPU; numpy draws without Python's lock,
-    on threads of its own."""
+    """Blocks of what all members draw, on threads of their own; in pinned memory where they go to a GPU."""
 
     def __init__(
         self,
@@ -110,8 +108,7 @@ class PackDraws:
                 yield there.at(step)
 
     def evaluation_noise(self, name: str, num_images: int) -> Iterator[tuple[int, Tensor]]:
-        """Where IMAGES_PER_STREAM images of the set `name` begin, and their noise [members, latent, images] on the
-        device."""
+        """Where each IMAGES_PER_STREAM images begin, and their noise [members, latent, images] on the device."""
 
         def empty(start: int) -> Tensor:
             shape = (len(self._seeds), self._latent_dim, min(IMAGES_PER_STREAM, num_images - start))
@@ -183,8 +180,7 @@ class _Pace:
         self._begun: deque[torch.cuda.Event] = deque()
 
     def begin_block(self) -> None:
-        """Waits until the GPU has begun the block before this one: it has that one's steps to do while the host goes
-        on."""
+        """Waits until the GPU has begun the block before this one, whose steps it takes while the host goes on."""
         if not self._is_gpu:
             return
         self._begun.append(torch.cuda.current_stream().record_event())

@@ -20,8 +20,7 @@ from vae.pack.draws import BLOCK_BYTES, BLOCKS_AHEAD, bytes_of_a_step
 from vae.pack.pack import EVALUATED_ROWS_AT_ONCE
 
 _SHARE_OF_FREE_MEMORY = 0.8
-"""What allocators lose between blocks of unequal size, and what drivers and libraries take beside them, is left
-free."""
+"""The rest is left to what allocators lose between blocks, and to drivers and libraries."""
 _WORKSPACE_BYTES = 2**28
 """cuBLAS' workspaces, kernels loaded on first use, the recorded graph itself."""
 _COPIES_OF_WEIGHTS = 3
@@ -91,8 +90,7 @@ def members_that_fit(configuration: TrainingConfiguration, num_pixels: int, num_
 
 
 def device_memory(device: str | torch.device) -> int:
-    """Free bytes: of a GPU, with what this process holds unused; of the machine for a CPU, or less where this
-    process is limited to less."""
+    """Free bytes: of a GPU, with what this process holds unused; for a CPU, what this process may still take."""
     own = torch.device(device)
     if own.type == "cuda":
         return torch.cuda.mem_get_info(own)[0] + torch.cuda.memory_reserved(own) - torch.cuda.memory_allocated(own)
@@ -102,8 +100,7 @@ def device_memory(device: str | torch.device) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory could not be had: of a GPU, to torch or to the libraries beneath it, or of a
-    CPU, to torch or numpy."""
+    """Whether `error` says that torch, numpy or a library beneath them could not have the memory of a GPU or a CPU."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(said in str(error) for said in _SAID_OF_MEMORY)

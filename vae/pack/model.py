@@ -1,5 +1,4 @@
-"""The members of a pack as one batched model: weights stacked along a first dimension, a model written for one
-member."""
+"""The members of a pack as one batched model: weights stacked along a first dimension, a model written for one."""
 
 from __future__ import annotations
 
@@ -46,8 +45,7 @@ class _Members:
         self._weights, self._buffers = dict(weights), dict(buffers)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance, each [members, batch, latent], for x [members, batch, pixels], or [batch, pixels]
-        that all members see."""
+        """Mean and log variance [members, batch, latent] for x [members, batch, pixels], or one x [batch, pixels]."""
         own = 0 if x.dim() == 3 else None
         mean, log_variance = vmap(partial(self._of_one, "encode"), in_dims=(0, 0, own))(self._weights, self._buffers, x)
         return mean, log_variance
@@ -62,8 +60,7 @@ class _Members:
 
 
 class StackedModel:
-    """Members [members, ...] of one architecture. `weights` are its parameters by name; a user's model may have
-    buffers besides."""
+    """Members [members, ...] of one architecture: `weights` by name, and the buffers that a user's model may have."""
 
     def __init__(self, template: nn.Module, num_members: int, device: torch.device) -> None:
         self._template = _MethodOf(template).to(device)
@@ -95,8 +92,7 @@ class StackedModel:
         return -lower_bound(members, x, noise).lower_bound.mean(-1)
 
     def bounds_of_same_images(self, members: slice, x: Tensor, noise: Tensor) -> BoundTerms:
-        """Terms of the bound [members, images] of some members, for the same x [images, pixels] and noise [members,
-        images, latent] of their own."""
+        """The bound [members, images] of some members: the same x [images, pixels], noise [members, images, latent]."""
         weights, buffers = (
             {name: tensor[members] for name, tensor in stacked.items()} for stacked in (self.weights, self.buffers)
         )
@@ -126,8 +122,7 @@ class StackedModel:
 
 
 def as_stored(tensor: Tensor) -> Tensor:
-    """A stacked weight, or its gradient, as it lies in memory: matrices are transposed, for so the gradients of
-    batched products come, and need no copy."""
+    """A stacked weight as it lies in memory: matrices are transposed, as gradients of batched products come."""
     return tensor.transpose(-2, -1) if tensor.dim() == 3 else tensor
 
 
@@ -143,8 +138,7 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def require_packable(configuration: TrainingConfiguration) -> None:
-    """Raises PackError for an optimizer that may look at more than one weight at a time: members would disturb each
-    other."""
+    """Raises PackError for an optimizer that may look at several weights at once: members would disturb each other."""
     if not specification(configuration.optimizer).elementwise:
         raise PackError(
             f"optimizer {configuration.optimizer!r} is not known to treat every weight by itself, so the members of a"

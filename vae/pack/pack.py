@@ -1,5 +1,4 @@
-"""Several seeds of one configuration trained at once, as one batched model: on a GPU, what makes a small model fill
-the chip."""
+"""Several seeds of one configuration trained at once as one batched model, which makes a small model fill a GPU."""
 
 from __future__ import annotations
 
@@ -94,8 +93,7 @@ class Pack:
         return self.step * self.configuration.batch_size
 
     def run(self, pause_every_seconds: float = math.inf) -> Iterator[Progress]:
-        """Trains all members to the end of the budget; yields after each evaluation (without its numbers) and each
-        pause."""
+        """Trains all members to the end of the budget; yields after each evaluation, without its numbers, and pause."""
         points = self.configuration.evaluation_points()
         while self.results is None:
             with self._arithmetic():
@@ -155,8 +153,7 @@ class Pack:
 
     @torch.no_grad()
     def _lower_bounds(self, images: Images, name: str) -> list[dict[str, float]]:
-        """What vae.evaluation.evaluate_lower_bound measures, for all members, as many at once as
-        EVALUATED_ROWS_AT_ONCE allows."""
+        """What vae.evaluation.evaluate_lower_bound measures, for all members, EVALUATED_ROWS_AT_ONCE at a time."""
         members, on_device, scale = len(self.seeds), images_on(self.device, images), PixelScale(self.device)
         totals = torch.zeros(len(BoundTerms._fields), members, dtype=torch.float64, device=self.device)
         members_at_once = max(1, EVALUATED_ROWS_AT_ONCE // IMAGES_PER_STREAM)
@@ -175,8 +172,7 @@ class Pack:
         )
 
     def _result(self, member: int) -> TrainingResult:
-        """One member's; its seconds are its share, the pack's divided by the members, so that shares add up to the
-        time that passed."""
+        """Of one member; its seconds are its share of the pack's, so that shares add up to the time that passed."""
         bad_step = int(self._step.first_bad_step[member])
         diverged_at = bad_step * self.configuration.batch_size if bad_step >= 0 else None
         share = self.seconds / len(self.seeds)

@@ -1,5 +1,4 @@
-"""A pack's step, and how it is run: one operation after the other, or on a GPU recorded once as a CUDA graph and
-replayed."""
+"""A pack's step: one operation after the other, or on a GPU recorded once as a CUDA graph and replayed."""
 
 from __future__ import annotations
 
@@ -21,8 +20,7 @@ _STEPS_BEFORE_RECORDING = 3
 
 
 class PackStep:
-    """One step of all members, as operations on the device alone: the host never waits for a number, and what is
-    kept keeps its place."""
+    """One step of all members on the device alone: the host waits for no number, and no tensor changes its place."""
 
     def __init__(self, configuration: TrainingConfiguration, model: StackedModel, images: Tensor) -> None:
         self._weights = [weight for weight in model.weights.values() if weight.requires_grad]
@@ -53,8 +51,7 @@ class PackStep:
         self.first_bad_step.copy_(torch.where(newly_bad, self.num_taken, self.first_bad_step))
 
     def minibatch(self, inputs: StepInputs) -> tuple[Tensor, Tensor]:
-        """Pixels [members, batch, pixels] and noise [members, batch, latent]: the bits of
-        vae.minibatches.Minibatches."""
+        """Pixels [members, batch, pixels], noise [members, batch, latent]: the bits of vae.minibatches.Minibatches."""
         pixels = torch.index_select(self._images, 0, inputs.order.flatten()).view(*inputs.order.shape, -1)
         x = (inputs.thresholds < pixels).to(torch.float32) if self._is_dynamic else self._scale(pixels)
         return x, inputs.noise.transpose(-2, -1)
@@ -114,8 +111,7 @@ class GraphedSteps:
         self._num_taken += 1
 
     def _eagerly(self, inputs: StepInputs) -> None:
-        """With the learning rate where a recording has it: from a number of Python's an optimizer may round
-        otherwise."""
+        """With the learning rate in a tensor, as in a recording: from a number an optimizer may round otherwise."""
         for group in self._step.optimizer.param_groups:
             group["lr"] = self._learning_rate
         self._step(inputs)
