@@ -117,11 +117,7 @@ class WarmedAdagrad(torch.optim.Optimizer):
         parameter.addcdiv_(gradient, scale, value=-group["lr"] / (1 + (float(state["step"]) - 1) * group["lr_decay"]))
 
 
-_TORCH_NAMES = {
-    "epsilon": "eps",
-    "learning_rate_decay": "lr_decay",
-    "smoothing": "alpha",
-}
+_TORCH_NAMES = {"epsilon": "eps", "learning_rate_decay": "lr_decay", "smoothing": "alpha"}
 
 
 def _torch_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,11 +195,7 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
     ),
     "momentum": OptimizerSpecification(
         partial(_build, torch.optim.SGD, {"fused": True}),
-        {
-            "momentum": _MOMENTUM,
-            "dampening": _DAMPENING,
-            "weight_decay": _WEIGHT_DECAY,
-        },
+        {"momentum": _MOMENTUM, "dampening": _DAMPENING, "weight_decay": _WEIGHT_DECAY},
         1e-3,
     ),
     "nesterov": OptimizerSpecification(

@@ -29,10 +29,7 @@ from vae.optimizers import OPTIMIZERS
         ({"learning_rate": 0}, "greater than 0"),
         ({"learning_rate": float("nan")}, "finite"),
         ({"learning_rate": 1e4}, "less than or equal to 1000"),
-        (
-            {"activation": "tahn"},
-            "activation: 'tahn' is not one of its values; did you mean tanh? Allowed: elu, gelu,",
-        ),
+        ({"activation": "tahn"}, "activation: 'tahn' is not one of its values; did you mean tanh? Allowed: elu, gelu,"),
         ({"pixels": "binary"}, "Allowed: dynamic, fixed, grey."),
         ({"model": "vea"}, "'vea' is not a model; allowed: vae, or module:Class"),
         ({"budget_samples": 50}, "budget_samples 50 is less than one minibatch (batch_size 100); give at least 100"),

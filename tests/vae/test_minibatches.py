@@ -14,15 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.trainings import SEEDS, small_configuration, small_data, small_dataset
-from vae.minibatches import (
-    Minibatches,
-    binarise,
-    constant_pixel_bound,
-    mean_image,
-    prepare,
-    scale_pixels,
-    split,
-)
+from vae.minibatches import Minibatches, binarise, constant_pixel_bound, mean_image, prepare, scale_pixels, split
 
 
 def numbered(num: int) -> NDArray[np.uint8]:

@@ -16,14 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.trainings import (
-    SEEDS,
-    interrupted_digest,
-    small_configuration,
-    small_data,
-    trained,
-    trained_digest,
-)
+from tests.support.trainings import SEEDS, interrupted_digest, small_configuration, small_data, trained, trained_digest
 from vae.building import model_from_weights
 from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
@@ -258,10 +251,7 @@ def test_the_schedule_reaches_the_optimizer() -> None:
         "learning_rate_milestones": (0.5,),
         "learning_rate_factor": 1e-12,
     }
-    halves = [
-        trained(budget_samples=1_000, **fields),
-        trained(budget_samples=500, learning_rate=0.01),
-    ]
+    halves = [trained(budget_samples=1_000, **fields), trained(budget_samples=500, learning_rate=0.01)]
     for name, tensor in halves[0].weights.items():
         torch.testing.assert_close(tensor, halves[1].weights[name], rtol=0, atol=1e-8)
 

@@ -12,14 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vae.data.idx import FILES, DataError, Files, read_uncompressed
-from vae.data.sources import (
-    SILENCE_SECONDS,
-    DataSource,
-    SourceError,
-    debian_source,
-    torchvision_source,
-    wheel_source,
-)
+from vae.data.sources import SILENCE_SECONDS, DataSource, SourceError, debian_source, torchvision_source, wheel_source
 from vae.disk import sha256_of, write_atomically
 
 _SCRATCH_BYTES = 90_000_000

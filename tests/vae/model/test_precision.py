@@ -17,14 +17,7 @@ from torch import Tensor
 
 from tests.support.gpu_arithmetic import set_by_newer_settings, set_by_older_settings
 from tests.support.gradients import gradients, model_and_minibatch
-from tests.support.trainings import (
-    SEEDS,
-    interrupted_digest,
-    small_configuration,
-    small_data,
-    trained,
-    trained_digest,
-)
+from tests.support.trainings import SEEDS, interrupted_digest, small_configuration, small_data, trained, trained_digest
 from vae.building import model_from_weights
 from vae.evaluation import evaluate_lower_bound
 from vae.gradient import Autograd, WrittenOut
