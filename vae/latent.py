@@ -33,11 +33,6 @@ def decode(model: LatentVariableModel, latents: Tensor) -> Tensor:
     return torch.sigmoid(model.decode(latents))
 
 
-def reconstruct(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """The mean image of p(x|z) at each image's posterior mean z, [num_images, pixels]; no bound follows from it."""
-    return decode(model, encode(model, images)[0])
-
-
 def _fractions(num_points: int, like: Tensor) -> Tensor:
     if num_points < 2:
         raise ValueError(
@@ -102,20 +97,19 @@ def manifold_latents(num_per_side: int) -> Tensor:
     return torch.stack([first, second], dim=-1)
 
 
-def posterior_mean_variance(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """The variance of each latent's posterior mean over images [num_images, pixels], [latent]; at least 2 images."""
-    if len(images) < 2:
-        raise ValueError(f"{len(images)} image has no variance; give at least 2")
-    return encode(model, images)[0].double().var(dim=0)
+def active_units(mean: Tensor, threshold: float = ACTIVE_VARIANCE) -> Tensor:
+    """Which latents carry information on x, bool [latent]: Var_x(E_q(z|x)[z]) > threshold (Burda et al. 2016).
+
+    `mean` [num_images, latent], as `encode` returns it, of at least 2 images.
+    """
+    if len(mean) < 2:
+        raise ValueError(f"{len(mean)} image has no variance; give at least 2")
+    return mean.double().var(dim=0) > threshold
 
 
-def active_units(model: LatentVariableModel, images: Tensor, threshold: float = ACTIVE_VARIANCE) -> Tensor:
-    """Which latents carry information on x, bool [latent]: Var_x(E_q(z|x)[z]) > threshold (Burda et al. 2016)."""
-    return posterior_mean_variance(model, images) > threshold
+def divergence_per_latent(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Nats that each latent spends per image: the mean of KL(q(z_j|x) || N(0, 1)), [latent]; exact (appendix B).
 
-
-@torch.no_grad()
-def divergence_per_latent(model: LatentVariableModel, images: Tensor) -> Tensor:
-    """Nats that each latent spends per image: the mean of KL(q(z_j|x) || N(0, 1)), [latent]; exact (appendix B)."""
-    mean, log_variance = (part.double() for part in encode(model, images))
-    return gaussian_kl_from_standard(mean, log_variance).mean(dim=0)
+    `mean` and `log_variance`, each [num_images, latent], as `encode` returns them.
+    """
+    return gaussian_kl_from_standard(mean.double(), log_variance.double()).mean(dim=0)

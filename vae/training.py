@@ -157,7 +157,8 @@ class Training:
                         self._evaluate() if self.samples == target and self.diverged_at_samples is None else None
                     )
                 if self.diverged_at_samples is not None or len(self.evaluations) == len(points):
-                    self.result = self._finish()
+                    end = (self.evaluations, self.seconds, self.started_ms, self.diverged_at_samples)
+                    self.result = training_result(self.model, self.data, *end)
             yield Progress(self.samples, evaluation)
 
     def _train_until(self, target: int, max_seconds: float) -> None:
@@ -202,11 +203,6 @@ class Training:
         evaluation = Evaluation(self.samples, self.seconds, now_ms(), metrics)
         self.evaluations.append(evaluation)
         return evaluation
-
-    def _finish(self) -> TrainingResult:
-        return training_result(
-            self.model, self.data, self.evaluations, self.seconds, self.started_ms, self.diverged_at_samples
-        )
 
     @property
     def _model(self) -> LatentVariableModel:

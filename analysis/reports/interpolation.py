@@ -22,7 +22,6 @@ from vae.checkpoint import CheckpointError, load_weights
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset
 from vae.data.idx import DataError
-from vae.densities import gaussian_kl_from_standard
 from vae.minibatches import prepare, scale_pixels
 from vae.model.network import LatentVariableModel
 from vae.model.precision import reproducible_arithmetic
@@ -172,7 +171,7 @@ def _show(
     images = test[list(indices)]
     means = latent.encode(model, scale_pixels(images))[0]
     ends = [(means[first], means[second]) for first, second in _pairs(len(indices))]
-    mean, log_variance = (part.double() for part in latent.encode(model, scale_pixels(test)))
+    mean, log_variance = latent.encode(model, scale_pixels(test))
     random = generator(derive(study_seed, "interpolation", "prior"))
     return ModelShown(
         cell=str(training["cell"]),
@@ -186,8 +185,8 @@ def _show(
         spherical=_decoded(model, torch.stack([latent.spherical_path(*pair, NUM_POINTS) for pair in ends])),
         samples=_decoded(model, latent.prior_latents(NUM_SAMPLES, model.latent_dim, random)),
         manifold=_decoded(model, latent.manifold_latents(MANIFOLD_SIDE)) if model.latent_dim == 2 else None,
-        active=(mean.var(dim=0) > latent.ACTIVE_VARIANCE).numpy(),
-        kl_nats=gaussian_kl_from_standard(mean, log_variance).mean(dim=0).numpy(),
+        active=latent.active_units(mean).numpy(),
+        kl_nats=latent.divergence_per_latent(mean, log_variance).numpy(),
         bounds={
             term: float(training[f"test/{term}"])
             for term in ("lower_bound", "reconstruction", "kl")

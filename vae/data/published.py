@@ -130,9 +130,7 @@ def _locked(folder: Path, published: PublishedDataset, report: Callable[[str], N
         except BlockingIOError:
             report(f"{published.title}: another process is fetching it to {folder}; waiting for that one.")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        except (
-            OSError
-        ):  # a network file system without locks: whoever else fetches writes the same bytes to names of its own
+        except OSError:  # a network's file system without locks: others write the same bytes to names of their own
             yield
             return
         for leftover in [path for name in FILES for path in folder.glob(f".{name}.*")]:

@@ -171,11 +171,8 @@ def download_with_torchvision(class_name: str, folder: str, silence_seconds: flo
     socket.setdefaulttimeout(silence_seconds)
     announced = _Announced()
     try:
-        with (
-            Path(os.devnull).open("w") as nowhere,
-            redirect_stdout(nowhere),
-            redirect_stderr(nowhere),
-        ):  # its first word is that it begins
+        # The first word of this child is that it begins.
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
             from torchvision import datasets
         urllib.request.install_opener(urllib.request.build_opener(announced))
         getattr(datasets, class_name)(folder, download=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -57,12 +56,8 @@ class PackStep:
         return x, inputs.noise.transpose(-2, -1)
 
 
-class Steps(Protocol):
-    """Takes one step after the other."""
-
-    def __call__(self, inputs: StepInputs, learning_rate: float) -> None:
-        """One step at that learning rate."""
-        ...
+Steps = Callable[[StepInputs, float], None]
+"""Takes the next step, with these inputs and at this learning rate."""
 
 
 class EagerSteps:
