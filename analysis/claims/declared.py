@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.claims.comparison import Comparison
+from analysis.claims.schema import DeclaredEntry
 from analysis.results.reader import StudyResults
 from study.protocol.declarations import DIGEST, TAG, Declaration, claim_words, declarations_in
 from study.spec.schema import Claim
@@ -70,20 +71,20 @@ def withdrawn_sentence(withdrawn: Sequence[WithdrawnClaim]) -> str:
     )
 
 
-def claim_declaration(results: StudyResults, comparison: Comparison) -> dict[str, Any]:
+def claim_declaration(results: StudyResults, comparison: Comparison) -> DeclaredEntry:
     """The field `declared` of a claim's row: `when`, and a `sentence` with the numbers of trainings then recorded
     where that was not before anything ran."""
     if comparison.kind == "exploratory":
-        return {"when": "not declared"}
+        return DeclaredEntry(when="not declared")
     return declaration_in(declarations_in(results.provenance.get(TAG)), comparison.claim.name)
 
 
-def declaration_in(history: Sequence[Declaration], name: str) -> dict[str, Any]:
+def declaration_in(history: Sequence[Declaration], name: str) -> DeclaredEntry:
     """As `claim_declaration`, from the history of declarations, oldest first; `not recorded` where the claim is in
     none."""
     known = [entry for entry in history if name in entry.claims]
     if not known:
-        return {"when": "not recorded", "sentence": NOT_RECORDED}
+        return DeclaredEntry(when="not recorded", sentence=NOT_RECORDED)
     first = known[0]
     if first.num_trainings:
         return _first_seen_late(first, is_oldest=first is history[0])
@@ -93,27 +94,34 @@ def declaration_in(history: Sequence[Declaration], name: str) -> dict[str, Any]:
         if later.num_trainings and (fields := _changed(earlier, later, name))
     ]
     if not changes:
-        return {"when": "before any training"}
+        return DeclaredEntry(when="before any training")
     last = changes[-1][0]
     words = "; ".join(dict.fromkeys(words for _, fields in changes for words in fields.values()))
-    names = sorted({field for _, fields in changes for field in fields})
+    names = tuple(sorted({field for _, fields in changes for field in fields}))
     sentence = f"What this claim rests on was changed when {_count(last)} were recorded already: {words}."
-    return {"when": "changed after trainings were recorded", "changed": names, "sentence": sentence} | _numbers(last)
+    return DeclaredEntry(
+        when="changed after trainings were recorded",
+        sentence=sentence,
+        changed=names,
+        num_trainings=last.num_trainings,
+        num_confirm_trainings=last.num_confirm,
+    )
 
 
-def _first_seen_late(first: Declaration, is_oldest: bool) -> dict[str, Any]:
+def _first_seen_late(first: Declaration, is_oldest: bool) -> DeclaredEntry:
     """A claim whose first record is younger than trainings: added to a study that has a history, or of a history
     that begins so late."""
-    if not is_oldest:
-        return {
-            "when": "after trainings were recorded",
-            "sentence": f"This claim was declared when {_count(first)} were recorded already.",
-        } | _numbers(first)
-    sentence = (
-        f"Nothing shows that this claim was declared before its trainings: when it was first recorded, {_count(first)}"
-        " were there already."
+    late = f"when it was first recorded, {_count(first)} were there already"
+    return DeclaredEntry(
+        when="first recorded after trainings" if is_oldest else "after trainings were recorded",
+        sentence=(
+            f"Nothing shows that this claim was declared before its trainings: {late}."
+            if is_oldest
+            else f"This claim was declared when {_count(first)} were recorded already."
+        ),
+        num_trainings=first.num_trainings,
+        num_confirm_trainings=first.num_confirm,
     )
-    return {"when": "first recorded after trainings", "sentence": sentence} | _numbers(first)
 
 
 def _changed(earlier: Declaration, later: Declaration, name: str) -> Mapping[str, str]:
@@ -159,7 +167,3 @@ def _count(entry: Declaration) -> str:
 
 def _trainings(number: int, num_confirm: int) -> str:
     return f"{number} training{'' if number == 1 else 's'} ({num_confirm} of them on reporting seeds)"
-
-
-def _numbers(entry: Declaration) -> dict[str, int]:
-    return {"num_trainings": entry.num_trainings, "num_confirm_trainings": entry.num_confirm}

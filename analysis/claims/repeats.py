@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 from analysis.claims.comparison import compare
 from analysis.claims.row import repeat_entry
+from analysis.claims.schema import RepeatEntry
 from analysis.findings.cells import cell_findings
 from analysis.findings.margin import equivalence_margin
 from analysis.results.reader import StudyResults
@@ -17,7 +17,7 @@ from study.spec.cells import claim_pairs
 
 
 @lru_cache(maxsize=2)
-def repeated_claims(results: StudyResults) -> Mapping[str, tuple[dict[str, Any], ...]]:
+def repeated_claims(results: StudyResults) -> Mapping[str, tuple[RepeatEntry, ...]]:
     """By the claim's name what each search makes of it, the study's own first: the field `repeats` of its row.
 
     Empty where the search was made once; without the claims about cells none of which is searched, which nothing was

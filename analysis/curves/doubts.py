@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.claims.doubts import doubt_entries
 from analysis.curves.findings import CurvePair, CurvesFindings, TargetTable
-from analysis.curves.statements import doubts
 from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
 from analysis.statistics.intervals import rounded
@@ -34,7 +34,7 @@ def _robustness_answer(findings: CurvesFindings) -> str:
     if not decided:
         return "No comparison came to a verdict, so that there is none to overturn."
     verdicts = f"{len(decided)} verdicts" if len(decided) > 1 else "the one verdict"
-    under_all = sum(all(found.worst_case == pair.verdict for found in pair.by_readout) for pair in decided)
+    under_all = sum(all(one.verdict == pair.verdict for one in pair.readings) for pair in decided)
     labels = [_labels_against(pair, findings.request.confidence) for pair in decided]
     overturned = sum(bool(found - {UNTESTABLE}) for found in labels)
     said = (
@@ -52,7 +52,7 @@ def _robustness_answer(findings: CurvesFindings) -> str:
 
 
 def _labels_against(pair: CurvePair, confidence: float) -> frozenset[str]:
-    return frozenset(found.label for found in doubts(pair, confidence) if found.speaks_against)
+    return frozenset(found.label for found in doubt_entries(pair.result.robustness, confidence) if found.speaks_against)
 
 
 def readouts_table(findings: CurvesFindings) -> Table:
@@ -61,14 +61,18 @@ def readouts_table(findings: CurvesFindings) -> Table:
         {
             "level": pair.level,
             "baseline": pair.baseline,
-            "readout": found.readout.title,
-            "verdict": found.worst_case,
-            "estimate": rounded(found.mean),
+            "readout": one.reading.title,
+            "verdict": one.verdict,
+            "estimate": rounded(one.mean),
         }
-        | dict(zip(("low", "high"), interval_pair(found.interval) or [None, None], strict=True))
-        | {"p": rounded(found.p), "n": found.num_pairs, "agrees": found.worst_case == pair.verdict}
+        | dict(zip(("low", "high"), interval_pair(one.interval) or [None, None], strict=True))
+        | {
+            "p": rounded(one.judgement.p) if one.mean is not None else None,
+            "n": len(one.seeds),
+            "agrees": one.verdict == pair.verdict,
+        }
         for pair in findings.pairs
-        for found in pair.by_readout
+        for one in pair.readings
     ]
     caption = (
         "The same curves read out in other ways; the first readout is the one asked for. Where verdicts differ, the"
@@ -83,7 +87,7 @@ def robustness_table(findings: CurvesFindings) -> Table:
     rows = [
         _robustness_row(pair, findings.request.confidence)
         for pair in findings.pairs
-        if doubts(pair, findings.request.confidence)
+        if doubt_entries(pair.result.robustness, findings.request.confidence)
     ]
     caption = (
         "Of pairs that miss no training; where one diverged there is no mean. The most extreme seed is the one furthest"
@@ -108,19 +112,19 @@ def robustness_table(findings: CurvesFindings) -> Table:
 
 
 def _robustness_row(pair: CurvePair, confidence: float) -> dict[str, object]:
-    found = pair.robustness
-    extreme = found.most_extreme if found else None
+    found = pair.result.robustness
+    extreme, pairing = (found.most_extreme, found.pairing) if found else (None, None)
     return {
         "level": pair.level,
         "baseline": pair.baseline,
         "verdict": pair.verdict,
-        "mean": rounded(found.mean) if found else None,
+        "mean": rounded(found.judgement.mean) if found else None,
         "median": rounded(found.median) if found else None,
         "most_extreme_seed": extreme.seed if extreme else None,
-        "verdict_without_it": extreme.verdict if extreme else "",
-        "correlation": rounded(found.pairing.correlation, 3) if found else None,
-        "variance_gain": rounded(found.pairing.variance_gain, 3) if found else None,
-        "findings": " ".join(finding.sentence for finding in doubts(pair, confidence)),
+        "verdict_without_it": extreme.judgement.verdict if extreme else "",
+        "correlation": rounded(pairing.correlation, 3) if pairing else None,
+        "variance_gain": rounded(pairing.variance_gain, 3) if pairing else None,
+        "findings": " ".join(doubt.sentence for doubt in doubt_entries(found, confidence)),
     }
 
 
@@ -133,12 +137,12 @@ def crossovers_table(findings: CurvesFindings) -> Table:
             round(crossing.step),
             crossing.step_before,
             crossing.step_after,
-            crossing.leader_after,
+            pair.level if crossing.leader_after == "level" else pair.baseline,
             crossing.num_agree,
             crossing.num_seeds,
         )
         for pair in findings.pairs
-        for crossing in pair.crossovers
+        for crossing in pair.result.crossovers
     ]
     caption = (
         "Between which steps the leader changes, and how many seeds change with the mean. A comparison that ends"

@@ -25,14 +25,13 @@ from analysis.figures.comparison_explorers import (
     KIND_COLOURS,
     KINDS,
     ExploredPair,
-    PairedNumbers,
     paired_explorer,
+    paired_numbers,
 )
 from analysis.figures.comparisons import LOG_SAMPLES_RATIO, draw_differences, samples_text
 from analysis.figures.curve_lines import COLUMNS, curve_dataset
 from analysis.statistics.intervals import Vector, rounded
 from analysis.statistics.pairs import Estimate
-from analysis.statistics.readouts import paired_readout
 
 MOST_CELLS_DRAWN = 8
 MOST_PAIRS_DRAWN = 12
@@ -283,24 +282,16 @@ def paired_differences(findings: CurvesFindings) -> Figure | None:
 
 def _differences_explorer(name: str, findings: CurvesFindings, pairs: Sequence[CurvePair]) -> Explorer:
     """The same pairs under every readout that the page gives verdicts of."""
-    curves, request = {cell.name: cell.curves for cell in findings.cells}, findings.request
+    request = findings.request
     groups = tuple(
         Group(kind, KINDS[kind], KIND_COLOURS[kind], shape="diamond")
         for kind in ("primary", "exploratory")
         if any(pair.kind == kind for pair in pairs)
     )
-    explored = []
-    for pair in pairs:
-        numbers = {}
-        for place, found in enumerate(pair.by_readout):
-            read = paired_readout(curves[pair.level], curves[pair.baseline], found.readout)
-            numbers[f"r{place}"] = PairedNumbers(
-                read.seeds, read.level - read.baseline, found.mean, found.interval, found.worst_case
-            )
-        explored.append(ExploredPair(pair.kind, pair.title, numbers))
+    explored = [ExploredPair(pair.kind, pair.title, paired_numbers(pair)) for pair in pairs]
     titles = {
-        f"r{place}": found.readout.title + ("" if place else ", as asked for")
-        for place, found in enumerate(pairs[0].by_readout)
+        f"r{place}": one.reading.title + ("" if place else ", as asked for")
+        for place, one in enumerate(pairs[0].readings)
     }
     return paired_explorer(
         name, groups, "Comparisons", explored, titles, request.margin, request.unit, request.confidence

@@ -16,25 +16,12 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.claims.schema import Kind
 from analysis.curves.table import CurveFileError, CurveTable, metric_curves
-from analysis.statistics import intervals as statistics
-from analysis.statistics.intervals import Band, Interval, SignFlip, Vector, Verdict
-from analysis.statistics.pairs import Estimate, paired_estimate
+from analysis.statistics.intervals import Band, Interval, Vector, mean_band, t_interval
+from analysis.statistics.pairs import PairedComparison, Side, paired_result, with_holm
 from analysis.statistics.rankings import RankFinding, rank_finding
-from analysis.statistics.readouts import (
-    CellCurves,
-    Crossover,
-    PairedReadout,
-    Readout,
-    ReadoutVerdict,
-    paired_readout,
-    rank_crossovers,
-    readout_verdicts,
-    seed_readouts,
-    worst_case_difference,
-    worst_case_test,
-)
-from analysis.statistics.robustness import DECIDED, Robustness, WorstCaseRobustness, robustness, worst_case_robustness
+from analysis.statistics.readouts import CellCurves, Reading, Readout, seed_outcomes, seed_readouts
 from analysis.statistics.targets import (
     Clock,
     TargetFinding,
@@ -44,13 +31,13 @@ from analysis.statistics.targets import (
     target_finding,
     unmeasured_seeds,
 )
+from analysis.statistics.verdicts import Rule
 from vae.settings.nearest import unknown_name_message
 
 MOST_CELLS_IN_ALL_PAIRS = 8
 MOST_LAST_POINTS = 5
 FINAL, BEST = Readout("final"), Readout("best")
 
-PairKind = Literal["primary", "exploratory"]
 Design = Literal["baseline", "all pairs", "best against the others"]
 
 
@@ -94,42 +81,16 @@ class CurveCell:
 
 
 @dataclass(frozen=True)
-class CurvePair:
-    """Level less baseline, positive where the level is better. `estimate` is None where a training diverged or no
-    seed is in both.
-
-    `verdict` counts a diverged training as the worst outcome there is, and `worst_case` is the test that does; it is
-    inconclusive where a training is missing. `num_pairs`: the seeds that ended in both, diverged or not.
-    """
+class CurvePair(PairedComparison):
+    """Level less baseline, positive where the level is better. `num_missing`: trainings that are unfinished, or under
+    a seed that the other cell has not. `num_lost_level`, `num_lost_baseline`: trainings that diverged."""
 
     level: str
     baseline: str
-    kind: PairKind
-    paired: PairedReadout
-    estimate: Estimate | None
-    verdict: Verdict
-    by_readout: tuple[ReadoutVerdict, ...]
-    robustness: Robustness | None
-    crossovers: tuple[Crossover, ...]
-    num_pairs: int
-    worst_case: SignFlip | None = None
-    worst_case_robustness: WorstCaseRobustness | None = None
-    holm_p: float | None = None
-
-    @property
-    def p(self) -> float | None:
-        """The p of the test that the verdict rests on; None where there is none."""
-        return self.estimate.p if self.estimate else self.worst_case.p if self.worst_case else None
-
-    @property
-    def skewness(self) -> float | None:
-        """G1 of the paired differences; None where there is no estimate."""
-        return statistics.skewness(self.paired.level - self.paired.baseline) if self.estimate else None
-
-    @property
-    def is_strongly_skewed(self) -> bool:
-        """Whether the differences are so lopsided that the interval is too narrow."""
-        return bool(self.estimate) and statistics.is_strongly_skewed(self.paired.level - self.paired.baseline)
+    kind: Kind
+    num_missing: int
+    num_lost_level: int
+    num_lost_baseline: int
 
     @property
     def title(self) -> str:
@@ -137,19 +98,9 @@ class CurvePair:
         return f"{self.level} against {self.baseline}"
 
     @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds that both have a readout of."""
-        return self.paired.seeds
-
-    @property
     def num_lost(self) -> int:
         """Trainings of either side that diverged."""
-        return self.paired.num_lost_level + self.paired.num_lost_baseline
-
-    @property
-    def differences(self) -> Vector:
-        """Level less baseline by seed, [pairs]; positive where the level is better."""
-        return self.paired.level - self.paired.baseline
+        return self.num_lost_level + self.num_lost_baseline
 
 
 @dataclass(frozen=True)
@@ -192,7 +143,7 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
     )
     design, asked = _asked(cells, request)
     by_name = {cell.name: cell.curves for cell in cells}
-    whole = _with_holm([_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in asked])
+    whole = with_holm([_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in asked])
     targets = request.targets or _target_that_all_reach(cells, request)
     return CurvesFindings(
         request=request,
@@ -211,17 +162,6 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
                 [*table.notes, *found.notes, *(_seconds_notes(found.cells) if table.has_seconds and targets else ())]
             )
         ),
-    )
-
-
-def _with_holm(pairs: Sequence[CurvePair]) -> tuple[CurvePair, ...]:
-    """The pairs with Holm's adjusted p over all of them; one without a p, or of which trainings are missing, takes
-    part with 1: none that is lost makes another surer."""
-    own = [None if pair.paired.num_missing else pair.p for pair in pairs]
-    adjusted = statistics.holm([1.0 if p is None else p for p in own])
-    return tuple(
-        replace(pair, holm_p=None if p is None else holm_p)
-        for pair, p, holm_p in zip(pairs, own, adjusted, strict=True)
     )
 
 
@@ -271,14 +211,14 @@ def _curve_cell(curves: CellCurves, request: CurvesRequest) -> CurveCell:
         curves=curves,
         finals=finals,
         mean=float(np.mean(list(finals.values()))) if whole else None,
-        interval=statistics.t_interval(list(finals.values()), request.confidence) if whole else None,
+        interval=t_interval(list(finals.values()), request.confidence) if whole else None,
         steps=curves.steps[shared].astype(np.float64),
-        band=statistics.mean_band(held[:, shared], request.confidence) if shared.any() else None,
+        band=mean_band(held[:, shared], request.confidence) if shared.any() else None,
         seconds=seconds,
     )
 
 
-def _asked(cells: Sequence[CurveCell], request: CurvesRequest) -> tuple[Design, list[tuple[str, str, PairKind]]]:
+def _asked(cells: Sequence[CurveCell], request: CurvesRequest) -> tuple[Design, list[tuple[str, str, Kind]]]:
     """Which pairs are compared, (level, baseline, kind), the primary one first, then by rank."""
     names = [cell.name for cell in cells]
     design: Design
@@ -288,7 +228,7 @@ def _asked(cells: Sequence[CurveCell], request: CurvesRequest) -> tuple[Design, 
         design, chosen = "all pairs", list(itertools.combinations(names, 2))
     else:
         design, chosen = "best against the others", [(names[0], name) for name in names[1:]]
-    rest: list[tuple[str, str, PairKind]] = [
+    rest: list[tuple[str, str, Kind]] = [
         (level, baseline, "exploratory")
         for level, baseline in chosen
         if {level, baseline} != set(request.primary or ())
@@ -303,62 +243,32 @@ def readouts_of(num_points: int, readout: Readout) -> tuple[Readout, ...]:
     return (readout, *(other for other in kinds if other.kind != readout.kind))
 
 
-def _pair(level: CellCurves, baseline: CellCurves, kind: PairKind, request: CurvesRequest) -> CurvePair:
+def _pair(level: CellCurves, baseline: CellCurves, kind: Kind, request: CurvesRequest) -> CurvePair:
     """Everything about one pair. Every statistic draws from a generator of the same seed, so that equal tests give
     equal numbers."""
-    seed = [zlib.crc32(level.cell.encode()), zlib.crc32(baseline.cell.encode())]
-    paired = paired_readout(level, baseline, request.readout)
-    lost = paired.num_lost_level + paired.num_lost_baseline
-    estimate = (
-        paired_estimate(paired.level, paired.baseline, request.confidence, np.random.default_rng(seed))
-        if paired.seeds and not lost
-        else None
+    seed = [zlib.crc32(side.cell.encode()) for side in (level, baseline)]
+    readings = [Reading("", readout) for readout in readouts_of(level.steps.size, request.readout)]
+    num_missing = len(set(level.seeds) ^ set(baseline.seeds)) + level.num("unfinished") + baseline.num("unfinished")
+    result = paired_result(
+        _side(level, readings, "level"),
+        _side(baseline, readings, "baseline"),
+        Rule(request.confidence, request.margin),
+        lambda _: np.random.default_rng(seed),
+        is_whole=not num_missing,
     )
-    ended = [_ended(side, request.readout) for side in (level, baseline)]
-    common = sorted(set(ended[0]) & set(ended[1]))
-    is_counted = bool(lost) and not paired.num_missing
-    differences = [worst_case_difference(ended[0][one], ended[1][one]) for one in common] if is_counted else []
-    worst_case = worst_case_test(differences, request.confidence, np.random.default_rng(seed))
-    by_readout = readout_verdicts(
-        level,
-        baseline,
-        readouts_of(level.steps.size, request.readout),
-        request.confidence,
-        request.margin,
-        np.random.default_rng(seed),
-    )
-    sides = [dict(zip(paired.seeds, map(float, side), strict=True)) for side in (paired.level, paired.baseline)]
     return CurvePair(
+        result=result,
         level=level.cell,
         baseline=baseline.cell,
         kind=kind,
-        paired=paired,
-        estimate=estimate,
-        verdict=by_readout[0].worst_case,
-        by_readout=by_readout,
-        robustness=(
-            robustness(sides[0], sides[1], request.confidence, request.margin, np.random.default_rng(seed))
-            if estimate and not paired.num_missing
-            else None
-        ),
-        crossovers=rank_crossovers(level, baseline),
-        num_pairs=len(common),
-        worst_case=worst_case,
-        worst_case_robustness=(
-            worst_case_robustness(
-                ended[0], ended[1], request.confidence, request.margin, np.random.default_rng(seed), DECIDED
-            )
-            if worst_case
-            else None
-        ),
+        num_missing=num_missing,
+        num_lost_level=level.num("diverged"),
+        num_lost_baseline=baseline.num("diverged"),
     )
 
 
-def _ended(cell: CellCurves, readout: Readout) -> dict[int, float | None]:
-    """The readout of each seed that ended, None where it diverged."""
-    return dict.fromkeys(
-        (seed for seed, outcome in zip(cell.seeds, cell.outcomes, strict=True) if outcome == "diverged"), None
-    ) | seed_readouts(cell, readout)
+def _side(curves: CellCurves, readings: Sequence[Reading], name: Literal["level", "baseline"]) -> Side:
+    return Side({one: seed_outcomes(curves, one.readout) for one in readings}, replace(curves, cell=name))
 
 
 def _target_that_all_reach(cells: Iterable[CurveCell], request: CurvesRequest) -> tuple[float, ...]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
 import pandas as pd
 
+from analysis.claims.numbers import result_fields
+from analysis.claims.schema import ClaimRow
+from analysis.claims.wording import worded
 from analysis.curves import figures as curve_figures
 from analysis.curves.findings import CurveCell, CurvePair, CurvesFindings
-from analysis.curves.statements import doubts, statement
 from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
-from analysis.statistics import intervals as statistics
-from analysis.statistics.intervals import rounded
+from analysis.statistics.intervals import rounded, smallest_p
 from analysis.statistics.pairs import interval_pair
+
+MOST_DECIMALS = 12
+PAIR_COLUMNS = (
+    *("level", "baseline", "kind", "verdict", "estimate", "low", "high", "p", "holm_p", "n", "smallest_p"),
+    *("bca_low", "bca_high", "sign_test_p", "minimum_detectable_effect", "diverged", "missing"),
+)
 
 
 def answer(findings: CurvesFindings) -> str:
@@ -22,7 +29,7 @@ def answer(findings: CurvesFindings) -> str:
     if not findings.pairs:
         return f"Nothing can be concluded: the file has one cell, {findings.cells[0].name}, and a comparison needs two."
     leading = findings.pairs[0]
-    said = statement(leading, findings)
+    said = claim_row(leading, findings).statement
     if leading.kind == "exploratory" and leading.num_pairs:
         said += f" {_how_it_was_picked(findings)}"
     others = findings.pairs[1:]
@@ -54,7 +61,7 @@ def _how_it_was_picked(findings: CurvesFindings) -> str:
 def warnings(findings: CurvesFindings) -> tuple[str, ...]:
     """What a reader must know before believing anything."""
     request, said = findings.request, list(findings.notes)
-    fewest = next(n for n in range(1, 64) if statistics.smallest_p(n) <= 1 - request.confidence)
+    fewest = next(n for n in range(1, 64) if smallest_p(n) <= 1 - request.confidence)
     short = [pair for pair in findings.pairs if pair.num_pairs < fewest]
     if short:
         whose = "every pair" if len(short) == len(findings.pairs) else f"{len(short)} of {len(findings.pairs)} pairs"
@@ -156,99 +163,77 @@ def _cell_row(cell: CurveCell, rank: float | None) -> dict[str, object]:
 
 def pairs_table(findings: CurvesFindings) -> Table:
     """Every pair with all that its verdict rests on."""
-    rows = [_pair_row(pair) for pair in findings.pairs]
+    rows = [_pair_row(claim_row(pair, findings)) for pair in findings.pairs]
     caption = (
         "Mean paired difference, positive where the level is better. Interval and p belong to the paired sign-flip"
         " test; where a training diverged it counts as the worst outcome there is, so that there is no mean, and the"
         " interval has one end. Holm's p is over all comparisons of this table; beside them the BCa bootstrap interval"
         " and the sign test, which counts seeds and not sizes; the minimum detectable effect has a power of 80 %."
     )
-    columns = [
-        "level",
-        "baseline",
-        "kind",
-        "verdict",
-        "estimate",
-        "low",
-        "high",
-        "p",
-        "holm_p",
-        "n",
-        "smallest_p",
-        "bca_low",
-        "bca_high",
-        "sign_test_p",
-    ]
-    frame = pd.DataFrame(rows, columns=[*columns, "minimum_detectable_effect", "diverged", "missing"])
+    frame = pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
     return Table("pairs", "Pairs of cells", caption, numeric(frame), for_pasting=True)
 
 
-def _pair_row(pair: CurvePair) -> dict[str, object]:
-    estimate = pair.estimate
-    low, high = interval_pair(
-        pair.worst_case.interval if pair.worst_case else estimate.interval if estimate else None
-    ) or [None, None]
-    bca_low, bca_high = interval_pair(estimate.bca if estimate else None) or [None, None]
-    return {
-        "level": pair.level,
-        "baseline": pair.baseline,
-        "kind": pair.kind,
-        "verdict": pair.verdict,
-        "estimate": rounded(estimate.mean) if estimate else None,
+def _pair_row(row: ClaimRow) -> dict[str, object]:
+    low, high = row.worst_case_interval or row.interval or (None, None)
+    bca_low, bca_high = row.bca_interval or (None, None)
+    return {name: getattr(row, name) for name in PAIR_COLUMNS if name in ClaimRow.model_fields} | {
         "low": low,
         "high": high,
-        "p": rounded(pair.p),
-        "holm_p": rounded(pair.holm_p),
-        "n": pair.num_pairs,
-        "smallest_p": rounded(statistics.smallest_p(pair.num_pairs)) if pair.num_pairs else None,
         "bca_low": bca_low,
         "bca_high": bca_high,
-        "sign_test_p": rounded(estimate.sign_test_p) if estimate else None,
-        "minimum_detectable_effect": rounded(estimate.minimum_detectable_effect) if estimate else None,
-        "diverged": pair.num_lost,
-        "missing": pair.paired.num_missing,
+        "diverged": row.num_diverged_level + row.num_diverged_baseline,
+        "missing": row.num_missing,
     }
 
 
-def claim_row(pair: CurvePair, findings: CurvesFindings) -> dict[str, Any]:
-    """A row of claims.json: the numbers in `unit`, which may be empty."""
-    request, row = findings.request, _pair_row(pair)
-    estimate = pair.estimate
-    kept = (
-        "level",
-        "baseline",
-        "kind",
-        "verdict",
-        "estimate",
-        "p",
-        "holm_p",
-        "n",
-        "smallest_p",
-        "sign_test_p",
-        "minimum_detectable_effect",
+def claim_row(pair: CurvePair, findings: CurvesFindings) -> ClaimRow:
+    """A row of claims.json, with the words that follow from it."""
+    request, end = findings.request, f"{findings.horizon:,}"
+    where = {
+        "final": f"in {findings.metric} at step {end}",
+        "best": f"in the best {findings.metric} up to step {end}",
+    }.get(request.readout.kind, f"in {findings.metric}, {request.readout.title} points up to step {end}")
+    row = ClaimRow(
+        source="curves",
+        name=pair.title,
+        kind=pair.kind,
+        title=pair.title,
+        level=pair.level,
+        baseline=pair.baseline,
+        cells=((pair.level, pair.baseline),),
+        num_cell_pairs=1,
+        metric=findings.metric,
+        unit=request.unit,
+        higher_is_better=request.higher_is_better,
+        readout=request.readout.title,
+        horizon=findings.horizon,
+        horizons=(findings.horizon,),
+        where=where,
+        decimals=_decimals(pair, request.margin),
+        equivalence_margin=request.margin or None,
+        num_compared=len(findings.pairs),
+        num_diverged_level=pair.num_lost_level,
+        num_diverged_baseline=pair.num_lost_baseline,
+        num_missing=pair.num_missing,
+        **result_fields(pair, pair.level, pair.baseline),
     )
-    return {name: row[name] for name in kept} | {
-        "name": pair.title,
-        "statement": statement(pair, findings),
-        "metric": findings.metric,
-        "unit": request.unit,
-        "higher_is_better": request.higher_is_better,
-        "readout": request.readout.title,
-        "horizon_steps": findings.horizon,
-        "median": rounded(estimate.median) if estimate else None,
-        "confidence": request.confidence,
-        "interval": interval_pair(estimate.interval if estimate else None),
-        "worst_case_interval": interval_pair(pair.worst_case.interval) if pair.worst_case else None,
-        "bca_interval": interval_pair(estimate.bca if estimate else None),
-        "equivalence_margin": request.margin or None,
-        "correlation": rounded(estimate.correlation) if estimate else None,
-        "skewness": rounded(pair.skewness),
-        "strongly_skewed": pair.is_strongly_skewed,
-        "num_diverged_level": pair.paired.num_lost_level,
-        "num_diverged_baseline": pair.paired.num_lost_baseline,
-        "num_missing": pair.paired.num_missing,
-        "num_comparisons": len(findings.pairs),
-        "readouts": {found.readout.title: found.worst_case for found in pair.by_readout},
-        "holds_under": [found.readout.title for found in pair.by_readout if found.worst_case == pair.verdict],
-        "robustness": [found.label for found in doubts(pair, request.confidence)],
-    }
+    return worded(row)
+
+
+def _decimals(pair: CurvePair, margin: float) -> int:
+    """How many places the pair's difference is written with: two digits of the margin, or three of the mean or half
+    its interval, whichever is larger."""
+    if margin:
+        return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(margin))))
+    size = max(abs(pair.estimate.mean) if pair.estimate else 0.0, _interval_size(pair))
+    return min(MOST_DECIMALS, max(0, 2 - math.floor(math.log10(size)))) if size else 2
+
+
+def _interval_size(pair: CurvePair) -> float:
+    """Half the interval, or of one with one end that end."""
+    if pair.worst_case:
+        both = (pair.worst_case.interval.low, pair.worst_case.interval.high)
+        return max((abs(end) for end in both if math.isfinite(end)), default=0.0)
+    interval = pair.estimate.interval if pair.estimate else None
+    return (interval.high - interval.low) / 2 if interval else 0.0

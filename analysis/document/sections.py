@@ -8,8 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from analysis.document.explorer import Dataset, Explorer
+
+
+class Entry(BaseModel):
+    """A row of claims.json, or what a row holds several of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AnyClaim(Entry):
+    """What every row of claims.json has, whatever it is about."""
+
+    name: str = Field(description="the claim's name, or what is compared")
+    kind: str = Field(description="`primary`, `descriptive` or `exploratory`")
+    verdict: str = Field(description="`better`, `worse`, `equivalent` or `inconclusive`")
+    statement: str = Field("", description="the headline, and everything that speaks for doubting it")
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,7 @@ class Section:
     paragraphs: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
-    claims: tuple[dict[str, Any], ...] = ()
+    claims: tuple[AnyClaim, ...] = ()
 
 
 @dataclass(frozen=True)

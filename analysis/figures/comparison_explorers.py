@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.claims.comparison import Comparison, ReadingVerdict
+from analysis.claims.comparison import Comparison
 from analysis.document.explorer import CURVES, MOST_NATS_BELOW_BEST, Dataset, Explorer, Group, View
 from analysis.document.text import heading, number_text
 from analysis.figures import style as figures
@@ -16,6 +16,7 @@ from analysis.figures.place_charts import differences_specification
 from analysis.findings.cells import CellFinding, ProposalFinding
 from analysis.statistics import intervals as statistics
 from analysis.statistics.intervals import Interval, Vector
+from analysis.statistics.pairs import PairedComparison, ReadingVerdict
 from study.spec import Study
 from study.spec.schema import Range
 
@@ -206,7 +207,7 @@ def differences_explorer(name: str, study: Study, comparisons: Sequence[Comparis
     )
 
 
-def paired_numbers(comparison: Comparison) -> dict[str, PairedNumbers]:
+def paired_numbers(comparison: PairedComparison) -> dict[str, PairedNumbers]:
     """A comparison's numbers by the key of each reading: `r0` for the declared one."""
     return {f"r{place}": _of_reading(one) for place, one in enumerate(comparison.readings)}
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter
 
-from analysis.claims.comparison import Comparison, metric_title
+from analysis.claims.comparison import Comparison
 from analysis.document.explorer import MOST_NATS_BELOW_BEST
 from analysis.document.sections import Figure
 from analysis.figures import style as figures
@@ -25,8 +25,10 @@ from analysis.figures.comparison_explorers import (
     optimizer_of,
     sensitivity_explorer,
 )
-from analysis.findings.cells import CellFinding, level_title, levels_title
+from analysis.findings.cells import CellFinding
+from analysis.findings.titles import level_title, levels_title
 from analysis.statistics.intervals import Interval, Vector, rounded
+from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.schema import Level, Range
 

@@ -15,7 +15,8 @@ from analysis.figures.charts import SHAPES, Horizontal, LineWords, lines_specifi
 from analysis.figures.comparison_explorers import cell_groups, optimizer_of
 from analysis.figures.curve_lines import AFTER_SAMPLES, SECONDS_DECIMALS, as_numbers
 from analysis.figures.place_charts import published_specification, ranks_specification, variants_specification
-from analysis.findings.cells import CellFinding, level_title
+from analysis.findings.cells import CellFinding
+from analysis.findings.titles import level_title
 from analysis.statistics import intervals as statistics
 from analysis.statistics.rankings import Profile, RankFinding
 from analysis.statistics.targets import Clock, TargetFinding

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.findings.readings import Reading, curve_metric, curve_numbers, phase_curves, readings, seed_numbers
+from analysis.findings.readings import curve_metric, curve_numbers, phase_curves, readings, seed_numbers
+from analysis.findings.titles import cell_title
 from analysis.results.completeness import LOST, records
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import Band, Interval, mean_band, t_interval
-from analysis.statistics.readouts import CellCurves
+from analysis.statistics.readouts import CellCurves, Reading
+from analysis.statistics.verdicts import Outcomes
 from study.protocol.edges import decoded, hull, touched_edges
-from study.spec.cells import WHOLE_CELL, Cell, level_text, search_space, study_cells
-from study.spec.schema import ARM, NOISE_FLOOR, Choices, Distribution, Level
+from study.spec.cells import Cell, search_space, study_cells
+from study.spec.schema import NOISE_FLOOR, Distribution
 
 OUTCOMES = ("finished", "failed_to_learn", "diverged", "failed")
 IMPORTANCE = "test/importance_weighted_bound"
@@ -51,10 +53,10 @@ class CurveFinding:
 
 @dataclass(frozen=True)
 class RunnerUp:
-    """The neighbouring proposal under the reporting seeds: its declared reading by seed, NaN where it diverged."""
+    """The neighbouring proposal under the reporting seeds: its declared reading by seed, None where it diverged."""
 
     proposal: int
-    numbers: Mapping[int, float]
+    outcomes: Outcomes
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class CellFinding:
     @property
     def title(self) -> str:
         """The cell as figures and sentences call it."""
-        return self.cell.name or levels_title(dict(self.cell.levels)) or "the only cell"
+        return cell_title(self.cell)
 
     @property
     def num_lost(self) -> int:
@@ -113,34 +115,6 @@ class CellFinding:
     def winning_proposal(self) -> ProposalFinding | None:
         """The proposal that the confirm phase trained as the winner."""
         return next((proposal for proposal in self.proposals if proposal.number == self.winner), None)
-
-
-def level_title(factor: str, level: Level) -> str:
-    """A level as a person says it: `adam`, `2 hidden layers`, `20 latent dimensions`."""
-    text = level_text(level)
-    if factor == WHOLE_CELL:
-        return _cell_title(text)
-    if factor in ("optimizer", "activation", "dataset"):
-        return text
-    if factor == "num_hidden_layers":
-        return f"{text} hidden layer" + ("" if text == "1" else "s")
-    if factor == "latent_dim":
-        return f"{text} latent dimension" + ("" if text == "1" else "s")
-    return f"arm {text.replace('_', ' ')}" if factor == ARM else f"{factor.replace('_', ' ')} {text}"
-
-
-def _cell_title(name: str) -> str:
-    """A cell as a claim names it: its name, or for its label its levels in words."""
-    pairs = [part.partition("=") for part in name.split(",")]
-    return (
-        levels_title({factor: level for factor, _, level in pairs}) if all(equals for _, equals, _ in pairs) else name
-    )
-
-
-def levels_title(levels: Mapping[str, Level]) -> str:
-    """Several levels, the optimizer first: `adam, 2 hidden layers`."""
-    names = sorted(levels, key=lambda name: (name != "optimizer", name))
-    return ", ".join(level_title(name, levels[name]) for name in names)
 
 
 @dataclass(frozen=True)
@@ -216,8 +190,8 @@ def _runner_up(rows: pd.DataFrame, numbers: Mapping[int, float]) -> RunnerUp | N
     proposal = next((int(number) for number in rows["proposal"] if not pd.isna(number)), None)
     if proposal is None:
         return None
-    lost = {int(seed): math.nan for seed in rows.loc[rows["outcome"] == "diverged", "seed"]}
-    return RunnerUp(proposal, dict(numbers) | lost)
+    diverged = (int(seed) for seed in rows.loc[rows["outcome"] == "diverged", "seed"])
+    return RunnerUp(proposal, {**numbers, **dict.fromkeys(diverged)})
 
 
 def _outcomes(rows: pd.DataFrame) -> dict[str, int]:
@@ -309,18 +283,3 @@ def _curve(results: StudyResults, confirm: pd.DataFrame) -> CurveFinding | None:
             len(table),
         )
     return None
-
-
-def space_text(space: Mapping[str, Distribution]) -> str:
-    """A search space in words: `learning_rate 0.001 to 0.1 (log)`."""
-    return (
-        "; ".join(f"{name} {_distribution_text(distribution)}" for name, distribution in sorted(space.items()))
-        or "nothing is searched"
-    )
-
-
-def _distribution_text(distribution: Distribution) -> str:
-    if isinstance(distribution, Choices):
-        return "one of " + ", ".join(level_text(choice) for choice in distribution.choices)
-    kinds = [kind for kind, holds in (("log", distribution.log), ("whole numbers", distribution.integer)) if holds]
-    return f"{distribution.low:g} to {distribution.high:g}" + (f" ({', '.join(kinds)})" if kinds else "")

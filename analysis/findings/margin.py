@@ -9,10 +9,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from analysis.findings.readings import Reading, declared_readout, seed_numbers
+from analysis.findings.readings import declared_readout, seed_numbers
 from analysis.results.completeness import LOST
 from analysis.results.reader import StudyResults
 from analysis.statistics.noise_floor import NoiseFloor, noise_floor
+from analysis.statistics.readouts import Reading
 from study.spec.cells import Cell, noise_floor_cells
 from study.spec.schema import NOISE_FLOOR
 

@@ -5,31 +5,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.results.reader import StudyResults
-from analysis.statistics.readouts import CellCurves, Readout, SeedOutcome, seed_readouts
+from analysis.statistics.readouts import CellCurves, Reading, Readout, SeedOutcome, seed_readouts
 from study.spec import Study
 from study.spec.schema import MeanOfLast
 
 CURVE_METRICS = ("validation/lower_bound", "train/lower_bound")
 MOST_LAST_POINTS = 5
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a training is compared by: the metric, and its curve's readout."""
-
-    metric: str
-    readout: Readout
-
-    @property
-    def title(self) -> str:
-        """In words: `validation lower bound, best`."""
-        return f"{self.metric.replace('/', ' ').replace('_', ' ')}, {self.readout.title}"
 
 
 def declared_readout(study: Study) -> Readout:

@@ -10,29 +10,24 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims.statements import decimals_of
-from analysis.document.sections import Section, Table
+from analysis.claims.numbers import decimals_of
+from analysis.claims.schema import ClaimRow, PublishedClaim
+from analysis.document.sections import AnyClaim, Section, Table
 from analysis.document.text import heading, shown_cell
 
 TABLE = "claims"
-TABLE_FIELDS = (
-    "name",
-    "kind",
-    "verdict",
-    "estimate_nats",
-    "low_nats",
-    "high_nats",
-    "p",
-    "holm_p",
-    "n",
-    "minimum_detectable_effect_nats",
-    "horizon_samples",
+TABLE_COLUMNS = (
+    *("claim", "kind", "verdict", "estimate_nats", "low_nats", "high_nats", "p", "holm_p", "n"),
+    *("minimum_detectable_effect_nats", "horizon_samples"),
 )
 LEADING_FIELDS = ("name", "kind", "statement", "verdict")
 
 
 MOST_BESIDE_THE_PRIMARY = 8
 """Claims that stand in the answer; the table of all claims has every one."""
+
+
+StudyClaim = ClaimRow | PublishedClaim
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ def claims_table(sections: Sequence[Section]) -> Table | None:
     rows = [_row(claim) for claim in _claims(sections)]
     if not rows:
         return None
-    frame = pd.DataFrame(rows, columns=list(TABLE_FIELDS)).rename(columns={"name": "claim"})
+    frame = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
     for name in frame.columns[3:]:
         frame[name] = pd.to_numeric(frame[name], errors="coerce")
     caption = (
@@ -62,7 +57,7 @@ def claims_table(sections: Sequence[Section]) -> Table | None:
         " interval that may have one end; Holm's p is over the declared claims. "
         + (
             "Beside a published number, the estimate is the mean over seeds. "
-            if any("published_nats" in claim for claim in _claims(sections))
+            if any(isinstance(claim, PublishedClaim) for claim in _claims(sections))
             else ""
         )
         + "All of it, as data: claims.json."
@@ -75,16 +70,16 @@ def shown_claims(sections: Sequence[Section]) -> tuple[ShownClaim, ...]:
     return tuple(_shown(claim, number) for number, claim in enumerate(_claims(sections)))
 
 
-def _shown(claim: Mapping[str, Any], number: int) -> ShownClaim:
+def _shown(claim: StudyClaim, number: int) -> ShownClaim:
+    row = claim.model_dump()
     lists = {
-        key: held
-        for key, held in claim.items()
-        if isinstance(held, (list, tuple)) and any(isinstance(entry, Mapping) for entry in held)
+        key: entries
+        for key, entries in row.items()
+        if isinstance(entries, (list, tuple)) and any(isinstance(entry, Mapping) for entry in entries)
     }
-    tables = tuple(Table(f"claim-{number}-{key}", heading(key), "", _entries(held)) for key, held in lists.items())
-    fields = _fields({key: held for key, held in claim.items() if key not in (*lists, *LEADING_FIELDS)})
-    name, verdict, statement = (str(claim.get(key, "")) for key in ("name", "verdict", "statement"))
-    return ShownClaim(name, verdict, statement, tuple(fields), tables)
+    tables = tuple(Table(f"claim-{number}-{key}", heading(key), "", _entries(lists[key])) for key in lists)
+    fields = _fields({key: entry for key, entry in row.items() if key not in (*lists, *LEADING_FIELDS)})
+    return ShownClaim(claim.name, claim.verdict, claim.statement, tuple(fields), tables)
 
 
 def _entries(held: Sequence[Any]) -> pd.DataFrame:
@@ -92,86 +87,97 @@ def _entries(held: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
-def claim_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def claim_facts(claim: AnyClaim) -> tuple[tuple[str, str], ...]:
     """The numbers that a verdict rests on, as name and text; what its row does not have is left out."""
-    if "published_nats" in claim:
+    if isinstance(claim, PublishedClaim):
         return _published_facts(claim)
-    confidence, unit = claim.get("confidence"), str(claim.get("unit", "nats"))
-    estimate, interval = (
-        (claim.get("estimate"), claim.get("interval"))
-        if "unit" in claim
-        else (claim.get("estimate_nats"), claim.get("interval_nats"))
-    )
+    if not isinstance(claim, ClaimRow):
+        return ()
+    decimals = decimals_of([claim.estimate, *(claim.interval or ())])
     facts = [
-        ("difference", _signed(estimate, f" {unit}".rstrip(), decimals_of([estimate, *(interval or ())]))),
-        (f"{100 * confidence:g} % interval" if confidence else "interval", _interval_text(claim, interval)),
-        ("p", shown_cell(claim.get("p")).text),
-        ("pairs of seeds", shown_cell(claim.get("n")).text),
+        ("difference", _signed(claim.estimate, f" {claim.unit}".rstrip(), decimals)),
+        (f"{100 * claim.confidence:g} % interval", _interval_text(claim, decimals)),
+        ("p", shown_cell(claim.p).text),
+        ("pairs of seeds", shown_cell(claim.n).text),
     ]
     return tuple((name, text) for name, text in facts if text)
 
 
-def _published_facts(claim: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    mean = [("mean", _minus(f"{claim['estimate_nats']:.2f} nats"))] if claim["estimate_nats"] is not None else []
-    published, tolerance = (_minus(f"{claim[name]:g} nats") for name in ("published_nats", "tolerance_nats"))
-    return (*mean, ("published", published), ("tolerance", tolerance), ("seeds", shown_cell(claim["n"]).text))
+def _published_facts(claim: PublishedClaim) -> tuple[tuple[str, str], ...]:
+    mean = [("mean", _minus(f"{claim.estimate:.2f} nats"))] if claim.estimate is not None else []
+    published, tolerance = (_minus(f"{nats:g} nats") for nats in (claim.published, claim.tolerance))
+    return (*mean, ("published", published), ("tolerance", tolerance), ("seeds", shown_cell(claim.n).text))
 
 
 def also_declared(sections: Sequence[Section]) -> tuple[tuple[str, str], ...]:
     """The declared claims beside the primary one, as title and what became of each, for the answer of a question
     that has several parts."""
-    declared = [claim for claim in _claims(sections) if claim.get("kind") == "descriptive"]
-    return tuple(
-        (str(claim.get("title") or claim.get("name")), _outcome(claim)) for claim in declared[:MOST_BESIDE_THE_PRIMARY]
-    )
+    declared = [claim for claim in _claims(sections) if claim.kind == "descriptive"]
+    return tuple((_title(claim), _outcome(claim)) for claim in declared[:MOST_BESIDE_THE_PRIMARY])
 
 
-def _outcome(claim: Mapping[str, Any]) -> str:
+def _title(claim: StudyClaim) -> str:
+    return claim.title if isinstance(claim, ClaimRow) else claim.name
+
+
+def _outcome(claim: StudyClaim) -> str:
     facts = dict(claim_facts(claim))
     interval = next((text for name, text in facts.items() if name.endswith("interval") and text != "none"), "")
     difference = facts.get("difference", facts.get("mean", ""))
     measured = f"{difference} ({interval})" if difference and interval else difference or interval
-    said = ", ".join(part for part in (str(claim.get("verdict", "")), measured) if part)
-    holm_p = claim.get("holm_p")
-    if claim.get("verdict") not in ("better", "worse") or holm_p is None or holm_p <= 1 - claim["confidence"]:
-        return said
-    return f"{said}; not by Holm's correction (p = {holm_p:.3g})"
+    outcome = ", ".join(part for part in (claim.verdict, measured) if part)
+    if (
+        not isinstance(claim, ClaimRow)
+        or claim.verdict not in ("better", "worse")
+        or claim.holm_p is None
+        or claim.holm_p <= 1 - claim.confidence
+    ):
+        return outcome
+    return f"{outcome}; not by Holm's correction (p = {claim.holm_p:.3g})"
 
 
-def _interval_text(claim: Mapping[str, Any], interval: Sequence[float] | None) -> str:
+def _interval_text(claim: ClaimRow, decimals: int) -> str:
     """The interval of the test whose p stands beside it, also where a divergence left it without one end."""
-    if interval:
-        decimals = decimals_of([claim.get("estimate_nats", claim.get("estimate")), *interval])
-        return f"{_signed(interval[0], decimals=decimals)} to {_signed(interval[1], decimals=decimals)}"
-    low, high = claim.get("worst_case_interval_nats") or (None, None)
-    if low is None and high is None:
-        return "none" if claim.get("n") else ""
-    return (
-        f"above {_signed(low)}"
-        if high is None
-        else f"below {_signed(high)}"
-        if low is None
-        else f"{_signed(low)} to {_signed(high)}"
-    )
+    if claim.interval:
+        low, high = (_signed(end, decimals=decimals) for end in claim.interval)
+        return f"{low} to {high}"
+    low, high = map(_signed, claim.worst_case_interval or (None, None))
+    if low and high:
+        return f"{low} to {high}"
+    if low or high:
+        return f"above {low}" if low else f"below {high}"
+    return "none" if claim.n else ""
 
 
-def _claims(sections: Sequence[Section]) -> list[dict[str, Any]]:
-    """The claims in nats; those that name a unit of their own, as curves from a file do, have tables of their own."""
-    held = [
+def _claims(sections: Sequence[Section]) -> list[StudyClaim]:
+    """The claims of studies, the primary one first; pairs of curves have tables of their own."""
+    claims = [
         claim
         for section in sections
         for claim in section.claims
-        if claim.get("kind") != "timing" and "unit" not in claim
+        if isinstance(claim, PublishedClaim) or (isinstance(claim, ClaimRow) and claim.source == "study")
     ]
-    return sorted(held, key=lambda claim: claim.get("kind") != "primary")
+    return sorted(claims, key=lambda claim: claim.kind != "primary")
 
 
-def _row(claim: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = claim.get("interval_nats") or claim.get("worst_case_interval_nats") or (None, None)
-    return {name: claim.get(name) for name in TABLE_FIELDS} | {
-        "name": claim.get("title") or claim.get("name"),
+def _row(claim: StudyClaim) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "claim": _title(claim),
+        "kind": claim.kind,
+        "verdict": claim.verdict,
+        "estimate_nats": claim.estimate,
+        "n": claim.n,
+        "horizon_samples": claim.horizon,
+    }
+    if isinstance(claim, PublishedClaim):
+        return row
+    low, high = claim.interval or claim.worst_case_interval or (None, None)
+    return row | {
         "low_nats": low,
         "high_nats": high,
+        "p": claim.p,
+        "holm_p": claim.holm_p,
+        "minimum_detectable_effect_nats": claim.minimum_detectable_effect,
     }
 
 

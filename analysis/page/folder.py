@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.document.paste_tables import latex_table, markdown_table
-from analysis.document.sections import Section, Subject, Table
+from analysis.document.sections import AnyClaim, Section, Subject, Table
 from analysis.page.claims import claims_table
 from analysis.page.page import render_page
 from analysis.page.shown import csv_bytes
@@ -74,7 +74,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 def page_files(subject: Subject, sections: Sequence[Section], provenance: Mapping[str, Any]) -> dict[str, bytes]:
     """The page and what lies beside it: contents by path within its folder."""
     files = {name: content for section in sections for name, content in section_files(section).items()}
-    claims = [{"report": section.name} | claim for section in sections for claim in section.claims]
+    claims = [claim_data(section.name, claim) for section in sections for claim in section.claims]
     table = claims_table(sections)
     return (
         files
@@ -108,6 +108,11 @@ def table_files(table: Table) -> dict[str, bytes]:
         f"tables/{table.name}.md": markdown_table(table).encode(),
         f"tables/{table.name}.tex": latex_table(table).encode(),
     }
+
+
+def claim_data(report: str, claim: AnyClaim) -> dict[str, Any]:
+    """A row of claims.json: the claim, and the report that it is of."""
+    return {"report": report} | claim.model_dump()
 
 
 def json_bytes(content: Any) -> bytes:

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.document import explorer
-from analysis.document.sections import Section, Subject
+from analysis.document.sections import AnyClaim, Section, Subject
 from analysis.document.text import heading
 from analysis.figures.style import PNG_DOTS_PER_INCH
 from analysis.page.claims import ShownClaim, also_declared, claim_facts, claims_table, shown_claims
@@ -110,9 +110,9 @@ def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path
         subject=subject,
         only=only,
         heading=leading.title if only else "The answer",
-        verdict=str(claim.get("verdict", "")),
-        answer=str(claim.get("statement", leading.answer)),
-        facts=claim_facts(claim),
+        verdict=claim.verdict if claim else "",
+        answer=claim.statement if claim else leading.answer,
+        facts=claim_facts(claim) if claim else (),
         also=() if only else also_declared(sections),
         figure=shown_figure(leading.figures[0], datasets) if leading.figures and not only else None,
         warnings=tuple(
@@ -152,14 +152,13 @@ def _scripts(folder: Path, has_explorers: bool) -> Iterator[Markup]:
         yield Markup((folder / "explorer.js").read_text(encoding="utf-8"))
 
 
-def primary_claim(sections: Sequence[Section]) -> tuple[Section, Mapping[str, Any]]:
-    """The section that holds the primary claim, and the claim; where none is declared, the first section and no
-    claim."""
+def primary_claim(sections: Sequence[Section]) -> tuple[Section, AnyClaim | None]:
+    """The section that holds the primary claim, and the claim; where none is declared, the first section and None."""
     for section in sections:
         for claim in section.claims:
-            if claim.get("kind") == "primary":
+            if claim.kind == "primary":
                 return section, claim
-    return sections[0], {}
+    return sections[0], None
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

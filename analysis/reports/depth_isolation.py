@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from analysis.claims.comparison import Comparison, compare, metric_title
+from analysis.claims.comparison import Comparison, compare
 from analysis.document.explorer import Explorer, Group
 from analysis.document.sections import Figure
 from analysis.figures import style as figures
@@ -24,10 +24,12 @@ from analysis.figures.comparison_explorers import (
     paired_numbers,
     reading_titles,
 )
-from analysis.findings.cells import CellFinding, levels_title
+from analysis.findings.cells import CellFinding
 from analysis.findings.margin import Margin
+from analysis.findings.titles import levels_title
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair
+from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, level_text
 from study.spec.schema import Claim, Level

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import Comparison
+from analysis.claims.schema import ClaimRow
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures import style as figures
@@ -36,8 +37,6 @@ FEW_SEEDS = "fewer than ten seeds"
 TOO_FEW = "too_few_pairs_to_leave_one_out"
 HAS_ITS_OWN_REPORT = frozenset({"optimizer", "num_hidden_layers"})
 
-Row = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class EvidenceFindings:
@@ -51,11 +50,11 @@ class EvidenceFindings:
     study: Study
     cells: tuple[CellFinding, ...]
     margin: Margin
-    claims: tuple[Row, ...]
+    claims: tuple[ClaimRow, ...]
     ranking: RankingFindings
     targets: TargetFindings | None
     num_explored: int = 0
-    own_claims: tuple[Row, ...] = ()
+    own_claims: tuple[ClaimRow, ...] = ()
 
 
 def compute(results: StudyResults) -> EvidenceFindings:
@@ -103,7 +102,7 @@ def section(findings: EvidenceFindings) -> Section:
         ),
         figures=tuple(drawn),
         tables=tuple(tables),
-        claims=tuple(map(dict, findings.own_claims)),
+        claims=findings.own_claims,
     )
 
 
@@ -120,16 +119,12 @@ def _cut_sentence(findings: EvidenceFindings) -> list[str]:
 def _answer(findings: EvidenceFindings) -> str:
     """How many decided claims stand, and what speaks against the others."""
     decided = [
-        row
-        for row in findings.claims
-        if row["kind"] != "exploratory" and row["verdict"] in ("better", "worse", "equivalent")
+        row for row in findings.claims if row.kind != "exploratory" and row.verdict in ("better", "worse", "equivalent")
     ]
     if not decided:
         return "No declared claim is decided, so that there is nothing to overturn."
     doubted = {
-        str(row["title"]): doubts
-        for row in decided
-        if (doubts := [doubt for doubt in doubts_of(row) if doubt != FEW_SEEDS])
+        row.title: doubts for row in decided if (doubts := [doubt for doubt in doubts_of(row) if doubt != FEW_SEEDS])
     }
     few = sum(FEW_SEEDS in doubts_of(row) for row in decided)
     more = f" {few} of the decided claims rest on {FEW_SEEDS}." if few else ""
@@ -158,48 +153,42 @@ def _not_tried(numbers: Mapping[str, int], num_decided: int) -> str:
     return f" Not tried: {_listed(left, num_decided)}." if left else ""
 
 
-def _numbers_tried(decided: Sequence[Row], is_searched: bool) -> dict[str, int]:
+def _numbers_tried(decided: Sequence[ClaimRow], is_searched: bool) -> dict[str, int]:
     """What might overturn a claim, and on how many of the decided ones it could be tried: what the study has no
     trainings for is not said to hold."""
-    labels = [{finding["label"] for finding in row["robustness"]} for row in decided]
+    labels = [{finding.label for finding in row.robustness} for row in decided]
     return {
-        "the median and the sign test": sum(
-            row["median_nats"] is not None and row["robustness"] != [] for row in decided
-        ),
+        "the median and the sign test": sum(row.median is not None and row.robustness != () for row in decided),
         "leaving out one seed": sum(bool(found) and TOO_FEW not in found for found in labels),
-        "other readouts": sum(
-            any(one["verdict"] != "not read" for one in row["readout_verdicts"][1:]) for row in decided
-        ),
+        "other readouts": sum(any(one.verdict != "not read" for one in row.readout_verdicts[1:]) for row in decided),
         "a step of the learning rate": sum(
-            row["learning_rate_step"] is not None and row["verdict"] != "equivalent" for row in decided
+            row.learning_rate_step is not None and row.verdict != "equivalent" for row in decided
         ),
-        "the runner-up of a search": sum(bool(row["neighbouring_proposals"]) for row in decided),
+        "the runner-up of a search": sum(bool(row.neighbouring_proposals) for row in decided),
         "the edges of the searches": len(decided) if is_searched else 0,
-        "Holm's correction": sum(row["holm_p"] is not None for row in decided),
+        "Holm's correction": sum(row.holm_p is not None for row in decided),
     }
 
 
-def doubts_of(row: Row) -> list[str]:
+def doubts_of(row: ClaimRow) -> list[str]:
     """In a few words each, what a decided claim's row holds against it."""
-    step = row["learning_rate_step"]
-    labels = {finding["label"] for finding in row["robustness"] if finding["speaks_against"]}
+    step = row.learning_rate_step
+    labels = {finding.label for finding in row.robustness if finding.speaks_against}
     doubts = {
-        "one seed": bool(row["overturned_by_seeds"]),
-        FEW_SEEDS: int(row["n"]) < FEWEST_FOR_A_HEADLINE,
+        "one seed": bool(row.overturned_by_seeds),
+        FEW_SEEDS: row.n < FEWEST_FOR_A_HEADLINE,
         "too few seeds to leave one out": TOO_FEW in labels,
-        "the readout": any(not one["holds"] and one["verdict"] != "not read" for one in row["readout_verdicts"]),
+        "the readout": any(not one.holds and one.verdict != "not read" for one in row.readout_verdicts),
         "Holm's correction": (
-            row["verdict"] in ("better", "worse")
-            and row["holm_p"] is not None
-            and row["holm_p"] > 1 - row["confidence"]
+            row.verdict in ("better", "worse") and row.holm_p is not None and row.holm_p > 1 - row.confidence
         ),
-        "one step of the learning rate": bool(step and step["overturns"] and row["verdict"] in ("better", "worse")),
+        "one step of the learning rate": bool(step and step.overturns and row.verdict in ("better", "worse")),
         "the neighbouring proposal": "overturned_by_neighbouring_proposal" in labels,
         "mean and median disagree": "mean_and_median_disagree" in labels,
         "the sign test": "sign_test_does_not_confirm" in labels,
-        "an edge of the search": bool(row["edges_touched"]),
-        "unequal searches": bool(row["searched_unequally"]),
-        "versions of the code": row["num_code_versions"] > 1,
+        "an edge of the search": bool(row.edges_touched),
+        "unequal searches": bool(row.searched_unequally),
+        "versions of the code": row.num_code_versions > 1,
     }
     return [doubt for doubt, holds in doubts.items() if holds]
 
@@ -227,7 +216,9 @@ def _claim_tables(findings: EvidenceFindings) -> list[Table]:
     ]
     found.append(Table("readouts", "Verdict under each readout", readouts, _readouts_frame(findings.claims)))
     crossings = [
-        {"comparison": row["title"]} | dict(crossing) for row in findings.claims for crossing in row["crossovers"]
+        {"comparison": row.title, "samples": crossing.step} | crossing.model_dump(exclude={"step"})
+        for row in findings.claims
+        for crossing in row.crossovers
     ]
     if crossings:
         words = "Where the mean learning curves of the two sides change order, and how many seeds change it themselves."
@@ -243,38 +234,38 @@ def _cut_words(findings: EvidenceFindings) -> str:
     )
 
 
-def _robustness_row(row: Row) -> dict[str, Any]:
-    without, step = row["without_most_extreme_pair"] or {}, row["learning_rate_step"] or {}
-    runners_up = {one["side"]: one for one in row["neighbouring_proposals"]}
+def _robustness_row(row: ClaimRow) -> dict[str, Any]:
+    without, step = row.without_most_extreme_pair, row.learning_rate_step
+    runners_up = {one.side: one.verdict for one in row.neighbouring_proposals}
     return {
-        "comparison": row["title"],
-        "kind": row["kind"],
-        "verdict": row["verdict"],
-        "estimate_nats": row["estimate_nats"],
-        "median_nats": row["median_nats"],
-        "p": row["p"],
-        "sign_test_p": row["sign_test_p"],
-        "without_most_extreme_nats": without.get("estimate_nats"),
-        "verdict_without_it": without["verdict"] if without.get("testable") else "too few seeds" if without else "",
-        "overturned_by_seeds": ", ".join(map(str, row["overturned_by_seeds"] or [])),
-        "correlation": row["correlation"],
-        "variance_gain": row["variance_gain"],
-        "readouts_that_agree": f"{len(row['readouts'])} of {len(row['readout_verdicts'])}",
-        "learning_rate_step_nats": step.get("cost_nats"),
-        "runner_up_of_level": runners_up.get("level", {}).get("verdict", ""),
-        "runner_up_of_baseline": runners_up.get("baseline", {}).get("verdict", ""),
-        "edges_touched": len(row["edges_touched"]),
-        "extra_rounds": row["extra_rounds"],
+        "comparison": row.title,
+        "kind": row.kind,
+        "verdict": row.verdict,
+        "estimate_nats": row.estimate,
+        "median_nats": row.median,
+        "p": row.p,
+        "sign_test_p": row.sign_test_p,
+        "without_most_extreme_nats": without.estimate if without else None,
+        "verdict_without_it": ("" if not without else without.verdict if without.testable else "too few seeds"),
+        "overturned_by_seeds": ", ".join(map(str, row.overturned_by_seeds or [])),
+        "correlation": row.correlation,
+        "variance_gain": row.variance_gain,
+        "readouts_that_agree": f"{len(row.readouts)} of {len(row.readout_verdicts)}",
+        "learning_rate_step_nats": step.cost_nats if step else None,
+        "runner_up_of_level": runners_up.get("level", ""),
+        "runner_up_of_baseline": runners_up.get("baseline", ""),
+        "edges_touched": len(row.edges_touched),
+        "extra_rounds": row.extra_rounds,
         "doubts": "; ".join(doubts_of(row)),
     }
 
 
-def _readouts_frame(claims: Sequence[Row]) -> pd.DataFrame:
+def _readouts_frame(claims: Sequence[ClaimRow]) -> pd.DataFrame:
     rows = [
-        {"comparison": row["title"], "readout": one["title"]}
-        | {name: one[name] for name in ("n", "estimate_nats", "verdict", "holds")}
+        {"comparison": row.title, "readout": one.title}
+        | {"n": one.n, "estimate_nats": one.estimate, "verdict": one.verdict, "holds": one.holds}
         for row in claims
-        for one in row["readout_verdicts"]
+        for one in row.readout_verdicts
     ]
     return numeric(pd.DataFrame(rows))
 
@@ -330,9 +321,9 @@ def _noise_floor_sentence(margin: Margin) -> str:
 
 def _forest(findings: EvidenceFindings) -> Figure | None:
     """Every declared claim under each readout and without its most extreme pair, as points around zero."""
-    declared = [row for row in findings.claims if row["kind"] != "exploratory"] or list(findings.claims)
+    declared = [row for row in findings.claims if row.kind != "exploratory"] or list(findings.claims)
     points = [
-        (row["title"], name, nats, verdict)
+        (row.title, name, nats, verdict)
         for row in declared
         for name, nats, verdict in _variants(row)
         if nats is not None
@@ -340,16 +331,14 @@ def _forest(findings: EvidenceFindings) -> Figure | None:
     if not points:
         return None
     frame = pd.DataFrame(points, columns=["comparison", "variant", "estimate_nats", "verdict"])
-    counts = sorted({int(row["n"]) for row in declared})
+    counts = sorted({row.n for row in declared})
     caption = (
         f"The difference of each claim (n = {' or '.join(map(str, counts))} paired seeds) as declared, by its median,"
         " without its most extreme pair, under every other readout and with a runner-up in a winner's place. Filled:"
         " the verdict is the declared one. To the right, the first named is better."
     )
-    margin, shown = findings.margin.nats or 0.0, [(str(row["title"]), _variants(row)) for row in declared]
-    further = [
-        (str(row["title"]), _variants(row)) for row in findings.claims if not any(row is one for one in declared)
-    ]
+    margin, shown = findings.margin.nats or 0.0, [(row.title, _variants(row)) for row in declared]
+    further = [(row.title, _variants(row)) for row in findings.claims if not any(row is one for one in declared)]
     figure = figures.to_figure(
         "robustness_of_claims",
         "What might overturn the claims",
@@ -360,34 +349,24 @@ def _forest(findings: EvidenceFindings) -> Figure | None:
     return replace(figure, explorer=variants_explorer(figure.name, shown, further, margin))
 
 
-def _variants(row: Row) -> list[tuple[str, float | None, str]]:
-    without = row["without_most_extreme_pair"]
+def _variants(row: ClaimRow) -> list[tuple[str, float | None, str]]:
+    without = row.without_most_extreme_pair
     return [
-        ("as declared", row["estimate_nats"], row["verdict"]),
-        ("median", row["median_nats"], row["verdict"]),
-        *(
-            [("without its extreme pair", without["estimate_nats"], without["verdict"])]
-            if without and without["testable"]
-            else []
-        ),
-        *(
-            (str(one["title"]).replace(" lower bound", ""), one["estimate_nats"], one["verdict"])
-            for one in row["readout_verdicts"][1:]
-        ),
-        *(
-            (f"runner-up of the {one['side']}", one["estimate_nats"], one["verdict"])
-            for one in row["neighbouring_proposals"]
-        ),
+        ("as declared", row.estimate, row.verdict),
+        ("median", row.median, row.verdict),
+        *([("without its extreme pair", without.estimate, without.verdict)] if without and without.testable else []),
+        *((one.title.replace(" lower bound", ""), one.estimate, one.verdict) for one in row.readout_verdicts[1:]),
+        *((f"runner-up of the {one.side}", one.estimate, one.verdict) for one in row.neighbouring_proposals),
     ]
 
 
-def _draw_forest(declared: Sequence[Row], frame: pd.DataFrame, margin: float) -> Canvas:
+def _draw_forest(declared: Sequence[ClaimRow], frame: pd.DataFrame, margin: float) -> Canvas:
     canvas = Canvas(figsize=(figures.PANEL_INCHES[0] * 1.9, 1.6 + 0.7 * len(declared)))
     axis = canvas.subplots()
     axis.axvspan(-margin, margin, color=figures.INK, alpha=0.10, linewidth=0)
     axis.axvline(0, color=figures.INK, linewidth=1)
     variants = list(dict.fromkeys(frame["variant"]))
-    verdicts = {row["title"]: row["verdict"] for row in declared}
+    verdicts = {row.title: row.verdict for row in declared}
     for position, variant in enumerate(variants):
         own = frame[frame["variant"] == variant]
         colour, marker = figures.OTHER_COLOURS[position % len(figures.OTHER_COLOURS)], "Dos^v<>P"[position % 8]

@@ -3,25 +3,27 @@ ablation build on it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.claims.comparison import Comparison, declared_comparisons, exploratory_comparisons, metric_title
+from analysis.claims.comparison import Comparison, declared_comparisons, exploratory_comparisons
 from analysis.claims.declared import claim_declaration, withdrawn_claims
 from analysis.claims.repeats import repeated_claims
 from analysis.claims.row import claim_row
+from analysis.claims.schema import ClaimRow
 from analysis.document.numbers import numeric
 from analysis.document.sections import Table
-from analysis.findings.cells import OUTCOMES, CellFinding, cell_findings, code_versions, level_title, space_text
+from analysis.findings.cells import OUTCOMES, CellFinding, cell_findings, code_versions
 from analysis.findings.margin import Margin, equivalence_margin
+from analysis.findings.titles import level_title, space_text
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair
+from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, study_cells
 from study.spec.schema import Level
@@ -44,7 +46,7 @@ class FactorFindings:
     cells: tuple[CellFinding, ...]
     declared: tuple[Comparison, ...]
     exploratory: tuple[Comparison, ...]
-    claims: tuple[dict[str, Any], ...]
+    claims: tuple[ClaimRow, ...]
     margin: Margin
     num_missing: int
     num_code_kept: int
@@ -68,7 +70,7 @@ def declared_claims(results: StudyResults) -> tuple[Comparison, ...]:
     )
 
 
-def row_of(results: StudyResults, comparison: Comparison) -> dict[str, Any]:
+def row_of(results: StudyResults, comparison: Comparison) -> ClaimRow:
     """The comparison's row of claims.json."""
     repeats = repeated_claims(results).get(comparison.claim.name, ()) if comparison.kind != "exploratory" else ()
     return claim_row(comparison, results.study, claim_declaration(results, comparison), repeats)
@@ -111,12 +113,10 @@ def factor_findings(results: StudyResults, factor: str, other_claims: bool = Fal
 def _claim_factor(comparison: Comparison) -> str:
     """The factor that a claim is about; of a claim about whole cells the depth where they differ in it, for a
     control of a depth is there for it."""
-    if comparison.claim.factor != WHOLE_CELL or not comparison.cells:
+    if comparison.claim.factor != WHOLE_CELL or not comparison.pairs:
         return comparison.claim.factor
-    level, baseline = (
-        dict(part.split("=", 1) for part in label.split(",") if "=" in part) for label in comparison.cells[0]
-    )
-    return "num_hidden_layers" if level.get("num_hidden_layers") != baseline.get("num_hidden_layers") else WHOLE_CELL
+    level, baseline = (dict(cell.cell.levels).get("num_hidden_layers") for cell in comparison.pairs[0])
+    return "num_hidden_layers" if level != baseline else WHOLE_CELL
 
 
 def factor_levels(study: Study, factor: str) -> tuple[Level, ...]:
@@ -181,7 +181,7 @@ def answer(findings: FactorFindings, what: str) -> str:
     """The verdicts in words, the primary claim first; where nothing was compared, why."""
     levels = findings.levels
     declared, exploratory = (
-        [row for row in findings.claims if (row["kind"] == "exploratory") == explored] for explored in (False, True)
+        [row for row in findings.claims if (row.kind == "exploratory") == explored] for explored in (False, True)
     )
     if len(levels) < 2 and not declared:
         only = f", {level_title(findings.factor, levels[0])}" if levels else ""
@@ -192,7 +192,7 @@ def answer(findings: FactorFindings, what: str) -> str:
     if not declared and not exploratory:
         return f"Nothing can be concluded about {what}: no two cells of the study differ in {findings.factor} alone."
     said = _said(declared)
-    if not any(row["factor"] == findings.factor for row in declared) and exploratory:
+    if not any(row.factor == findings.factor for row in declared) and exploratory:
         said += [
             f"No claim about {findings.factor} was declared beforehand; what follows is exploration.",
             *_said(exploratory),
@@ -201,11 +201,9 @@ def answer(findings: FactorFindings, what: str) -> str:
     return " ".join(said) + (f" {more} further claims are in the table." if more > 0 else "")
 
 
-def _said(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _said(rows: Sequence[ClaimRow]) -> list[str]:
     """The first claim with all that speaks for doubting it, of the next ones the verdicts."""
-    return [
-        str(row["headline"] if position else row["statement"]) for position, row in enumerate(rows[:MOST_STATEMENTS])
-    ]
+    return [row.headline if position else row.statement for position, row in enumerate(rows[:MOST_STATEMENTS])]
 
 
 def warnings(findings: FactorFindings) -> tuple[str, ...]:
@@ -395,7 +393,7 @@ def _comparison_row(comparison: Comparison) -> dict[str, object]:
         "high_nats": high,
         "p": rounded(comparison.p),
         "holm_p": rounded(comparison.holm_p),
-        "n": len(comparison.seeds) + comparison.num_diverged_pairs,
+        "n": comparison.num_pairs,
         "correlation": rounded(estimate.correlation, 3) if estimate else None,
         "minimum_detectable_effect_nats": rounded(estimate.minimum_detectable_effect) if estimate else None,
         "diverged_or_failed": comparison.num_lost,

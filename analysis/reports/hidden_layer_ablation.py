@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from analysis.claims.comparison import Comparison
+from analysis.claims.schema import ClaimRow
 from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
 from analysis.figures import comparisons as comparison_figures
@@ -74,7 +74,7 @@ class AblationFindings:
     factor: FactorFindings
     gains: tuple[DepthGain, ...]
     isolations: tuple[Isolation, ...]
-    claims: tuple[dict[str, Any], ...]
+    claims: tuple[ClaimRow, ...]
 
 
 def compute(results: StudyResults) -> AblationFindings:
@@ -99,9 +99,7 @@ def compute(results: StudyResults) -> AblationFindings:
     )
 
 
-def _isolation_rows(
-    results: StudyResults, findings: FactorFindings, apart: Sequence[Isolation]
-) -> list[dict[str, Any]]:
+def _isolation_rows(results: StudyResults, findings: FactorFindings, apart: Sequence[Isolation]) -> list[ClaimRow]:
     """The rows of the steps that are no row yet: two cells that a declared claim, or a comparison of depths, has as
     its only pair are."""
     known = {

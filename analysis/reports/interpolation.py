@@ -13,7 +13,7 @@ from torch import Tensor
 
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures.images import Block, Bytes, to_png, to_svg
-from analysis.findings.cells import levels_title
+from analysis.findings.titles import cell_title
 from analysis.results.reader import ResultsError, StudyResults
 from study.spec.cells import study_cells
 from vae import latent
@@ -98,7 +98,7 @@ def compute(results: StudyResults, load: Callable[[str], Dataset]) -> Findings:
     shape, indices = (0, 0), tuple[int, ...]()
     datasets: dict[str, Dataset] = {}
     for cell in study_cells(results.study):
-        title = cell.name or levels_title(dict(cell.levels)) or "the only cell"
+        title = cell_title(cell)
         training = first_finished(results.trainings, cell.label)
         if training is None:
             absent.append(f"{title}: no reporting seed of its winner finished, so there is no model to show.")

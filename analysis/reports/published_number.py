@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from analysis.claims.comparison import metric_title
+from analysis.claims.schema import PublishedClaim
 from analysis.document.explorer import Explorer
 from analysis.document.sections import Section, Table
 from analysis.figures import style as figures
@@ -17,6 +16,7 @@ from analysis.figures.evidence_explorers import published_explorer
 from analysis.findings.cells import CellFinding, cell_findings
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
+from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.schema import PublishedNumber
 
@@ -118,20 +118,20 @@ def _statement(one: Reproduction, findings: Findings) -> str:
     )
 
 
-def _claim(one: Reproduction, findings: Findings, position: int) -> dict[str, Any]:
+def _claim(one: Reproduction, findings: Findings, position: int) -> PublishedClaim:
     published = findings.published
-    return {
-        "name": "published-number" if len(findings.reproductions) == 1 else f"published-number-{one.cell.cell.label}",
-        "kind": "primary" if position == 0 else "descriptive",
-        "statement": _statement(one, findings),
-        "metric": findings.study.metric,
-        "horizon_samples": one.cell.horizon_samples,
-        "estimate_nats": rounded(one.mean),
-        "published_nats": published.nats,
-        "tolerance_nats": published.tolerance_nats,
-        "n": len(one.cell.finals),
-        "verdict": one.verdict(published),
-    }
+    return PublishedClaim(
+        name="published-number" if len(findings.reproductions) == 1 else f"published-number-{one.cell.cell.label}",
+        kind="primary" if position == 0 else "descriptive",
+        statement=_statement(one, findings),
+        metric=findings.study.metric,
+        horizon=one.cell.horizon_samples,
+        estimate=rounded(one.mean),
+        published=published.nats,
+        tolerance=published.tolerance_nats,
+        n=len(one.cell.finals),
+        verdict=one.verdict(published),
+    )
 
 
 def _frame(findings: Findings) -> pd.DataFrame:

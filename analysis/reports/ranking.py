@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from analysis.claims.comparison import Comparison, metric_title
+from analysis.claims.comparison import Comparison
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Table
 from analysis.figures import style as figures
@@ -31,6 +31,7 @@ from analysis.statistics.rankings import (
     rank_finding,
     score_distributions,
 )
+from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.cells import level_text
 

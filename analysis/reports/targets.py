@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from analysis.claims.comparison import Comparison, metric_title
+from analysis.claims.comparison import Comparison
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Table
 from analysis.figures import comparisons as comparison_figures
@@ -23,6 +23,7 @@ from analysis.figures.evidence_explorers import targets_explorer
 from analysis.findings.cells import CellFinding
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair
+from analysis.statistics.readouts import metric_title
 from analysis.statistics.targets import (
     Clock,
     TargetFinding,

@@ -4,17 +4,16 @@ and what a repeated search changes."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from analysis.claims.comparison import metric_title
+from analysis.claims.schema import ClaimRow, RepeatEntry
 from analysis.document.explorer import MOST_NATS_BELOW_BEST
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Table
@@ -23,10 +22,12 @@ from analysis.figures import style as figures
 from analysis.figures.cell_styles import cell_styles
 from analysis.figures.comparison_explorers import optimizer_of
 from analysis.figures.evidence_explorers import budget_explorer
-from analysis.findings.cells import CellFinding, cell_findings, levels_title
+from analysis.findings.cells import CellFinding, cell_findings
+from analysis.findings.titles import levels_title
 from analysis.reports.factor import declared_claims, row_of
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
+from analysis.statistics.readouts import metric_title
 from analysis.statistics.tuning_budget import TuningBudget, tuning_budget
 from study.spec import Study
 from study.spec.schema import ARM
@@ -40,7 +41,7 @@ class TuningFindings:
     study: Study
     cells: tuple[CellFinding, ...]
     budgets: tuple[tuple[CellFinding, TuningBudget], ...]
-    claims: tuple[Mapping[str, Any], ...]
+    claims: tuple[ClaimRow, ...]
     num_missing_repeats: int
 
 
@@ -55,7 +56,7 @@ def compute(results: StudyResults) -> TuningFindings:
     )
     rows = tuple(row_of(results, comparison) for comparison in declared_claims(results))
     return TuningFindings(
-        results.study, cells, budgets, tuple(row for row in rows if row["repeats"]), len(results.missing_repeats)
+        results.study, cells, budgets, tuple(row for row in rows if row.repeats), len(results.missing_repeats)
     )
 
 
@@ -145,15 +146,15 @@ def _budget_frame(findings: TuningFindings) -> pd.DataFrame:
 def _repeats_frame(findings: TuningFindings) -> pd.DataFrame:
     rows = [
         {
-            "comparison": row["title"],
-            "repeat": one["repeat"],
-            "verdict": one["verdict"],
-            "estimate_nats": one["estimate_nats"],
+            "comparison": row.title,
+            "repeat": one.repeat,
+            "verdict": one.verdict,
+            "estimate_nats": one.estimate,
         }
-        | dict(zip(("low_nats", "high_nats"), one["interval_nats"] or [None, None], strict=True))
-        | {"n": one["n"], "missing": one["num_missing"]}
-        for row in sorted(findings.claims, key=lambda row: str(row["name"]))
-        for one in row["repeats"]
+        | dict(zip(("low_nats", "high_nats"), one.interval or [None, None], strict=True))
+        | {"n": one.n, "missing": one.num_missing}
+        for row in sorted(findings.claims, key=lambda row: row.name)
+        for one in row.repeats
     ]
     return numeric(pd.DataFrame(rows))
 
@@ -167,13 +168,13 @@ def _repeats_sentence(findings: TuningFindings) -> str:
             "The search was made once, so that its own part in the study's variance is not known: intervals are over"
             " reporting seeds, given the winners that this search found."
         )
-    return " ".join(_repeated(str(row["name"]), row["repeats"]) for row in findings.claims)
+    return " ".join(_repeated(row.name, row.repeats) for row in findings.claims)
 
 
-def _repeated(name: str, made: Sequence[Mapping[str, Any]]) -> str:
+def _repeated(name: str, made: Sequence[RepeatEntry]) -> str:
     """What a claim's row says of its repeats."""
-    means = [one["estimate_nats"] for one in made if one["estimate_nats"] is not None]
-    verdicts = sorted({one["verdict"] for one in made})
+    means = [one.estimate for one in made if one.estimate is not None]
+    verdicts = sorted({one.verdict for one in made})
     agree = f"is {verdicts[0]} in each" if len(verdicts) == 1 else f"is {' or '.join(verdicts)}"
     if len(means) < 2:
         return f"{name}: {agree} of {len(made)} searches; fewer than two of them have an estimate."

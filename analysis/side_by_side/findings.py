@@ -15,14 +15,14 @@ from scipy import stats
 from analysis.claims.comparison import SAYS_WHAT_DATA_ARE, declared_comparisons
 from analysis.claims.declared import withdrawn_claims
 from analysis.claims.row import claim_row
+from analysis.claims.schema import ClaimRow
 from analysis.findings.cells import CellFinding, cell_findings
 from analysis.findings.margin import equivalence_margin
 from analysis.results.completeness import records
 from analysis.results.reader import StudyResults
 from analysis.results.training_table import TAG_COLUMNS
-from analysis.statistics import intervals as statistics
-from analysis.statistics.intervals import Interval, SignFlip, Vector
-from analysis.statistics.readouts import decide, worst_case_difference, worst_case_test
+from analysis.statistics.intervals import Interval, SignFlip, Vector, t_interval
+from analysis.statistics.verdicts import Judgement, Outcomes, Pairs, Rule, judge, verdict
 
 CellVerdict = Literal["identical", "equivalent", "better", "worse", "inconclusive"]
 Overall = Literal["identical", "equivalent", "changed", "inconclusive"]
@@ -31,6 +31,7 @@ NO_PART_OF_A_CONFIGURATION = frozenset(
 )
 PLACE_AND_SEED = ("phase", "cell", "proposal", "rank", "seed")
 READ_BY = ("metric", "readout")
+QUESTION = ("factor", "level", "baseline", "at", *READ_BY)
 NOT_COMPARABLE = frozenset({*READ_BY, *SAYS_WHAT_DATA_ARE})
 # What says where and when a study ran, not what with: of no interest side by side.
 EVERYWHERE_DIFFERENT = frozenset(
@@ -129,19 +130,19 @@ class ClaimChange:
     cannot be said."""
 
     name: str
-    a: Mapping[str, Any] | None
-    b: Mapping[str, Any] | None
+    a: ClaimRow | None
+    b: ClaimRow | None
     asks_the_same: bool
 
     @property
     def changed(self) -> bool | None:
         """Whether the verdict differs."""
-        return self.a["verdict"] != self.b["verdict"] if self.a and self.b and self.asks_the_same else None
+        return self.a.verdict != self.b.verdict if self.a and self.b and self.asks_the_same else None
 
     @property
     def contradicts(self) -> bool:
         """Whether both studies come to a verdict, and not to the same."""
-        return bool(self.changed and self.a and self.b and "inconclusive" not in (self.a["verdict"], self.b["verdict"]))
+        return bool(self.changed and self.a and self.b and "inconclusive" not in (self.a.verdict, self.b.verdict))
 
 
 @dataclass(frozen=True)
@@ -331,15 +332,15 @@ def _cell_difference(
     confidence = trainings.a.study.confidence
     unlike, matched = trainings.unlike(label), trainings.matched(label)
     gaps = [trainings.gap(*pair) for pair in matched]
-    seeds = tuple(sorted(set(a.finals) & set(b.finals))) if not unlike else ()
-    differences = np.asarray([a.finals[seed] - b.finals[seed] for seed in seeds], dtype=np.float64)
-    pairs = _worst_case_differences(a, b) if not unlike else []
-    can_have_mean = not (a.num_lost or b.num_lost or set(unlike) & NOT_COMPARABLE)
-    estimate = _estimate(a, b, differences, bool(unlike), confidence) if can_have_mean else None
-    is_whole = _is_whole(a) and _is_whole(b)
-    worst_case = (
-        worst_case_test(pairs, confidence, np.random.default_rng(0)) if is_whole and len(pairs) > len(seeds) else None
+    pairs = Pairs.of(_outcomes(a), _outcomes(b)) if not unlike else Pairs.of({}, {})
+    judgement, is_whole = (
+        judge(pairs, Rule(confidence, margin), np.random.default_rng(0)),
+        _is_whole(a) and _is_whole(b),
     )
+    can_have_mean = not (a.num_lost or b.num_lost or set(unlike) & NOT_COMPARABLE)
+    estimate = _estimate(a, b, None if unlike else judgement, confidence) if can_have_mean else None
+    worst_case = judgement.test if is_whole and judgement.num_diverged_pairs else None
+    decided = verdict(estimate.interval if estimate else None, margin) if worst_case is None else judgement.verdict
     identical = (
         bool(matched)
         and not any(gaps)
@@ -350,16 +351,16 @@ def _cell_difference(
         cell=label,
         a=_side(trainings.a, a, confidence),
         b=_side(trainings.b, b, confidence),
-        seeds=seeds,
-        differences=differences,
+        seeds=pairs.finished.seeds,
+        differences=pairs.finished.differences,
         unlike=unlike,
         num_matched=len(matched),
         num_identical=sum(gap == 0 for gap in gaps),
         num_shared=sum(trainings.is_shared(*pair) for pair in matched),
         largest_gap=max(gaps) if gaps else None,
         estimate=estimate,
-        verdict="identical" if identical else _verdict(estimate, worst_case, margin) if is_whole else "inconclusive",
-        num_pairs=len(pairs),
+        verdict="identical" if identical else decided if is_whole else "inconclusive",
+        num_pairs=len(pairs.seeds),
         worst_case=worst_case,
     )
 
@@ -369,30 +370,17 @@ def _is_whole(cell: CellFinding) -> bool:
     return not (cell.num_missing or cell.num_failed) and len(cell.finals) + len(cell.diverged_seeds) == cell.num_trained
 
 
-def _worst_case_differences(a: CellFinding, b: CellFinding) -> list[float]:
-    """A less B of every seed that ended in both, infinite where it diverged in one."""
-    seeds = sorted((set(a.finals) | a.diverged_seeds) & (set(b.finals) | b.diverged_seeds))
-    return [worst_case_difference(a.finals.get(seed), b.finals.get(seed)) for seed in seeds]
+def _outcomes(cell: CellFinding) -> Outcomes:
+    """The number of every seed that ended, None where it diverged."""
+    return {**cell.finals, **dict.fromkeys(cell.diverged_seeds)}
 
 
-def _verdict(estimate: MeanInterval | None, worst_case: SignFlip | None, margin: float) -> CellVerdict:
-    """What the interval says; nothing is equivalent where a training diverged."""
-    if worst_case is None:
-        return statistics.verdict(estimate.interval, margin) if estimate else "inconclusive"
-    decided = decide(worst_case.interval, margin)
-    return "inconclusive" if decided == "equivalent" else decided
-
-
-def _estimate(
-    a: CellFinding, b: CellFinding, differences: Vector, unpaired: bool, confidence: float
-) -> MeanInterval | None:
-    if unpaired:
+def _estimate(a: CellFinding, b: CellFinding, paired: Judgement | None, confidence: float) -> MeanInterval | None:
+    """The difference of the means: that of the pairs, or Welch's where the trainings are none."""
+    if paired is None:
         left, right = (np.asarray(list(side.finals.values()), dtype=np.float64) for side in (a, b))
         return welch(left, right, confidence) if left.size and right.size else None
-    if not differences.size:
-        return None
-    test = statistics.sign_flip(differences, confidence, np.random.default_rng(0))
-    return MeanInterval(float(differences.mean()), test.interval if test.interval.is_finite else None, test.p)
+    return MeanInterval(paired.mean, paired.interval, paired.p) if paired.mean is not None else None
 
 
 def welch(left: Vector, right: Vector, confidence: float) -> MeanInterval:
@@ -416,7 +404,7 @@ def _side(results: StudyResults, cell: CellFinding, confidence: float) -> Side:
         num_lost=cell.num_lost,
         num_missing=cell.num_missing,
         mean=float(np.mean(numbers)) if numbers and not cell.num_lost else None,
-        interval=statistics.t_interval(numbers, confidence) if numbers and not cell.num_lost else None,
+        interval=t_interval(numbers, confidence) if numbers and not cell.num_lost else None,
         seconds=float(seconds.mean()) if len(seconds) else None,
     )
 
@@ -443,10 +431,8 @@ def claim_changes(
     )
 
 
-def _same_question(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> bool:
-    return bool(
-        a and b and all(a[name] == b[name] for name in ("factor", "level", "baseline", "at", "metric", "readout"))
-    )
+def _same_question(a: ClaimRow | None, b: ClaimRow | None) -> bool:
+    return bool(a and b and all(getattr(a, name) == getattr(b, name) for name in QUESTION))
 
 
 def differing_fields(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[FieldDifference, ...]:

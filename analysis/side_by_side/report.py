@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from analysis.claims.comparison import SAYS_WHAT_DATA_ARE
+from analysis.claims.schema import CellClaim
 from analysis.document.explorer import Explorer, Group
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Subject, Table
@@ -158,7 +159,7 @@ def _counted(cells: Sequence[CellDifference]) -> str:
 def _changed_claim(claim: ClaimChange) -> str:
     assert claim.a is not None
     assert claim.b is not None
-    return f"{claim.name} is {claim.a['verdict']} in A and {claim.b['verdict']} in B"
+    return f"{claim.name} is {claim.a.verdict} in A and {claim.b.verdict} in B"
 
 
 def warnings(findings: StudiesFindings) -> tuple[str, ...]:
@@ -255,9 +256,7 @@ def cells_section(findings: StudiesFindings) -> Section:
         paragraphs=(how + margin,),
         figures=(drawn,) if drawn else (),
         tables=(cells_table(findings), timing_table(findings)),
-        claims=tuple(
-            {"name": cell.cell, "kind": "side by side", "unit": "nats"} | cell_row(cell) for cell in findings.cells
-        ),
+        claims=tuple(CellClaim(name=cell.cell, kind="side by side", **cell_row(cell)) for cell in findings.cells),
     )
 
 
@@ -416,9 +415,9 @@ def claims_table(findings: StudiesFindings) -> Table:
         row: dict[str, object] = {"claim": claim.name, "changed": _changed_text(claim)}
         for which, side in (("a", claim.a), ("b", claim.b)):
             row |= {
-                f"verdict_{which}": side["verdict"] if side else "",
-                f"estimate_{which}_nats": side["estimate_nats"] if side else None,
-                f"p_{which}": side["p"] if side else None,
+                f"verdict_{which}": side.verdict if side else "",
+                f"estimate_{which}_nats": side.estimate if side else None,
+                f"p_{which}": side.p if side else None,
             }
         rows.append(row)
     columns = ["claim", "changed", "verdict_a", "verdict_b", "estimate_a_nats", "estimate_b_nats", "p_a", "p_b"]
@@ -433,7 +432,7 @@ def claims_table(findings: StudiesFindings) -> Table:
 def statements_table(findings: StudiesFindings) -> Table:
     """What each study says to its claims, in words."""
     rows = [
-        (claim.name, which, side["statement"])
+        (claim.name, which, side.statement)
         for claim in findings.claims
         for which, side in (("A", claim.a), ("B", claim.b))
         if side
@@ -520,7 +519,7 @@ def as_data(findings: StudiesFindings) -> dict[str, Any]:
 def _claim_data(claim: ClaimChange) -> dict[str, Any]:
     sides = {
         which: (
-            {name: side[name] for name in ("verdict", "estimate_nats", "interval_nats", "p", "n", "statement")}
+            side.model_dump(include={"verdict", "estimate", "interval", "unit", "p", "n", "statement"})
             if side
             else None
         )

@@ -12,7 +12,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 Vector = NDArray[np.float64]
-Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 
 MAX_ENUMERATED_PAIRS = 20
 NUM_SIGN_DRAWS = 99_999
@@ -224,21 +223,6 @@ def sign_test(differences: Sequence[float] | Vector) -> float:
     array = _checked(differences)
     num_above, num_below = int((array > 0).sum()), int((array < 0).sum())
     return float(stats.binomtest(num_above, num_above + num_below).pvalue) if num_above + num_below else 1.0
-
-
-def verdict(interval: Interval | None, margin: float) -> Verdict:
-    """What an interval of a difference says, with |difference| < margin as the region of practical equivalence.
-
-    equivalent: all of it within the margin, even where it leaves out 0. better / worse: all of it above / below 0
-    and not equivalent. inconclusive: anything else, and no interval at all.
-    """
-    if interval is None or not interval.is_finite:
-        return "inconclusive"
-    if -margin < interval.low and interval.high < margin:
-        return "equivalent"
-    if interval.low > 0:
-        return "better"
-    return "worse" if interval.high < 0 else "inconclusive"
 
 
 def rounded(number: Any, digits: int = 6) -> float | None:

@@ -1,16 +1,32 @@
-"""What pairs of one level and one baseline say: the estimate with its uncertainty, and the sentence that follows
-from it. Needs no study."""
+"""Two sides paired by seed: the estimate with its uncertainty, the verdict under every reading, what might overturn
+it. Needs no study."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 
-from analysis.statistics import intervals as statistics
-from analysis.statistics.intervals import Interval, Vector, Verdict, rounded
+from analysis.statistics.intervals import (
+    Interval,
+    SignFlip,
+    Vector,
+    bca_interval,
+    holm,
+    is_strongly_skewed,
+    minimum_detectable_effect,
+    pair_correlation,
+    rounded,
+    sign_test,
+    skewness,
+)
 from analysis.statistics.power import MAX_SIMULATED_PAIRS, detectable_effect
+from analysis.statistics.readouts import CellCurves, Crossover, Reading, rank_crossovers
+from analysis.statistics.robustness import Robustness, robustness
+from analysis.statistics.verdicts import DECIDED, Judgement, Outcomes, Pairs, Rule, Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -29,65 +45,196 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Wording:
-    """How a sentence calls what it compares. `where` follows the lead: `in the test lower bound after 250,000
-    training samples`.
+class Side:
+    """One side of a comparison: its outcomes by seed under every reading, the declared one first; its mean curves, and
+    the outcomes of the runner-up of its search, where it has them."""
 
-    `unit` may be empty; numbers have `decimals` places. `is_name`: level and baseline are names from elsewhere,
-    which are never capitalised. `higher_is_better`: else a positive difference, which is one in favour of the level,
-    is called an improvement.
+    readings: Mapping[Reading, Outcomes]
+    curves: CellCurves | None = None
+    runner_up: Outcomes | None = None
+
+
+@dataclass(frozen=True)
+class ReadingVerdict:
+    """The verdict on the same trainings under one reading. Unless it `is_whole`, not every training that ended has
+    this reading: the verdict is then inconclusive, and speaks neither for nor against the claim."""
+
+    reading: Reading
+    pairs: Pairs
+    judgement: Judgement
+    is_whole: bool = True
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict under this reading."""
+        return self.judgement.verdict
+
+    @property
+    def mean(self) -> float | None:
+        """The mean difference."""
+        return self.judgement.mean
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval of the mean."""
+        return self.judgement.interval
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that finished on both sides."""
+        return self.pairs.finished.seeds
+
+    @property
+    def differences(self) -> Vector:
+        """Level less baseline of these seeds, [pairs]."""
+        return self.pairs.finished.differences
+
+
+@dataclass(frozen=True)
+class PairedResult:
+    """All that is known of two sides. `is_whole`: nothing that was asked for is missing; else every verdict is open.
+
+    `readings` has the declared one first. There is no `estimate` where a training diverged. `robustness` is None
+    where a training is missing, and where no verdict could be given whatever the numbers are.
     """
 
-    level: str
-    baseline: str
-    where: str
-    is_plural: bool = False
-    unit: str = "nats"
-    decimals: int = 2
-    is_name: bool = False
-    higher_is_better: bool = True
+    rule: Rule
+    is_whole: bool
+    readings: tuple[ReadingVerdict, ...]
+    estimate: Estimate | None
+    robustness: Robustness | None
+    crossovers: tuple[Crossover, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedComparison:
+    """A comparison of two sides with its result. `holm_p`: its p by Holm's correction over all that it was made
+    among."""
+
+    result: PairedResult
+    holm_p: float | None = None
 
     @property
-    def beginning(self) -> str:
-        """The level as a sentence begins with it."""
-        return self.level if self.is_name else capital(self.level)
+    def estimate(self) -> Estimate | None:
+        """The mean difference and how sure it is."""
+        return self.result.estimate
 
     @property
-    def verb(self) -> str:
-        """`is`, or `are` for two hidden layers."""
-        return "are" if self.is_plural else "is"
+    def readings(self) -> tuple[ReadingVerdict, ...]:
+        """The verdict under every reading, the declared one first."""
+        return self.result.readings
 
     @property
-    def difference_is(self) -> str:
-        """How a signed difference is led in: `adam less adagrad is`."""
-        return (
-            f"{self.level} less {self.baseline} is"
-            if self.higher_is_better
-            else f"{self.level} improves on {self.baseline} by"
-        )
+    def judgement(self) -> Judgement:
+        """What its pairs come to under the declared reading."""
+        return self.readings[0].judgement
 
-    def amount(self, number: float, signed: bool = False) -> str:
-        """A number of the metric's unit: `9.27 nats`."""
-        return f"{number:{'+' if signed else ''}.{self.decimals}f}" + (f" {self.unit}" if self.unit else "")
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict under the declared reading."""
+        return self.judgement.verdict
 
-    def margin(self, number: float) -> str:
-        """The margin with no more digits than it was given: `0.5 nats`."""
-        return f"{number:g}" + (f" {self.unit}" if self.unit else "")
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that finished on both sides."""
+        return self.readings[0].seeds
+
+    @property
+    def differences(self) -> Vector:
+        """Level less baseline of these seeds, [pairs]; positive where the level is better."""
+        return self.readings[0].differences
+
+    @property
+    def num_pairs(self) -> int:
+        """The seeds that ended on both sides, diverged or not."""
+        return self.judgement.num_pairs
+
+    @property
+    def worst_case(self) -> SignFlip | None:
+        """Where a training diverged, the test that counts it as the worst outcome there is."""
+        return self.judgement.test if self.result.is_whole and self.readings[0].pairs.num_diverged else None
+
+    @property
+    def p(self) -> float | None:
+        """The p of the test that the verdict rests on; None where there is none."""
+        return self.estimate.p if self.estimate else self.worst_case.p if self.worst_case else None
+
+    @property
+    def skewness(self) -> float | None:
+        """G1 of the paired differences; None where there is no estimate."""
+        return skewness(self.differences) if self.estimate else None
+
+    @property
+    def is_strongly_skewed(self) -> bool:
+        """Whether the differences are so lopsided that the interval is too narrow."""
+        return bool(self.estimate) and is_strongly_skewed(self.differences)
 
 
-def paired_estimate(level: Vector, baseline: Vector, confidence: float, generator: np.random.Generator) -> Estimate:
-    """The estimate from two arrays [pairs]; interval and p are of the paired sign-flip test. ValueError where a
-    number is not finite."""
-    differences = level - baseline
-    test = statistics.sign_flip(differences, confidence, generator)
+AnyComparison = TypeVar("AnyComparison", bound=PairedComparison)
+
+
+def paired_result(
+    level: Side,
+    baseline: Side,
+    rule: Rule,
+    stream: Callable[[Reading | None], np.random.Generator],
+    *,
+    is_whole: bool,
+) -> PairedResult:
+    """The result of level less baseline. `stream` gives the generator of a further reading's test, and for None that
+    of the declared one's and of its robustness."""
+    rule = rule if is_whole else replace(rule, allowed=frozenset())
+    declared, *others = level.readings
+    pairs, generator = Pairs.of(level.readings[declared], baseline.readings[declared]), stream(None)
+    judgement, num_pairs = judge(pairs, rule, generator), len(pairs.seeds) if is_whole else None
+    is_tried = judgement.test and (rule.allowed == DECIDED or judgement.verdict in DECIDED)
+    return PairedResult(
+        rule=rule,
+        is_whole=is_whole,
+        readings=(
+            ReadingVerdict(declared, pairs, judgement, is_whole),
+            *(_reading_verdict(one, level, baseline, rule, stream(one), num_pairs) for one in others),
+        ),
+        estimate=_estimate(pairs, judgement, rule.confidence, generator),
+        robustness=(
+            robustness(
+                level.readings[declared],
+                baseline.readings[declared],
+                rule,
+                stream(None),
+                level.runner_up,
+                baseline.runner_up,
+            )
+            if is_tried
+            else None
+        ),
+        crossovers=rank_crossovers(level.curves, baseline.curves) if level.curves and baseline.curves else (),
+    )
+
+
+def _reading_verdict(
+    reading: Reading, level: Side, baseline: Side, rule: Rule, generator: np.random.Generator, num_pairs: int | None
+) -> ReadingVerdict:
+    """The verdict under a further reading; open unless as many pairs have it as `num_pairs`, those of the declared one;
+    None where the comparison is incomplete."""
+    pairs = Pairs.of(level.readings[reading], baseline.readings.get(reading, {}))
+    is_whole = len(pairs.seeds) == num_pairs
+    rule = rule if is_whole else replace(rule, allowed=frozenset())
+    return ReadingVerdict(reading, pairs, judge(pairs, rule, generator), is_whole)
+
+
+def _estimate(pairs: Pairs, judgement: Judgement, confidence: float, generator: np.random.Generator) -> Estimate | None:
+    if judgement.mean is None or judgement.test is None:
+        return None
+    differences = pairs.differences
     return Estimate(
-        mean=float(differences.mean()),
+        mean=judgement.mean,
         median=float(np.median(differences)),
-        interval=test.interval if test.interval.is_finite else None,
-        p=test.p,
-        sign_test_p=statistics.sign_test(differences),
-        bca=statistics.bca_interval(differences, confidence, generator),
-        correlation=statistics.pair_correlation(level, baseline),
+        interval=judgement.interval,
+        p=judgement.test.p,
+        sign_test_p=sign_test(differences),
+        bca=bca_interval(differences, confidence, generator),
+        correlation=pair_correlation(*pairs.arrays),
         minimum_detectable_effect=_minimum_detectable_effect(differences, confidence),
     )
 
@@ -96,7 +243,7 @@ def _minimum_detectable_effect(differences: Vector, confidence: float) -> float 
     """What the sign-flip test would find with a power of 80 %: by its own simulated effect up to 12 pairs, beyond by
     Student's t, which agrees there."""
     if differences.size > MAX_SIMULATED_PAIRS:
-        return statistics.minimum_detectable_effect(differences, confidence)
+        return minimum_detectable_effect(differences, confidence)
     in_deviations = _detectable_in_deviations(int(differences.size), confidence)
     return None if in_deviations is None else in_deviations * float(differences.std(ddof=1))
 
@@ -107,59 +254,17 @@ def _detectable_in_deviations(num_pairs: int, confidence: float) -> float | None
     return detectable_effect(num_pairs, confidence, 0.8, np.random.default_rng(0)) if num_pairs > 1 else None
 
 
-def verdict_sentence(
-    words: Wording,
-    verdict: Verdict,
-    estimate: Estimate,
-    num_pairs: int,
-    confidence: float,
-    margin: float,
-    holm_p: float | None = None,
-) -> str:
-    """The verdict with its estimate, interval, p and number of pairs, as one sentence; with Holm's p where the claim
-    is one of several."""
-    kind = "difference" if words.higher_is_better else "improvement"
-    lead = {
-        "better": f"{words.beginning} {words.verb} better than {words.baseline} by {words.amount(estimate.mean)}",
-        "worse": f"{words.beginning} {words.verb} worse than {words.baseline} by {words.amount(-estimate.mean)}",
-        "equivalent": (
-            f"{words.beginning} and {words.baseline} are equivalent within {words.margin(margin)}, the {kind} being"
-            f" {words.amount(estimate.mean, signed=True)}"
-        ),
-        "inconclusive": f"Inconclusive: {words.difference_is} {words.amount(estimate.mean, signed=True)}",
-    }[verdict]
-    return f"{lead} {words.where} ({_precision(words, estimate, num_pairs, confidence, holm_p)})."
+def with_holm(comparisons: Sequence[AnyComparison], num_withdrawn: int = 0) -> tuple[AnyComparison, ...]:
+    """The comparisons with Holm's adjusted p over all of them, and over `num_withdrawn` that were taken out.
 
-
-def capital(text: str) -> str:
-    """The text with a capital first letter, the rest as it is."""
-    return text[:1].upper() + text[1:]
-
-
-def _precision(words: Wording, estimate: Estimate, num_pairs: int, confidence: float, holm_p: float | None) -> str:
-    seeds = f"{num_pairs} paired seed" + ("" if num_pairs == 1 else "s")
-    if estimate.interval is None:
-        return (
-            f"{seeds}: too few for a {100 * confidence:g} % interval, as the smallest p they can reach is"
-            f" {statistics.smallest_p(num_pairs):.3g}"
-        )
-    low, high = (f"{end:+.{words.decimals}f}" for end in (estimate.interval.low, estimate.interval.high))
-    corrected = f" and {holm_p:.3g} by Holm's correction" if holm_p is not None and holm_p > estimate.p else ""
-    return f"{100 * confidence:g} % interval {low} to {high}, p = {estimate.p:.3g}{corrected}, {seeds}"
-
-
-def size_reservation(words: Wording, verdict: Verdict, interval: Interval | None, margin: float) -> str:
-    """A sentence where a decided difference may still be too small to matter; else nothing."""
-    if verdict in ("better", "worse") and interval and min(abs(interval.low), abs(interval.high)) < margin:
-        return f" Whether it exceeds the {words.margin(margin)} that matter is not settled."
-    return ""
-
-
-def skewness_reservation(skewness: float, confidence: float) -> str:
-    """What to know of the interval of strongly skewed differences; analysis/statistics/intervals.py says which are."""
-    return (
-        f"Its paired differences are strongly skewed (skewness {skewness:+.2g}): of such differences an interval of"
-        f" {100 * confidence:g} % holds the true mean less often than it says, one of 95 % in simulation in 90 to 93 %."
+    One without a p, or with one of a part of its trainings, takes part with 1, as does one that was taken out: else
+    trainings or claims that are lost could make the others surer.
+    """
+    own = [comparison.p if comparison.result.is_whole else None for comparison in comparisons]
+    adjusted = holm([*(1.0 if p is None else p for p in own), *[1.0] * num_withdrawn])
+    return tuple(
+        replace(comparison, holm_p=None if p is None else adjusted[place])
+        for place, (comparison, p) in enumerate(zip(comparisons, own, strict=True))
     )
 
 

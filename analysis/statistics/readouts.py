@@ -1,4 +1,4 @@
-"""Curves read out as one number per seed, the verdict under each readout, and where two mean curves change order.
+"""Curves read out as one number per seed, and where two mean curves change order.
 
 Every metric here is better when higher: negate a loss first. A seed that diverged has no readout, not even a best one:
 the best value before a divergence would reward the luck of the moment.
@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.statistics import intervals as statistics
-from analysis.statistics.intervals import Interval, SignFlip, Vector, Verdict
+from analysis.statistics.intervals import Vector
 
 Matrix = NDArray[np.float64]
 SeedOutcome = Literal["finished", "diverged", "unfinished"]
-LARGE = 1e3
 
 
 @dataclass(frozen=True)
@@ -77,34 +74,21 @@ class Readout:
 
 
 @dataclass(frozen=True)
-class PairedReadout:
-    """What a verdict under one readout is made from: `level` and `baseline` [pairs] of the seeds that have both."""
+class Reading:
+    """What a training is compared by: the metric, and its curve's readout. No metric where every reading is of one."""
 
+    metric: str
     readout: Readout
-    seeds: tuple[int, ...]
-    level: Vector
-    baseline: Vector
-    num_lost_level: int
-    num_lost_baseline: int
-    num_missing: int
+
+    @property
+    def title(self) -> str:
+        """In words: `validation lower bound, best`."""
+        return f"{metric_title(self.metric)}, {self.readout.title}" if self.metric else self.readout.title
 
 
-@dataclass(frozen=True)
-class ReadoutVerdict:
-    """The verdict on level less baseline under one readout; no estimate where a training diverged, inconclusive
-    where one is missing too.
-
-    `worst_case` counts every diverged training as the worst outcome there is: see `worst_case_verdict`; it is never
-    equivalent where one diverged.
-    """
-
-    readout: Readout
-    num_pairs: int
-    mean: float | None
-    interval: Interval | None
-    p: float | None
-    verdict: Verdict
-    worst_case: Verdict
+def metric_title(metric: str) -> str:
+    """A metric in words: `test lower bound`."""
+    return metric.replace("/", " ").replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -134,123 +118,10 @@ def seed_readouts(cell: CellCurves, readout: Readout) -> dict[int, float]:
     return found
 
 
-def paired_readout(level: CellCurves, baseline: CellCurves, readout: Readout) -> PairedReadout:
-    """Both cells read out and paired by seed; a seed that only one cell has counts as missing."""
-    ours, theirs = seed_readouts(level, readout), seed_readouts(baseline, readout)
-    seeds = sorted(set(ours) & set(theirs))
-    num_missing = len(set(level.seeds) ^ set(baseline.seeds)) + level.num("unfinished") + baseline.num("unfinished")
-    return PairedReadout(
-        readout=readout,
-        seeds=tuple(seeds),
-        level=np.asarray([ours[seed] for seed in seeds], dtype=np.float64),
-        baseline=np.asarray([theirs[seed] for seed in seeds], dtype=np.float64),
-        num_lost_level=level.num("diverged"),
-        num_lost_baseline=baseline.num("diverged"),
-        num_missing=num_missing,
-    )
-
-
-def readout_verdicts(
-    level: CellCurves,
-    baseline: CellCurves,
-    readouts: Sequence[Readout],
-    confidence: float,
-    margin: float,
-    generator: np.random.Generator,
-) -> tuple[ReadoutVerdict, ...]:
-    """The verdict on the same trainings under each readout, in the order given: where they differ, the claim depends
-    on the readout."""
-    return tuple(_readout_verdict(level, baseline, readout, confidence, margin, generator) for readout in readouts)
-
-
-def _readout_verdict(
-    level: CellCurves,
-    baseline: CellCurves,
-    readout: Readout,
-    confidence: float,
-    margin: float,
-    generator: np.random.Generator,
-) -> ReadoutVerdict:
-    paired = paired_readout(level, baseline, readout)
-    lost = paired.num_lost_level + paired.num_lost_baseline
-    test = (
-        None
-        if lost or not paired.seeds
-        else statistics.sign_flip(paired.level - paired.baseline, confidence, generator)
-    )
-    interval = test.interval if test and test.interval.is_finite else None
-    decided = statistics.verdict(interval, margin) if not paired.num_missing else "inconclusive"
-    differences = [] if paired.num_missing else _worst_case_differences(level, baseline, readout)
-    worst_case = worst_case_verdict(differences, confidence, margin, generator)
-    return ReadoutVerdict(
-        readout=readout,
-        num_pairs=len(paired.seeds),
-        mean=float((paired.level - paired.baseline).mean()) if test else None,
-        interval=interval,
-        p=test.p if test else None,
-        verdict=decided,
-        worst_case="inconclusive" if lost and worst_case == "equivalent" else worst_case,
-    )
-
-
-def _worst_case_differences(level: CellCurves, baseline: CellCurves, readout: Readout) -> list[float]:
-    ours, theirs = seed_readouts(level, readout), seed_readouts(baseline, readout)
-    return [worst_case_difference(ours.get(seed), theirs.get(seed)) for seed in level.seeds]
-
-
-def worst_case_difference(level: float | None, baseline: float | None) -> float:
-    """Level less baseline of one seed, None for a diverged side: minus infinity, infinity, and 0 where both
-    diverged."""
-    if level is None:
-        return -math.inf if baseline is not None else 0.0
-    return level - baseline if baseline is not None else math.inf
-
-
-def worst_case_test(
-    differences: Sequence[float] | Vector, confidence: float, generator: np.random.Generator
-) -> SignFlip | None:
-    """The paired sign-flip test where a diverged training is the worst outcome there is: `differences` may hold
-    infinities of one sign.
-
-    The interval's ends rise and fall with every difference, so that an infinite one leaves its far end decided and
-    its near end infinite. None without a difference, and where both sides diverged, under different seeds.
-    """
-    array = np.asarray(differences, dtype=np.float64)
-    num_below, num_above = int(np.isneginf(array).sum()), int(np.isposinf(array).sum())
-    if not array.size or (num_below and num_above):
-        return None
-    largest = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
-    large = LARGE * array.size * (largest + 1.0)
-    test = statistics.sign_flip(np.clip(array, -large, large), confidence, generator)
-    # A mean that has an infinite difference in it lies far beyond every mean that has none.
-    low, high = (
-        end if abs(end) <= largest + 1.0 else math.copysign(math.inf, end)
-        for end in (test.interval.low, test.interval.high)
-    )
-    return replace(test, interval=Interval(low, high))
-
-
-def worst_case_verdict(
-    differences: Sequence[float] | Vector, confidence: float, margin: float, generator: np.random.Generator
-) -> Verdict:
-    """The verdict where a diverged training is the worst outcome there is: see `decide`; inconclusive where there is
-    no test."""
-    test = worst_case_test(differences, confidence, generator)
-    return decide(test.interval, margin) if test else "inconclusive"
-
-
-def decide(interval: Interval, margin: float) -> Verdict:
-    """What an interval that may have an infinite end says: `worse` may survive a level that diverged, `better` and
-    `equivalent` cannot.
-
-    So a divergence never improves the verdict of the cell it happened in, which leaving the verdict open would do
-    for a cell that is clearly worse. For an interval with two finite ends it is `statistics.verdict`.
-    """
-    if interval.is_finite:
-        return statistics.verdict(interval, margin)
-    if interval.low > 0:
-        return "better"
-    return "worse" if interval.high < 0 else "inconclusive"
+def seed_outcomes(cell: CellCurves, readout: Readout) -> dict[int, float | None]:
+    """The readout of each seed that ended, None where it diverged."""
+    diverged = (seed for seed, outcome in zip(cell.seeds, cell.outcomes, strict=True) if outcome == "diverged")
+    return dict.fromkeys(diverged) | seed_readouts(cell, readout)
 
 
 def rank_crossovers(first: CellCurves, second: CellCurves) -> tuple[Crossover, ...]:

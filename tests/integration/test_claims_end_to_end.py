@@ -6,13 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from analysis.claims.comparison import Comparison, declared_comparisons
 from analysis.claims.row import claim_row
+from analysis.claims.schema import ClaimRow
 from analysis.findings.cells import cell_findings
 from analysis.findings.margin import equivalence_margin
 from analysis.results.completeness import records
@@ -39,7 +39,7 @@ def _claims(results: StudyResults) -> tuple[Comparison, ...]:
     return declared_comparisons(results.study, cell_findings(results), equivalence_margin(results))
 
 
-def _row(results: StudyResults) -> dict[str, Any]:
+def _row(results: StudyResults) -> ClaimRow:
     (claim,) = _claims(results)
     return claim_row(claim, results.study)
 
@@ -62,7 +62,7 @@ def test_adding_a_worse_proposal_changes_neither_the_winner_nor_the_claim(num_pr
         [num_proposals + 1] * 2,
     ]
     assert [cell.winning_proposal for cell in cells[0]] == [cell.winning_proposal for cell in cells[1]]
-    rows = [_row(results) for results in (before, after)]
+    rows = [_row(results).model_dump() for results in (before, after)]
     assert rows[0]["verdict"] != "inconclusive" or num_proposals == 1
     assert {name for name in rows[0] if rows[0][name] != rows[1][name]} <= set(RESTS_ON_ITS_SEARCH)
 
@@ -71,7 +71,7 @@ def test_adding_a_better_proposal_changes_the_winner_and_the_claim() -> None:
     before = results_of(searched_study(2))
     after = results_of(searched_study(3), _with_last_proposal(3, -50.0))
     assert [cell.winner for cell in cell_findings(after)] == [2, 2]
-    assert _row(before)["estimate_nats"] != _row(after)["estimate_nats"]
+    assert _row(before).estimate != _row(after).estimate
 
 
 def _diverged(results: StudyResults, identity: str) -> StudyResults:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.claims.statements import statement_of
+from analysis.claims.schema import ClaimRow
+from analysis.claims.wording import worded
 from analysis.page.folder import page_files
 from analysis.reports import hidden_layer_ablation, optimizer_comparison
 from analysis.reports.study_page import study_subject
@@ -40,13 +41,13 @@ def test_claims_are_the_same_under_another_order_of_rows(results: StudyResults) 
 def test_every_claim_has_what_a_reviewer_asks_for_and_its_words_follow_from_it(results: StudyResults) -> None:
     asked = {
         "statement",
-        "horizon_samples",
-        "estimate_nats",
-        "interval_nats",
+        "horizon",
+        "estimate",
+        "interval",
         "n",
         "p",
         "smallest_p",
-        "minimum_detectable_effect_nats",
+        "minimum_detectable_effect",
         "verdict",
         "readouts",
     }
@@ -55,7 +56,7 @@ def test_every_claim_has_what_a_reviewer_asks_for_and_its_words_follow_from_it(r
         "extra_rounds",
         "robustness",
         "without_most_extreme_pair",
-        "median_nats",
+        "median",
         "sign_test_p",
         "correlation",
         "neighbouring_proposals",
@@ -65,8 +66,9 @@ def test_every_claim_has_what_a_reviewer_asks_for_and_its_words_follow_from_it(r
     assert [row["kind"] for row in rows] == ["primary", "descriptive", "descriptive"]
     for row in rows:
         assert asked <= set(row)
-        assert statement_of(row) == row["statement"]
-        assert row["declared"] == {"when": "before any training"}
+        held = ClaimRow.model_validate({name: field for name, field in row.items() if name != "report"})
+        assert worded(held) == held
+        assert row["declared"]["when"] == "before any training"
 
 
 def test_a_change_of_one_training_changes_the_claims(results: StudyResults) -> None:

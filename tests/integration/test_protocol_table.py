@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.claims.schema import ClaimRow
+
 NUM_ROWS = 25
 A_TABLE_OR_FIGURE = re.compile(r"^[a-z*]+(_[a-z]+)+$")
 
@@ -49,7 +51,9 @@ def test_every_table_figure_and_field_that_is_named_is_made_somewhere(root: Path
     assert len(named) > NUM_ROWS
     parts = {name: name.removeprefix("*").removeprefix("timing_") for name in named}
     assert [
-        name for name, part in sorted(parts.items()) if not re.search(rf'[a-z_}}]*{re.escape(part)}"', source)
+        name
+        for name, part in sorted(parts.items())
+        if name not in ClaimRow.model_fields and not re.search(rf'[a-z_}}]*{re.escape(part)}"', source)
     ] == []
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from analysis.claims.comparison import Comparison, compare
 from analysis.findings.cells import CellFinding, ProposalFinding
-from analysis.statistics.intervals import Interval, Vector, Verdict
+from analysis.statistics.intervals import Interval, Vector
 from analysis.statistics.readouts import CellCurves, SeedOutcome
+from analysis.statistics.verdicts import Verdict
 from study.spec import Study
 from study.spec.cells import search_space, study_cells
 

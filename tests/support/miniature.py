@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.page.folder import json_bytes
+from analysis.page.folder import claim_data, json_bytes
 from analysis.reports import hidden_layer_ablation, optimizer_comparison
 from analysis.results.reader import StudyResults, read_study
 from study.spec import Study
@@ -67,7 +67,7 @@ def claims_bytes(results: StudyResults) -> bytes:
         "optimizer_comparison": optimizer_comparison.compute(results).claims,
         "hidden_layer_ablation": hidden_layer_ablation.compute(results).claims,
     }
-    return json_bytes([{"report": name} | row for name, rows in claims.items() for row in rows])
+    return json_bytes([claim_data(name, row) for name, rows in claims.items() for row in rows])
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
+from analysis.claims.schema import PublishedClaim
 from analysis.document.explorer import Dataset, Explorer, Group, View
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures.charts import Horizontal, LineWords, lines_specification
@@ -62,14 +62,18 @@ def section(name: str, kind: str = "descriptive", **changes: object) -> Section:
             ),
         ),
         claims=(
-            {
-                "name": f"{name}-claim",
-                "kind": kind,
-                "verdict": "better",
-                "statement": f"Statement of {name}.",
-                "p": math.nan,
-                "n": np.int64(6),
-            },
+            PublishedClaim(
+                name=f"{name}-claim",
+                kind=kind,
+                verdict="better",
+                statement=f"Statement of {name}.",
+                metric=HOSTILE,
+                horizon=None,
+                estimate=math.nan,
+                published=-100.0,
+                tolerance=0.5,
+                n=6,
+            ),
         ),
     )
     return replace(made, **changes)  # type: ignore[arg-type]

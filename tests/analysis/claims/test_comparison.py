@@ -14,15 +14,15 @@ from scipy import stats
 
 from analysis.claims.comparison import compare, declared_comparisons, exploratory_comparisons
 from analysis.claims.row import claim_row
-from analysis.claims.statements import statement_of, verdict_of
+from analysis.claims.schema import ClaimRow, CrossoverEntry, LearningRateStepEntry
+from analysis.claims.wording import worded
 from analysis.document.sections import Section
 from analysis.findings.cells import RunnerUp
 from analysis.findings.margin import Margin
-from analysis.findings.readings import Reading
 from analysis.page.claims import claim_facts, claims_table
 from analysis.statistics import intervals as statistics
 from analysis.statistics.power import detectable_effect
-from analysis.statistics.readouts import Readout
+from analysis.statistics.readouts import Reading, Readout
 from study.spec.schema import Range
 from tests.support.cells import (
     BASELINE,
@@ -35,6 +35,7 @@ from tests.support.cells import (
     proposals_at,
     two_optimizers,
 )
+from tests.support.claims import some
 from tests.support.simulated_studies import NOISES, attainable_level, paired_cells, sign_flip_ps
 
 STRENGTH = {"worse": 0, "inconclusive": 1, "equivalent": 1, "better": 2}
@@ -49,7 +50,7 @@ def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # the bootstrap stands beside the verdict and decides nothing
 
 
-def _row(level: list[float], baseline: list[float], **more: object) -> dict[str, object]:
+def _row(level: list[float], baseline: list[float], **more: object) -> ClaimRow:
     return claim_row(compared(level, baseline, **more), two_optimizers(len(level)))  # type: ignore[arg-type]
 
 
@@ -82,24 +83,22 @@ def test_a_seed_that_diverges_never_improves_the_verdict_of_its_side(
 def test_a_level_that_is_clearly_worse_stays_worse_when_a_seed_of_it_diverges() -> None:
     level = [-120.0 - seed for seed in range(9)] + [math.nan]
     found = compared(level, [-100.0] * 10)
-    assert (found.verdict, found.estimate, found.num_lost_level) == ("worse", None, 1)
+    assert (found.verdict, found.estimate, found.endings.num_diverged_level) == ("worse", None, 1)
     assert found.worst_case is not None
     assert found.worst_case.interval.low == -math.inf
     assert found.p == 2**-9
     row = claim_row(found, two_optimizers(10))
-    low, high = row["worst_case_interval_nats"]
+    low, high = some(row.worst_case_interval)
     assert low is None
-    assert high <= -20
-    assert f"Adam is worse than adagrad by at least {-high:.2f} nats" in row["statement"]
-    assert (
-        "1 of its trainings and 0 of the baseline's diverged, counted as the worst outcome there is" in row["statement"]
-    )
+    assert some(high) <= -20
+    assert f"Adam is worse than adagrad by at least {-some(high):.2f} nats" in row.statement
+    assert "1 of its trainings and 0 of the baseline's diverged, counted as the worst outcome there is" in row.statement
 
 
 def test_a_level_that_is_clearly_better_is_no_longer_when_a_seed_of_it_diverges() -> None:
     found = compared([math.nan, *[-100.0] * 9], [-110.0 - seed for seed in range(10)])
     assert found.verdict == "inconclusive"
-    assert "a mean over the others would flatter them" in str(claim_row(found, two_optimizers(10))["statement"])
+    assert "a mean over the others would flatter them" in str(claim_row(found, two_optimizers(10)).statement)
 
 
 def test_a_level_of_which_every_seed_diverged_is_worse_than_one_that_trains() -> None:
@@ -117,8 +116,8 @@ def test_a_training_whose_code_failed_is_no_outcome_and_leaves_the_verdict_open(
         for cell in cells
     )
     found = compare(study, cells, study.claims[0], "primary")
-    assert (found.verdict, found.num_failed, len(found.seeds)) == ("inconclusive", 1, 9)
-    assert "1 training of these cells failed" in str(claim_row(found, study)["statement"])
+    assert (found.verdict, found.endings.num_failed, len(found.seeds)) == ("inconclusive", 1, 9)
+    assert "1 training of these cells failed" in str(claim_row(found, study).statement)
 
 
 def test_a_readout_that_was_not_declared_is_in_the_row_and_said_where_it_turns_the_verdict() -> None:
@@ -128,12 +127,11 @@ def test_a_readout_that_was_not_declared_is_in_the_row_and_said_where_it_turns_t
         BASELINE: {BEST: dict.fromkeys(range(10), -95.0)},
     }
     row = _row(level, baseline, others=others)
-    assert (row["verdict"], row["readout"], row["readouts"]) == ("better", "final", ["test lower bound, final"])
-    others = row["readout_verdicts"][1:]  # type: ignore[index]
-    assert [(one["title"], one["verdict"], one["holds"]) for one in others] == [
+    assert (row.verdict, row.readout, row.readouts) == ("better", "final", ("test lower bound, final",))
+    assert [(one.title, one.verdict, one.holds) for one in row.readout_verdicts[1:]] == [
         ("validation lower bound, best", "worse", False)
     ]
-    assert "The verdict depends on the readout (validation lower bound, best: worse, -4.0" in str(row["statement"])
+    assert "The verdict depends on the readout (validation lower bound, best: worse, -4.0" in row.statement
 
 
 def test_the_declared_readout_is_the_one_compared() -> None:
@@ -145,25 +143,24 @@ def test_the_declared_readout_is_the_one_compared() -> None:
         "primary",
     )
     row = claim_row(found, study)
-    assert row["readouts"] == ["validation lower bound, mean of the last 3"]
+    assert row.readouts == ("validation lower bound, mean of the last 3",)
     assert (
-        "by 3.25 nats in the mean of the last 3 validation lower bound after 10,000 training samples"
-        in row["statement"]
+        "by 3.25 nats in the mean of the last 3 validation lower bound after 10,000 training samples" in row.statement
     )
 
 
 def test_curves_that_cross_are_said_with_the_place_and_the_leader() -> None:
     level, baseline = curves_to([-100.0] * 8, [-140.0] * 8), curves_to([-110.0] * 8, [-120.0] * 8)
     row = _row([-100.0 + 0.1 * s for s in range(8)], [-110.0] * 8, curves={LEVEL: level, BASELINE: baseline})
-    assert row["crossovers"] == [{"samples": 1670.0, "leader_after": "adam", "num_agree": 8, "num_seeds": 8}]
-    assert "change order at about 1,670 samples; adam leads from there on (8 of 8 seeds agree)" in str(row["statement"])
+    assert row.crossovers == (CrossoverEntry(step=1670.0, leader_after="adam", num_agree=8, num_seeds=8),)
+    assert "change order at about 1,670 samples; adam leads from there on (8 of 8 seeds agree)" in row.statement
 
 
 def test_a_claim_that_one_seed_overturns_says_so() -> None:
     # Seven pairs, one against: without the largest, six are left of which one is against.
     row = _row([-100.0 + gain for gain in (3.0, 0.6, 0.7, 0.8, 0.9, 1.0, -0.1)], [-100.0] * 7)
-    assert (row["verdict"], row["overturned_by_seeds"][0]) == ("better", 0)  # type: ignore[index]
-    assert "Overturned by one seed" in str(row["statement"])
+    assert (row.verdict, some(row.overturned_by_seeds)[0]) == ("better", 0)
+    assert "Overturned by one seed" in row.statement
 
 
 def test_a_claim_smaller_than_one_step_of_the_learning_rate_says_so() -> None:
@@ -174,26 +171,22 @@ def test_a_claim_smaller_than_one_step_of_the_learning_rate_says_so() -> None:
         "space": {LEVEL: space},
     }
     row = _row([-100.0 + nats for nats in TEN], [-102.0] * 10, **searched)
-    assert row["verdict"] == "better"
-    assert row["learning_rate_step"] == {
-        "cell": "adam",
-        "from": 0.001,
-        "to": 0.002,
-        "cost_nats": 2.5,
-        "overturns": True,
-    }
-    assert "Overturned by one step of the learning rate" in str(row["statement"])
+    assert row.verdict == "better"
+    assert row.learning_rate_step == LearningRateStepEntry(
+        cell="adam", from_rate=0.001, to_rate=0.002, cost_nats=2.5, overturns=True
+    )
+    assert "Overturned by one step of the learning rate" in row.statement
     wider = _row([-100.0 + nats for nats in TEN], [-105.0] * 10, **searched)
-    assert "one step of the learning rate" not in str(wider["statement"])
+    assert "one step of the learning rate" not in wider.statement
 
 
 def test_a_neighbouring_proposal_that_diverged_overturns_the_claim() -> None:
-    runner_up = {LEVEL: RunnerUp(1, dict.fromkeys(range(10), math.nan))}
+    runner_up = {LEVEL: RunnerUp(1, dict.fromkeys(range(10)))}
     row = _row([-100.0 + nats for nats in TEN], [-102.0] * 10, runner_up=runner_up)
-    assert [(one["side"], one["num_diverged"]) for one in row["neighbouring_proposals"]] == [("level", 10)]  # type: ignore[attr-defined]
+    assert [(one.side, one.num_diverged) for one in row.neighbouring_proposals] == [("level", 10)]
     assert (
         "Overturned by one step of the search: with the level's neighbouring proposal it is worse (10 seeds, 10 of them"
-        " diverged" in str(row["statement"])
+        " diverged" in row.statement
     )
 
 
@@ -211,10 +204,14 @@ def test_a_margin_from_the_noise_floor_decides_what_is_equivalent() -> None:
     ], "without the margin nobody knows whether the difference matters"
     found = compare(study, cells, study.claims[0], "primary", Margin(None, True, why_none="it is missing"))
     row = claim_row(found, study)
-    assert (row["equivalence_margin_nats"], row["margin_from_noise_floor"], found.robustness) == (None, True, None)
+    assert (row.equivalence_margin, row.margin_from_noise_floor, found.result.robustness) == (
+        None,
+        True,
+        None,
+    )
     assert (
         "The noise floor that was to say which differences matter cannot be had, so that no verdict can be given"
-        in row["statement"]
+        in row.statement
     )
 
 
@@ -252,18 +249,18 @@ def test_a_readout_that_not_every_training_has_speaks_neither_for_nor_against_th
     level, baseline = [-100.0 + nats for nats in TEN], [-103.0] * 10
     others = {LEVEL: {BEST: dict(enumerate(level[:7]))}, BASELINE: {BEST: dict(enumerate(baseline))}}
     row = _row(level, baseline, others=others)
-    verdicts = [(one["verdict"], one["holds"]) for one in row["readout_verdicts"]]  # type: ignore[attr-defined]
+    verdicts = [(one.verdict, one.holds) for one in row.readout_verdicts]
     assert verdicts == [("better", True), ("not read", False)]
-    assert row["readouts"] == ["test lower bound, final"]
-    assert "depends on the readout" not in str(row["statement"])
+    assert row.readouts == ("test lower bound, final",)
+    assert "depends on the readout" not in row.statement
     assert (
         "What it would be by another readout cannot be said where not every training has one (validation lower bound,"
-        " best)" in str(row["statement"])
+        " best)" in row.statement
     )
 
 
 def test_a_verdict_that_is_open_for_want_of_trainings_holds_under_no_readout() -> None:
-    assert _row([-100.0] * 10, [-103.0] * 10, num_missing={LEVEL: 1})["readouts"] == []
+    assert _row([-100.0] * 10, [-103.0] * 10, num_missing={LEVEL: 1}).readouts == ()
 
 
 def test_the_primary_claim_says_too_when_it_does_not_survive_the_correction_for_all_claims() -> None:
@@ -275,7 +272,7 @@ def test_the_primary_claim_says_too_when_it_does_not_survive_the_correction_for_
     first = declared_comparisons(
         study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6})
     )[0]
-    statement = claim_row(first, study)["statement"]
+    statement = claim_row(first, study).statement
     assert (first.verdict, first.holm_p) == ("better", 0.0625)
     assert (
         "It does not survive Holm's correction over the declared claims (p = 0.0625), though as the primary claim it"
@@ -290,7 +287,7 @@ def test_a_decided_comparison_that_nobody_declared_says_that_it_is_exploration()
     )
     assert (
         "This is exploration: nobody declared it beforehand, and it is not corrected"
-        in claim_row(found, study)["statement"]
+        in claim_row(found, study).statement
     )
 
 
@@ -306,8 +303,8 @@ def test_what_was_declared_in_other_words_is_not_explored_again() -> None:
 
 def test_cells_of_different_budgets_are_not_said_to_have_one_horizon() -> None:
     row = _row([-100.0 + nats for nats in TEN], [-103.0] * 10, horizon_samples={LEVEL: 20_000, BASELINE: 10_000})
-    assert (row["horizon_samples"], row["horizons_samples"]) == (None, [10_000, 20_000])
-    assert "at the ends of budgets that differ, 10,000 and 20,000 training samples" in str(row["statement"])
+    assert (row.horizon, row.horizons) == (None, (10_000, 20_000))
+    assert "at the ends of budgets that differ, 10,000 and 20,000 training samples" in row.statement
 
 
 def test_bounds_of_different_data_are_not_compared() -> None:
@@ -317,7 +314,7 @@ def test_bounds_of_different_data_are_not_compared() -> None:
     assert (found.verdict, found.not_comparable) == ("inconclusive", ("pixels",))
     assert (
         "cannot be said: they differ in pixels, and bounds of different data are no measure of the same thing"
-        in claim_row(found, study)["statement"]
+        in claim_row(found, study).statement
     )
 
 
@@ -338,41 +335,36 @@ def test_a_claim_whose_trainings_are_of_different_code_says_so(level: str, basel
     row = _row(
         [-100.0 + nats for nats in TEN], [-103.0] * 10, codes={LEVEL: frozenset(level), BASELINE: frozenset(baseline)}
     )
-    assert row["num_code_versions"] == len(set(level + baseline))
-    assert (words or "nothing of it") in str(row["statement"]) or not words
-    assert ("version" in str(row["statement"])) == bool(words)
+    assert row.num_code_versions == len(set(level + baseline))
+    assert (words or "nothing of it") in row.statement or not words
+    assert ("version" in row.statement) == bool(words)
 
 
 def test_an_interval_near_zero_is_not_printed_as_if_it_held_zero() -> None:
     row = _row([0.001 + 0.0002 * seed for seed in range(8)], [0.0] * 8, margin=1e-6)
-    low, _ = row["interval_nats"]  # type: ignore[misc]
-    assert 0 < low < 0.005  # type: ignore[has-type]
-    assert "interval +0.00 to" not in str(row["statement"])
-    assert "is better than adagrad by 0.002 nats" in str(row["statement"])
+    assert 0 < some(some(row.interval)[0]) < 0.005
+    assert "interval +0.00 to" not in row.statement
+    assert "is better than adagrad by 0.002 nats" in row.statement
 
 
 def test_a_verdict_by_the_worst_case_shows_the_interval_of_its_test() -> None:
     study = two_optimizers(10)
     row = claim_row(compared([-120.0 - seed for seed in range(9)] + [math.nan], [-100.0] * 10), study)
-    facts = dict(claim_facts(row))
-    assert facts["95 % interval"] == f"below −{-row['worst_case_interval_nats'][1]:.2f}"
+    high = some(some(row.worst_case_interval)[1])
+    assert dict(claim_facts(row))["95 % interval"] == f"below −{-high:.2f}"
     table = claims_table([Section("one", "One", "", claims=(row,))])
     assert table is not None
     assert math.isnan(table.frame["low_nats"][0])
-    assert table.frame["high_nats"][0] == row["worst_case_interval_nats"][1]
+    assert table.frame["high_nats"][0] == high
 
 
 def test_robustness_of_many_pairs_is_that_of_the_test_that_the_verdict_rests_on() -> None:
     """Above twenty pairs signs are drawn: another draw could come to another verdict."""
     generator = np.random.default_rng(3)
     found = compared((0.45 + generator.normal(size=22)).tolist(), [0.0] * 22, margin=0.0)
-    assert found.robustness is not None
+    assert found.result.robustness is not None
     assert found.estimate is not None
-    assert (found.robustness.p, found.robustness.interval, found.robustness.verdict) == (
-        found.estimate.p,
-        found.estimate.interval,
-        found.verdict,
-    )
+    assert found.result.robustness.judgement == found.judgement
 
 
 def test_a_claim_that_lost_its_p_does_not_make_the_others_surer() -> None:
@@ -396,9 +388,9 @@ def test_the_words_follow_from_the_row_as_json_holds_it(num_seeds: int, lost: tu
         math.nan if seed in lost else float(nats) for seed, nats in enumerate(generator.normal(-100, 1, num_seeds))
     ]
     row = _row(level, [-101.0] * num_seeds, edges={LEVEL: ("learning_rate 0.01 is the largest that was proposed",)})
-    held = json.loads(json.dumps(row, allow_nan=False))
-    assert (statement_of(held), verdict_of(held)) == (row["statement"], row["headline"])
-    assert str(row["statement"]).startswith(str(row["headline"]))
+    held = ClaimRow.model_validate_json(json.dumps(row.model_dump(exclude={"headline", "statement"}), allow_nan=False))
+    assert worded(held) == row
+    assert row.statement.startswith(row.headline)
 
 
 NUM_STUDIES = 1_000

@@ -10,12 +10,16 @@ import pytest
 
 from analysis.claims.comparison import declared_comparisons
 from analysis.claims.declared import declaration_in, withdrawn_in, withdrawn_sentence
+from analysis.claims.schema import DeclaredEntry
 from study.protocol.declarations import MOST_CHARACTERS, SHARED, declarations_in, recorded_declarations
 from study.spec import Study
 from tests.support.cells import BASELINE, LEVEL, cells_of, two_optimizers
 
 RECORDED = ["search|optimizer=adam|0|none|0", "confirm|optimizer=adam|0|0|0", "confirm|optimizer=adam|0|0|1"]
 NAME = "adam-over-adagrad"
+
+
+BEFORE = DeclaredEntry(when="before any training")
 
 
 def _history(*versions: tuple[Study, Sequence[str]]) -> str:
@@ -30,7 +34,7 @@ def _history(*versions: tuple[Study, Sequence[str]]) -> str:
 def test_a_claim_declared_first_is_declared_before_any_training() -> None:
     text = _history((two_optimizers(6), []), (two_optimizers(6), RECORDED))
     assert len(declarations_in(text)) == 1  # continuing the same study declares nothing new
-    assert declaration_in(declarations_in(text), NAME) == {"when": "before any training"}
+    assert declaration_in(declarations_in(text), NAME) == BEFORE
 
 
 def test_a_claim_added_when_trainings_were_recorded_says_how_many() -> None:
@@ -42,27 +46,25 @@ def test_a_claim_added_when_trainings_were_recorded_says_how_many() -> None:
         ],
     )
     found = declaration_in(declarations_in(_history((two_optimizers(6), []), (added, RECORDED))), "later")
-    assert (found["when"], found["num_trainings"], found["num_confirm_trainings"]) == (
+    assert (found.when, found.num_trainings, found.num_confirm_trainings) == (
         "after trainings were recorded",
         3,
         2,
     )
     assert (
-        found["sentence"]
+        found.sentence
         == "This claim was declared when 3 trainings (2 of them on reporting seeds) were recorded already."
     )
-    assert declaration_in(declarations_in(_history((two_optimizers(6), []), (added, RECORDED))), NAME) == {
-        "when": "before any training"
-    }
+    assert declaration_in(declarations_in(_history((two_optimizers(6), []), (added, RECORDED))), NAME) == BEFORE
 
 
 def test_seeds_added_and_a_readout_changed_after_looking_are_said() -> None:
     changed = two_optimizers(10, readout="best", metric="validation/lower_bound")
     found = declaration_in(declarations_in(_history((two_optimizers(6), []), (changed, RECORDED))), NAME)
-    assert found["when"] == "changed after trainings were recorded"
-    assert found["changed"] == ["metric", "num_reporting_seeds", "readout"]
-    assert "num reporting seeds from 6 to 10" in found["sentence"]
-    assert "readout from final to best" in found["sentence"]
+    assert found.when == "changed after trainings were recorded"
+    assert found.changed == ("metric", "num_reporting_seeds", "readout")
+    assert "num reporting seeds from 6 to 10" in found.sentence
+    assert "readout from final to best" in found.sentence
 
 
 def test_proposals_added_and_another_cell_taken_for_the_noise_floor_after_looking_are_said() -> None:
@@ -77,8 +79,8 @@ def test_proposals_added_and_another_cell_taken_for_the_noise_floor_after_lookin
         for number, cell in ((4, "adam"), (12, "adagrad"))
     )
     found = declaration_in(declarations_in(_history((before, []), (after, RECORDED))), NAME)
-    assert found["changed"] == ["noise_floor", "num_proposals"]
-    assert "num proposals from 4 to 12" in found["sentence"]
+    assert found.changed == ("noise_floor", "num_proposals")
+    assert "num proposals from 4 to 12" in found.sentence
 
 
 def test_what_an_older_version_did_not_keep_is_not_said_to_have_changed() -> None:
@@ -87,7 +89,7 @@ def test_what_an_older_version_did_not_keep_is_not_said_to_have_changed() -> Non
         name: text for name, text in older[0]["shared"].items() if name not in ("noise_floor", "num_proposals")
     }
     text = recorded_declarations(json.dumps(older), two_optimizers(6), RECORDED)
-    assert declaration_in(declarations_in(text), NAME) == {"when": "before any training"}
+    assert declaration_in(declarations_in(text), NAME) == BEFORE
 
 
 def test_a_claim_turned_round_after_looking_is_said() -> None:
@@ -95,21 +97,19 @@ def test_a_claim_turned_round_after_looking_is_said() -> None:
         6, claims=[{"name": NAME, "factor": "optimizer", "level": "adagrad", "baseline": "adam", "primary": True}]
     )
     found = declaration_in(declarations_in(_history((two_optimizers(6), []), (turned, RECORDED))), NAME)
-    assert (
-        "claim from optimizer: adam over adagrad, primary to optimizer: adagrad over adam, primary" in found["sentence"]
-    )
+    assert "claim from optimizer: adam over adagrad, primary to optimizer: adagrad over adam, primary" in found.sentence
 
 
 def test_what_changed_before_the_first_training_is_no_change() -> None:
     history = declarations_in(_history((two_optimizers(6), []), (two_optimizers(8), [])))
-    assert declaration_in(history, NAME) == {"when": "before any training"}
+    assert declaration_in(history, NAME) == BEFORE
 
 
 def test_a_history_that_begins_when_trainings_are_there_says_so_in_every_claim() -> None:
     """A study copied under another name in the same outputs, or one whose MLflow store was deleted: all trainings
     are used again, and nothing was declared before them."""
     found = declaration_in(declarations_in(_history((two_optimizers(6), RECORDED))), NAME)
-    assert (found["when"], found["num_trainings"], found["num_confirm_trainings"]) == (
+    assert (found.when, found.num_trainings, found.num_confirm_trainings) == (
         "first recorded after trainings",
         3,
         2,
@@ -118,12 +118,12 @@ def test_a_history_that_begins_when_trainings_are_there_says_so_in_every_claim()
         "Nothing shows that this claim was declared before its trainings: when it was first recorded, 3 trainings (2 of"
         " them on reporting seeds) were there already."
     )
-    assert found["sentence"] == sentence
+    assert found.sentence == sentence
 
 
 def test_a_claim_without_a_history_says_that_it_is_not_recorded() -> None:
     found = declaration_in((), NAME)
-    assert (found["when"], "is not recorded" in found["sentence"]) == ("not recorded", True)
+    assert (found.when, "is not recorded" in found.sentence) == ("not recorded", True)
     assert declarations_in("no history at all") == ()
     assert declarations_in([{"claims": {}}]) == ()
 
@@ -177,8 +177,8 @@ def test_whatever_a_claim_rests_on_is_said_where_it_changed_after_looking(
         declarations_in(_history((two_optimizers(6, **plain), []), (two_optimizers(6, **(plain | changes)), RECORDED))),
         NAME,
     )
-    assert found["changed"] == [field]
-    assert words in found["sentence"]
+    assert found.changed == (field,)
+    assert words in found.sentence
 
 
 def test_a_space_too_long_to_be_kept_is_said_to_have_changed_all_the_same() -> None:
@@ -195,8 +195,8 @@ def test_a_space_too_long_to_be_kept_is_said_to_have_changed_all_the_same() -> N
     text = _history((study(1.0), []), (study(2.0), RECORDED))
     assert len(text) < 4_000
     found = declaration_in(declarations_in(text), NAME)
-    assert found["changed"] == ["spaces"]
-    assert found["sentence"].endswith("were recorded already: the spaces.")
+    assert found.changed == ("spaces",)
+    assert found.sentence.endswith("were recorded already: the spaces.")
 
 
 def _claims(*names: str) -> list[dict[str, Any]]:

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from analysis.claims.comparison import compare
+from analysis.claims.doubts import doubt_entries
 from analysis.claims.row import claim_row
-from analysis.document.sections import Section
+from analysis.claims.schema import ClaimRow
+from analysis.document.sections import AnyClaim, Section
 from analysis.findings import margin as equivalence
 from analysis.findings.margin import Margin
 from analysis.page.page import render_page
@@ -24,10 +26,12 @@ from analysis.reports.ranking import ranking_findings
 from analysis.reports.study_page import study_subject
 from analysis.results.reader import StudyResults
 from analysis.statistics import intervals as statistics
-from analysis.statistics.robustness import DECIDED, worst_case_findings, worst_case_robustness
+from analysis.statistics.robustness import robustness
+from analysis.statistics.verdicts import Rule
 from study.spec.schema import NOISE_FLOOR, Range
 from tests.support import miniature
 from tests.support.cells import BASELINE, LEVEL, cells_of, compared, two_optimizers
+from tests.support.claims import some
 from tests.support.sections import figure
 
 TEN = [0.05 * math.sin(3 * seed) for seed in range(10)]
@@ -42,11 +46,11 @@ def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # the bootstrap stands beside the verdict and decides nothing
 
 
-def _row(level: list[float], baseline: list[float], **more: Any) -> dict[str, Any]:
+def _row(level: list[float], baseline: list[float], **more: Any) -> ClaimRow:
     return claim_row(compared(level, baseline, **more), two_optimizers(len(level)))
 
 
-def _better(**more: Any) -> dict[str, Any]:
+def _better(**more: Any) -> ClaimRow:
     return _row([-100.0 + nats for nats in TEN], [-103.0] * 10, **more)
 
 
@@ -56,16 +60,15 @@ def _better(**more: Any) -> dict[str, Any]:
 def test_sides_that_were_searched_unequally_say_so_and_are_a_doubt() -> None:
     row = _better(num_extra_rounds={LEVEL: 1, BASELINE: 0}, **SEARCHED)
     assert (
-        row["extra_rounds"],
-        row["extra_rounds_level"],
-        row["extra_rounds_baseline"],
-        row["searched_unequally"],
+        row.extra_rounds,
+        row.extra_rounds_level,
+        row.extra_rounds_baseline,
+        row.searched_unequally,
     ) == (1, 1, 0, True)
     assert (
-        "The two sides were searched unequally (adam with 1 extra round, adagrad with no extra rounds)"
-        in row["statement"]
+        "The two sides were searched unequally (adam with 1 extra round, adagrad with no extra rounds)" in row.statement
     )
-    assert "Every search was extended" not in row["statement"]
+    assert "Every search was extended" not in row.statement
     assert "unequal searches" in doubts_of(row)
 
 
@@ -73,13 +76,13 @@ def test_sides_that_were_searched_alike_are_no_doubt() -> None:
     row = _better(num_extra_rounds={LEVEL: 2, BASELINE: 2}, **SEARCHED)
     assert (
         "Every search was extended by 2 rounds, as a winner lay on the edge of its space; none does now."
-        in row["statement"]
+        in row.statement
     )
     assert "unequal searches" not in doubts_of(row)
 
 
 def test_a_side_that_is_not_searched_at_all_is_not_searched_unequally() -> None:
-    assert not _better(num_extra_rounds={LEVEL: 2, BASELINE: 0}, space={LEVEL: SPACE})["searched_unequally"]
+    assert not _better(num_extra_rounds={LEVEL: 2, BASELINE: 0}, space={LEVEL: SPACE}).searched_unequally
 
 
 # Verdicts that count a divergence as the worst outcome
@@ -87,26 +90,26 @@ def test_a_side_that_is_not_searched_at_all_is_not_searched_unequally() -> None:
 
 def test_a_verdict_by_the_worst_case_is_tried_without_each_seed() -> None:
     row = _row([-120.0 - seed for seed in range(9)] + [math.nan], [-100.0] * 10)
-    assert (row["verdict"], row["estimate_nats"], row["overturned_by_seeds"]) == ("worse", None, [])
-    assert [finding["label"] for finding in row["robustness"]] == ["holds_without_any_one_seed"]
+    assert (row.verdict, row.estimate, row.overturned_by_seeds) == ("worse", None, ())
+    assert [finding.label for finding in row.robustness] == ["holds_without_any_one_seed"]
 
 
 def test_a_verdict_by_the_worst_case_that_one_seed_overturns_says_so() -> None:
     # Seven pairs reach 2^-6 and, with the smallest against, 4 / 128; without one of the others six reach 4 / 64 =
     # 0.0625.
     row = _row([math.nan, -103.0, -104.0, -105.0, -106.0, -107.0, -99.9], [-100.0] * 7)
-    assert (row["verdict"], row["estimate_nats"]) == ("worse", None)
-    assert row["overturned_by_seeds"][:2] == [0, 1]
+    assert (row.verdict, row.estimate) == ("worse", None)
+    assert some(row.overturned_by_seeds)[:2] == (0, 1)
     assert (
         "Overturned by one seed: it is worse, but no longer without any one of the seeds 0 (inconclusive), 1"
-        " (inconclusive)" in row["statement"]
+        " (inconclusive)" in row.statement
     )
     assert "one seed" in doubts_of(row)
 
 
 def test_a_verdict_by_the_worst_case_of_so_few_pairs_that_none_can_be_left_out_says_so() -> None:
     row = _row([math.nan, *[-120.0] * 5], [-100.0] * 6)
-    assert (row["verdict"], [finding["label"] for finding in row["robustness"]]) == (
+    assert (row.verdict, [finding.label for finding in row.robustness]) == (
         "worse",
         ["too_few_pairs_to_leave_one_out"],
     )
@@ -115,10 +118,10 @@ def test_a_verdict_by_the_worst_case_of_so_few_pairs_that_none_can_be_left_out_s
 
 def test_above_twelve_pairs_the_extremes_of_the_worst_case_are_left_out_and_diverged_ones_are_extreme() -> None:
     level: dict[int, float | None] = {seed: -101.0 - 0.1 * seed for seed in range(14)} | {5: None}
-    found = worst_case_robustness(level, dict.fromkeys(range(14), -100.0), 0.95, 0.5, np.random.default_rng(0), DECIDED)
+    found = robustness(level, dict.fromkeys(range(14), -100.0), Rule(0.95, 0.5), np.random.default_rng(0))
     assert [left.seed for left in found.left_out] == [0, 5]
-    assert found.verdict == "worse"
-    assert [one.label for one in worst_case_findings(found)] == ["holds_without_any_one_seed"]
+    assert found.judgement.verdict == "worse"
+    assert [one.label for one in doubt_entries(found, 0.95)] == ["holds_without_any_one_seed"]
 
 
 def test_a_verdict_against_the_cell_of_a_noise_floor_that_diverged_is_tried_without_each_seed_too() -> None:
@@ -126,14 +129,14 @@ def test_a_verdict_against_the_cell_of_a_noise_floor_that_diverged_is_tried_with
     cells = cells_of(study, {LEVEL: [-103.0 + nats for nats in TEN], BASELINE: [-100.0] * 10})
     diverged = Margin(None, True, floor_cell=f"optimizer={LEVEL}", why_none="it diverged", floor_diverged=True)
     row = claim_row(compare(study, cells, study.claims[0], "primary", diverged), study)
-    assert (row["verdict"], row["overturned_by_seeds"]) == ("worse", [])
-    assert row["without_most_extreme_pair"]["verdict"] == "worse"
+    assert (row.verdict, row.overturned_by_seeds) == ("worse", ())
+    assert some(row.without_most_extreme_pair).verdict == "worse"
 
 
 # What was tried
 
 
-def _answer(*rows: dict[str, Any]) -> str:
+def _answer(*rows: ClaimRow) -> str:
     study = two_optimizers(10)
     cells = cells_of(study, {LEVEL: TEN, BASELINE: TEN})
     return section(
@@ -163,12 +166,12 @@ def test_the_median_of_a_claim_that_has_none_is_not_said_to_have_been_tried() ->
 def test_strongly_skewed_differences_are_said_to_have_a_shorter_interval_than_they_should() -> None:
     gains = np.asarray([9.0, 0.1, 0.2, 0.15, 0.3, 0.12, 0.25, 0.2, 0.18, 0.22])
     row = _row((gains - 100).tolist(), [-101.0] * 10)
-    assert row["strongly_skewed"]
+    assert row.strongly_skewed
     deviations = gains - gains.mean()
     g1 = float((deviations**3).mean() / (deviations**2).mean() ** 1.5)
-    assert row["skewness"] == pytest.approx(g1 * math.sqrt(10 * 9) / 8, rel=1e-5)  # Joanes and Gill (1998), G1
-    assert "Its paired differences are strongly skewed (skewness +3.2)" in row["statement"]
-    assert "strongly skewed" not in _better()["statement"]
+    assert row.skewness == pytest.approx(g1 * math.sqrt(10 * 9) / 8, rel=1e-5)  # Joanes and Gill (1998), G1
+    assert "Its paired differences are strongly skewed (skewness +3.2)" in row.statement
+    assert "strongly skewed" not in _better().statement
 
 
 def test_few_numbers_are_called_skewed_no_more_often_than_noise_is() -> None:
@@ -207,7 +210,7 @@ def test_a_noise_floor_of_which_trainings_are_missing_gives_no_margin() -> None:
         == f"1 of the {had.floor.num_trainings} trainings of {had.floor_cell} that it rests on is missing"
     )
     claims = optimizer_comparison.compute(lacking).claims
-    assert {claim["verdict"] for claim in claims} == {"inconclusive"}
+    assert {claim.verdict for claim in claims} == {"inconclusive"}
 
 
 def _findings(margin: Margin) -> FactorFindings:
@@ -254,7 +257,7 @@ def test_a_study_with_missing_trainings_says_so_before_anything_else() -> None:
             "One",
             "The answer of one.",
             figures=(figure("one_curves"),),
-            claims=({"name": "c", "kind": "primary", "statement": "S.", "verdict": "better"},),
+            claims=(AnyClaim(name="c", kind="primary", statement="S.", verdict="better"),),
         )
     ]
     page = render_page(study_subject(lacking), sections)

@@ -13,14 +13,14 @@ from statsmodels.stats.multitest import multipletests
 from analysis.claims.comparison import compare
 from analysis.claims.row import claim_row
 from analysis.curves.doubts import times_section
-from analysis.curves.findings import CurvesFindings, CurvesRequest, curves_findings
+from analysis.curves.findings import CurvePair, CurvesFindings, CurvesRequest, curves_findings
 from analysis.curves.report import answer, warnings
 from analysis.curves.report import claim_row as curve_claim_row
-from analysis.curves.statements import statement
 from analysis.curves.table import CurveFileError, CurveTable, read_curves
 from analysis.findings.cells import cell_findings
 from analysis.results.reader import StudyResults
 from analysis.statistics.readouts import Readout
+from tests.support.claims import some
 from tests.support.curve_points import points, spoiled, written
 
 
@@ -33,6 +33,10 @@ def _table(frame: pd.DataFrame) -> CurveTable:
 
 def _found(frame: pd.DataFrame, **request: object) -> CurvesFindings:
     return curves_findings(_table(frame), CurvesRequest(**request))  # type: ignore[arg-type]
+
+
+def _statement(pair: CurvePair, found: CurvesFindings) -> str:
+    return curve_claim_row(pair, found).statement
 
 
 def test_curves_of_a_study_get_the_verdicts_of_its_own_report(results: StudyResults, tmp_path: Path) -> None:
@@ -50,12 +54,13 @@ def test_curves_of_a_study_get_the_verdicts_of_its_own_report(results: StudyResu
     found = curves_findings(read_curves(path), request)
     ours = curve_claim_row(found.pairs[0], found)
     for name in ("verdict", "p", "n", "sign_test_p", "smallest_p", "correlation", "num_missing", "confidence"):
-        assert ours[name] == theirs[name], name
+        assert getattr(ours, name) == getattr(theirs, name), name
     for name in ("estimate", "median", "interval", "minimum_detectable_effect"):
-        assert ours[name] == pytest.approx(theirs[f"{name}_nats"]), name
+        assert getattr(ours, name) == pytest.approx(getattr(theirs, name)), name
     # The bootstrap draws from a stream of its own: 9,999 resamples place its ends to about a hundredth of its width.
-    width = theirs["bca_interval_nats"][1] - theirs["bca_interval_nats"][0]
-    assert ours["bca_interval"] == pytest.approx(theirs["bca_interval_nats"], abs=0.05 * width)
+    low, high = some(theirs.bca_interval)
+    width = some(high) - some(low)
+    assert ours.bca_interval == pytest.approx(theirs.bca_interval, abs=0.05 * width)
 
 
 def test_the_statistics_of_a_pair_are_those_of_the_libraries() -> None:
@@ -121,10 +126,10 @@ def test_a_metric_that_is_better_when_lower_gives_the_same_verdicts_and_is_shown
         _found(bound, margin=0.5, targets=(-105.0,)),
         _found(loss, margin=0.5, targets=(105.0,), higher_is_better=False),
     )
-    assert [statement(pair, up) for pair in up.pairs] == [statement(pair, down) for pair in down.pairs]
+    assert [_statement(pair, up) for pair in up.pairs] == [_statement(pair, down) for pair in down.pairs]
     tied = _found(loss.assign(value=points(("a", "b", "c"), gain=0.0)["value"]), margin=0.01, higher_is_better=False)
-    assert "Inconclusive: " in statement(tied.pairs[0], tied)
-    assert f"{tied.pairs[0].level} improves on {tied.pairs[0].baseline} by +" in statement(tied.pairs[0], tied)
+    assert "Inconclusive: " in _statement(tied.pairs[0], tied)
+    assert f"{tied.pairs[0].level} improves on {tied.pairs[0].baseline} by +" in _statement(tied.pairs[0], tied)
     assert [cell.mean for cell in up.cells] == [-cell.mean for cell in down.cells if cell.mean is not None]
     assert up.targets[0].cells[0].median == down.targets[0].cells[0].median
     assert (up.targets[0].target, down.targets[0].target) == (-105.0, 105.0)
@@ -142,7 +147,7 @@ def test_a_margin_makes_equivalence_possible_and_none_is_said_to() -> None:
 def test_a_decided_exploration_that_fails_holm_says_so() -> None:
     found = _found(points(("a", "b", "c")))
     assert all(
-        "does not survive Holm's correction over the 3 comparisons (p = 0.0938)" in statement(pair, found)
+        "does not survive Holm's correction over the 3 comparisons (p = 0.0938)" in _statement(pair, found)
         for pair in found.pairs
     )
 
@@ -155,15 +160,15 @@ def test_the_readout_asked_for_is_what_is_compared(readout: Readout, of: str) ->
     held = frame[frame["step"] >= 200] if of == "mean" else frame
     expected = held.groupby(["cell", "seed"])["value"].agg(of)
     assert dict(found.cells[0].finals) == pytest.approx(expected[found.cells[0].name].to_dict())
-    assert {verdict.readout.kind for verdict in found.pairs[0].by_readout} == {"final", "best", "mean_of_last"}
+    assert {one.reading.readout.kind for one in found.pairs[0].readings} == {"final", "best", "mean_of_last"}
 
 
 def test_more_pairs_than_can_be_enumerated_draw_the_same_signs_everywhere_on_the_page() -> None:
     pair = _found(points(seeds=range(22), steps=(100, 200), gain=0.03)).pairs[0]
     assert pair.estimate is not None
-    assert pair.robustness is not None
-    assert pair.estimate.p == pair.by_readout[0].p == pair.robustness.p
-    assert pair.estimate.interval == pair.by_readout[0].interval == pair.robustness.interval
+    assert pair.result.robustness is not None
+    assert pair.estimate.p == pair.judgement.p == pair.result.robustness.judgement.p
+    assert pair.estimate.interval == pair.judgement.interval == pair.result.robustness.judgement.interval
 
 
 # What is missing, lost or too little
@@ -173,17 +178,17 @@ def test_a_diverged_seed_takes_the_mean_and_counts_as_the_worst() -> None:
     found = _found(spoiled(points(), "adagrad", 2, 300, math.inf))
     pair = found.pairs[0]
     assert (pair.title, pair.estimate, pair.verdict) == ("adam against adagrad", None, "better")
-    said = statement(pair, found)
+    said = _statement(pair, found)
     assert (
         "(0 of its trainings and 1 of the baseline's diverged, counted as the worst outcome there is, so that there is"
         " no mean; p = 0.0312, 6 paired seeds)." in said
     )
     row = curve_claim_row(pair, found)
-    low, high = row["worst_case_interval"]
+    low, high = some(row.worst_case_interval)
     # Of six pairs the 95 % interval reaches to the extreme differences: the smallest, and the infinite one.
-    assert (row["n"], row["p"], row["holm_p"], row["interval"], high) == (6, 2**-5, 2**-5, None, None)
+    assert (row.n, row.p, row.holm_p, row.interval, high) == (6, 2**-5, 2**-5, None, None)
     assert low == pytest.approx(min(pair.differences), rel=1e-5)
-    assert f"adam is better than adagrad by at least {low:.2f} in bound at step 400" in statement(pair, found)
+    assert f"adam is better than adagrad by at least {low:.2f} in bound at step 400" in _statement(pair, found)
     assert [cell.mean is None for cell in found.cells] == [False, True]
     assert any("Diverged: cell 'adagrad', seed 2 from step 300 on." in note for note in warnings(found))
 
@@ -192,7 +197,7 @@ def test_pairs_all_of_whose_baselines_diverged_are_pairs() -> None:
     frame = points()
     found = _found(frame.assign(value=frame["value"].mask((frame["cell"] == "adagrad") & (frame["step"] >= 200))))
     row = curve_claim_row(found.pairs[0], found)
-    assert (row["verdict"], row["n"], row["p"], row["worst_case_interval"]) == ("better", 6, 2**-5, [None, None])
+    assert (row.verdict, row.n, row.p, row.worst_case_interval) == ("better", 6, 2**-5, (None, None))
     assert not any("stays inconclusive" in warning for warning in warnings(found))
     few = _found(
         frame.assign(value=frame["value"].mask((frame["cell"] == "adagrad") & (frame["step"] >= 200)))[
@@ -211,8 +216,8 @@ def test_the_test_that_counts_divergences_draws_the_same_signs_as_the_verdict() 
     pair = found.pairs[0]
     assert pair.worst_case is not None
     assert (pair.verdict == "better") == (pair.worst_case.interval.low > 0)
-    assert pair.worst_case_robustness is not None
-    assert pair.worst_case_robustness.verdict == pair.verdict
+    assert pair.result.robustness is not None
+    assert pair.result.robustness.judgement.verdict == pair.verdict
 
 
 def test_trainings_that_are_missing_make_no_other_pair_surer() -> None:
@@ -283,7 +288,7 @@ def _paired(differences: list[float], early: float = 0.0) -> pd.DataFrame:
 
 def _said(frame: pd.DataFrame, **request: object) -> str:
     found = _found(frame, primary=("b", "a"), **request)
-    return statement(found.pairs[0], found)
+    return _statement(found.pairs[0], found)
 
 
 def test_a_verdict_that_one_seed_overturns_says_so() -> None:
@@ -304,10 +309,9 @@ def test_strongly_skewed_differences_are_said_to_have_a_shorter_interval_than_th
     assert "Its paired differences are strongly skewed (skewness +3)" in _said(frame)
     found = _found(frame, primary=("b", "a"))
     row = curve_claim_row(found.pairs[0], found)
-    assert (row["strongly_skewed"], row["skewness"]) == (
-        True,
-        pytest.approx(stats.skew([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15, 9.0], bias=False), rel=1e-5),
-    )
+    assert row.strongly_skewed
+    g1 = float(stats.skew([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15, 9.0], bias=False))
+    assert row.skewness == pytest.approx(g1, rel=1e-5)
     assert "skewed" not in _said(_paired([1.0, 1.1, 0.9, 1.2, 1.05, 0.95, 1.3, 1.15]))
 
 
@@ -331,7 +335,7 @@ def test_a_primary_claim_that_fails_holm_says_that_it_stands_by_its_own_p() -> N
         "It does not survive Holm's correction over the 3 comparisons (p = 0.0938), though as the primary claim it was"
         " declared to stand by its own p."
     )
-    assert expected in statement(found.pairs[0], found)
+    assert expected in _statement(found.pairs[0], found)
 
 
 def test_a_verdict_through_a_divergence_says_which_seed_overturns_it() -> None:
@@ -349,13 +353,13 @@ def test_a_curve_that_ends_early_leaves_its_comparison_undecided() -> None:
     frame = points()
     found = _found(frame[~((frame["cell"] == "adam") & (frame["seed"] == 1) & (frame["step"] > 200))])
     assert found.pairs[0].verdict == "inconclusive"
-    assert "1 of their trainings are missing, unfinished" in statement(found.pairs[0], found)
+    assert "1 of their trainings are missing, unfinished" in _statement(found.pairs[0], found)
     assert any("Unfinished: cell 'adam', seed 1 ends at step 200 of 400." in note for note in warnings(found))
 
 
 def test_seeds_that_only_one_cell_has_are_named_and_leave_it_undecided() -> None:
     found = _found(pd.concat([points(("adagrad",), range(8)), points(("adam",), range(1, 9))]))
-    assert (len(found.pairs[0].seeds), found.pairs[0].paired.num_missing, found.pairs[0].verdict) == (
+    assert (len(found.pairs[0].seeds), found.pairs[0].num_missing, found.pairs[0].verdict) == (
         7,
         2,
         "inconclusive",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analysis.curves import table as curve_table
 from analysis.curves.findings import CurvesRequest, curves_findings
-from analysis.curves.statements import statement
+from analysis.curves.report import claim_row
 from analysis.curves.table import CurveFileError, curves_of, metric_curves, read_curves
 
 HEADER = "cell,seed,step,metric,value,seconds\n"
@@ -138,7 +138,7 @@ def test_the_largest_numbers_allowed_make_every_statistic(tmp_path: Path) -> Non
     points.assign(seconds=1e100).to_csv(tmp_path / "curves.csv", index=False)
     found = curves_findings(read_curves(tmp_path / "curves.csv"), CurvesRequest(targets=(0.0,)))
     assert (found.pairs[0].verdict, found.pairs[0].level) == ("better", "adam")
-    assert "adam is better than adagrad by 1" in statement(found.pairs[0], found)
+    assert "adam is better than adagrad by 1" in claim_row(found.pairs[0], found).statement
 
 
 def test_seconds_may_be_empty(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_differences_are_those_of_the_readout_that_is_chosen(opened: Opened, ind
         figure.get_by_role("application").focus()
         figure.page.keyboard.press("ArrowRight")
         said = figure.get_by_role("status").inner_text()
-        assert f"mean +{reading['estimate_nats']:.2f} nats, n = {reading['n']}, " in said, (title, said)
+        assert f"mean +{reading['estimate']:.2f} nats, n = {reading['n']}, " in said, (title, said)
 
 
 def test_what_might_overturn_a_claim_is_picked_by_variant_and_extended_to_explored_comparisons(opened: Opened) -> None:

@@ -20,8 +20,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner
 
+from analysis.claims.schema import ReadingEntry
 from analysis.cli.app import app
-from analysis.document.sections import Section, Table
+from analysis.document.sections import AnyClaim, Section, Table
 from analysis.document.text import number_text
 from analysis.page.folder import json_bytes
 from analysis.reports.study_page import (
@@ -33,6 +34,7 @@ from analysis.reports.study_page import (
 )
 from analysis.results.reader import StudyResults, attach_report, read_study
 from study.spec.schema import Search
+from tests.support.claims import invented_row
 from tests.support.sections import HOSTILE, explorer, section
 from tests.support.synthetic_store import Place, build_store, synthetic_study
 
@@ -41,6 +43,12 @@ from tests.support.synthetic_store import Place, build_store, synthetic_study
 def results(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     study = synthetic_study(question=f"Is it safe? {HOSTILE}", description=HOSTILE)
     return read_study(study.name, build_store(tmp_path_factory.mktemp("report"), study))
+
+
+class TimedClaim(AnyClaim):
+    """A claim about time, which the page leaves out."""
+
+    seconds: float
 
 
 @pytest.fixture
@@ -110,29 +118,26 @@ def test_tables_for_pasting_are_files_and_lie_on_the_page(
 
 
 def test_every_field_of_a_claim_is_shown_whatever_it_is(results: StudyResults, tmp_path: Path) -> None:
-    claim = {
-        "name": "c",
-        "kind": "primary",
-        "verdict": "worse",
-        "statement": "S.",
-        "estimate_nats": -1.25,
-        "interval_nats": [-2.0, -0.5],
-        "confidence": 0.9,
-        "p": 0.03125,
-        "n": 6,
-        "readouts": [{"readout": "best", "verdict": "better"}],
-        "robustness": {"sign_test": {"p": 0.5}},
-        "edges_touched": [],
-        HOSTILE: HOSTILE,
-    }
-    timing = {"name": "t", "kind": "timing", "seconds": 771234.5}
+    reading = {"title": "t", "metric": "m", "readout": "best", "n": 6, "estimate": 1.0, "verdict": "better"}
+    claim = invented_row(
+        kind="primary",
+        verdict="worse",
+        estimate=-1.25,
+        interval=(-2.0, -0.5),
+        confidence=0.9,
+        p=0.03125,
+        n=6,
+        readout_verdicts=(ReadingEntry(**reading, holds=False),),
+        title=HOSTILE,
+    )
+    timing = TimedClaim(name="t", kind="timing", verdict="faster", seconds=771234.5)
     page = build_report(results, [section("only", claims=(timing, claim))], tmp_path / "study").read_text()
     facts = page[page.index('class="facts"') : page.index("<figure")]
     assert [text in facts for text in ("−1.25 nats", "90 % interval", "−2.00 to −0.50", ">0.0312<", ">6<")] == [
         True
     ] * 5
     listed = _Elements(page[page.index('class="claim"') : page.index('id="what-was-run"')]).text
-    for said in ("readouts", "verdict", "better", "robustness / sign test / p", "edges touched", "none", HOSTILE):
+    for said in ("readout verdicts", "verdict", "better", "declared / when", "edges touched", "none", HOSTILE):
         assert said in listed
     assert "771234" not in page
     assert "771234" in (tmp_path / "study" / "claims.json").read_text()
@@ -195,7 +200,12 @@ def test_claims_are_plain_json_with_null_for_what_is_not_finite(
         "kind": "primary",
         "verdict": "better",
         "statement": "Statement of second.",
-        "p": None,
+        "metric": HOSTILE,
+        "unit": "nats",
+        "horizon": None,
+        "estimate": None,
+        "published": -100.0,
+        "tolerance": 0.5,
         "n": 6,
     }
 

@@ -3,19 +3,20 @@ search."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from analysis.claims.statements import statement_of
+from analysis.claims.schema import ClaimRow
+from analysis.claims.wording import worded
 from analysis.document.sections import Section
 from analysis.reports import evidence, hidden_layer_ablation, optimizer_comparison
 from analysis.reports import tuning as tuning_report
 from analysis.results.reader import StudyResults, read_study
 from study.spec import Study
 from tests.support import miniature
+from tests.support.claims import rows_of, some
 from tests.support.synthetic_store import add_study, synthetic_study
 
 CONTROL = {"name": "wider", "levels": {"optimizer": "adam", "num_hidden_layers": 1, "hidden_units": 16}}
@@ -74,7 +75,7 @@ def test_the_noise_floor_is_the_margin_of_every_claim(rich: StudyResults, shown:
     # Noise of 0.32 nats a training: 1.96 standard deviations of a difference of two means of seven are 0.33 nats.
     assert 0.15 < floor["margin_nats"] < 0.6
     claims = optimizer_comparison.compute(rich).claims
-    assert {(claim["equivalence_margin_nats"], claim["margin_from_noise_floor"]) for claim in claims} == {
+    assert {(claim.equivalence_margin, claim.margin_from_noise_floor) for claim in claims} == {
         (floor["margin_nats"], True)
     }
     assert "it is what claims take for equivalent" in shown.paragraphs[0]
@@ -118,12 +119,12 @@ def test_the_share_above_a_bound_falls_from_one_to_none(shown: Section) -> None:
 def test_a_runner_up_takes_the_winners_place_in_the_robustness_table(shown: Section, depth: Section) -> None:
     table = _frames(shown)["robustness"].set_index("comparison")
     assert table.loc["2 hidden layers against 1 hidden layer, adam", "runner_up_of_level"] == "worse"
-    claim = depth.claims[0]
-    sides = {one["side"]: one for one in claim["neighbouring_proposals"]}
+    claim = rows_of(depth)[0]
+    sides = {one.side: one for one in claim.neighbouring_proposals}
     # Either runner-up lies two thirds of a decade from the best learning rate, which costs 2.7 nats.
-    assert sides["level"]["estimate_nats"] == pytest.approx(claim["estimate_nats"] - 2.67, abs=0.3)
-    assert sides["baseline"]["estimate_nats"] == pytest.approx(claim["estimate_nats"] + 2.67, abs=0.3)
-    assert "Overturned by one step of the search" in claim["statement"]
+    assert sides["level"].estimate == pytest.approx(some(claim.estimate) - 2.67, abs=0.3)
+    assert sides["baseline"].estimate == pytest.approx(some(claim.estimate) + 2.67, abs=0.3)
+    assert "Overturned by one step of the search" in claim.statement
 
 
 def test_one_more_layer_is_taken_apart_where_there_is_a_control(depth: Section) -> None:
@@ -163,32 +164,32 @@ def test_the_prose_of_every_claim_follows_from_its_row(
     results: StudyResults, rich: StudyResults, depth: Section
 ) -> None:
     rows = [
-        *depth.claims,
+        *rows_of(depth),
         *(row for read in (rich, results) for row in optimizer_comparison.compute(read).claims),
         *evidence.compute(by_latents()).own_claims,
     ]
-    assert {row["kind"] for row in rows} == {"primary", "descriptive", "exploratory"}
-    assert {row["factor"] for row in rows} == {"optimizer", "num_hidden_layers", "cell", "latent_dim"}
-    for row in json.loads(json.dumps(rows, allow_nan=False)):
-        assert statement_of(row) == row["statement"]
+    assert {row.kind for row in rows} == {"primary", "descriptive", "exploratory"}
+    assert {row.factor for row in rows} == {"optimizer", "num_hidden_layers", "cell", "latent_dim"}
+    for row in rows:
+        assert worded(ClaimRow.model_validate_json(row.model_dump_json())) == row
 
 
 def test_the_verdicts_of_a_repeated_search_are_in_the_rows_and_their_sentence_follows(
     rich: StudyResults, depth: Section, tuning: Section
 ) -> None:
-    row = next(row for row in depth.claims if row["kind"] != "exploratory")
-    assert [(one["repeat"], one["n"]) for one in row["repeats"]] == [(0, 7), (1, 7)]
-    assert row["repeats"][0]["estimate_nats"] == row["estimate_nats"]
-    assert f"{row['name']}: over 2 searches" in tuning.paragraphs[0]
-    assert {len(explored["repeats"]) for explored in depth.claims if explored["kind"] == "exploratory"} == {0}
+    row = next(row for row in rows_of(depth) if row.kind != "exploratory")
+    assert [(one.repeat, one.n) for one in row.repeats] == [(0, 7), (1, 7)]
+    assert row.repeats[0].estimate == row.estimate
+    assert f"{row.name}: over 2 searches" in tuning.paragraphs[0]
+    assert {len(explored.repeats) for explored in rows_of(depth) if explored.kind == "exploratory"} == {0}
 
 
 def test_every_step_of_the_isolation_plot_is_a_row(depth: Section) -> None:
-    pairs = [tuple(row["cells"][0]) for row in depth.claims if len(row["cells"]) == 1]
+    pairs = [tuple(row.cells[0]) for row in rows_of(depth) if len(row.cells) == 1]
     assert len(set(map(frozenset, pairs))) == len(pairs)
     verdicts = {
-        frozenset(pair): row["verdict"]
-        for pair, row in zip(pairs, (row for row in depth.claims if len(row["cells"]) == 1), strict=True)
+        frozenset(pair): row.verdict
+        for pair, row in zip(pairs, (row for row in rows_of(depth) if len(row.cells) == 1), strict=True)
     }
     steps = _frames(depth)["depth_isolation_steps"]
     assert len(steps) == 3
@@ -231,19 +232,19 @@ def test_explored_comparisons_of_a_factor_without_a_report_are_rows_of_the_evide
     results = by_latents()
     findings = evidence.compute(results)
     shown = evidence.section(findings)
-    assert {(row["factor"], row["kind"], row["declared"]["when"]) for row in shown.claims} == {
+    assert {(row.factor, row.kind, row.declared.when) for row in rows_of(shown)} == {
         ("latent_dim", "exploratory", "not declared")
     }
-    assert [row["cells"] for row in shown.claims] == [
-        [[f"latent_dim=2,num_hidden_layers={depth}", f"latent_dim=1,num_hidden_layers={depth}"]] for depth in (1, 2)
+    assert [row.cells for row in rows_of(shown)] == [
+        ((f"latent_dim=2,num_hidden_layers={depth}", f"latent_dim=1,num_hidden_layers={depth}"),) for depth in (1, 2)
     ]
     others = {
-        row["name"]
+        row.name
         for module in (optimizer_comparison, hidden_layer_ablation)
-        for row in module.section(module.compute(results)).claims
+        for row in rows_of(module.section(module.compute(results)))
     }
-    assert not others & {row["name"] for row in shown.claims}
-    assert {row["name"] for row in findings.claims} <= others | {row["name"] for row in shown.claims}
+    assert not others & {row.name for row in rows_of(shown)}
+    assert {row.name for row in findings.claims} <= others | {row.name for row in rows_of(shown)}
     assert "the first 12" not in " ".join(shown.paragraphs)
 
 

@@ -8,6 +8,7 @@ from analysis.document.sections import Section
 from analysis.reports import hidden_layer_ablation
 from analysis.reports.hidden_layer_ablation import DepthGain
 from analysis.results.reader import StudyResults, read_study
+from tests.support.claims import rows_of
 from tests.support.synthetic_store import Place, add_study, synthetic_study
 
 
@@ -17,13 +18,13 @@ def section(results: StudyResults) -> Section:
 
 
 def test_the_extra_layer_is_found_to_help_at_the_declared_optimizer(section: Section) -> None:
-    claim = section.claims[0]
-    assert (claim["name"], claim["verdict"], claim["at"]) == (
+    claim = rows_of(section)[0]
+    assert (claim.name, claim.verdict, claim.at) == (
         "second-layer-helps-adam",
         "better",
         {"optimizer": "adam"},
     )
-    assert claim["estimate_nats"] == pytest.approx(1.0, abs=0.3)  # the store gives a layer 1 nat
+    assert claim.estimate == pytest.approx(1.0, abs=0.3)  # the store gives a layer 1 nat
     assert section.answer.startswith(
         "2 hidden layers are better than 1 hidden layer by 0.90 nats in the test lower bound after 10,000 training"
         " samples with adam"
@@ -89,5 +90,5 @@ def test_a_diverged_deep_training_leaves_the_depth_inconclusive(store_uri: str, 
         outcomes={Place("confirm", "num_hidden_layers=2,optimizer=adam", 1, 0, 2): "diverged"},
     )
     section = hidden_layer_ablation.section(hidden_layer_ablation.compute(read_study("deep-diverged", store_uri)))
-    assert (section.claims[0]["verdict"], section.claims[0]["num_diverged_level"]) == ("inconclusive", 1)
-    assert section.claims[0]["holm_p"] == 1.0
+    assert (rows_of(section)[0].verdict, rows_of(section)[0].num_diverged_level) == ("inconclusive", 1)
+    assert rows_of(section)[0].holm_p == 1.0

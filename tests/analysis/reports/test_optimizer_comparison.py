@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analysis.claims.comparison import compare
-from analysis.claims.row import statement
+from analysis.claims.row import claim_row
 from analysis.document.explorer import Explorer, as_script_text, explorer_text
 from analysis.document.sections import Section
 from analysis.figures import style as figures
@@ -19,6 +19,7 @@ from analysis.reports import hidden_layer_ablation, optimizer_comparison
 from analysis.results.reader import StudyResults, read_study
 from study.spec import Study
 from study.spec.schema import Claim
+from tests.support.claims import rows_of, some
 from tests.support.synthetic_store import Place, add_study, places, synthetic_study
 
 TWO = {"optimizer": ("adagrad", "adam")}
@@ -57,14 +58,13 @@ def section(results: StudyResults) -> Section:
 
 
 def test_the_primary_claim_is_found_with_its_size_and_horizon(section: Section) -> None:
-    claim = section.claims[0]
-    assert (claim["name"], claim["kind"], claim["verdict"]) == ("adam-beats-adagrad", "primary", "better")
-    assert claim["estimate_nats"] == pytest.approx(
-        3.0, abs=0.3
-    )  # the store gives Adam 3 nats, under noise of 0.1 per training
-    assert claim["interval_nats"][0] <= claim["estimate_nats"] <= claim["interval_nats"][1]
-    assert (claim["n"], claim["p"], claim["smallest_p"]) == (6, 2**-5, 2**-5)
-    assert claim["correlation"] > 0.8  # seeds move all cells together, three times as far as the rest of the noise
+    claim = rows_of(section)[0]
+    assert (claim.name, claim.kind, claim.verdict) == ("adam-beats-adagrad", "primary", "better")
+    assert claim.estimate == pytest.approx(3.0, abs=0.3)  # the store gives Adam 3 nats, under noise of 0.1 per training
+    low, high = some(claim.interval)
+    assert some(low) <= some(claim.estimate) <= some(high)
+    assert (claim.n, claim.p, claim.smallest_p) == (6, 2**-5, 2**-5)
+    assert some(claim.correlation) > 0.8  # seeds move all cells together, three times as far as the rest of the noise
     assert section.answer.startswith(
         "Adam is better than adagrad by 2.98 nats in the test lower bound after 10,000 training samples"
     )
@@ -79,13 +79,13 @@ def test_claims_are_json_without_dates_or_machines(section: Section) -> None:
 
 def test_holm_is_over_all_declared_claims_of_the_study(results: StudyResults, section: Section) -> None:
     depth = hidden_layer_ablation.section(hidden_layer_ablation.compute(results))
-    claims = [*section.claims, *depth.claims]
-    assert [claim["name"] for claim in claims if claim["kind"] != "exploratory"] == [
+    claims = [*rows_of(section), *rows_of(depth)]
+    assert [claim.name for claim in claims if claim.kind != "exploratory"] == [
         "adam-beats-adagrad",
         "second-layer-helps-adam",
     ]
-    assert [claim["holm_p"] for claim in claims if claim["kind"] != "exploratory"] == [2 * 2**-5, 2 * 2**-5]
-    assert {claim["holm_p"] for claim in claims if claim["kind"] == "exploratory"} == {None}
+    assert [claim.holm_p for claim in claims if claim.kind != "exploratory"] == [2 * 2**-5, 2 * 2**-5]
+    assert {claim.holm_p for claim in claims if claim.kind == "exploratory"} == {None}
 
 
 def test_a_second_report_has_the_same_bytes(results: StudyResults, section: Section) -> None:
@@ -135,15 +135,15 @@ def test_a_diverged_seed_leaves_no_mean_no_interval_and_no_verdict(store_uri: st
     section = _report(
         _read(store_uri, tmp_path, study, outcomes=_outcomes(study, "confirm", "optimizer=adam", "diverged"))
     )
-    claim = section.claims[0]
-    assert (claim["verdict"], claim["estimate_nats"], claim["interval_nats"], claim["p"]) == (
+    claim = rows_of(section)[0]
+    assert (claim.verdict, claim.estimate, claim.interval, claim.p) == (
         "inconclusive",
         None,
         None,
         1.0,
     )
-    assert claim["worst_case_interval_nats"][0] is None
-    assert (claim["num_diverged_level"], claim["num_diverged_baseline"]) == (1, 0)
+    assert some(claim.worst_case_interval)[0] is None
+    assert (claim.num_diverged_level, claim.num_diverged_baseline) == (1, 0)
     cells = next(table.frame for table in section.tables if table.name == "optimizer_cells").set_index("cell")
     assert cells["mean_nats"].isna().tolist() == [False, True]
     assert cells.loc["optimizer=adam", "diverged"] == 1
@@ -166,7 +166,7 @@ def test_a_cell_without_a_winner_is_said_at_the_top(store_uri: str, tmp_path: Pa
         )
     )
     assert "adam: every proposal of its search diverged or failed, so it has no confirm phase." in section.warnings
-    assert section.claims[0]["verdict"] == "inconclusive"
+    assert rows_of(section)[0].verdict == "inconclusive"
     assert "every proposal of its search diverged" in section.answer
     lost = next(figure for figure in section.figures if figure.name == "optimizer_learning_rate_sensitivity").frame
     assert lost[lost["cell"] == "optimizer=adam"]["num_lost"].tolist() == [1, 1, 1]
@@ -177,17 +177,17 @@ def test_missing_trainings_leave_a_number_but_no_verdict(store_uri: str, tmp_pat
     section = _report(
         _read(store_uri, tmp_path, study, missing=frozenset({Place("confirm", "optimizer=adam", 1, 0, 3)}))
     )
-    claim = section.claims[0]
-    assert (claim["n"], claim["num_missing"], claim["verdict"]) == (7, 1, "inconclusive")
-    assert claim["estimate_nats"] == pytest.approx(3.0, abs=0.3)
+    claim = rows_of(section)[0]
+    assert (claim.n, claim.num_missing, claim.verdict) == (7, 1, "inconclusive")
+    assert claim.estimate == pytest.approx(3.0, abs=0.3)
     assert section.warnings[0].startswith("What the 1 missing training would change is not known")
 
 
 def test_one_reporting_seed_says_that_it_cannot_decide(store_uri: str, tmp_path: Path) -> None:
     study = synthetic_study("one-seed", num_reporting_seeds=1, factors=TWO)
     section = _report(_read(store_uri, tmp_path, study))
-    claim = section.claims[0]
-    assert (claim["verdict"], claim["interval_nats"], claim["smallest_p"]) == ("inconclusive", None, 1.0)
+    claim = rows_of(section)[0]
+    assert (claim.verdict, claim.interval, claim.smallest_p) == ("inconclusive", None, 1.0)
     assert any("at least 6 are needed" in warning for warning in section.warnings)
     assert "1 paired seed: too few" in section.answer
 
@@ -212,7 +212,7 @@ def test_a_study_in_which_nothing_has_run_is_reported(store_uri: str, tmp_path: 
     study = synthetic_study("not-begun", factors=TWO)
     section = _report(_read(store_uri, tmp_path, study, missing=frozenset(place for place, _, _ in places(study))))
     assert section.warnings[0].startswith("What the 18 missing trainings would change is not known")
-    assert section.claims[0]["verdict"] == "inconclusive"
+    assert rows_of(section)[0].verdict == "inconclusive"
     assert not section.figures
 
 
@@ -221,17 +221,17 @@ def test_a_winner_on_the_edge_of_its_search_labels_the_claim(results: StudyResul
     edge = (trainings["phase"] == "confirm") & (trainings["cell"] == "num_hidden_layers=1,optimizer=adam")
     trainings.loc[edge, "proposal"] = 2
     section = _report(replace(results, trainings=trainings))
-    assert section.claims[0]["edges_touched"] == [
-        "adam, 1 hidden layer: learning_rate 0.00464 is the largest that was proposed"
-    ]
+    assert rows_of(section)[0].edges_touched == (
+        "adam, 1 hidden layer: learning_rate 0.00464 is the largest that was proposed",
+    )
     assert "A winner lies on the edge of its search" in section.answer
 
 
 def test_exploratory_comparisons_are_named_so_where_no_claim_was_declared(results: StudyResults) -> None:
     section = _report(replace(results, study=results.study.model_copy(update={"claims": ()})))
     assert section.answer.startswith("No claim about optimizer was declared beforehand; what follows is exploration.")
-    assert {claim["kind"] for claim in section.claims} == {"exploratory"}
-    assert {claim["declared"]["when"] for claim in section.claims} == {"not declared"}
+    assert {claim.kind for claim in rows_of(section)} == {"exploratory"}
+    assert {claim.declared.when for claim in rows_of(section)} == {"not declared"}
 
 
 def test_a_claim_that_no_two_cells_can_answer_says_so(results: StudyResults) -> None:
@@ -239,7 +239,7 @@ def test_a_claim_that_no_two_cells_can_answer_says_so(results: StudyResults) -> 
     claim = Claim(name="hidden", factor="latent_dim", level=3, baseline=2, primary=False)
     comparison = compare(results.study, findings.cells, claim, "descriptive")
     assert comparison.verdict == "inconclusive"
-    assert "no two cells" in statement(comparison, results.study)
+    assert "no two cells" in claim_row(comparison, results.study).statement
 
 
 def test_figures_are_svg_elements_in_the_pages_own_ink(section: Section) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.claims.schema import PublishedClaim
 from analysis.page.claims import also_declared, claim_facts, claims_table
 from analysis.reports import published_number
 from analysis.results.reader import StudyResults
@@ -36,10 +37,11 @@ def test_a_mean_within_the_tolerance_is_reproduced_and_one_outside_is_not(
 ) -> None:
     against, mean = _against(results, offset, 0.5)
     claim = published_number.section(published_number.compute(against)).claims[0]
-    assert (claim["verdict"], claim["kind"], claim["n"]) == (verdict, "primary", 6)
-    assert claim["estimate_nats"] == pytest.approx(mean, rel=1e-5)
-    assert verdict.capitalize() in claim["statement"]
-    assert "after 10,000 training samples" in claim["statement"]
+    assert isinstance(claim, PublishedClaim)
+    assert (claim.verdict, claim.kind, claim.n) == (verdict, "primary", 6)
+    assert claim.estimate == pytest.approx(mean, rel=1e-5)
+    assert verdict.capitalize() in claim.statement
+    assert "after 10,000 training samples" in claim.statement
 
 
 def test_a_missing_seed_leaves_no_mean_and_no_verdict(results: StudyResults) -> None:
@@ -47,8 +49,9 @@ def test_a_missing_seed_leaves_no_mean_and_no_verdict(results: StudyResults) -> 
     lost = against.trainings["seed"].eq(0) & against.trainings["phase"].eq("confirm")
     fewer = replace(against, trainings=against.trainings[~lost])
     claim = published_number.section(published_number.compute(fewer)).claims[0]
-    assert (claim["verdict"], claim["estimate_nats"], claim["n"]) == ("inconclusive", None, 5)
-    assert "5 of 6 reporting seeds" in claim["statement"]
+    assert isinstance(claim, PublishedClaim)
+    assert (claim.verdict, claim.estimate, claim.n) == ("inconclusive", None, 5)
+    assert "5 of 6 reporting seeds" in claim.statement
 
 
 def test_every_seed_stands_in_the_table(results: StudyResults) -> None:
@@ -88,7 +91,7 @@ def test_the_answer_names_the_mean_and_no_difference(results: StudyResults) -> N
         ("tolerance", "0.5 nats"),
         ("seeds", "6"),
     )
-    assert dict(also_declared([section]))[section.claims[1]["name"]].startswith(section.claims[1]["verdict"])
+    assert dict(also_declared([section]))[section.claims[1].name].startswith(section.claims[1].verdict)
     table = claims_table([section])
     assert table is not None
     assert "Beside a published number, the estimate is the mean over seeds." in table.caption

@@ -66,7 +66,7 @@ def _primary(report: Report) -> dict[str, Any]:
 def test_one_reporting_seed_gives_a_difference_and_no_verdict(store_uri: str, tmp_path: Path) -> None:
     report = _report(_read(store_uri, tmp_path, _study("bad-one-seed", 1, targets=(-108.0,))), tmp_path)
     claim = _primary(report)
-    assert (claim["verdict"], claim["n"], claim["interval_nats"], claim["smallest_p"]) == ("inconclusive", 1, None, 1.0)
+    assert (claim["verdict"], claim["n"], claim["interval"], claim["smallest_p"]) == ("inconclusive", 1, None, 1.0)
     assert "1 paired seed: too few for a 95 % interval" in report.top
     assert "at least 6 are needed" in report.top
     assert {"robustness", "readouts", "mean_ranks", "target_times"} <= report.tables
@@ -78,7 +78,7 @@ def test_a_study_without_a_finished_search_says_that_everything_is_missing(store
     missing = frozenset(place for place, _, _ in places(study) if place != begun)
     report = _report(_read(store_uri, tmp_path, study, missing=missing), tmp_path)
     claim = _primary(report)
-    assert (claim["verdict"], claim["estimate_nats"], claim["n"]) == ("inconclusive", None, 0)
+    assert (claim["verdict"], claim["estimate"], claim["n"]) == ("inconclusive", None, 0)
     assert "17 of 18 trainings that the study asks for are missing" in report.top
     assert "17 trainings are missing" in claim["statement"]
     assert "There are no two cells with a common reporting seed" in report.page
@@ -93,7 +93,7 @@ def test_a_cell_of_which_every_training_diverged_is_the_worst_there_is(store_uri
     }
     report = _report(_read(store_uri, tmp_path, study, outcomes=lost), tmp_path)
     claim = _primary(report)
-    assert (claim["verdict"], claim["estimate_nats"], claim["num_diverged_baseline"], claim["n"]) == (
+    assert (claim["verdict"], claim["estimate"], claim["num_diverged_baseline"], claim["n"]) == (
         "better",
         None,
         6,
@@ -115,8 +115,8 @@ def test_a_cell_all_of_whose_proposals_diverged_has_no_winner_to_compare(store_u
         place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam"
     )
     found = _findings(_read(store_uri, tmp_path, study, outcomes=lost, missing=missing))
-    assert (found.claims[0]["verdict"], found.claims[0]["num_missing"]) == ("inconclusive", 0)
-    assert "no winner to compare" in found.claims[0]["statement"]
+    assert (found.claims[0].verdict, found.claims[0].num_missing) == ("inconclusive", 0)
+    assert "no winner to compare" in found.claims[0].statement
     assert any(
         "every proposal of its search diverged or failed, so it has no confirm phase" in said
         for said in factor_report.warnings(found)
@@ -167,8 +167,8 @@ def test_a_noise_floor_that_cannot_be_had_leaves_every_verdict_open(store_uri: s
         for said in factor_report.warnings(found)
     )
     claim = found.claims[0]
-    assert (claim["verdict"], claim["equivalence_margin_nats"], claim["num_missing"]) == ("inconclusive", None, 0)
-    assert claim["p"] == 2**-5
+    assert (claim.verdict, claim.equivalence_margin, claim.num_missing) == ("inconclusive", None, 0)
+    assert claim.p == 2**-5
 
 
 def test_a_training_whose_code_failed_is_named_as_one_and_not_as_of_another_study_file(
@@ -200,12 +200,12 @@ def test_a_training_whose_code_failed_is_named_as_one_and_not_as_of_another_stud
         results.num_of_earlier_files,
         int((results.trainings["outcome"] == "failed").sum()),
     ) == (0, 0, 1)
-    assert (found.claims[0]["verdict"], found.claims[0]["num_failed"], found.claims[0]["n"]) == ("inconclusive", 1, 5)
-    assert "The study is incomplete: 1 training of these cells failed." in found.claims[0]["statement"]
+    assert (found.claims[0].verdict, found.claims[0].num_failed, found.claims[0].n) == ("inconclusive", 1, 5)
+    assert "The study is incomplete: 1 training of these cells failed." in found.claims[0].statement
 
 
 def test_a_readout_of_more_points_than_were_measured_says_so(results: StudyResults) -> None:
     study = Study.model_validate(results.study.model_dump(mode="json") | {"readout": {"mean_of_last": 3}})
     claim = _findings(replace(results, study=study)).claims[0]
-    assert (claim["verdict"], claim["estimate_nats"], claim["num_unread"]) == ("inconclusive", None, 24)
-    assert "24 trainings were measured too seldom for the readout, mean of the last 3" in claim["statement"]
+    assert (claim.verdict, claim.estimate, claim.num_unread) == ("inconclusive", None, 24)
+    assert "24 trainings were measured too seldom for the readout, mean of the last 3" in claim.statement

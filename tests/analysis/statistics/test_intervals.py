@@ -168,23 +168,6 @@ def test_correlation_is_none_where_a_side_never_varies() -> None:
     assert statistics.pair_correlation([1.0, 2.0, 3.0], [2.0, 4.0, 6.0]) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(
-    ("interval", "expected"),
-    [
-        (Interval(0.1, 2.0), "better"),
-        (Interval(-2.0, -0.1), "worse"),
-        (Interval(-0.4, 0.4), "equivalent"),
-        (Interval(0.1, 0.4), "equivalent"),
-        (Interval(-0.4, 0.6), "inconclusive"),
-        (Interval(0.0, 2.0), "inconclusive"),
-        (Interval(-math.inf, math.inf), "inconclusive"),
-        (None, "inconclusive"),
-    ],
-)
-def test_verdict_follows_from_interval_and_margin(interval: Interval | None, expected: str) -> None:
-    assert statistics.verdict(interval, 0.5) == expected
-
-
 def test_the_same_generator_gives_the_same_numbers_twice() -> None:
     many = np.linspace(-1, 2, 25)
     assert statistics.sign_flip(many, 0.95, _generator()) == statistics.sign_flip(many, 0.95, _generator())

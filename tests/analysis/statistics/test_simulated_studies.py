@@ -11,11 +11,12 @@ import pytest
 from scipy import stats
 
 from analysis.statistics import intervals as statistics
-from analysis.statistics import readouts
 from analysis.statistics.intervals import Vector
 from analysis.statistics.noise_floor import noise_floor
+from analysis.statistics.pairs import Side, paired_result
 from analysis.statistics.power import detectable_effect
-from analysis.statistics.readouts import Readout
+from analysis.statistics.readouts import Reading, Readout, seed_outcomes
+from analysis.statistics.verdicts import Rule, verdict
 from tests.support import simulated_studies
 from tests.support.simulated_studies import (
     COVERAGE_SEED,
@@ -69,7 +70,7 @@ def test_the_same_optimizer_under_two_names_is_falsely_told_apart_no_more_often_
     # Six pairs reach .031 and nothing between it and .062, so that they stay below 5 %.
     assert _limits(attainable_level(num_seeds))[0] <= num_false <= _limits(0.05)[1], (noise, num_seeds, num_false)
     for margin in (0.0, 0.3):
-        num_claims = sum(statistics.verdict(test.interval, margin) in ("better", "worse") for test in tests)
+        num_claims = sum(verdict(test.interval, margin) in ("better", "worse") for test in tests)
         assert num_claims == num_false if margin == 0 else num_claims <= num_false
 
 
@@ -80,9 +81,9 @@ def test_false_claims_stay_within_the_limits_under_each_readout_and_not_under_th
     false = np.zeros((NUM_STUDIES, len(asked)), dtype=bool)
     for study, (ours, theirs) in enumerate(zip(first, second, strict=True)):
         cells = curves_of_seeds(ours, "adam", 12, generator), curves_of_seeds(theirs, "also adam", 12, generator)
-        found = readouts.readout_verdicts(*cells, asked, 0.95, 0.0, generator)
-        assert all(one.worst_case == one.verdict for one in found)
-        false[study] = [one.verdict in ("better", "worse") for one in found]
+        sides = [Side({Reading("", readout): seed_outcomes(cell, readout) for readout in asked}) for cell in cells]
+        found = paired_result(sides[0], sides[1], Rule(0.95, 0.0), lambda _: generator, is_whole=True)
+        false[study] = [one.verdict in ("better", "worse") for one in found.readings]
     low, high = _limits(attainable_level(10))
     assert all(low <= num <= high for num in false.sum(axis=0)), false.sum(axis=0)
     assert false.any(axis=1).sum() > high, (
