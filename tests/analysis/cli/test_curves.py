@@ -113,7 +113,7 @@ def test_the_folder_holds_claims_figures_tables_and_a_summary(whole: Path) -> No
     claims = json.loads(files["claims.json"])
     assert (claims[0]["name"], claims[0]["kind"]) == ("adam against adagrad", "primary")
     assert len(claims) == 3
-    assert all(claim["statement"] and claim["unit"] == "nats" and claim["horizon_steps"] == 400 for claim in claims)
+    assert all(claim["statement"] and claim["unit"] == "nats" and claim["horizon"] == 400 for claim in claims)
     assert len(pd.read_csv(whole / "page" / "tables" / "curves_by_step.csv")) > 0
     assert (
         files["summary.md"]
