@@ -5,28 +5,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 
 from analysis.claims.comparison import compare
 from analysis.claims.row import repeat_entry
 from analysis.claims.schema import RepeatEntry
 from analysis.findings.cells import cell_findings
-from analysis.findings.margin import equivalence_margin
+from analysis.findings.study import StudyFindings
 from analysis.results.reader import StudyResults
 from study.spec.cells import claim_pairs
 
 
-@lru_cache(maxsize=2)
-def repeated_claims(results: StudyResults) -> Mapping[str, tuple[RepeatEntry, ...]]:
+def repeated_claims(findings: StudyFindings) -> Mapping[str, tuple[RepeatEntry, ...]]:
     """By the claim's name what each search makes of it, the study's own first: the field `repeats` of its row.
 
     Empty where the search was made once; without the claims about cells none of which is searched, which nothing was
     repeated of.
     """
+    results, study = findings.results, findings.study
     if not len(results.repeats):
         return {}
-    study, margin = results.study, equivalence_margin(results)
-    made = {0: cell_findings(results)} | {
+    made = {0: findings.cells} | {
         repeat: cell_findings(_repeat(results, repeat))
         for repeat in sorted({int(number) for number in results.repeats["repeat"]})
     }
@@ -38,7 +36,8 @@ def repeated_claims(results: StudyResults) -> Mapping[str, tuple[RepeatEntry, ..
     ]
     return {
         claim.name: tuple(
-            repeat_entry(repeat, compare(study, cells, claim, "descriptive", margin)) for repeat, cells in made.items()
+            repeat_entry(repeat, compare(study, cells, claim, "descriptive", findings.margin))
+            for repeat, cells in made.items()
         )
         for claim in claims
     }

@@ -16,22 +16,22 @@ from vae.errors import RequestError
 from vae.settings.nearest import unknown_name_message
 
 if TYPE_CHECKING:
+    from analysis.claims.study import StudyClaims
     from analysis.document.sections import Section
-    from analysis.results.reader import StudyResults
 
 REPORTS = ("optimizer_comparison", "hidden_layer_ablation", "evidence", "tuning", "interpolation")
 """Modules of `analysis.reports`, in the order of the page."""
 
 
-def make_section(name: str, results: StudyResults, cache: Path) -> Section:
+def make_section(name: str, claims: StudyClaims, cache: Path) -> Section:
     """The report of that name, from the functions `compute` and `section` of its module."""
     report = import_module(f"analysis.reports.{name}")
     if name != "interpolation":
-        section: Section = report.section(report.compute(results))
+        section: Section = report.section(report.compute(claims))
         return section
     from vae.data.dataset import load_dataset
 
-    pictures: Section = report.section(report.compute(results, partial(load_dataset, cache=cache)))
+    pictures: Section = report.section(report.compute(claims.results, partial(load_dataset, cache=cache)))
     return pictures
 
 
@@ -42,16 +42,18 @@ def make_report(
     the page's path."""
     if name not in ("all", *REPORTS):
         raise RequestError(unknown_name_message(name, ("all", *REPORTS), "a report"))
+    from analysis.claims.study import StudyClaims
     from analysis.reports.study_page import build_report, build_single_report
     from analysis.results.own_code import code_of_file
     from analysis.results.reader import attach_report, read_study
 
     results = read_study(study_name(study), tracking_uri, code_of_file(study) | frozenset(allowed_code))
+    claims = StudyClaims(results)
     folder = Outputs(outputs).reports / results.study.name
     if name != "all":
-        return build_single_report(results, make_section(name, results, cache), folder)
+        return build_single_report(results, make_section(name, claims, cache), folder)
     names = ("published_number", *REPORTS) if results.study.published else REPORTS
-    page = build_report(results, [make_section(name, results, cache) for name in names], folder)
+    page = build_report(results, [make_section(name, claims, cache) for name in names], folder)
     attach_report(results, folder)
     return page
 

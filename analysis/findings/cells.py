@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -126,7 +125,6 @@ class _Numbers:
     runners_up: Mapping[str, Mapping[int, float]]
 
 
-@lru_cache(maxsize=2)
 def cell_findings(results: StudyResults) -> tuple[CellFinding, ...]:
     """A finding for every cell of the study, in the study file's order, also where nothing of it was trained."""
     asked, metric = readings(results), curve_metric(results)

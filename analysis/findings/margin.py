@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -38,7 +37,6 @@ class Margin:
     floor_diverged: bool = False
 
 
-@lru_cache(maxsize=2)
 def equivalence_margin(results: StudyResults) -> Margin:
     """The margin of a study's claims, with its noise floor where it has one."""
     study = results.study

@@ -14,19 +14,18 @@ from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import Comparison
 from analysis.claims.schema import ClaimRow
+from analysis.claims.study import StudyClaims
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures import style as figures
 from analysis.figures.evidence_explorers import variants_explorer
-from analysis.findings.cells import CellFinding, cell_findings
-from analysis.findings.margin import Margin, equivalence_margin
+from analysis.findings.cells import CellFinding
+from analysis.findings.margin import Margin
 from analysis.findings.readings import curve_metric
 from analysis.reports import ranking as ranking_report
 from analysis.reports import targets as target_report
-from analysis.reports.factor import declared_claims, explored_claims, row_of
 from analysis.reports.ranking import RankingFindings, ranking_findings
 from analysis.reports.targets import TargetFindings, target_findings
-from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from study.spec import Study
 from study.spec.cells import study_cells
@@ -57,19 +56,17 @@ class EvidenceFindings:
     own_claims: tuple[ClaimRow, ...] = ()
 
 
-def compute(results: StudyResults) -> EvidenceFindings:
+def compute(claims: StudyClaims) -> EvidenceFindings:
     """What the study's trainings say for and against its claims."""
-    study, cells, margin = results.study, cell_findings(results), equivalence_margin(results)
+    study, cells = claims.study, claims.cells
     factors = dict.fromkeys(name for cell in study_cells(study) if cell.name is None for name, _ in cell.levels)
-    explored = [found for factor in factors for found in explored_claims(results, factor)]
-    comparisons = [*declared_claims(results), *explored[:MOST_EXPLORATORY]]
-    rows = tuple(row_of(results, comparison) for comparison in comparisons)
-    own = tuple(
-        row_of(results, comparison) for comparison in explored if comparison.claim.factor not in HAS_ITS_OWN_REPORT
-    )
+    explored = [found for factor in factors for found in claims.explored(factor)]
+    comparisons = [*claims.declared, *explored[:MOST_EXPLORATORY]]
+    rows = tuple(map(claims.row, comparisons))
+    own = tuple(claims.row(comparison) for comparison in explored if comparison.claim.factor not in HAS_ITS_OWN_REPORT)
     ranking = ranking_findings(study, cells, comparisons)
-    targets = target_findings(study, curve_metric(results), cells, _declared(comparisons))
-    return EvidenceFindings(study, cells, margin, rows, ranking, targets, len(explored), own)
+    targets = target_findings(study, curve_metric(claims.results), cells, _declared(comparisons))
+    return EvidenceFindings(study, cells, claims.margin, rows, ranking, targets, len(explored), own)
 
 
 def _declared(comparisons: Sequence[Comparison]) -> list[Comparison]:

@@ -5,20 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
-from analysis.claims.comparison import Comparison, declared_comparisons, exploratory_comparisons
-from analysis.claims.declared import claim_declaration, withdrawn_claims
-from analysis.claims.repeats import repeated_claims
-from analysis.claims.row import claim_row
+from analysis.claims.comparison import Comparison
 from analysis.claims.schema import ClaimRow
+from analysis.claims.study import StudyClaims
 from analysis.document.numbers import numeric
 from analysis.document.sections import Table
-from analysis.findings.cells import OUTCOMES, CellFinding, cell_findings, code_versions
-from analysis.findings.margin import Margin, equivalence_margin
+from analysis.findings.cells import OUTCOMES, CellFinding, code_versions
+from analysis.findings.margin import Margin
 from analysis.findings.titles import level_title, space_text
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
@@ -61,56 +58,35 @@ class FactorFindings:
         return (*self.declared, *self.exploratory)
 
 
-@lru_cache(maxsize=2)
-def declared_claims(results: StudyResults) -> tuple[Comparison, ...]:
-    """The study's claims, computed once for all reports; those that were taken out of the study file count in Holm's
-    correction."""
-    return declared_comparisons(
-        results.study, cell_findings(results), equivalence_margin(results), len(withdrawn_claims(results))
-    )
-
-
-def row_of(results: StudyResults, comparison: Comparison) -> ClaimRow:
-    """The comparison's row of claims.json."""
-    repeats = repeated_claims(results).get(comparison.claim.name, ()) if comparison.kind != "exploratory" else ()
-    return claim_row(comparison, results.study, claim_declaration(results, comparison), repeats)
-
-
-@lru_cache(maxsize=16)
-def explored_claims(results: StudyResults, factor: str) -> tuple[Comparison, ...]:
-    """What can be compared about a factor beside the study's claims, computed once for all reports."""
-    return exploratory_comparisons(results.study, cell_findings(results), factor, equivalence_margin(results))
-
-
-def factor_findings(results: StudyResults, factor: str, other_claims: bool = False) -> FactorFindings:
+def factor_findings(claims: StudyClaims, factor: str, other_claims: bool = False) -> FactorFindings:
     """The findings about `factor`; with `other_claims`, also the claims that no report of their own is made for."""
-    cells, margin = cell_findings(results), equivalence_margin(results)
+    results = claims.results
     own = [
         c
-        for c in declared_claims(results)
-        if (about := _claim_factor(c)) == factor or (other_claims and about not in ("optimizer", "num_hidden_layers"))
+        for c in claims.declared
+        if (about := claim_factor(c)) == factor or (other_claims and about not in ("optimizer", "num_hidden_layers"))
     ]
     own.sort(key=lambda comparison: comparison.kind != "primary")
-    exploratory = explored_claims(results, factor)
+    exploratory = claims.explored(factor)
     return FactorFindings(
         study=results.study,
         factor=factor,
         levels=factor_levels(results.study, factor),
-        cells=cells,
+        cells=claims.cells,
         declared=tuple(own),
         exploratory=exploratory,
-        claims=tuple(row_of(results, comparison) for comparison in (*own, *exploratory)),
-        margin=margin,
+        claims=tuple(map(claims.row, (*own, *exploratory))),
+        margin=claims.margin,
         num_missing=len(results.missing),
         num_code_kept=int(results.trainings["code_kept"].sum()),
         num_code_versions=len(code_versions(results.trainings) | code_versions(results.repeats)),
         num_of_earlier_files=results.num_of_earlier_files,
-        budget=_budget(results, cells),
-        timing=_timing(results, cells),
+        budget=_budget(results, claims.cells),
+        timing=_timing(results, claims.cells),
     )
 
 
-def _claim_factor(comparison: Comparison) -> str:
+def claim_factor(comparison: Comparison) -> str:
     """The factor that a claim is about; of a claim about whole cells the depth where they differ in it, for a
     control of a depth is there for it."""
     if comparison.claim.factor != WHOLE_CELL or not comparison.pairs:

@@ -9,14 +9,14 @@ import pandas as pd
 
 from analysis.claims.comparison import Comparison
 from analysis.claims.schema import ClaimRow
+from analysis.claims.study import StudyClaims
 from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
 from analysis.figures import comparisons as comparison_figures
 from analysis.findings.cells import CellFinding
 from analysis.reports import factor as factor_report
 from analysis.reports.depth_isolation import DEPTH, Isolation, isolation_figure, isolation_frame, isolations
-from analysis.reports.factor import FactorFindings, declared_claims, factor_findings
-from analysis.results.reader import StudyResults
+from analysis.reports.factor import FactorFindings, factor_findings
 from analysis.statistics.intervals import rounded
 
 PARAMETERS_PER_UNIT = 100_000
@@ -77,15 +77,15 @@ class AblationFindings:
     claims: tuple[ClaimRow, ...]
 
 
-def compute(results: StudyResults) -> AblationFindings:
+def compute(claims: StudyClaims) -> AblationFindings:
     """What the study's trainings say about depth."""
-    findings = factor_findings(results, "num_hidden_layers")
+    findings = factor_findings(claims, "num_hidden_layers")
     seconds = (
         dict(zip(findings.timing["cell"], findings.timing["seconds_per_confirm_training"], strict=True))
         if len(findings.timing)
         else {}
     )
-    apart = isolations(results.study, findings.cells, findings.margin)
+    apart = isolations(claims.study, findings.cells, findings.margin)
     controlled = [
         _gain(one.comparison, findings.cells, seconds, one.title) for one in apart if one.part != "one more layer"
     ]
@@ -95,23 +95,19 @@ def compute(results: StudyResults) -> AblationFindings:
         if len(comparison.cells) == 1 and comparison.claim.factor == DEPTH
     ]
     return AblationFindings(
-        findings, (*gains, *controlled), apart, (*findings.claims, *_isolation_rows(results, findings, apart))
+        findings, (*gains, *controlled), apart, (*findings.claims, *_isolation_rows(claims, findings, apart))
     )
 
 
-def _isolation_rows(results: StudyResults, findings: FactorFindings, apart: Sequence[Isolation]) -> list[ClaimRow]:
+def _isolation_rows(claims: StudyClaims, findings: FactorFindings, apart: Sequence[Isolation]) -> list[ClaimRow]:
     """The rows of the steps that are no row yet: two cells that a declared claim, or a comparison of depths, has as
     its only pair are."""
     known = {
         frozenset(comparison.cells[0])
-        for comparison in (*declared_claims(results), *findings.comparisons)
+        for comparison in (*claims.declared, *findings.comparisons)
         if len(comparison.cells) == 1
     }
-    return [
-        factor_report.row_of(results, one.comparison)
-        for one in apart
-        if frozenset(one.comparison.cells[0]) not in known
-    ]
+    return [claims.row(one.comparison) for one in apart if frozenset(one.comparison.cells[0]) not in known]
 
 
 def _gain(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from analysis.claims.study import StudyClaims
 from analysis.document.sections import Section, Table
 from analysis.figures import comparisons as comparison_figures
 from analysis.reports import factor as factor_report
 from analysis.reports.factor import FactorFindings, factor_findings, factor_levels
-from analysis.results.reader import StudyResults
 from study.spec import Study
 
 OptimizerFindings = FactorFindings
 
 
-def compute(results: StudyResults) -> OptimizerFindings:
+def compute(claims: StudyClaims) -> OptimizerFindings:
     """What the study's trainings say about its optimizers, and about every other factor that has no report of its
     own."""
-    return factor_findings(results, "optimizer", other_claims=True)
+    return factor_findings(claims, "optimizer", other_claims=True)
 
 
 def section(findings: OptimizerFindings) -> Section:

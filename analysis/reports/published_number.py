@@ -13,8 +13,8 @@ from analysis.document.explorer import Explorer
 from analysis.document.sections import Section, Table
 from analysis.figures import style as figures
 from analysis.figures.evidence_explorers import published_explorer
-from analysis.findings.cells import CellFinding, cell_findings
-from analysis.results.reader import StudyResults
+from analysis.findings.cells import CellFinding
+from analysis.findings.study import StudyFindings
 from analysis.statistics.intervals import rounded
 from analysis.statistics.readouts import metric_title
 from study.spec import Study
@@ -45,12 +45,12 @@ class Findings:
     reproductions: tuple[Reproduction, ...]
 
 
-def compute(results: StudyResults) -> Findings:
+def compute(claims: StudyFindings) -> Findings:
     """The findings of a study that names a published number."""
-    published = results.study.published
-    assert published is not None, "only for a study that names a published number"
-    expected = results.study.confirm.num_reporting_seeds
-    return Findings(results.study, published, tuple(_reproduction(cell, expected) for cell in cell_findings(results)))
+    study = claims.study
+    assert study.published is not None, "only for a study that names a published number"
+    expected = study.confirm.num_reporting_seeds
+    return Findings(study, study.published, tuple(_reproduction(cell, expected) for cell in claims.cells))
 
 
 def _reproduction(cell: CellFinding, expected: int) -> Reproduction:

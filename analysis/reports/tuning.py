@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.schema import ClaimRow, RepeatEntry
+from analysis.claims.study import StudyClaims
 from analysis.document.explorer import MOST_NATS_BELOW_BEST
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Table
@@ -22,10 +23,8 @@ from analysis.figures import style as figures
 from analysis.figures.cell_styles import cell_styles
 from analysis.figures.comparison_explorers import optimizer_of
 from analysis.figures.evidence_explorers import budget_explorer
-from analysis.findings.cells import CellFinding, cell_findings
+from analysis.findings.cells import CellFinding
 from analysis.findings.titles import levels_title
-from analysis.reports.factor import declared_claims, row_of
-from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from analysis.statistics.readouts import metric_title
 from analysis.statistics.tuning_budget import TuningBudget, tuning_budget
@@ -45,16 +44,16 @@ class TuningFindings:
     num_missing_repeats: int
 
 
-def compute(results: StudyResults) -> TuningFindings:
+def compute(claims: StudyClaims) -> TuningFindings:
     """What the study's searches say about tuning: expected best against budget, and the claims of each repeat by its
     own winners on the same reporting seeds."""
-    cells = cell_findings(results)
+    results, cells = claims.results, claims.cells
     budgets = tuple(
         (cell, tuning_budget([proposal.objective for proposal in cell.proposals]))
         for cell in cells
         if cell.proposals and cell.space
     )
-    rows = tuple(row_of(results, comparison) for comparison in declared_claims(results))
+    rows = map(claims.row, claims.declared)
     return TuningFindings(
         results.study, cells, budgets, tuple(row for row in rows if row.repeats), len(results.missing_repeats)
     )

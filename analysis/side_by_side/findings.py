@@ -4,7 +4,7 @@ words, no drawing here."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.claims.comparison import SAYS_WHAT_DATA_ARE, declared_comparisons
-from analysis.claims.declared import withdrawn_claims
+from analysis.claims.comparison import SAYS_WHAT_DATA_ARE
 from analysis.claims.row import claim_row
 from analysis.claims.schema import ClaimRow
-from analysis.findings.cells import CellFinding, cell_findings
-from analysis.findings.margin import equivalence_margin
+from analysis.claims.study import StudyClaims
+from analysis.findings.cells import CellFinding
 from analysis.results.completeness import records
 from analysis.results.reader import StudyResults
 from analysis.results.training_table import TAG_COLUMNS
@@ -192,9 +191,10 @@ class StudiesFindings:
 def studies_findings(a: StudyResults, b: StudyResults, margin: float | None = None) -> StudiesFindings:
     """The findings, with A's confidence and, unless one is given, the smaller of both margins; 0 where neither study
     has one."""
-    margins = [found for found in (equivalence_margin(a).nats, equivalence_margin(b).nats) if found is not None]
+    claims_a, claims_b = StudyClaims(a), StudyClaims(b)
+    margins = [nats for nats in (claims_a.margin.nats, claims_b.margin.nats) if nats is not None]
     chosen = margin if margin is not None else min(margins, default=0.0)
-    cells_a, cells_b = ({cell.cell.label: cell for cell in cell_findings(results)} for results in (a, b))
+    cells_a, cells_b = ({cell.cell.label: cell for cell in claims.cells} for claims in (claims_a, claims_b))
     common = [label for label in cells_a if label in cells_b]
     trainings = _Trainings.of(a, b)
     matched = trainings.matched()
@@ -206,7 +206,7 @@ def studies_findings(a: StudyResults, b: StudyResults, margin: float | None = No
         cells=tuple(_cell_difference(label, cells_a[label], cells_b[label], trainings, chosen) for label in common),
         only_a=tuple(label for label in cells_a if label not in cells_b),
         only_b=tuple(label for label in cells_b if label not in cells_a),
-        claims=claim_changes(a, b, tuple(cells_a.values()), tuple(cells_b.values())),
+        claims=claim_changes(claims_a, claims_b),
         study_file=differing_fields(
             a.study.model_dump(mode="json", exclude={"name"}), b.study.model_dump(mode="json", exclude={"name"})
         ),
@@ -412,22 +412,12 @@ def _side(results: StudyResults, cell: CellFinding, confidence: float) -> Side:
 # Claims and fields
 
 
-def claim_changes(
-    a: StudyResults, b: StudyResults, cells_a: Sequence[CellFinding], cells_b: Sequence[CellFinding]
-) -> tuple[ClaimChange, ...]:
+def claim_changes(a: StudyClaims, b: StudyClaims) -> tuple[ClaimChange, ...]:
     """Every declared claim of either study, by name: A's in its order, then those that B alone makes."""
-    sides = []
-    for results, cells in ((a, cells_a), (b, cells_b)):
-        compared = declared_comparisons(
-            results.study, cells, equivalence_margin(results), len(withdrawn_claims(results))
-        )
-        sides.append({comparison.claim.name: claim_row(comparison, results.study) for comparison in compared})
-    names = dict.fromkeys([*sides[0], *sides[1]])
+    rows_a, rows_b = ({one.claim.name: claim_row(one, claims.study) for one in claims.declared} for claims in (a, b))
     return tuple(
-        ClaimChange(
-            name, sides[0].get(name), sides[1].get(name), _same_question(sides[0].get(name), sides[1].get(name))
-        )
-        for name in names
+        ClaimChange(name, rows_a.get(name), rows_b.get(name), _same_question(rows_a.get(name), rows_b.get(name)))
+        for name in dict.fromkeys([*rows_a, *rows_b])
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.claims.schema import ClaimRow
+from analysis.claims.study import StudyClaims
 from analysis.claims.wording import worded
 from analysis.page.folder import page_files
 from analysis.reports import hidden_layer_ablation, optimizer_comparison
@@ -24,7 +25,9 @@ def results() -> StudyResults:
 
 def test_claims_are_those_that_were_committed(results: StudyResults) -> None:
     committed = (miniature.FOLDER / "claims.json").read_bytes()
-    sections = [module.section(module.compute(results)) for module in (optimizer_comparison, hidden_layer_ablation)]
+    sections = [
+        module.section(module.compute(StudyClaims(results))) for module in (optimizer_comparison, hidden_layer_ablation)
+    ]
     assert page_files(study_subject(results), sections, {})["claims.json"].decode() == committed.decode()
     assert miniature.claims_bytes(results) == committed
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.claims.study import StudyClaims
 from analysis.page.folder import claim_data, json_bytes
 from analysis.reports import hidden_layer_ablation, optimizer_comparison
 from analysis.results.reader import StudyResults, read_study
@@ -64,8 +65,8 @@ def claims_bytes(results: StudyResults) -> bytes:
     """The study's claims.json, computed and not drawn: the claims of the optimizer comparison, then those of the
     depth ablation."""
     claims = {
-        "optimizer_comparison": optimizer_comparison.compute(results).claims,
-        "hidden_layer_ablation": hidden_layer_ablation.compute(results).claims,
+        "optimizer_comparison": optimizer_comparison.compute(StudyClaims(results)).claims,
+        "hidden_layer_ablation": hidden_layer_ablation.compute(StudyClaims(results)).claims,
     }
     return json_bytes([claim_data(name, row) for name, rows in claims.items() for row in rows])
 

@@ -20,6 +20,7 @@ from analysis.document.sections import Section
 from analysis.findings.cells import RunnerUp
 from analysis.findings.margin import Margin
 from analysis.page.claims import claim_facts, claims_table
+from analysis.reports.factor import claim_factor
 from analysis.statistics import intervals as statistics
 from analysis.statistics.power import detectable_effect
 from analysis.statistics.readouts import Reading, Readout
@@ -316,6 +317,17 @@ def test_bounds_of_different_data_are_not_compared() -> None:
         "cannot be said: they differ in pixels, and bounds of different data are no measure of the same thing"
         in claim_row(found, study).statement
     )
+
+
+def test_a_dataset_folder_with_a_comma_and_an_equals_sign_in_its_name_is_one_level() -> None:
+    folder = "/data/a,num_hidden_layers=3"
+    level, baseline = (f"dataset={folder},optimizer={name}" for name in (LEVEL, BASELINE))
+    claim = {"name": "cells", "factor": "cell", "level": level, "baseline": baseline}
+    study = two_optimizers(6, factors={"optimizer": [BASELINE, LEVEL], "dataset": ["mnist", folder]}, claims=[claim])
+    cells = cells_of(study, {LEVEL: [1.0 + 0.1 * seed for seed in range(6)], BASELINE: [0.0] * 6})
+    (found,) = declared_comparisons(study, cells)
+    assert (found.title, found.verdict) == (f"adam, {folder} against adagrad, {folder}", "better")
+    assert claim_factor(found) == "cell"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from analysis.claims.comparison import compare
 from analysis.claims.doubts import doubt_entries
 from analysis.claims.row import claim_row
 from analysis.claims.schema import ClaimRow
+from analysis.claims.study import StudyClaims
 from analysis.document.sections import AnyClaim, Section
 from analysis.findings import margin as equivalence
 from analysis.findings.margin import Margin
@@ -209,7 +210,7 @@ def test_a_noise_floor_of_which_trainings_are_missing_gives_no_margin() -> None:
         found.why_none
         == f"1 of the {had.floor.num_trainings} trainings of {had.floor_cell} that it rests on is missing"
     )
-    claims = optimizer_comparison.compute(lacking).claims
+    claims = optimizer_comparison.compute(StudyClaims(lacking)).claims
     assert {claim.verdict for claim in claims} == {"inconclusive"}
 
 

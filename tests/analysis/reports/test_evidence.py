@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.claims.schema import ClaimRow
+from analysis.claims.study import StudyClaims
 from analysis.claims.wording import worded
 from analysis.document.sections import Section
 from analysis.reports import evidence, hidden_layer_ablation, optimizer_comparison
@@ -44,17 +45,17 @@ def rich(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> StudyResul
 
 @pytest.fixture(scope="module")
 def shown(rich: StudyResults) -> Section:
-    return evidence.section(evidence.compute(rich))
+    return evidence.section(evidence.compute(StudyClaims(rich)))
 
 
 @pytest.fixture(scope="module")
 def depth(rich: StudyResults) -> Section:
-    return hidden_layer_ablation.section(hidden_layer_ablation.compute(rich))
+    return hidden_layer_ablation.section(hidden_layer_ablation.compute(StudyClaims(rich)))
 
 
 @pytest.fixture(scope="module")
 def tuning(rich: StudyResults) -> Section:
-    return tuning_report.section(tuning_report.compute(rich))
+    return tuning_report.section(tuning_report.compute(StudyClaims(rich)))
 
 
 def _frames(section: Section) -> dict[str, pd.DataFrame]:
@@ -74,7 +75,7 @@ def test_the_noise_floor_is_the_margin_of_every_claim(rich: StudyResults, shown:
     assert (floor["cell"], floor["trainings"], floor["seeds_a_side"]) == ("num_hidden_layers=1,optimizer=adam", 14, 7)
     # Noise of 0.32 nats a training: 1.96 standard deviations of a difference of two means of seven are 0.33 nats.
     assert 0.15 < floor["margin_nats"] < 0.6
-    claims = optimizer_comparison.compute(rich).claims
+    claims = optimizer_comparison.compute(StudyClaims(rich)).claims
     assert {(claim.equivalence_margin, claim.margin_from_noise_floor) for claim in claims} == {
         (floor["margin_nats"], True)
     }
@@ -165,8 +166,8 @@ def test_the_prose_of_every_claim_follows_from_its_row(
 ) -> None:
     rows = [
         *rows_of(depth),
-        *(row for read in (rich, results) for row in optimizer_comparison.compute(read).claims),
-        *evidence.compute(by_latents()).own_claims,
+        *(row for read in (rich, results) for row in optimizer_comparison.compute(StudyClaims(read)).claims),
+        *evidence.compute(StudyClaims(by_latents())).own_claims,
     ]
     assert {row.kind for row in rows} == {"primary", "descriptive", "exploratory"}
     assert {row.factor for row in rows} == {"optimizer", "num_hidden_layers", "cell", "latent_dim"}
@@ -230,7 +231,7 @@ def by_latents() -> StudyResults:
 
 def test_explored_comparisons_of_a_factor_without_a_report_are_rows_of_the_evidence() -> None:
     results = by_latents()
-    findings = evidence.compute(results)
+    findings = evidence.compute(StudyClaims(results))
     shown = evidence.section(findings)
     assert {(row.factor, row.kind, row.declared.when) for row in rows_of(shown)} == {
         ("latent_dim", "exploratory", "not declared")
@@ -241,7 +242,7 @@ def test_explored_comparisons_of_a_factor_without_a_report_are_rows_of_the_evide
     others = {
         row.name
         for module in (optimizer_comparison, hidden_layer_ablation)
-        for row in rows_of(module.section(module.compute(results)))
+        for row in rows_of(module.section(module.compute(StudyClaims(results))))
     }
     assert not others & {row.name for row in rows_of(shown)}
     assert {row.name for row in findings.claims} <= others | {row.name for row in rows_of(shown)}
@@ -249,7 +250,7 @@ def test_explored_comparisons_of_a_factor_without_a_report_are_rows_of_the_evide
 
 
 def test_where_more_was_explored_than_is_looked_at_it_is_said() -> None:
-    findings = replace(evidence.compute(by_latents()), num_explored=30)
+    findings = replace(evidence.compute(StudyClaims(by_latents())), num_explored=30)
     shown = evidence.section(findings)
     assert (
         shown.paragraphs[-1]
@@ -262,13 +263,13 @@ def test_where_more_was_explored_than_is_looked_at_it_is_said() -> None:
 
 def test_rows_in_another_order_give_the_same_bytes(results: StudyResults, shuffled: StudyResults) -> None:
     for module in (evidence, tuning_report):
-        ours, theirs = (module.section(module.compute(read)) for read in (results, shuffled))
+        ours, theirs = (module.section(module.compute(StudyClaims(read))) for read in (results, shuffled))
         assert [table.frame.to_csv() for table in theirs.tables] == [table.frame.to_csv() for table in ours.tables]
         assert [figure.svg for figure in theirs.figures] == [figure.svg for figure in ours.figures]
         assert (theirs.answer, theirs.paragraphs) == (ours.answer, ours.paragraphs)
 
 
 def test_a_second_run_gives_the_same_bytes(rich: StudyResults, shown: Section) -> None:
-    again = evidence.section(evidence.compute(rich))
+    again = evidence.section(evidence.compute(StudyClaims(rich)))
     assert [table.frame.to_csv() for table in again.tables] == [table.frame.to_csv() for table in shown.tables]
     assert [figure.png for figure in again.figures] == [figure.png for figure in shown.figures]

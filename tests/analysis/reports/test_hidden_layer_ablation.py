@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.claims.study import StudyClaims
 from analysis.document.sections import Section
 from analysis.reports import hidden_layer_ablation
 from analysis.reports.hidden_layer_ablation import DepthGain
@@ -12,9 +13,13 @@ from tests.support.claims import rows_of
 from tests.support.synthetic_store import Place, add_study, synthetic_study
 
 
+def _section(results: StudyResults) -> Section:
+    return hidden_layer_ablation.section(hidden_layer_ablation.compute(StudyClaims(results)))
+
+
 @pytest.fixture(scope="module")
 def section(results: StudyResults) -> Section:
-    return hidden_layer_ablation.section(hidden_layer_ablation.compute(results))
+    return _section(results)
 
 
 def test_the_extra_layer_is_found_to_help_at_the_declared_optimizer(section: Section) -> None:
@@ -65,7 +70,9 @@ def test_a_learning_rate_that_was_not_tuned_is_said(
 ) -> None:
     study = synthetic_study("untuned", num_reporting_seeds=6, search=None)
     add_study(store_uri, tmp_path, study)
-    untuned = hidden_layer_ablation.section(hidden_layer_ablation.compute(read_study("untuned", store_uri)))
+    untuned = hidden_layer_ablation.section(
+        hidden_layer_ablation.compute(StudyClaims(read_study("untuned", store_uri)))
+    )
     assert "tuned again at every depth" in section.paragraphs[1]
     assert "was not tuned at every depth" in untuned.paragraphs[1]
 
@@ -73,7 +80,9 @@ def test_a_learning_rate_that_was_not_tuned_is_said(
 def test_a_study_with_one_depth_says_why_nothing_follows(store_uri: str, tmp_path: Path) -> None:
     study = synthetic_study("one-depth", num_reporting_seeds=1, factors={"optimizer": ("adagrad", "adam")}, claims=())
     add_study(store_uri, tmp_path, study)
-    section = hidden_layer_ablation.section(hidden_layer_ablation.compute(read_study("one-depth", store_uri)))
+    section = hidden_layer_ablation.section(
+        hidden_layer_ablation.compute(StudyClaims(read_study("one-depth", store_uri)))
+    )
     assert section.answer.startswith(
         "Nothing can be concluded about hidden layers: the study has one level of num_hidden_layers"
     )
@@ -89,6 +98,8 @@ def test_a_diverged_deep_training_leaves_the_depth_inconclusive(store_uri: str, 
         study,
         outcomes={Place("confirm", "num_hidden_layers=2,optimizer=adam", 1, 0, 2): "diverged"},
     )
-    section = hidden_layer_ablation.section(hidden_layer_ablation.compute(read_study("deep-diverged", store_uri)))
+    section = hidden_layer_ablation.section(
+        hidden_layer_ablation.compute(StudyClaims(read_study("deep-diverged", store_uri)))
+    )
     assert (rows_of(section)[0].verdict, rows_of(section)[0].num_diverged_level) == ("inconclusive", 1)
     assert rows_of(section)[0].holm_p == 1.0

@@ -12,6 +12,7 @@ import pytest
 
 from analysis.claims.comparison import compare
 from analysis.claims.row import claim_row
+from analysis.claims.study import StudyClaims
 from analysis.document.explorer import Explorer, as_script_text, explorer_text
 from analysis.document.sections import Section
 from analysis.figures import style as figures
@@ -26,7 +27,7 @@ TWO = {"optimizer": ("adagrad", "adam")}
 
 
 def _report(results: StudyResults) -> Section:
-    return optimizer_comparison.section(optimizer_comparison.compute(results))
+    return optimizer_comparison.section(optimizer_comparison.compute(StudyClaims(results)))
 
 
 def _read(uri: str, folder: Path, study: Study, **options: Any) -> StudyResults:
@@ -78,7 +79,7 @@ def test_claims_are_json_without_dates_or_machines(section: Section) -> None:
 
 
 def test_holm_is_over_all_declared_claims_of_the_study(results: StudyResults, section: Section) -> None:
-    depth = hidden_layer_ablation.section(hidden_layer_ablation.compute(results))
+    depth = hidden_layer_ablation.section(hidden_layer_ablation.compute(StudyClaims(results)))
     claims = [*rows_of(section), *rows_of(depth)]
     assert [claim.name for claim in claims if claim.kind != "exploratory"] == [
         "adam-beats-adagrad",
@@ -235,7 +236,7 @@ def test_exploratory_comparisons_are_named_so_where_no_claim_was_declared(result
 
 
 def test_a_claim_that_no_two_cells_can_answer_says_so(results: StudyResults) -> None:
-    findings = optimizer_comparison.compute(results)
+    findings = optimizer_comparison.compute(StudyClaims(results))
     claim = Claim(name="hidden", factor="latent_dim", level=3, baseline=2, primary=False)
     comparison = compare(results.study, findings.cells, claim, "descriptive")
     assert comparison.verdict == "inconclusive"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.claims.schema import PublishedClaim
+from analysis.claims.study import StudyClaims
 from analysis.page.claims import also_declared, claim_facts, claims_table
 from analysis.reports import published_number
 from analysis.results.reader import StudyResults
@@ -36,7 +37,7 @@ def test_a_mean_within_the_tolerance_is_reproduced_and_one_outside_is_not(
     results: StudyResults, offset: float, verdict: str
 ) -> None:
     against, mean = _against(results, offset, 0.5)
-    claim = published_number.section(published_number.compute(against)).claims[0]
+    claim = published_number.section(published_number.compute(StudyClaims(against))).claims[0]
     assert isinstance(claim, PublishedClaim)
     assert (claim.verdict, claim.kind, claim.n) == (verdict, "primary", 6)
     assert claim.estimate == pytest.approx(mean, rel=1e-5)
@@ -48,7 +49,7 @@ def test_a_missing_seed_leaves_no_mean_and_no_verdict(results: StudyResults) -> 
     against, _ = _against(results, 0.0, 0.5)
     lost = against.trainings["seed"].eq(0) & against.trainings["phase"].eq("confirm")
     fewer = replace(against, trainings=against.trainings[~lost])
-    claim = published_number.section(published_number.compute(fewer)).claims[0]
+    claim = published_number.section(published_number.compute(StudyClaims(fewer))).claims[0]
     assert isinstance(claim, PublishedClaim)
     assert (claim.verdict, claim.estimate, claim.n) == ("inconclusive", None, 5)
     assert "5 of 6 reporting seeds" in claim.statement
@@ -56,7 +57,7 @@ def test_a_missing_seed_leaves_no_mean_and_no_verdict(results: StudyResults) -> 
 
 def test_every_seed_stands_in_the_table(results: StudyResults) -> None:
     against, _ = _against(results, 0.0, 0.5)
-    section = published_number.section(published_number.compute(against))
+    section = published_number.section(published_number.compute(StudyClaims(against)))
     frame = section.tables[0].frame
     assert len(frame) == 4 * 6
     assert frame.equals(section.figures[0].frame)
@@ -64,7 +65,7 @@ def test_every_seed_stands_in_the_table(results: StudyResults) -> None:
 
 def test_every_seed_is_explored_around_the_published_number(results: StudyResults) -> None:
     against, mean = _against(results, 0.25, 0.5)
-    section = published_number.section(published_number.compute(against))
+    section = published_number.section(published_number.compute(StudyClaims(against)))
     explorer = section.figures[0].explorer
     assert explorer is not None
     assert explorer.own is not None
@@ -83,7 +84,7 @@ def test_every_seed_is_explored_around_the_published_number(results: StudyResult
 
 def test_the_answer_names_the_mean_and_no_difference(results: StudyResults) -> None:
     against, mean = _against(results, 0.25, 0.5)
-    section = published_number.section(published_number.compute(against))
+    section = published_number.section(published_number.compute(StudyClaims(against)))
     published = f"{mean + 0.25:g} nats".replace("-", "\u2212")
     assert claim_facts(section.claims[0]) == (
         ("mean", f"{mean:.2f} nats".replace("-", "\u2212")),
@@ -100,4 +101,4 @@ def test_the_answer_names_the_mean_and_no_difference(results: StudyResults) -> N
 def test_a_study_without_a_number_is_not_explored(results: StudyResults) -> None:
     against, _ = _against(results, 0.0, 0.5)
     nothing = replace(against, trainings=against.trainings[against.trainings["phase"] != "confirm"])
-    assert published_number.section(published_number.compute(nothing)).figures[0].explorer is None
+    assert published_number.section(published_number.compute(StudyClaims(nothing))).figures[0].explorer is None

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
+from analysis.claims.study import StudyClaims
 from analysis.cli.report import REPORTS, make_section
 from analysis.reports import factor as factor_report
 from analysis.reports import optimizer_comparison
@@ -56,7 +57,7 @@ def _report(results: StudyResults, folder: Path) -> Report:
 
 def _findings(results: StudyResults) -> FactorFindings:
     """What is computed before anything is drawn."""
-    return optimizer_comparison.compute(results)
+    return optimizer_comparison.compute(StudyClaims(results))
 
 
 def _primary(report: Report) -> dict[str, Any]:
