@@ -49,10 +49,11 @@ def _read(uri: str, folder: Path, study: Study, **options: Any) -> StudyResults:
 
 def _report(results: StudyResults, folder: Path) -> Report:
     """The whole report but for the pictures, which need trained models."""
-    sections = [make_section(name, results, folder) for name in REPORTS if name != "interpolation"]
+    claims = StudyClaims(results)
+    sections = [make_section(name, claims, folder) for name in REPORTS if name != "interpolation"]
     page = build_report(results, sections, folder / "report")
-    claims = json.loads((folder / "report" / "claims.json").read_text())
-    return Report(page.read_text(), claims, frozenset(path.stem for path in (folder / "report" / "tables").iterdir()))
+    rows = json.loads((folder / "report" / "claims.json").read_text())
+    return Report(page.read_text(), rows, frozenset(path.stem for path in (folder / "report" / "tables").iterdir()))
 
 
 def _findings(results: StudyResults) -> FactorFindings:
