@@ -56,11 +56,8 @@ class Display:
         self._best: tuple[float, str] | None = None
         self._outcomes: dict[str, int] = {}
         self._console = Console(file=stream or sys.stdout, soft_wrap=True, highlight=False)
-        self._live = (
-            Live(Text(), console=self._console, auto_refresh=False, transient=True)
-            if self._console.is_terminal
-            else None
-        )
+        is_live = self._console.is_terminal
+        self._live = Live(Text(), console=self._console, auto_refresh=False, transient=True) if is_live else None
 
     def __enter__(self) -> Display:
         if self._live:
@@ -144,11 +141,9 @@ class Display:
             for outcome, count in sorted(self._outcomes.items())
             if outcome != "finished"
         )
-        left = self._time_left()
-        return (
-            f"{self._study.name}: {phase} phase · {counts}"
-            f" trainings{best}{odd}{f' · about {left} left' if left else ''}"
-        )
+        time_left = self._time_left()
+        end = f" · about {time_left} left" if time_left else ""
+        return f"{self._study.name}: {phase} phase · {counts} trainings{best}{odd}{end}"
 
     def _time_left(self) -> str | None:
         """From the work done so far in this execution; None before anything ended and once all is done."""

@@ -73,13 +73,10 @@ def _take(descriptor: int, outputs: Path, study: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = (
-            os.pread(descriptor, _MOST_CHARACTERS, 0).decode(errors="replace").strip()
-            or "its holder could not be written"
-        )
+        holder = os.pread(descriptor, _MOST_CHARACTERS, 0).decode(errors="replace").strip()
         raise StudyError(
-            f"the study {study!r} is already running in {outputs} ({holder}); wait for it, or stop it and run the same"
-            " command again"
+            f"the study {study!r} is already running in {outputs} ({holder or 'its holder could not be written'});"
+            " wait for it, or stop it and run the same command again"
         ) from None
     except OSError as error:
         raise StudyError(

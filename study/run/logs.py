@@ -23,7 +23,7 @@ from study.addresses.credentials import environment_secrets, secrets_of_address,
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
 
-Level = Literal["info", "warning", "error"]
+Severity = Literal["info", "warning", "error"]
 
 NUM_KEPT = 20
 """Files kept of a study; the oldest makes way."""
@@ -73,7 +73,7 @@ class StudyLog:
                 self._file.close()
             self._file = None
 
-    def say(self, event: str, level: Level = "info", **fields: Any) -> None:
+    def say(self, event: str, level: Severity = "info", **fields: Any) -> None:
         """Adds a line about the study as a whole."""
         self._write(self._line(event, level, {}, fields))
 
@@ -93,24 +93,16 @@ class StudyLog:
     def training_started(self, planned: PlannedTraining, identity: str, trial: str) -> None:
         """Adds that a training was handed to a worker."""
         about = _about(planned, identity) | {"trial": trial}
-        line = self._line(
-            "training_started",
-            "info",
-            about,
-            {"title": planned.title, "budget_samples": planned.configuration.budget_samples},
-        )
+        facts = {"title": planned.title, "budget_samples": planned.configuration.budget_samples}
+        line = self._line("training_started", "info", about, facts)
         self._started[identity] = (about, line)
         self._write(line)
 
     def training_failed(self, planned: PlannedTraining, identity: str, message: str) -> None:
         """Adds that a training's code raised, with the whole traceback."""
         about, begun = self._started.pop(identity, (_about(planned, identity), ""))
-        line = self._line(
-            "training_failed",
-            "error",
-            about,
-            {"error": message.strip().splitlines()[-1] if message.strip() else "", "traceback": message},
-        )
+        facts = {"error": "".join(message.strip().splitlines()[-1:]), "traceback": message}
+        line = self._line("training_failed", "error", about, facts)
         self._failed[planned.place] = begun + line
         self._write(line)
 
@@ -126,40 +118,28 @@ class StudyLog:
             self._line("evaluation", "info", about, {"samples": point.samples, **point.metrics}, point.timestamp_ms)
             for point in record.evaluations
         )
-        ended = self._line(
-            "training_ended",
-            "warning" if record.outcome != "finished" else "info",
-            about,
-            _ending(record),
-            record.finished_ms,
-        )
+        severity: Severity = "warning" if record.outcome != "finished" else "info"
+        ended = self._line("training_ended", severity, about, _ending(record), record.finished_ms)
         self._write(ended)
         return "".join((begun, *curve, ended)).encode(errors="backslashreplace")
 
     def _line(
-        self, event: str, level: Level, about: dict[str, Any], fields: Mapping[str, Any], time_ms: float | None = None
+        self, event: str, level: Severity, about: dict[str, Any], fields: Mapping[str, Any], time_ms: int | None = None
     ) -> str:
-        when = datetime.fromtimestamp((time.time_ns() // 1_000_000 if time_ms is None else time_ms) / 1000, UTC)
-        head = {
-            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": level,
-            "event": event,
-            "study": self._study,
-        }
-        return (
-            json.dumps(head | about | {name: self._plain(given) for name, given in fields.items()}, ensure_ascii=False)
-            + "\n"
-        )
+        milliseconds = time.time_ns() // 1_000_000 if time_ms is None else time_ms
+        when = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+        head = {"time": when.replace("+00:00", "Z"), "level": level, "event": event, "study": self._study}
+        return json.dumps(head | about | self._plain(fields), ensure_ascii=False) + "\n"
 
-    def _plain(self, given: Any) -> Any:
+    def _plain(self, value: Any) -> Any:
         """A value as JSON has it: no credentials, no number that JSON lacks."""
-        if isinstance(given, float):
-            return given if math.isfinite(given) else str(given)
-        if given is None or isinstance(given, (bool, int)):
-            return given
-        if isinstance(given, Mapping):
-            return {str(name): self._plain(each) for name, each in given.items()}
-        return self.public(str(given))
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if value is None or isinstance(value, (bool, int)):
+            return value
+        if isinstance(value, Mapping):
+            return {str(name): self._plain(each) for name, each in value.items()}
+        return self.public(str(value))
 
     def _write(self, line: str) -> None:
         with self._lock:
@@ -175,25 +155,16 @@ class StudyLog:
 
 
 def _about(planned: PlannedTraining, identity: str) -> dict[str, Any]:
-    places = {"proposal": planned.proposal, "rank": planned.rank, "seed": planned.replicate}
-    places |= {
-        name: number for name, number in (("extra_round", planned.extra_round), ("repeat", planned.repeat)) if number
-    }
-    return {"identity": identity, "phase": planned.phase, "cell": planned.cell.label} | places
+    about = {"identity": identity, "phase": planned.phase, "cell": planned.cell.label}
+    numbers = {"proposal": planned.proposal, "rank": planned.rank, "seed": planned.replicate}
+    of_some = {"extra_round": planned.extra_round, "repeat": planned.repeat}
+    return about | numbers | {name: number for name, number in of_some.items() if number}
 
 
 def _ending(record: Record) -> dict[str, Any]:
-    facts = {
-        "outcome": record.outcome,
-        "seconds": record.seconds,
-        "machine": record.machine,
-        "pack_size": record.pack_size,
-    }
-    return (
-        facts
-        | ({} if record.diverged_at_samples is None else {"diverged_at_samples": record.diverged_at_samples})
-        | {"metrics": record.final_metrics}
-    )
+    names = ("outcome", "seconds", "machine", "pack_size", "diverged_at_samples")
+    facts = {name: fact for name in names if (fact := getattr(record, name)) is not None}
+    return facts | {"metrics": record.final_metrics}
 
 
 @contextlib.contextmanager

@@ -51,9 +51,8 @@ def remove_superseded(place: str, is_recorded: Callable[[str], bool]) -> None:
     if is_uri(place):
         SharedCheckpoints(place).remove_superseded(is_recorded)
         return
-    for checkpoint in {
-        found.with_suffix(".safetensors") for kind in ("*.safetensors", "*.members") for found in Path(place).glob(kind)
-    }:
+    files = (file for kind in ("*.safetensors", "*.members") for file in Path(place).glob(kind))
+    for checkpoint in {file.with_suffix(".safetensors") for file in files}:
         if is_recorded(checkpoint.stem) or any(map(is_recorded, _members(checkpoint))):
             remove_checkpoint(checkpoint)
 

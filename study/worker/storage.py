@@ -194,17 +194,19 @@ def cause_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    text = error.strerror if isinstance(error, OSError) else ""
+    text = (isinstance(error, OSError) and error.strerror) or ""
     if isinstance(error, PermissionError):
         text = text or str(error)  # s3fs gives one without a number
-    return (
-        f"{type(error).__name__}: {without_credentials(text, environment_secrets())}" if text else type(error).__name__
-    )
+    return _of_type(error, without_credentials(text, environment_secrets()))
 
 
 def _whole_cause(error: Exception, uri: str) -> str:
     """What went wrong with the first file, as the storage's own package says it, in one line."""
     text = without_credentials(" ".join(str(error).split())[:300], (*secrets_of_address(uri), *environment_secrets()))
+    return _of_type(error, text)
+
+
+def _of_type(error: Exception, text: str) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -212,16 +214,11 @@ def _where_objects_are(uri: str) -> str:
     """What a person may have forgotten who named a bucket, as the end of a sentence."""
     if not uri.startswith(("s3://", "s3a://")):
         return ""
-    at = (
-        os.environ.get("AWS_ENDPOINT_URL_S3")
-        or os.environ.get("AWS_ENDPOINT_URL")
-        or os.environ.get("FSSPEC_S3_ENDPOINT_URL")
-    )
-    server = (
-        f"at {without_credentials(at)} (AWS_ENDPOINT_URL)"
-        if at
-        else "at Amazon's; another server's address belongs in AWS_ENDPOINT_URL"
-    )
+    variables = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "FSSPEC_S3_ENDPOINT_URL")
+    address = next(filter(None, map(os.environ.get, variables)), "")
+    server = f"at {without_credentials(address)} (AWS_ENDPOINT_URL)"
+    if not address:
+        server = "at Amazon's; another server's address belongs in AWS_ENDPOINT_URL"
     return (
         f". The bucket was looked for {server}; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws,"
         " on every node"

@@ -3,6 +3,7 @@ once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -55,8 +56,10 @@ def opening() -> Future[Tracker]:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> StudyLog:
-    return StudyLog(tmp_path / "logs", "invented", print, "http://me:hidden-word@server")
+def log(tmp_path: Path) -> Iterator[StudyLog]:
+    log = StudyLog(tmp_path / "logs", "invented", print, "http://me:hidden-word@server")
+    yield log
+    log.close()
 
 
 def _deferred(opening: Future[Tracker], log: StudyLog, execution: Execution | None = None) -> DeferredTracker:
