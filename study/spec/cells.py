@@ -83,9 +83,9 @@ def claim_pairs(study: Study, claim: Claim) -> tuple[tuple[Cell, Cell], ...]:
         level, baseline = named_cell(study, claim.level), named_cell(study, claim.baseline)
         return ((level, baseline),) if level is not None and baseline is not None else ()
     matches = [cell for cell in study_cells(study) if cell.matches(claim.at)]
-    cells = {cell: cell.without(claim.factor).label for cell in matches if not _is_other_control(study, cell, claim)}
-    baselines = {rest: cell for cell, rest in cells.items() if cell.matches({claim.factor: claim.baseline})}
-    levels = [(cell, rest) for cell, rest in cells.items() if cell.matches({claim.factor: claim.level})]
+    rests = [(cell, cell.without(claim.factor).label) for cell in matches if not _is_other_control(study, cell, claim)]
+    baselines = {rest: cell for cell, rest in rests if cell.matches({claim.factor: claim.baseline})}
+    levels = [(cell, rest) for cell, rest in rests if cell.matches({claim.factor: claim.level})]
     return tuple((cell, baselines[rest]) for cell, rest in levels if rest in baselines)
 
 

@@ -138,23 +138,23 @@ def _search_faults(study: Study, search: Search) -> Iterator[Fault]:
 
 def _sampler_faults(study: Study, search: Search) -> Iterator[Fault]:
     path, sampler = ("search", "sampler"), search.sampler
-    spaces = {cell: space for cell in study_cells(study) if (space := search_space(study, cell))}
+    spaces = [(cell, space) for cell in study_cells(study) if (space := search_space(study, cell))]
     if sampler == "grid":
         yield from _grid_faults(search, spaces)
     if sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
         text = f"is '{sampler}', which needs the package cmaes, and it is not installed; run: pip install cmaes."
         yield Fault(path, f"{text} Or choose tpe, qmc, random, grid or gp")
     if sampler not in ("tpe", "random", "grid"):
-        for cell, space in spaces.items():
+        for cell, space in spaces:
             if not any(isinstance(distribution, Range) for distribution in space.values()):
                 text = f"is '{sampler}', which needs at least one range {{low, high}} in every cell; {cell.label} has"
                 yield Fault(path, f"{text} none. Choose tpe, random or grid")
                 return
 
 
-def _grid_faults(search: Search, spaces: Mapping[Cell, Mapping[str, Distribution]]) -> Iterator[Fault]:
+def _grid_faults(search: Search, spaces: Iterable[tuple[Cell, Mapping[str, Distribution]]]) -> Iterator[Fault]:
     sizes: dict[int, str] = {}
-    for cell, space in spaces.items():
+    for cell, space in spaces:
         size = 1
         for name, distribution in space.items():
             if isinstance(distribution, Range):

@@ -29,8 +29,9 @@ def same_level(one: Level, other: Level) -> bool:
 def _readout(value: object) -> object:
     if value in ("final", "best") or isinstance(value, MeanOfLast):
         return value
-    points = value.get("mean_of_last") if isinstance(value, Mapping) and len(value) == 1 else None
-    if isinstance(points, (int, float)) and not isinstance(points, bool) and points >= 1 and points == int(points):
+    points: Any = value.get("mean_of_last") if isinstance(value, Mapping) and len(value) == 1 else None
+    is_number = isinstance(points, (int, float)) and not isinstance(points, bool)
+    if is_number and points >= 1 and float(points).is_integer():
         return MeanOfLast(mean_of_last=int(points))
     raise RuleError("final, best or {mean_of_last: k}, k being a number of evaluations from 1")
 

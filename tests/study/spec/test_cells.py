@@ -213,3 +213,12 @@ def test_a_claim_about_an_excluded_cell_has_no_pair() -> None:
         cells={"exclude": [{"optimizer": "adam", "num_hidden_layers": 2}]}, claims=[claim(at={"num_hidden_layers": 2})]
     )
     assert pairs(study) == []
+
+
+def test_levels_that_python_takes_for_equal_are_two_cells_of_a_claim() -> None:
+    study = study_of(
+        factors={"optimizer": ["adam"], "own_field": [1, True]},
+        claims=[{"name": "claim", "factor": "own_field", "level": True, "baseline": 1}],
+    )
+    (pair,) = claim_pairs(study, study.claims[0])
+    assert [cell.label for cell in pair] == ["optimizer=adam,own_field=true", "optimizer=adam,own_field=1"]
