@@ -11,9 +11,9 @@ MOST_MODULES = {"vae": 22}
 WITHOUT_COUNTERPART = {"integration", "support", "data", "benchmarks"}
 
 TESTED_BY = {
-    "analysis/claims/repeats.py": "analysis/reports/test_evidence.py",
     "analysis/claims/doubts.py": "analysis/statistics/test_robustness.py",
     "analysis/claims/numbers.py": "analysis/claims/test_comparison.py",
+    "analysis/claims/repeats.py": "analysis/reports/test_evidence.py",
     "analysis/claims/study.py": "analysis/reports/test_evidence.py",
     "analysis/claims/wording.py": "analysis/claims/test_comparison.py",
     "analysis/cli/app.py": "analysis/cli/test_options.py",
@@ -37,9 +37,9 @@ TESTED_BY = {
     "analysis/findings/cells.py": "analysis/claims/test_comparison.py",
     "analysis/findings/learning_rate_steps.py": "analysis/claims/test_comparison.py",
     "analysis/findings/margin.py": "analysis/claims/test_row.py",
+    "analysis/findings/readings.py": "analysis/claims/test_comparison.py",
     "analysis/findings/study.py": "analysis/reports/test_evidence.py",
     "analysis/findings/titles.py": "analysis/claims/test_comparison.py",
-    "analysis/findings/readings.py": "analysis/claims/test_comparison.py",
     "analysis/page/page.py": "analysis/page/test_folder.py",
     "analysis/page/shown.py": "analysis/page/test_folder.py",
     "analysis/page/summary.py": "analysis/cli/test_options.py",
@@ -77,8 +77,6 @@ TESTED_BY = {
     "study/tracking/client.py": "integration/test_mlflow_login.py",
     "study/tracking/runs.py": "study/tracking/test_tracker.py",
     "study/tracking/server.py": "integration/test_mlflow_login.py",
-    "study/tracking/store.py": "study/tracking/test_tracker.py",
-    "study/tracking/writer.py": "study/tracking/test_tracker.py",
     "study/worker/checkpoints.py": "study/worker/test_worker.py",
     "study/worker/job.py": "study/worker/test_worker.py",
     "vae/building.py": "vae/test_training.py",

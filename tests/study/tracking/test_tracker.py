@@ -5,95 +5,34 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from study.errors import TrackingError
-from study.outputs import Outputs
-from study.protocol.cell_protocol import PlannedTraining
-from study.records.records import WEIGHTS, Record, Records
-from study.spec import Study
-from study.tracking.store import link
-from study.tracking.tracker import Tracker
-from study.tracking.writer import Writer
-from tests.support.executions import Disk, execute
 from tests.support.stores import Server, Store, free_port
-from tests.support.studies import WEIGHTS_BYTES, invented_study
-from tests.support.workplaces import wait_until
-
-STUDY = invented_study(name="tiny")
-Done = list[tuple[PlannedTraining, Record]]
-Open = Callable[[str], Tracker]
-
-
-@pytest.fixture
-def done(tmp_path: Path) -> Done:
-    """Every training of the study, recorded on disk."""
-    records = Records(tmp_path / "trainings")
-    trainings = execute(STUDY, Disk()).done
-    for _, record in trainings:
-        records.write(record, WEIGHTS_BYTES)
-    return trainings
-
-
-@pytest.fixture
-def said() -> list[str]:
-    """What the tracker said to the user."""
-    return []
-
-
-@pytest.fixture
-def open_tracker(tmp_path: Path, said: list[str]) -> Open:
-    return lambda uri: _tracker(uri, tmp_path, said)
-
-
-def _tracker(uri: str, folder: Path, said: list[str], study: Study = STUDY) -> Tracker:
-    artifacts = folder / "artifacts" if uri.startswith("sqlite:") else None
-    return Tracker(
-        uri,
-        study,
-        artifacts=artifacts,
-        place=lambda record: folder / "trainings" / record.identity.hash,
-        report=said.append,
-    )
-
-
-@pytest.fixture
-def uri(tmp_path: Path) -> str:
-    return Outputs(tmp_path).tracking_uri
-
-
-def _write(tracker: Tracker, done: Done) -> str | None:
-    for planned, record in done:
-        tracker.add(planned, record)
-    return tracker.close(complete=True)
-
-
-def _by_hash(done: Done) -> dict[str, Record]:
-    return {record.identity.hash: record for _, record in done}
+from tests.support.tracked_studies import Done, Open, by_hash, write_all
 
 
 def test_writing_again_adds_nothing(done: Done, open_tracker: Open, uri: str) -> None:
     for _ in range(2):
-        assert _write(open_tracker(uri), done) is None
-    Store(uri).assert_every_point_is_there_once(_by_hash(done))
+        assert write_all(open_tracker(uri), done) is None
+    Store(uri).assert_every_point_is_there_once(by_hash(done))
     assert len(Store(uri).runs()) == len(done)
 
 
 def test_a_run_that_a_kill_left_half_written_is_completed(done: Done, open_tracker: Open, uri: str) -> None:
     """The run is there, with some of its points, and was never ended."""
-    assert _write(open_tracker(uri), done[:3]) is None
+    assert write_all(open_tracker(uri), done[:3]) is None
     store = Store(uri)
     half = store.runs()[0]
     store.client.update_run(half.info.run_id, status="RUNNING")
     with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
         database.execute("DELETE FROM metrics WHERE run_uuid = ? AND step > 500", [half.info.run_id])
         database.execute("DELETE FROM latest_metrics WHERE run_uuid = ?", [half.info.run_id])
-    assert _write(open_tracker(uri), done[:3]) is None
-    store.assert_every_point_is_there_once(_by_hash(done[:3]))
+    assert write_all(open_tracker(uri), done[:3]) is None
+    store.assert_every_point_is_there_once(by_hash(done[:3]))
     assert len(store.runs()) == 3
 
 
@@ -102,7 +41,7 @@ def test_a_run_begun_with_a_record_that_was_damaged_since_gives_way_to_that_of_t
 ) -> None:
     """Trained again, the training has other times: a run that held points of both would have each twice."""
     planned, old = done[0]
-    assert _write(open_tracker(uri), [(planned, old)]) is None
+    assert write_all(open_tracker(uri), [(planned, old)]) is None
     store = Store(uri)
     store.client.update_run(store.runs()[0].info.run_id, status="RUNNING")
     later = tuple(
@@ -112,7 +51,7 @@ def test_a_run_begun_with_a_record_that_was_damaged_since_gives_way_to_that_of_t
         update={"evaluations": later, "started_ms": old.started_ms + 60_000, "finished_ms": old.finished_ms + 60_000}
     )
     for _ in range(2):
-        assert _write(open_tracker(uri), [(planned, new)]) is None
+        assert write_all(open_tracker(uri), [(planned, new)]) is None
         store.assert_every_point_is_there_once({new.identity.hash: new})
     assert len(store.runs()) == 2
     assert len(store.current()) == 1
@@ -136,22 +75,22 @@ def test_a_study_can_be_run_again_however_often_it_was(open_tracker: Open, uri: 
 def test_of_two_runs_of_one_training_one_counts(done: Done, open_tracker: Open, uri: str) -> None:
     """A server that dies after it made a run, before it said so, is asked for the same run again."""
     tracker, store = open_tracker(uri), Store(uri)
-    assert _write(open_tracker(uri), done[:2]) is None
+    assert write_all(open_tracker(uri), done[:2]) is None
     original = store.runs()[0]
     unknown = store.client.create_run(
         original.info.experiment_id,
         tags={name: given for name, given in original.data.tags.items() if name in ("kind", "key", "identity")},
     )
-    assert _write(tracker, done) is None
-    store.assert_every_point_is_there_once(_by_hash(done))
+    assert write_all(tracker, done) is None
+    store.assert_every_point_is_there_once(by_hash(done))
     assert len(store.current()) == len(done)
     assert store.client.get_run(unknown.info.run_id).data.tags["superseded"] == "true"
 
 
 def test_what_is_no_longer_asked_for_is_superseded_and_can_come_back(done: Done, open_tracker: Open, uri: str) -> None:
     for asked in (done, done[:5], done):
-        assert _write(open_tracker(uri), asked) is None
-        assert {run.data.tags["identity"] for run in Store(uri).current()} == set(_by_hash(asked))
+        assert write_all(open_tracker(uri), asked) is None
+        assert {run.data.tags["identity"] for run in Store(uri).current()} == set(by_hash(asked))
     assert len(Store(uri).runs()) == len(done)
 
 
@@ -159,25 +98,8 @@ def test_what_is_kept_from_other_code_is_marked_for_as_long_as_it_is(done: Done,
     """Its run is there, from before the code changed."""
     for kept in (False, True, False):
         asked = [(planned, record.model_copy(update={"code_kept": kept})) for planned, record in done[:2]]
-        assert _write(open_tracker(uri), asked) is None
+        assert write_all(open_tracker(uri), asked) is None
         assert [run.data.tags.get("code_kept") == "true" for run in Store(uri).current()] == [kept, kept]
-
-
-def test_an_artifact_beside_the_records_is_a_second_name_of_the_weights(
-    done: Done, tmp_path: Path, uri: str, said: list[str]
-) -> None:
-    assert _write(_tracker(uri, tmp_path, said), done[:1]) is None
-    record = tmp_path / "trainings" / done[0][1].identity.hash / WEIGHTS
-    (artifact,) = (tmp_path / "artifacts").glob(f"*/artifacts/{WEIGHTS}")
-    assert artifact.samefile(record)
-    assert link(record, artifact.parent.as_uri()), "a second time it is there already"
-    assert not link(record, "mlflow-artifacts:/1/2/artifacts")
-    assert not link(record, "/proc/version")
-    artifact.unlink()
-    artifact.write_bytes(b"weights of a record that was damaged")
-    assert _write(_tracker(uri, tmp_path, said), done[:1]) is None
-    assert artifact.samefile(record)
-    assert [path.name for path in artifact.parent.iterdir()] == [WEIGHTS]
 
 
 def test_a_diverged_training_keeps_its_curve_up_to_there(done: Done, open_tracker: Open, uri: str) -> None:
@@ -185,7 +107,7 @@ def test_a_diverged_training_keeps_its_curve_up_to_there(done: Done, open_tracke
     diverged = record.model_copy(
         update={"outcome": "diverged", "diverged_at_samples": 700, "evaluations": record.evaluations[:1]}
     )
-    assert _write(open_tracker(uri), [(planned, diverged)]) is None
+    assert write_all(open_tracker(uri), [(planned, diverged)]) is None
     (run,) = Store(uri).runs()
     assert run.data.tags["outcome"] == "diverged"
     assert run.data.metrics["diverged_at_samples"] == 700
@@ -198,7 +120,7 @@ def test_a_long_curve_is_stored_whole(done: Done, open_tracker: Open, uri: str) 
     point = record.evaluations[0]
     curve = tuple(replace(point, samples=step, timestamp_ms=point.timestamp_ms + step) for step in range(1, 701))
     long = record.model_copy(update={"evaluations": curve})
-    assert _write(open_tracker(uri), [(planned, long)]) is None
+    assert write_all(open_tracker(uri), [(planned, long)]) is None
     Store(uri).assert_every_point_is_there_once({record.identity.hash: long})
 
 
@@ -229,7 +151,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_point(
     time.sleep(1)
     server.start()
     assert tracker.close(complete=True) is None
-    Store(server.uri).assert_every_point_is_there_once(_by_hash(done))
+    Store(server.uri).assert_every_point_is_there_once(by_hash(done))
     assert len(said) in (0, 2), said
     assert all("MLflow" in line for line in said)
 
@@ -244,27 +166,27 @@ def test_what_a_server_did_not_take_is_written_by_the_next_execution(
         "who has more failures to tell is to know that it is away"
     )
     began = time.monotonic()
-    message = _write(tracker, done)
+    message = write_all(tracker, done)
     assert time.monotonic() - began < 30
     assert message is not None
     assert server.uri in message
     assert "run the same command again" in message
     server.start()
-    assert _write(open_tracker(server.uri), done) is None
-    Store(server.uri).assert_every_point_is_there_once(_by_hash(done))
+    assert write_all(open_tracker(server.uri), done) is None
+    Store(server.uri).assert_every_point_is_there_once(by_hash(done))
 
 
 def test_a_training_that_is_refused_does_not_hold_up_the_others(
     done: Done, open_tracker: Open, uri: str, said: list[str]
 ) -> None:
     """Somebody edited a parameter of a run that a kill had left open: MLflow never lets a parameter change."""
-    assert _write(open_tracker(uri), done[:1]) is None
+    assert write_all(open_tracker(uri), done[:1]) is None
     store = Store(uri)
     open_run = store.runs()[0]
     store.client.update_run(open_run.info.run_id, status="RUNNING")
     _set_parameter(uri, open_run.info.run_id, "latent_dim", "77")
 
-    message = _write(open_tracker(uri), done)
+    message = write_all(open_tracker(uri), done)
 
     assert message is not None
     assert f"refuses 1 of the trainings, first {done[0][0].title} (" in message
@@ -275,71 +197,14 @@ def test_a_training_that_is_refused_does_not_hold_up_the_others(
     )
     assert store.parent().info.status == "KILLED"
     _set_parameter(uri, open_run.info.run_id, "latent_dim", open_run.data.params["latent_dim"])
-    assert _write(open_tracker(uri), done) is None
-    store.assert_every_point_is_there_once(_by_hash(done))
+    assert write_all(open_tracker(uri), done) is None
+    store.assert_every_point_is_there_once(by_hash(done))
 
 
 def _set_parameter(uri: str, run_id: str, name: str, text: str) -> None:
     with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
         changed = database.execute("UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?", [text, run_id, name])
     assert changed.rowcount == 1
-
-
-def _writer(outputs: Path) -> Writer:
-    return replace(Writer.of(outputs), person=f"somebody at {outputs}")
-
-
-@pytest.fixture
-def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beats every 0.3 s, and silence after 1.5 s."""
-    monkeypatch.setattr("study.tracking.tracker.BEAT_SECONDS", 0.3)
-    monkeypatch.setattr("study.tracking.writer.BEAT_SECONDS", 0.3)
-    monkeypatch.setattr("study.tracking.writer.SILENT_SECONDS", 1.5)
-
-
-@pytest.mark.usefixtures("quick_beats")
-def test_of_two_outputs_folders_and_one_store_the_second_is_told_who_runs_the_study(
-    open_tracker: Open, uri: str, said: list[str]
-) -> None:
-    first, second = open_tracker(uri), open_tracker(uri)
-    first.begin({"command": "run"}, writer=_writer(Path("/hers")))
-    with pytest.raises(
-        TrackingError,
-        match="the study is being run by somebody at /hers; wait for it, stop it, or give yours another name",
-    ):
-        second.begin({"command": "run"}, writer=_writer(Path("/his")))
-    assert first.close(complete=True) is None
-    second.begin({"command": "run"}, writer=_writer(Path("/his")))
-    assert second.close(complete=True) is None
-
-
-@pytest.mark.usefixtures("quick_beats")
-def test_who_was_killed_elsewhere_gives_way_after_a_silence_and_at_once_where_he_was(
-    open_tracker: Open, uri: str, said: list[str]
-) -> None:
-    killed = open_tracker(uri)
-    killed.begin({"command": "run"})
-    Store(uri).client.set_tag(killed.parent_run_id, "writer", _writer(Path("/hers")).tag())  # its last beat
-    again = open_tracker(uri)
-    again.begin({"command": "run"}, writer=_writer(Path("/hers")))
-    assert said == []
-    assert again.close(complete=False) is None
-    Store(uri).client.update_run(killed.parent_run_id, status="RUNNING")
-    elsewhere = open_tracker(uri)
-    elsewhere.begin({"command": "run"}, writer=_writer(Path("/his")))
-    assert said[-1] == "somebody at /hers is silent; this execution goes on"
-    assert elsewhere.close(complete=False) is None
-
-
-@pytest.mark.usefixtures("quick_beats")
-def test_two_that_began_in_the_same_moment_are_told_of_each_other(
-    open_tracker: Open, uri: str, said: list[str]
-) -> None:
-    tracker = open_tracker(uri)
-    tracker.begin({"command": "run"}, writer=_writer(Path("/hers")))
-    Store(uri).client.set_tag(tracker.parent_run_id, "writer", _writer(Path("/his")).tag())
-    wait_until(lambda: any("also being run by somebody at /his" in line for line in said), "it is told")
-    assert tracker.close(complete=False) is None
 
 
 def test_where_nothing_listens_it_is_said_at_once(open_tracker: Open) -> None:
@@ -354,7 +219,7 @@ def test_where_nothing_listens_it_is_said_at_once(open_tracker: Open) -> None:
 def test_an_experiment_that_was_deleted_is_named_with_what_restores_it(
     done: Done, open_tracker: Open, uri: str
 ) -> None:
-    assert _write(open_tracker(uri), done[:1]) is None
+    assert write_all(open_tracker(uri), done[:1]) is None
     experiment = Store(uri).client.get_experiment_by_name("tiny")
     assert experiment is not None
     Store(uri).client.delete_experiment(experiment.experiment_id)
