@@ -6,7 +6,7 @@ that all else is the same bytes for the same trainings.
 
 A dataset holds one of three things. `lines`: a mean or a single seed each, in `metrics` (see `Measured`), at points
 that `words` says aloud (`after 1,000 training samples`). `comparisons`: paired differences under each reading (see
-`comparison_explorers`). `rows`: objects that are drawn as they are; one with a `view` belongs to the view of that
+`figures.differences`). `rows`: objects that are drawn as they are; one with a `view` belongs to the view of that
 key alone.
 """
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -23,7 +22,6 @@ from markupsafe import Markup
 CURVES = "curves"
 MOST_NATS_BELOW_BEST = 60.0
 Better = Literal["higher", "lower", ""]
-BUNDLE = "window.vegaEmbed = vegaEmbed;"
 
 
 @dataclass(frozen=True)
@@ -159,16 +157,3 @@ def shown_datasets(explorers: Sequence[Explorer], of_page: Sequence[Dataset]) ->
         explorer.own.name: explorer.own for explorer in explorers if explorer.own
     }
     return {explorer.dataset: held[explorer.dataset] for explorer in explorers if explorer.dataset in held}
-
-
-@cache
-def vega_bundle() -> Markup:
-    """Vega, Vega-Lite and vega-embed as one script for a page, 0.9 MB: it sets `vegaEmbed` and fetches nothing."""
-    import altair as alt
-    import vl_convert
-
-    major_minor = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    script = vl_convert.javascript_bundle(
-        BUNDLE, vl_version=major_minor if major_minor in vl_convert.get_vegalite_versions() else None
-    )
-    return Markup(script.replace("</script", "<\\/script").replace("<!--", "<\\!--"))

@@ -3,39 +3,23 @@ stated rule."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.document.explorer import CURVES, MOST_NATS_BELOW_BEST, Dataset, Measured
+from analysis.figures.lines import AFTER_SAMPLES, Line, as_numbers
 from analysis.statistics.intervals import Vector, mean_band
 from vae.settings.nearest import unknown_name_message
 
 MOST_NUMBERS = 80_000
 SECONDS_DECIMALS = 3
 COLUMNS = ("cell", "seed", "metric", "along", "seconds", "number")
-AFTER_SAMPLES = ("after ", " training samples")
 _PARTS = ("validation", "test", "train")
 _TERMS = ("lower_bound", "reconstruction", "kl")
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One curve of a cell: of a seed, or (seed None) the mean over `num_seeds`, in every metric, at the points
-    `along`; None where nothing was recorded."""
-
-    cell: str
-    seed: int | None
-    num_seeds: int
-    along: list[int]
-    seconds: list[float | None]
-    values: dict[str, list[float | None]]
-    low: dict[str, list[float | None]]
-    high: dict[str, list[float | None]]
 
 
 def bound_measured(metric: str) -> Measured:
@@ -87,7 +71,7 @@ def curve_dataset(
         "metrics": [one.as_json() for one in drawn.values()],
         "words": list(words),
         "note": note,
-        "lines": [_as_json(line) for line in lines],
+        "lines": [line.as_json() for line in lines],
     }
     timing = [line.seconds for line in lines]
     recorded = any(entry is not None for line in timing for entry in line)
@@ -139,18 +123,19 @@ def _places(wide: pd.DataFrame, levels: list[str]) -> Iterator[tuple[tuple[Any, 
         yield tuple(keys.iloc[start]), slice(int(start), int(end))
 
 
-def _seed_line(cell: str, seed: int, rows: pd.DataFrame, seconds: Vector, decimals: Mapping[str, int]) -> _Line:
+def _seed_line(cell: str, seed: int, rows: pd.DataFrame, seconds: Vector, decimals: Mapping[str, int]) -> Line:
     values = {
         str(metric): as_numbers(rows[metric].to_numpy(), decimals[str(metric)])
         for metric in rows.columns
         if rows[metric].notna().any()
     }
-    return _Line(cell, seed, 1, _along(rows), as_numbers(seconds, SECONDS_DECIMALS), values, {}, {})
+    along = [int(entry) for entry in rows.index.get_level_values("along")]
+    return Line(cell, along, values, seed=seed, num_seeds=1, seconds=as_numbers(seconds, SECONDS_DECIMALS))
 
 
 def _mean_line(
     cell: str, rows: pd.DataFrame, seconds: Vector, confidence: float, num_seeds: int, decimals: Mapping[str, int]
-) -> _Line:
+) -> Line:
     along = np.unique(rows.index.get_level_values("along"))
     mean_seconds = pd.Series(seconds, rows.index).groupby("along").mean().reindex(along).to_numpy(dtype=np.float64)
     values, low, high = {}, {}, {}
@@ -162,40 +147,20 @@ def _mean_line(
         band = mean_band(whole.to_numpy(dtype=np.float64), confidence)
         parts = (pd.Series(part, whole.columns).reindex(along).to_numpy() for part in (band.mean, band.low, band.high))
         values[metric], low[metric], high[metric] = (as_numbers(part, decimals[str(metric)]) for part in parts)
-    return _Line(
-        cell,
-        None,
-        num_seeds,
-        [int(entry) for entry in along],
-        as_numbers(mean_seconds, SECONDS_DECIMALS),
-        values,
-        low,
-        high,
-    )
+    timing = as_numbers(mean_seconds, SECONDS_DECIMALS)
+    return Line(cell, [int(entry) for entry in along], values, low, high, num_seeds=num_seeds, seconds=timing)
 
 
-def _along(rows: pd.DataFrame) -> list[int]:
-    return [int(entry) for entry in rows.index.get_level_values("along")]
-
-
-def as_numbers(array: np.ndarray[Any, Any], decimals: int) -> list[float | None]:
-    """The array as JSON holds it: rounded, None for what is not finite."""
-    return [round(float(entry), decimals) + 0.0 if math.isfinite(entry) else None for entry in array]
-
-
-def _stride(lines: Sequence[_Line]) -> int:
+def _stride(lines: Sequence[Line]) -> int:
     """Of how many points one is kept, so that all lines together have about `MOST_NUMBERS` numbers at most."""
     total = sum(len(line.along) * sum(map(len, (line.values, line.low, line.high))) for line in lines)
     return max(1, -(-total // MOST_NUMBERS))
 
 
-def _thinned(line: _Line, stride: int) -> _Line:
+def _thinned(line: Line, stride: int) -> Line:
     """Every `stride`-th point counted back from the last, which stays."""
     kept = slice((len(line.along) - 1) % stride, None, stride)
-    thin = [{metric: numbers[kept] for metric, numbers in held.items()} for held in (line.values, line.low, line.high)]
-    return _Line(line.cell, line.seed, line.num_seeds, line.along[kept], line.seconds[kept], *thin)
-
-
-def _as_json(line: _Line) -> dict[str, Any]:
-    whole = {"cell": line.cell, "seed": line.seed, "n": line.num_seeds, "along": line.along, "values": line.values}
-    return whole | ({"low": line.low, "high": line.high} if line.seed is None else {})
+    values, low, high = (
+        {metric: numbers[kept] for metric, numbers in part.items()} for part in (line.values, line.low, line.high)
+    )
+    return replace(line, along=line.along[kept], seconds=line.seconds[kept], values=values, low=low, high=high)

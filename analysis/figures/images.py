@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
-from analysis.figures.style import matplotlib_defaults
+from analysis.document.sections import Figure
+from analysis.figures.canvas import matplotlib_defaults
 
 Bytes = NDArray[np.uint8]
 
@@ -35,6 +37,11 @@ class Block:
     images: Bytes
     original_columns: tuple[int, ...] = ()
     original_rows: tuple[int, ...] = ()
+
+
+def grid_figure(name: str, title: str, caption: str, frame: pd.DataFrame, blocks: Sequence[Block]) -> Figure:
+    """The blocks as a figure; it is looked at, not explored."""
+    return Figure(name, title, caption, to_svg(title, blocks), to_png(title, blocks), frame)
 
 
 def grid_bytes(images: Bytes) -> Bytes:

@@ -15,7 +15,8 @@ from markupsafe import Markup
 from analysis.document import explorer
 from analysis.document.sections import AnyClaim, Section, Subject
 from analysis.document.text import heading
-from analysis.figures.style import PNG_DOTS_PER_INCH
+from analysis.figures.canvas import PNG_DOTS_PER_INCH
+from analysis.figures.vega import vega_bundle
 from analysis.page.claims import ShownClaim, also_declared, claim_facts, claims_table, shown_claims
 from analysis.page.shown import ShownFigure, ShownTable, is_timing, shown_figure, shown_table
 
@@ -148,7 +149,7 @@ def _shown_dataset(dataset: explorer.Dataset) -> ShownDataset:
 def _scripts(folder: Path, has_explorers: bool) -> Iterator[Markup]:
     yield Markup((folder / "page.js").read_text(encoding="utf-8"))
     if has_explorers:
-        yield explorer.vega_bundle()
+        yield vega_bundle()
         yield Markup((folder / "explorer.js").read_text(encoding="utf-8"))
 
 

@@ -5,28 +5,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import Comparison, compare
-from analysis.document.explorer import Explorer, Group
+from analysis.document.explorer import Group
 from analysis.document.sections import Figure
-from analysis.figures import style as figures
-from analysis.figures.comparison_explorers import (
-    ExploredPair,
-    optimizer_of,
-    paired_explorer,
-    paired_numbers,
-    reading_titles,
-)
+from analysis.figures.canvas import to_figure
+from analysis.figures.differences import Differences, Pair, paired_numbers, reading_titles
+from analysis.figures.style import optimizer_colour
 from analysis.findings.cells import CellFinding
 from analysis.findings.margin import Margin
 from analysis.findings.titles import levels_title
+from analysis.reports.cell_figures import optimizer_of
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair
 from analysis.statistics.readouts import metric_title
@@ -173,61 +166,21 @@ def isolation_figure(study: Study, found: Sequence[Isolation], margin: float) ->
         f" and its {100 * study.confidence:g} % interval. Shaded: gains that do not matter.{control}"
     )
     frame = pd.DataFrame(rows, columns=["step", "seed", "gain_nats"])
-    figure = figures.to_figure(
-        "depth_isolation", "One more layer, taken apart", caption, frame, partial(_draw, study, shown, margin)
+    optimizers = [optimizer_of(one.level, study) for one in shown]
+    differences = Differences(
+        groups=tuple(
+            Group(optimizer, optimizer, optimizer_colour(optimizer), shape="diamond")
+            for optimizer in dict.fromkeys(optimizers)
+        ),
+        groups_title="Optimizers",
+        pairs=tuple(
+            Pair(optimizer, one.title, paired_numbers(one.comparison))
+            for optimizer, one in zip(optimizers, shown, strict=True)
+        ),
+        readings=reading_titles(shown[0].comparison, "as declared"),
+        margin=margin,
+        unit="nats",
+        confidence=study.confidence,
+        what="gain",
     )
-    return replace(figure, explorer=_explorer(figure.name, study, shown, margin))
-
-
-def _explorer(name: str, study: Study, shown: Sequence[Isolation], margin: float) -> Explorer:
-    """The steps seed by seed, shown or hidden by their optimizer."""
-    optimizers = list(dict.fromkeys(optimizer_of(one.level, study) for one in shown))
-    groups = tuple(
-        Group(optimizer, optimizer, figures.optimizer_colour(optimizer), shape="diamond") for optimizer in optimizers
-    )
-    pairs = [ExploredPair(optimizer_of(one.level, study), one.title, paired_numbers(one.comparison)) for one in shown]
-    return paired_explorer(
-        name,
-        groups,
-        "Optimizers",
-        pairs,
-        reading_titles([one.comparison for one in shown]),
-        margin,
-        "nats",
-        study.confidence,
-    )
-
-
-def _draw(study: Study, shown: Sequence[Isolation], margin: float) -> Canvas:
-    canvas = Canvas(figsize=(figures.PANEL_INCHES[0] * 1.9, 1.3 + 0.6 * len(shown)))
-    axis = canvas.subplots()
-    axis.axvspan(-margin, margin, color=figures.INK, alpha=0.10, linewidth=0)
-    axis.axvline(0, color=figures.INK, linewidth=1)
-    for row, one in enumerate(shown):
-        optimizer = optimizer_of(one.level, study)
-        colour, marker = figures.optimizer_colour(optimizer), figures.optimizer_marker(optimizer)
-        axis.plot(
-            one.comparison.differences,
-            np.full(len(one.comparison.seeds), row + 0.18),
-            marker,
-            color=colour,
-            markersize=5,
-            alpha=0.7,
-            linestyle="none",
-        )
-        estimate = one.comparison.estimate
-        if estimate and estimate.interval:
-            axis.plot(
-                [estimate.interval.low, estimate.interval.high],
-                [row - 0.14] * 2,
-                color=colour,
-                linewidth=3,
-                solid_capstyle="butt",
-            )
-        if estimate:
-            axis.plot([estimate.mean], [row - 0.14], "D", color=colour, markersize=8)
-    axis.set_yticks(range(len(shown)), [one.title.replace(" (", "\n(", 1) for one in shown])
-    axis.set_ylim(len(shown) - 0.5, -0.5)
-    axis.grid(visible=False, axis="y")
-    axis.set(xlabel="gain (nats)", ylabel="")
-    return canvas
+    return to_figure("depth_isolation", "One more layer, taken apart", caption, frame, differences)

@@ -3,22 +3,24 @@ targets."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import Comparison
 from analysis.claims.schema import ClaimRow
 from analysis.claims.study import StudyClaims
+from analysis.document.explorer import Group
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Table
-from analysis.figures import style as figures
-from analysis.figures.evidence_explorers import variants_explorer
+from analysis.figures.canvas import to_figure
+from analysis.figures.differences import signed
+from analysis.figures.points import Point, Points, PointsView, spread
+from analysis.figures.points import Row as PointRow
+from analysis.figures.style import OTHER_COLOURS, OTHER_SHAPES
 from analysis.findings.cells import CellFinding
 from analysis.findings.margin import Margin
 from analysis.findings.readings import curve_metric
@@ -334,16 +336,42 @@ def _forest(findings: EvidenceFindings) -> Figure | None:
         " without its most extreme pair, under every other readout and with a runner-up in a winner's place. Filled:"
         " the verdict is the declared one. To the right, the first named is better."
     )
-    margin, shown = findings.margin.nats or 0.0, [(row.title, _variants(row)) for row in declared]
-    further = [(row.title, _variants(row)) for row in findings.claims if not any(row is one for one in declared)]
-    figure = figures.to_figure(
-        "robustness_of_claims",
-        "What might overturn the claims",
-        caption,
-        frame,
-        partial(_draw_forest, declared, frame, margin),
+    margin = findings.margin.nats or 0.0
+    further = [row for row in findings.claims if not any(row is one for one in declared)]
+    names = list(dict.fromkeys(name for row in [*declared, *further] for name, _, _ in _variants(row)))
+    looks = zip(names, itertools.cycle(OTHER_COLOURS), itertools.cycle(OTHER_SHAPES), strict=False)
+    views = [("declared", "the declared claims", declared)]
+    views += [("all", "explored comparisons too", [*declared, *further])] if further else []
+    variants = Points(
+        groups=tuple(Group(variant, variant, colour, shape=shape) for variant, colour, shape in looks),
+        groups_title="Variants",
+        views=tuple(_variants_view(key, words, rows, names) for key, words, rows in views),
+        axis_title="difference (nats)",
+        noun="estimate",
+        row_height=92,
+        shaded=(-margin, 0, margin),
+        has_legend=True,
+        heading="to the right, the first named is better",
+        about="Filled: the verdict is the declared one.",
     )
-    return replace(figure, explorer=variants_explorer(figure.name, shown, further, margin))
+    return to_figure("robustness_of_claims", "What might overturn the claims", caption, frame, variants)
+
+
+def _variants_view(key: str, title: str, claims: Sequence[ClaimRow], names: Sequence[str]) -> PointsView:
+    points = [
+        Point(
+            place,
+            nats,
+            f"{name}: {signed(nats)} nats, {verdict}",
+            name,
+            spread(names.index(name), len(names)),
+            verdict == row.verdict,
+        )
+        for place, row in enumerate(claims)
+        for name, nats, verdict in _variants(row)
+        if nats is not None
+    ]
+    return PointsView(key, title, tuple(PointRow(row.title) for row in claims), tuple(points))
 
 
 def _variants(row: ClaimRow) -> list[tuple[str, float | None, str]]:
@@ -355,30 +383,3 @@ def _variants(row: ClaimRow) -> list[tuple[str, float | None, str]]:
         *((one.title.replace(" lower bound", ""), one.estimate, one.verdict) for one in row.readout_verdicts[1:]),
         *((f"runner-up of the {one.side}", one.estimate, one.verdict) for one in row.neighbouring_proposals),
     ]
-
-
-def _draw_forest(declared: Sequence[ClaimRow], frame: pd.DataFrame, margin: float) -> Canvas:
-    canvas = Canvas(figsize=(figures.PANEL_INCHES[0] * 1.9, 1.6 + 0.7 * len(declared)))
-    axis = canvas.subplots()
-    axis.axvspan(-margin, margin, color=figures.INK, alpha=0.10, linewidth=0)
-    axis.axvline(0, color=figures.INK, linewidth=1)
-    variants = list(dict.fromkeys(frame["variant"]))
-    verdicts = {row.title: row.verdict for row in declared}
-    for position, variant in enumerate(variants):
-        own = frame[frame["variant"] == variant]
-        colour, marker = figures.OTHER_COLOURS[position % len(figures.OTHER_COLOURS)], "Dos^v<>P"[position % 8]
-        offset = 0.6 * (position / max(1, len(variants) - 1) - 0.5)
-        rows = np.asarray([list(verdicts).index(title) for title in own["comparison"]]) + offset
-        agrees = np.asarray(
-            [verdict == verdicts[title] for title, verdict in zip(own["comparison"], own["verdict"], strict=True)]
-        )
-        axis.plot(
-            own["estimate_nats"], rows, marker, color=colour, markersize=7, markerfacecolor="none", markeredgewidth=1.6
-        )
-        axis.plot(own["estimate_nats"][agrees], rows[agrees], marker, color=colour, markersize=7, label=variant)
-    axis.set_yticks(range(len(verdicts)), [title.replace(" against ", "\nagainst ") for title in verdicts])
-    axis.set_ylim(len(verdicts) - 0.5, -0.5)
-    axis.grid(visible=False, axis="y")
-    axis.set(xlabel="difference (nats)", ylabel="")
-    figures.legend_below(canvas, [axis])
-    return canvas

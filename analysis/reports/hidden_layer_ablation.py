@@ -12,8 +12,8 @@ from analysis.claims.schema import ClaimRow
 from analysis.claims.study import StudyClaims
 from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
-from analysis.figures import comparisons as comparison_figures
 from analysis.findings.cells import CellFinding
+from analysis.reports import cell_figures
 from analysis.reports import factor as factor_report
 from analysis.reports.depth_isolation import DEPTH, Isolation, isolation_figure, isolation_frame, isolations
 from analysis.reports.factor import FactorFindings, factor_findings
@@ -132,9 +132,9 @@ def section(findings: AblationFindings) -> Section:
     factor, study = findings.factor, findings.factor.study
     figures = (
         isolation_figure(study, findings.isolations, factor.margin.nats or 0.0),
-        comparison_figures.paired_differences("depth_paired_differences", study, factor.comparisons),
-        comparison_figures.learning_curves("depth_learning_curves", study, factor.cells, "optimizer"),
-        comparison_figures.sensitivity("depth_learning_rate_sensitivity", study, factor.cells, "optimizer"),
+        cell_figures.paired_differences("depth_paired_differences", study, factor.comparisons),
+        cell_figures.learning_curves("depth_learning_curves", study, factor.cells, "optimizer"),
+        cell_figures.sensitivity("depth_learning_rate_sensitivity", study, factor.cells, "optimizer"),
     )
     tables = (
         *_isolation_tables(findings),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.document.sections import Figure, Section, Table
-from analysis.figures.images import Block, Bytes, to_png, to_svg
+from analysis.figures.images import Block, Bytes, grid_figure
 from analysis.findings.titles import cell_title
 from analysis.results.reader import ResultsError, StudyResults
 from study.spec.cells import study_cells
@@ -242,65 +242,46 @@ def _answer(findings: Findings) -> str:
     return f"Of their latents, the models shown use: {'; '.join(used)}."
 
 
+Drawn = tuple[Block, pd.DataFrame]
+
+
 def _figures(findings: Findings) -> tuple[Figure, ...]:
     ends = "The outlined images at both ends are the test images themselves."
-    figures = [
-        _figure(
-            findings,
-            "interpolation_linear",
-            "Linear paths between test images",
-            ends,
-            lambda model: _path_block(findings, model, model.linear),
-        ),
-        _figure(
-            findings,
-            "interpolation_spherical",
+    originals = "Outlined: the test images. Below each: the decoded mean of its posterior."
+    grid = (
+        f"The {MANIFOLD_SIDE} x {MANIFOLD_SIDE} centres of an even grid of the unit square, through the inverse"
+        " Gaussian CDF (paper, appendix A)."
+    )
+    kinds: tuple[tuple[str, str, str, Callable[[ModelShown], Drawn | None]], ...] = (
+        ("linear", "Linear paths between test images", ends, lambda model: _path_block(findings, model, model.linear)),
+        (
+            "spherical",
             "Spherical paths between test images",
             ends,
             lambda model: _path_block(findings, model, model.spherical),
         ),
-        _figure(
-            findings,
-            "interpolation_reconstructions",
+        (
+            "reconstructions",
             "Test images and their reconstructions",
-            "Outlined: the test images. Below each: the decoded mean of its posterior.",
+            originals,
             lambda model: _reconstruction_block(findings, model),
         ),
-        _figure(
-            findings,
-            "interpolation_samples",
+        (
+            "samples",
             "Samples from the prior",
             f"The same {NUM_SAMPLES} latents in every model.",
             lambda model: _sample_block(findings, model),
         ),
-    ]
-    if any(model.manifold for model in findings.models):
-        caption = (
-            f"The {MANIFOLD_SIDE} x {MANIFOLD_SIDE} centres of an even grid of the unit square, through the inverse"
-            " Gaussian CDF (paper, appendix A)."
-        )
-        figures.append(
-            _figure(
-                findings,
-                "interpolation_manifold",
-                "The two-dimensional manifold",
-                caption,
-                lambda model: _manifold_block(findings, model),
-            )
-        )
+        ("manifold", "The two-dimensional manifold", grid, lambda model: _manifold_block(findings, model)),
+    )
+    figures = []
+    for name, title, caption, draw in kinds:
+        drawn = [shown for model in findings.models if (shown := draw(model)) is not None]
+        if drawn:
+            frame = pd.concat([frame for _, frame in drawn], ignore_index=True)
+            blocks = [block for block, _ in drawn]
+            figures.append(grid_figure(f"interpolation_{name}", title, caption, frame, blocks))
     return tuple(figures)
-
-
-Drawn = tuple[Block, pd.DataFrame]
-
-
-def _figure(
-    findings: Findings, name: str, title: str, caption: str, draw: Callable[[ModelShown], Drawn | None]
-) -> Figure:
-    drawn = [shown for model in findings.models if (shown := draw(model)) is not None]
-    blocks = [block for block, _ in drawn]
-    frame = pd.concat([frame for _, frame in drawn], ignore_index=True)
-    return Figure(name, title, caption, to_svg(title, blocks), to_png(title, blocks), frame)
 
 
 def _label(model: ModelShown) -> str:

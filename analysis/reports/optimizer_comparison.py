@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.claims.study import StudyClaims
 from analysis.document.sections import Section, Table
-from analysis.figures import comparisons as comparison_figures
+from analysis.reports import cell_figures
 from analysis.reports import factor as factor_report
 from analysis.reports.factor import FactorFindings, factor_findings, factor_levels
 from study.spec import Study
@@ -22,9 +22,9 @@ def section(findings: OptimizerFindings) -> Section:
     """The report: the verdicts, what they rest on, and what speaks against them."""
     study, panel_by = findings.study, _panel_factor(findings.study)
     figures = (
-        comparison_figures.learning_curves("optimizer_learning_curves", study, findings.cells, panel_by),
-        comparison_figures.paired_differences("optimizer_paired_differences", study, findings.comparisons),
-        comparison_figures.sensitivity("optimizer_learning_rate_sensitivity", study, findings.cells, panel_by),
+        cell_figures.learning_curves("optimizer_learning_curves", study, findings.cells, panel_by),
+        cell_figures.paired_differences("optimizer_paired_differences", study, findings.comparisons),
+        cell_figures.sensitivity("optimizer_learning_rate_sensitivity", study, findings.cells, panel_by),
     )
     tables = (
         factor_report.comparisons_table(findings, "optimizer_comparisons"),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.schema import PublishedClaim
-from analysis.document.explorer import Explorer
 from analysis.document.sections import Section, Table
-from analysis.figures import style as figures
-from analysis.figures.evidence_explorers import published_explorer
+from analysis.figures.canvas import to_figure
+from analysis.figures.points import Point, Points, PointsView, Row, spread
 from analysis.findings.cells import CellFinding
 from analysis.findings.study import StudyFindings
+from analysis.reports.cell_figures import cell_groups
 from analysis.statistics.intervals import rounded
 from analysis.statistics.readouts import metric_title
 from study.spec import Study
@@ -64,21 +62,15 @@ def section(findings: Findings) -> Section:
     frame = _frame(findings)
     caption = (
         f"Each dot is one reporting seed; the line is the published {published.nats:g} nats, the band the tolerance of"
-        f" {published.tolerance_nats:g} nats. Higher is better."
+        f" {published.tolerance_nats:g} nats. Further right is better."
     )
-    figure = figures.to_figure(
-        "published_number",
-        f"{metric_title(study.metric).capitalize()} and the published number",
-        caption,
-        frame,
-        partial(_draw, findings),
-    )
+    title = f"{metric_title(study.metric).capitalize()} and the published number"
     return Section(
         name="published_number",
         title="Published number",
         answer=" ".join(_statement(one, findings) for one in findings.reproductions),
         paragraphs=(f"The published number: {published.source}.",),
-        figures=(replace(figure, explorer=_explorer(figure.name, findings)),),
+        figures=(to_figure("published_number", title, caption, frame, _points(findings)),),
         tables=(
             Table(
                 "published_number_seeds",
@@ -91,13 +83,27 @@ def section(findings: Findings) -> Section:
     )
 
 
-def _explorer(name: str, findings: Findings) -> Explorer | None:
-    """None where no seed has a number."""
-    cells = [one.cell for one in findings.reproductions if one.cell.finals]
-    return (
-        published_explorer(name, findings.study, findings.published, cells, metric_title(findings.study.metric))
-        if cells
-        else None
+def _points(findings: Findings) -> Points:
+    """The number of every seed in the row of its cell, around the published one."""
+    published, every = findings.published, [one.cell for one in findings.reproductions]
+    cells = [cell for cell in every if cell.finals] or every
+    points = []
+    for place, cell in enumerate(cells):
+        for nth, (seed, nats) in enumerate(sorted(cell.finals.items())):
+            words = f"seed {seed}: {nats:.2f} nats, {nats - published.nats:+.2f} from the published number"
+            share = spread(nth, len(cell.finals))
+            points.append(Point(place, nats, words.replace("-", "\u2212"), cell.cell.label, share))
+    rows = tuple(Row(cell.title, cell.cell.label) for cell in cells)
+    tolerated = (published.nats - published.tolerance_nats, published.nats, published.nats + published.tolerance_nats)
+    return Points(
+        groups=cell_groups(findings.study, cells),
+        groups_title="Cells",
+        views=(PointsView("seeds", "seeds", rows, tuple(points)),),
+        axis_title=f"{metric_title(findings.study.metric)} (nats)",
+        noun="seed",
+        row_height=92,
+        shaded=tolerated,
+        is_close=True,
     )
 
 
@@ -141,27 +147,3 @@ def _frame(findings: Findings) -> pd.DataFrame:
         for seed, nats in sorted(one.cell.finals.items())
     ]
     return pd.DataFrame(rows, columns=["cell", "seed", "nats", "published_nats"])
-
-
-def _draw(findings: Findings) -> Canvas:
-    canvas, (axis,) = figures.panels(1)
-    published = findings.published
-    axis.axhspan(
-        published.nats - published.tolerance_nats,
-        published.nats + published.tolerance_nats,
-        alpha=0.2,
-        color=figures.optimizer_colour("adam"),
-    )
-    axis.axhline(published.nats, color=figures.optimizer_colour("adam"))
-    for position, one in enumerate(findings.reproductions):
-        nats = [found for _, found in sorted(one.cell.finals.items())]
-        axis.plot(
-            [position + 0.1 * (index - (len(nats) - 1) / 2) for index in range(len(nats))],
-            nats,
-            "o",
-            color=figures.optimizer_colour("adagrad"),
-        )
-    axis.set_xlim(-0.5, len(findings.reproductions) - 0.5)
-    axis.set_xticks(range(len(findings.reproductions)), [one.cell.title for one in findings.reproductions])
-    axis.set_ylabel(f"{metric_title(findings.study.metric)} (nats)")
-    return canvas

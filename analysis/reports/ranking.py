@@ -6,21 +6,24 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import Comparison
+from analysis.document.explorer import Group, Measured
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Table
-from analysis.figures import style as figures
-from analysis.figures.cell_styles import cell_styles
-from analysis.figures.comparison_explorers import optimizer_of
-from analysis.figures.evidence_explorers import profile_explorer, ranks_explorer
+from analysis.document.text import heading
+from analysis.figures.canvas import to_figure
+from analysis.figures.lines import SHARE, Line, Lines, LinesView, LineWords, as_numbers
+from analysis.figures.panels import Axis, one_panel
+from analysis.figures.points import Bar, Point, Points, PointsView, Row
+from analysis.figures.style import optimizer_colour, optimizer_shape
 from analysis.findings.cells import CellFinding
+from analysis.findings.titles import level_title
+from analysis.reports.cell_figures import cell_groups, optimizer_of
 from analysis.statistics.intervals import Vector, rounded
 from analysis.statistics.pairs import interval_pair
 from analysis.statistics.rankings import (
@@ -38,6 +41,7 @@ from study.spec.cells import level_text
 NUM_RESAMPLES = 2_000
 NUM_THRESHOLDS = 101
 MOST_IN_DIAGRAM = 20
+NATS_DECIMALS, SHARE_DECIMALS = 3, 4
 
 
 @dataclass(frozen=True)
@@ -198,41 +202,36 @@ def _rank_figure(findings: RankingFindings) -> Figure:
         f"Mean rank of each cell over n = {ranked.num_blocks} reporting seeds, 1 is best; {critical}, and cells joined"
         " by a bar are not told apart."
     )
-    figure = figures.to_figure(
-        "mean_ranks_of_cells", "Mean ranks", caption, frame, partial(_draw_ranks, findings, ranked)
+    optimizers = dict.fromkeys(optimizer_of(cell, findings.study) for cell in findings.cells)
+    points = Points(
+        groups=tuple(Group(one, one, optimizer_colour(one), shape=optimizer_shape(one)) for one in optimizers),
+        groups_title="Optimizers",
+        views=tuple(_ranks_view(findings, what, ranks) for what, ranks in findings.ranks),
+        axis_title="mean rank (1 is best)",
+        noun="rank",
+        row_height=46,
+        heading="to the left is better",
+        views_title="ranks of",
     )
-    return replace(figure, explorer=ranks_explorer(figure.name, findings.study, findings.cells, findings.ranks))
+    return to_figure("mean_ranks_of_cells", "Mean ranks", caption, frame, points)
 
 
-def _draw_ranks(findings: RankingFindings, ranked: RankFinding) -> Canvas:
-    by_label = {cell.cell.label: cell for cell in findings.cells}
-    num_entrants = len(ranked.entrants)
-    canvas = Canvas(figsize=(figures.PANEL_INCHES[0] * 1.9, 1.2 + 0.42 * num_entrants))
-    axis = canvas.subplots()
-    for row, (label, mean) in enumerate(zip(ranked.entrants, ranked.mean_ranks, strict=True)):
-        optimizer = optimizer_of(by_label[label], findings.study)
-        axis.plot(
-            [mean], [row], figures.optimizer_marker(optimizer), color=figures.optimizer_colour(optimizer), markersize=9
-        )
-    place, means = (
-        {label: row for row, label in enumerate(ranked.entrants)},
-        dict(zip(ranked.entrants, ranked.mean_ranks, strict=True)),
-    )
-    for group in ranked.groups:
-        middle = (means[group[0]] + means[group[-1]]) / 2
-        axis.plot(
-            [middle, middle],
-            [place[group[0]], place[group[-1]]],
-            color=figures.INK,
-            linewidth=3,
-            alpha=0.45,
-            solid_capstyle="round",
-        )
-    axis.set_yticks(range(num_entrants), [by_label[label].title for label in ranked.entrants])
-    axis.set_ylim(num_entrants - 0.5, -0.5)
-    axis.grid(visible=False, axis="y")
-    axis.set(xlabel="mean rank (1 is best)", ylabel="", xlim=(0.8, num_entrants + 0.2))
-    return canvas
+def _ranks_view(findings: RankingFindings, what: str, ranks: RankFinding) -> PointsView:
+    cells = {cell.cell.label: cell for cell in findings.cells}
+    rows, points = [], []
+    for place, (entrant, mean) in enumerate(zip(ranks.entrants, ranks.mean_ranks, strict=True)):
+        if what == "cells":
+            optimizer, title = optimizer_of(cells[entrant], findings.study), cells[entrant].title
+        else:
+            optimizer, title = entrant if what == "optimizer" else "", level_title(what, entrant)
+        rows.append(Row(title, optimizer))
+        words = f"mean rank {mean:.2f} of {len(ranks.entrants)}, n = {ranks.num_blocks}"
+        points.append(Point(place, mean, words, optimizer))
+    place_of, means = {entrant: place for place, entrant in enumerate(ranks.entrants)}, ranks.mean_ranks
+    joined = [(place_of[group[0]], place_of[group[-1]]) for group in ranks.groups if len(group) > 1]
+    bars = tuple(Bar((means[first] + means[last]) / 2, first, last) for first, last in joined)
+    ends = (0.8, len(ranks.entrants) + 0.2)
+    return PointsView(what, heading(what), tuple(rows), tuple(points), bars, ends)
 
 
 def _profile_figure(findings: RankingFindings) -> Figure:
@@ -249,34 +248,29 @@ def _profile_figure(findings: RankingFindings) -> Figure:
         f" {100 * findings.study.confidence:g} % bootstrap interval over seeds (none for a single seed). Diverged seeds"
         " are above none. Further right is better."
     )
-    figure = figures.to_figure(
-        "performance_profile", "Performance profile", caption, frame, partial(_draw_profiles, findings)
+    metric, groups = metric_title(findings.study.metric), cell_groups(findings.study, findings.cells)
+    axis = Axis("along", f"{metric} (nats)", number_format="~g")
+    lines = Lines(
+        groups=groups,
+        panels=one_panel(groups),
+        lines=tuple(map(_profile_line, findings.profiles)),
+        measured=(Measured("share", f"share of seeds above each {metric}", decimals=3, ends=SHARE),),
+        views=(LinesView("bound", "bound", axis, LineWords("above (nats)", "share", timed=False)),),
+        vertical="share of seeds above",
+        words=("above ", " nats"),
+        interpolation="step-before",
     )
-    return replace(
-        figure,
-        explorer=profile_explorer(
-            figure.name, findings.study, findings.cells, findings.profiles, metric_title(findings.study.metric)
-        ),
-    )
+    return to_figure("performance_profile", "Performance profile", caption, frame, lines)
 
 
-def _draw_profiles(findings: RankingFindings) -> Canvas:
-    canvas, axes = figures.panels(1)
-    styles, titles = (
-        cell_styles(findings.cells, findings.study),
-        {cell.cell.label: cell.title for cell in findings.cells},
-    )
-    for one in findings.profiles:
-        colour, style = styles[one.entrant]
-        axes[0].plot(
-            one.thresholds, one.share, color=colour, linestyle=style, drawstyle="steps-pre", label=titles[one.entrant]
-        )
-        axes[0].fill_between(one.thresholds, one.low, one.high, color=colour, alpha=0.15, linewidth=0, step="pre")
-    axes[0].set(
-        xlabel=f"{metric_title(findings.study.metric)} (nats)", ylabel="share of seeds above", ylim=(-0.03, 1.03)
-    )
-    figures.legend_below(canvas, axes)
-    return canvas
+def _profile_line(profile: Profile) -> Line:
+    """The profile at the thresholds at which it changes, and at those before."""
+    bands = np.stack([profile.share, profile.low, profile.high])
+    changes = np.flatnonzero(np.any(bands[:, 1:] != bands[:, :-1], axis=0) & ~np.isnan(profile.share[1:]))
+    kept = sorted({0, *changes.tolist(), *(changes + 1).tolist(), profile.thresholds.size - 1})
+    along = [round(float(number), NATS_DECIMALS) for number in profile.thresholds[kept]]
+    share, low, high = ({"share": as_numbers(part[kept], SHARE_DECIMALS)} for part in bands)
+    return Line(profile.entrant, along, share, low, high, name="share of seeds")
 
 
 def sentence(findings: RankingFindings) -> str:

@@ -6,21 +6,21 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.comparison import Comparison
+from analysis.document.explorer import Measured
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Table
-from analysis.figures import comparisons as comparison_figures
-from analysis.figures import style as figures
-from analysis.figures.cell_styles import cell_styles
-from analysis.figures.evidence_explorers import targets_explorer
+from analysis.figures.canvas import to_figure
+from analysis.figures.curve_lines import SECONDS_DECIMALS
+from analysis.figures.lines import SHARE, Line, Lines, LinesView, LineWords
+from analysis.figures.panels import Axis, Panel
 from analysis.findings.cells import CellFinding
+from analysis.reports.cell_figures import cell_groups
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_pair
 from analysis.statistics.readouts import metric_title
@@ -34,6 +34,8 @@ from analysis.statistics.targets import (
     unmeasured_seeds,
 )
 from study.spec import Study
+
+SHARE_DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -169,35 +171,59 @@ def figure(findings: TargetFindings) -> Figure:
         " been at or above the target, one less Kaplan-Meier's survival; seeds that diverged never arrive, and missing"
         " ones are not counted. Further left is faster."
     )
-    drawn = figures.to_figure("time_to_target", "Time to target", caption, frame, partial(_draw, findings, shown))
-    return replace(
-        drawn,
-        explorer=targets_explorer(
-            drawn.name, findings.study, findings.cells, findings.times, metric_title(findings.metric)
+    return to_figure("time_to_target", "Time to target", caption, frame, _share_lines(findings))
+
+
+def _share_lines(findings: TargetFindings) -> Lines:
+    """The share of each cell's seeds that have reached a target, against samples, and against seconds where every
+    cell has them."""
+    cells = [cell for cell in findings.cells if any(time.cell == cell.cell.label for time in findings.times)]
+    groups, titles = cell_groups(findings.study, cells), {}
+    for target in sorted({time.target for time in findings.times}):
+        titles[f"{target:g}"] = f"{target:g} nats".replace("-", "\u2212")
+    seconds = [line.as_json() for line in _target_lines(findings.times, "seconds")]
+    samples, clock = Axis("along", "training samples"), Axis("along", "training time (seconds)")
+    return Lines(
+        groups=groups,
+        panels=tuple(Panel(title, groups, key) for key, title in titles.items()),
+        lines=tuple(_target_lines(findings.times, "samples")),
+        measured=tuple(
+            Measured(key, f"share of seeds that reached {title}", decimals=3, ends=SHARE)
+            for key, title in titles.items()
         ),
+        views=(
+            LinesView("samples", "training samples", samples, LineWords(number="share", timed=False)),
+            LinesView("seconds", "training time", clock, LineWords("seconds", "share", timed=False), True),
+        ),
+        vertical="share of seeds that reached it",
+        interpolation="step-after",
+        timing={"lines": seconds, "words": ["after ", " seconds of training"]} if seconds else None,
+        about=f"Of the {metric_title(findings.metric)}, at its evaluations.",
     )
 
 
-def _draw(findings: TargetFindings, shown: Sequence[TargetFinding]) -> Canvas:
-    targets = sorted({time.target for time in shown})
-    canvas, axes = figures.panels(len(targets))
-    styles, titles = (
-        cell_styles(findings.cells, findings.study),
-        {cell.cell.label: cell.title for cell in findings.cells},
-    )
-    for axis, target in zip(axes, targets, strict=True):
-        for time in (time for time in shown if time.target == target):
-            samples, share = [0.0, *time.event_times, time.budget], [0.0, *(1 - time.survival), 1 - time.survival[-1]]
-            colour, style = styles[time.cell]
-            axis.step(samples, share, where="post", color=colour, linestyle=style, label=titles[time.cell])
-        axis.set(
-            title=f"{target:g} nats".replace("-", "\u2212"), xlabel="training samples", ylabel="", ylim=(-0.03, 1.03)
-        )
-        axis.xaxis.set_major_formatter(comparison_figures.samples_text)
-        axis.locator_params(axis="x", nbins=4)
-    figures.label_first_column(axes, "share of seeds that reached it")
-    figures.legend_below(canvas, axes)
-    return canvas
+def _target_lines(times: Sequence[TargetFinding], clock: Clock) -> list[Line]:
+    """Every cell's shares over all moments at which it reaches any target; None where the share of a target does not
+    change."""
+    by_cell: dict[str, dict[str, dict[float, float]]] = {}
+    for time in (time for time in times if time.clock == clock):
+        by_cell.setdefault(time.cell, {})[f"{time.target:g}"] = reached_share(time)
+    lines = []
+    for cell, shares in by_cell.items():
+        along = sorted({moment for share in shares.values() for moment in share})
+        values = {key: [share.get(moment) for moment in along] for key, share in shares.items()}
+        lines.append(Line(cell, along, values, name="share of seeds"))
+    return lines
+
+
+def reached_share(time: TargetFinding) -> dict[float, float]:
+    """The share of seeds that have reached the target by each moment at which it grows, from 0 to the end of the
+    budget."""
+    share = {0.0: 0.0} | {
+        round(float(moment), SECONDS_DECIMALS): round(1 - float(waiting), SHARE_DECIMALS)
+        for moment, waiting in zip(time.event_times, time.survival, strict=True)
+    }
+    return share | {round(float(time.budget), SECONDS_DECIMALS): max(share.values())}
 
 
 def sentence(findings: TargetFindings | None, study: Study) -> str:

@@ -5,31 +5,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
 
 from analysis.claims.schema import ClaimRow, RepeatEntry
 from analysis.claims.study import StudyClaims
-from analysis.document.explorer import MOST_NATS_BELOW_BEST
+from analysis.document.explorer import MOST_NATS_BELOW_BEST, Measured
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Table
-from analysis.figures import comparisons as comparison_figures
-from analysis.figures import style as figures
-from analysis.figures.cell_styles import cell_styles
-from analysis.figures.comparison_explorers import optimizer_of
-from analysis.figures.evidence_explorers import budget_explorer
+from analysis.figures.canvas import to_figure
+from analysis.figures.lines import Line, Lines, LinesView, LineWords, as_numbers
+from analysis.figures.panels import Axis
 from analysis.findings.cells import CellFinding
-from analysis.findings.titles import levels_title
+from analysis.reports.cell_figures import cell_groups, cell_panels
 from analysis.statistics.intervals import rounded
 from analysis.statistics.readouts import metric_title
 from analysis.statistics.tuning_budget import TuningBudget, tuning_budget
 from study.spec import Study
 from study.spec.schema import ARM
+
+NATS_DECIMALS = 3
 
 
 @dataclass(frozen=True)
@@ -191,53 +188,30 @@ def _figure(findings: TuningFindings) -> Figure | None:
         " tuning seeds: the median over all draws of that many, and the band between its quartiles. A median begins"
         " where half of the draws find a proposal that did not diverge. Higher is better."
     )
-    figure = figures.to_figure(
-        "expected_best",
-        "Expected best against tuning budget",
-        caption,
-        _budget_frame(findings),
-        partial(_draw, findings.study, drawn),
+    study, cells = findings.study, [cell for cell, _ in drawn]
+    titles = {
+        "median": f"median of the best {objective}",
+        "mean": f"expected best {objective}",
+        "running": f"best {objective} so far, in the order of proposing",
+    }
+    axis = Axis("along", "proposals", number_format="d", count=max(len(budget.num_drawn) for _, budget in drawn))
+    lines = Lines(
+        groups=cell_groups(study, cells),
+        panels=cell_panels(study, cells, ARM if ARM in study.factors else "num_hidden_layers"),
+        lines=tuple(_budget_line(cell.cell.label, budget) for cell, budget in drawn),
+        measured=tuple(
+            Measured(key, title, "nats", "higher", NATS_DECIMALS, MOST_NATS_BELOW_BEST) for key, title in titles.items()
+        ),
+        views=(LinesView("proposals", "proposals", axis, LineWords("proposals", "nats", "quartiles", timed=False)),),
+        vertical=f"{objective} (nats)",
+        words=("(number of proposals: ", ")"),
+        points="all",
     )
-    return replace(figure, explorer=budget_explorer(figure.name, findings.study, objective, drawn))
+    return to_figure("expected_best", "Expected best against tuning budget", caption, _budget_frame(findings), lines)
 
 
-def _draw(study: Study, drawn: Sequence[tuple[CellFinding, TuningBudget]]) -> Canvas:
-    panel_by = ARM if ARM in study.factors else "num_hidden_layers"
-    titles = list(dict.fromkeys(comparison_figures.panel_title(cell, panel_by) for cell, _ in drawn))
-    canvas, axes = figures.panels(len(titles))
-    styles = cell_styles([cell for cell, _ in drawn], study, panel_by)
-    for axis, title in zip(axes, titles, strict=True):
-        own = [(cell, budget) for cell, budget in drawn if comparison_figures.panel_title(cell, panel_by) == title]
-        for cell, budget in own:
-            colour, style = styles[cell.cell.label]
-            median, low = (
-                np.where(np.isfinite(numbers), numbers, np.nan) for numbers in (budget.median, budget.low_quartile)
-            )
-            axis.plot(
-                budget.num_drawn,
-                median,
-                color=colour,
-                marker=figures.optimizer_marker(optimizer_of(cell, study)),
-                linestyle=style,
-                label=_label(cell, panel_by),
-            )
-            axis.fill_between(budget.num_drawn, low, budget.high_quartile, color=colour, alpha=0.18, linewidth=0)
-        axis.set(title=title, xlabel="proposals", ylabel="")
-        axis.locator_params(axis="x", integer=True)
-    figures.label_first_column(axes, f"{metric_title(study.search.objective if study.search else '')} (nats)")
-    _focus(axes, [budget for _, budget in drawn])
-    figures.legend_below(canvas, axes)
-    return canvas
-
-
-def _label(cell: CellFinding, panel_by: str) -> str:
-    return cell.cell.name or levels_title(dict(cell.cell.without(panel_by).levels)) or cell.title
-
-
-def _focus(axes: Sequence[Axes], budgets: Sequence[TuningBudget]) -> None:
-    """No further down than the learning curves look."""
-    medians = np.concatenate([budget.median[np.isfinite(budget.median)] for budget in budgets])
-    best = float(medians.max())
-    bottom = max(float(medians.min()), best - MOST_NATS_BELOW_BEST)
-    margin = 0.05 * (best - bottom) or 1.0
-    axes[0].set_ylim(bottom - margin, best + margin)
+def _budget_line(label: str, budget: TuningBudget) -> Line:
+    numbers = {"median": budget.median, "mean": budget.expected_best, "running": budget.running_best}
+    values = {key: as_numbers(array, NATS_DECIMALS) for key, array in numbers.items()}
+    low, high = ({"median": as_numbers(array, NATS_DECIMALS)} for array in (budget.low_quartile, budget.high_quartile))
+    return Line(label, budget.num_drawn.tolist(), values, low, high, name="best of so many proposals")

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,12 @@ import yaml
 
 from analysis.claims.comparison import SAYS_WHAT_DATA_ARE
 from analysis.claims.schema import CellClaim
-from analysis.document.explorer import Explorer, Group
+from analysis.document.explorer import Group
 from analysis.document.numbers import numeric
 from analysis.document.sections import Figure, Section, Subject, Table
-from analysis.figures import style as figures
-from analysis.figures.comparison_explorers import ExploredPair, PairedNumbers, paired_explorer
-from analysis.figures.comparisons import draw_differences
+from analysis.figures.canvas import to_figure
+from analysis.figures.differences import Differences, Pair, PairedNumbers
+from analysis.figures.style import OTHER_COLOURS
 from analysis.page.folder import build_page, json_bytes
 from analysis.page.summary import markdown_summary
 from analysis.side_by_side.findings import (
@@ -275,27 +273,23 @@ def _figure(findings: StudiesFindings) -> Figure | None:
         + (f"Shaded: differences below {findings.margin:g} nats, which do not matter." if findings.margin else "")
     ).strip()
     frame = pd.DataFrame(rows, columns=["cell", "seed", "difference_nats"])
-    figure = figures.to_figure(
-        "differences_of_studies",
-        "A less B, cell by cell",
-        caption,
-        frame,
-        partial(draw_differences, shown, findings.margin, "nats"),
-    )
-    return replace(figure, explorer=_explorer(figure.name, findings, shown))
-
-
-def _explorer(name: str, findings: StudiesFindings, shown: Sequence[CellDifference]) -> Explorer:
-    """The same cells seed by seed, shown or hidden by their verdict."""
     verdicts = [verdict for verdict in IN_WORDS if any(cell.verdict == verdict for cell in shown)]
-    groups = tuple(
-        Group(verdict, IN_WORDS[verdict], figures.OTHER_COLOURS[tuple(IN_WORDS).index(verdict)], shape="diamond")
-        for verdict in verdicts
+    differences = Differences(
+        groups=tuple(
+            Group(verdict, IN_WORDS[verdict], OTHER_COLOURS[tuple(IN_WORDS).index(verdict)], shape="diamond")
+            for verdict in verdicts
+        ),
+        groups_title="Cells",
+        pairs=tuple(
+            Pair(cell.verdict, cell.cell, {"difference": _numbers(cell)}, f"{IN_WORDS[cell.verdict]}; {cell.kind}")
+            for cell in shown
+        ),
+        readings={"difference": "difference"},
+        margin=findings.margin,
+        unit="nats",
+        confidence=findings.confidence,
     )
-    pairs = [ExploredPair(cell.verdict, f"{cell.cell} ({cell.kind})", {"difference": _numbers(cell)}) for cell in shown]
-    return paired_explorer(
-        name, groups, "Cells", pairs, {"difference": "difference"}, findings.margin, "nats", findings.confidence
-    )
+    return to_figure("differences_of_studies", "A less B, cell by cell", caption, frame, differences)
 
 
 def _numbers(cell: CellDifference) -> PairedNumbers:

@@ -10,7 +10,8 @@ import pandas as pd
 from analysis.claims.schema import PublishedClaim
 from analysis.document.explorer import Dataset, Explorer, Group, View
 from analysis.document.sections import Figure, Section, Table
-from analysis.figures.charts import Horizontal, LineWords, lines_specification
+from analysis.figures.lines import LineWords, lines_specification
+from analysis.figures.panels import Axis
 
 HOSTILE = '<img src=x onerror="alert(1)"></details>&'
 SVG = (
@@ -31,7 +32,7 @@ def explorer(name: str) -> Explorer:
     view = View(
         "samples",
         HOSTILE,
-        lines_specification("curves", groups, Horizontal("along", HOSTILE), LineWords(HOSTILE, HOSTILE)),
+        lines_specification("curves", groups, Axis("along", HOSTILE), LineWords(HOSTILE, HOSTILE)),
     )
     return Explorer(
         name,

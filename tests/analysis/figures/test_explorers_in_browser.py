@@ -138,7 +138,7 @@ def test_differences_are_those_of_the_readout_that_is_chosen(opened: Opened, ind
 
 def test_what_might_overturn_a_claim_is_picked_by_variant_and_extended_to_explored_comparisons(opened: Opened) -> None:
     figure = explored(opened(), "robustness_of_claims")
-    points = figure.locator(".plot .agreeing_marks path, .plot .differing_marks path")
+    points = figure.locator(".plot .filled_marks path, .plot .outlined_marks path")
     declared = points.count()
     assert declared >= 8
     figure.get_by_role("button", name="median").click()

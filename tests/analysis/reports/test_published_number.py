@@ -70,7 +70,7 @@ def test_every_seed_is_explored_around_the_published_number(results: StudyResult
     assert explorer is not None
     assert explorer.own is not None
     drawn = [row for row in explorer.own.content["rows"] if "number" in row]
-    assert [(row["cell"], row["number"]) for row in drawn] == [
+    assert [(row["group"], row["number"]) for row in drawn] == [
         (cell, pytest.approx(nats, rel=1e-5))
         for cell, nats in zip(section.tables[0].frame["cell"], section.tables[0].frame["nats"], strict=True)
     ]

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure as Canvas
 
+from analysis.figures.canvas import PNG_DOTS_PER_INCH, to_figure
 from analysis.figures.images import Block, to_png, to_svg
-from analysis.figures.style import PNG_DOTS_PER_INCH, to_figure
 
 
 def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -25,8 +25,8 @@ def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += length + 12
 
 
-def drawn() -> tuple[str, bytes]:
-    def draw() -> Canvas:
+class DrawnLine:
+    def draw(self) -> Canvas:
         canvas = Canvas(figsize=(2, 1.5))
         axes = canvas.subplots()
         axes.plot([0, 1], [0, 1], marker="o", label="measured")
@@ -34,7 +34,12 @@ def drawn() -> tuple[str, bytes]:
         axes.legend()
         return canvas
 
-    figure = to_figure("line", "A line", "", pd.DataFrame(), draw)
+    def explorer(self, name: str) -> None:
+        return None
+
+
+def drawn() -> tuple[str, bytes]:
+    figure = to_figure("line", "A line", "", pd.DataFrame(), DrawnLine())
     return figure.svg, figure.png
 
 
