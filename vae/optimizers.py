@@ -29,7 +29,6 @@ class Hyperparameter:
     high: float = math.inf
     closed: bool = False
     description: str = ""
-
     whole: bool = False
 
     @property
