@@ -55,10 +55,10 @@ def log_importance_weights(
     noise: Tensor,
     log_likelihood: PixelLogLikelihood = bernoulli_log_likelihood,
 ) -> Tensor:
-    """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, noise [K, batch, latent]; mean and
-    log_variance from the encoder.
+    """log p(x|z) + log p(z) - log q(z|x) [K, batch], z = mean + sd * noise, for noise [K, batch, latent].
 
-    log p(z) - log q(z|x) is the sum over latents of (noise^2 - z^2 + log_variance) / 2: the constants cancel.
+    `mean` and `log_variance` are the encoder's. log p(z) - log q(z|x) is the sum over latents of (noise^2 - z^2 +
+    log_variance) / 2: the constants cancel.
     """
     z = mean + torch.exp(0.5 * log_variance) * noise
     log_prior_ratio = 0.5 * (noise.square() - z.square() + log_variance)
@@ -68,8 +68,7 @@ def log_importance_weights(
 def importance_weighted_bound(
     model: LatentVariableModel, x: Tensor, noise: Tensor, log_likelihood: PixelLogLikelihood = bernoulli_log_likelihood
 ) -> ImportanceWeightedBound:
-    r"""log (1/K) sum_k w_k, w_k = p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8), for noise [K, batch, latent]; the
-    encoder runs once.
+    r"""log (1/K) sum_k w_k, w_k = p(x, z_k) / q(z_k|x) (Burda et al. 2016, eq. 8), for noise [K, batch, latent].
 
     In expectation a lower bound on log p(x) that rises with K, from the lower bound at K = 1 (where the KL is
     sampled too). The standard error is the delta method's, sd(w) / (mean(w) sqrt(K)): Monte Carlo alone, and too

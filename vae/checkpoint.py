@@ -52,8 +52,7 @@ def encode_weights(weights: Mapping[str, Tensor], configuration: TrainingConfigu
 
 
 def _with_sorted_header(file: bytes) -> bytes:
-    """The same safetensors file with its header in the order of the names: safetensors writes metadata in an order
-    that changes by process.
+    """The same safetensors file, its header sorted by name: metadata comes in an order that changes by process.
 
     A file is the header's length in 8 bytes, the header as JSON padded with spaces to a multiple of 8 bytes, and the
     tensors.

@@ -34,8 +34,7 @@ def evaluated_sets(data: PreparedData, configuration: TrainingConfiguration, is_
 def evaluate_lower_bound(
     model: LatentVariableModel, images: NDArray[np.uint8], name: str, seed: int, device: torch.device
 ) -> dict[str, float]:
-    """`name`/lower_bound, /reconstruction and /kl: means over the images in nats per example, one latent sample
-    each.
+    """`name`/lower_bound, /reconstruction and /kl: means over images in nats per example, one latent sample each.
 
     The noise depends on the seed, `name` and the image's position alone, so that evaluations of one training differ
     by its weights only.

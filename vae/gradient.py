@@ -26,8 +26,7 @@ class LossGradient(Protocol):
     """All parameters, as few tensors as there can be: for optimizers that treat every number by itself."""
 
     def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
-        """The loss, the mean of the negative lower bound in nats per example, of pixels x [batch, pixels] and noise
-        [batch, latent].
+        """The loss, the mean negative lower bound in nats, of pixels x [batch, pixels] and noise [batch, latent].
 
         Every parameter's `grad` then holds the gradient of this loss, in float32.
         """

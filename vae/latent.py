@@ -51,8 +51,7 @@ def linear_path(start: Tensor, end: Tensor, num_points: int) -> Tensor:
 
 
 def spherical_path(start: Tensor, end: Tensor, num_points: int) -> Tensor:
-    """Points at equal angles on the arc from start to end, [num_points, latent], for ends [latent]; the ends are
-    exact.
+    """Points at equal angles on the arc from start to end, [num_points, latent], for ends [latent]; ends are exact.
 
     With u, v the directions of the ends and w the angle between them, the direction at fraction t is (sin((1-t) w) u
     + sin(t w) v) / sin(w) (Shoemake 1985; White 2016 for latent spaces), and the length goes linearly from one end's
@@ -85,8 +84,7 @@ def prior_latents(num_samples: int, latent_dim: int, random: np.random.Generator
 
 
 def manifold_latents(num_per_side: int) -> Tensor:
-    """A square grid in the 2-D latent space, [rows, columns, 2]: cell centres of the unit square through the inverse
-    Gaussian CDF.
+    """A square grid of latents [rows, columns, 2]: cell centres of the unit square through the inverse Gaussian CDF.
 
     The first coordinate rises to the right, the second upwards (row 0 is the top). Paper, appendix A.
     """

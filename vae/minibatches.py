@@ -29,8 +29,7 @@ _IMAGES_PER_BLOCK = 4_096
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A dataset as one kind of training uses it: split, and binarised where the pixels are. Images are [num, pixels]
-    bytes.
+    """A dataset as one kind of training uses it: split, and binarised where pixels are. Images are bytes [num, pixels].
 
     `constant_pixel_bound` is the mean log likelihood, in nats per validation image (per training image where nothing
     is held out), of the best model without latent variables: what a training that learned anything must pass.
@@ -91,8 +90,7 @@ def mean_image(images: Images) -> NDArray[np.float64]:
 
 
 def constant_pixel_bound(train: Images, evaluated: Images, clip: float = 1e-3) -> float:
-    """Mean nats per evaluated image under the best model that ignores its input: sum_d x_d log p_d + (1 - x_d) log(1
-    - p_d).
+    """Mean nats per image under the best model that ignores its input: sum_d x_d log p_d + (1 - x_d) log(1 - p_d).
 
     p is the mean training image, clipped to [clip, 1 - clip]; grey values x count as Bernoulli means. What ends
     below it has failed to learn. The bound is linear in x, so that the mean evaluated image is all it needs: exact.

@@ -1,5 +1,4 @@
-"""The random streams of a training: which stream is drawn, and at which position of it; for a single training and a
-pack alike.
+"""The random streams of a training, single or in a pack: which stream is drawn, and at which position of it.
 
 Every number is a function of a seed and a position (a step, an epoch, the index of an image) and of nothing else, see
 docs/decisions/0004. Initial weights and binarised images have streams of their own, keyed by name, where they are made.

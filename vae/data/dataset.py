@@ -76,8 +76,7 @@ def dataset_from_arrays(
     test_labels: NDArray[np.uint8] | None = None,
     num_validation: int | None = None,
 ) -> Dataset:
-    """A dataset of uint8 images [n, height, width] and labels [n]; a sixth of the training images validates unless
-    told otherwise.
+    """A dataset of uint8 images [n, height, width] and labels [n]; by default a sixth of the training images validates.
 
     The arrays are not copied unless they must be; the dataset's own are read-only. Raises DataError for arrays that
     do not fit.

@@ -58,8 +58,7 @@ def fetch(
     report: Callable[[str], None] = print,
     silence_seconds: float = SILENCE_SECONDS,
 ) -> Files:
-    """The verified files from the first source that delivers, cached in `folder`; one process at a time, others wait
-    and reuse.
+    """The verified files from the first source that delivers, cached in `folder`; other processes wait and reuse.
 
     Raises DataError that lists every attempt, or says how many bytes are needed where there is no room.
     """

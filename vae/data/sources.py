@@ -75,8 +75,7 @@ def run_watched(
     environment: Mapping[str, str],
     start_seconds: float = _START_SECONDS,
 ) -> None:
-    """Runs a command that writes what it receives under `scratch`, its words in `scratch/log`; ends it when nothing
-    grows there.
+    """Runs a command that receives files under `scratch` and writes to `scratch/log`; ends it when nothing grows there.
 
     It may be silent for `silence_seconds` and a little more; before its first word, while it loads, for
     `start_seconds`. Raises SourceError with the command's last words when it fails or is ended.

@@ -52,8 +52,7 @@ def annealed_importance_sampling(
     device: str | torch.device = "cpu",
     report: ReportProgress = ignore_progress,
 ) -> LogLikelihood:
-    """log of the mean AIS weight over chains (Neal 2001), from the prior to the posterior through p(z) p(x|z)^beta,
-    with HMC.
+    """log of the mean AIS weight over chains (Neal 2001), from prior to posterior through p(z) p(x|z)^beta, with HMC.
 
     The encoder is not used: what it misses of the posterior is not missed here. In expectation a lower bound on log
     p(x) that rises with num_steps. Step sizes adapt along the way (as in Wu et al. 2017), from the state of all

@@ -51,8 +51,7 @@ def estimate_log_likelihood(
     resume: Path | None = None,
     report: ReportProgress = ignore_progress,
 ) -> LogLikelihood:
-    """log (1/K) sum_k p(x, z_k) / q(z_k|x), K = num_samples, z_k from the encoder (Burda et al. 2016, eq. 8, as an
-    estimate).
+    """log (1/K) sum_k p(x, z_k) / q(z_k|x), K = num_samples, z_k from the encoder (Burda et al. 2016, eq. 8).
 
     In expectation a lower bound on log p(x), reached as K grows. Noise depends on the seed, the image's position and
     the sample alone: how many images and samples are taken at once bounds the memory and changes rounding only.

@@ -19,8 +19,7 @@ SAVE_EVERY_SECONDS = 10.0
 
 
 class PartialEstimates:
-    """`numbers` [kinds, images] in float64, and which images have theirs. Without a path nothing is kept beyond the
-    process.
+    """`numbers` [kinds, images] in float64, and which images have theirs; without a path, in memory alone.
 
     The file is safetensors: `numbers`, `done` [images], and the request in its metadata, under a digest of all of
     it. Raises ValueError that names the file where it is damaged or belongs to another request.

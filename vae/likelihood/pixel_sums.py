@@ -24,8 +24,7 @@ class _TransposedLayer:
 
 
 class PixelSums:
-    r"""sum_d log p(x_d|z), in nats, of a binary image x under a decoder of tanh or other layers; buffers are made
-    once.
+    r"""sum_d log p(x_d|z), in nats, of a binary image x under a decoder of tanh or other layers.
 
     With s_d = 2 x_d - 1, a binary pixel has log p(x_d|z) = log sigmoid(s_d t_d), t the logits. The signs go into the
     last weights once per image, so that the image is not looked at again for every z; and the sum is that of the

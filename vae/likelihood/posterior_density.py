@@ -30,8 +30,7 @@ def posterior_density_estimator(
     device: str | torch.device = "cpu",
     report: ReportProgress = ignore_progress,
 ) -> LogLikelihood:
-    """-log mean[q(z) / (p(z) p(x|z))] over fresh posterior samples z, q a Gaussian fitted to others (paper, appendix
-    D).
+    """-log mean[q(z) / (p(z) p(x|z))] over posterior samples z, q a Gaussian fitted to others (paper, appendix D).
 
     Samples come from HMC, a chain each: `num_transitions` from the encoder's q(z|x) to the samples that q is fitted
     to, and as many, at a fixed step size, to the fresh ones. 1/p(x) is unbiased, so that log p(x) is overestimated

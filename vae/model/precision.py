@@ -71,8 +71,7 @@ def reproducible_arithmetic() -> Iterator[None]:
 
 @contextmanager
 def products_in(precision: Precision, device: str | torch.device) -> Iterator[None]:
-    """Float32 matrix products and convolutions on a GPU are those of `precision`, tf32 or full float32, and
-    convolutions the same every time; restored after.
+    """On a GPU, float32 products and convolutions are in `precision` (tf32 or float32) and repeatable; restored after.
 
     What a process has otherwise may be less: cuDNN's convolutions are tf32 where nobody asked for them, and a user's
     code may have asked for anything. Nothing elsewhere.

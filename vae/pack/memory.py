@@ -81,8 +81,7 @@ def memory_of_pack(configuration: TrainingConfiguration, num_pixels: int, num_im
 
 
 def members_that_fit(configuration: TrainingConfiguration, num_pixels: int, num_images: int, free_bytes: int) -> int:
-    """The most members of one pack that `free_bytes` of a device's memory hold, a fifth of it left free; 0 where not
-    even one.
+    """The most members of one pack in `free_bytes` of a device, a fifth of it left free; 0 where not even one fits.
 
     `num_images` counts all images on the device, see num_images_on_device.
     """

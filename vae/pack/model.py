@@ -82,8 +82,7 @@ class StackedModel:
         return model
 
     def losses(self, x: Tensor, noise: Tensor, precision: Precision = "float32") -> Tensor:
-        """Mean negative lower bound [members], in nats, for x [members, batch, pixels] and noise [members, batch,
-        latent].
+        """Mean negative lower bound [members], in nats, of x [members, batch, pixels], noise [members, batch, latent].
 
         Its matrix products in that precision; tf32 as the caller sets it for the process, see
         vae.model.precision.products_in.
@@ -148,8 +147,7 @@ def require_packable(configuration: TrainingConfiguration) -> None:
 
 
 def require_packable_model(configuration: TrainingConfiguration, num_pixels: int) -> None:
-    """Raises PackError for a model that torch.func cannot batch, or whose result depends on more than its weights
-    and its input.
+    """Raises PackError for a model that torch.func cannot batch, or that depends on more than weights and input.
 
     Found by trying: the bound and its gradients for two members and two blank images, on the CPU.
     """

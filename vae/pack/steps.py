@@ -73,8 +73,7 @@ class EagerSteps:
 
 
 class GraphedSteps:
-    """Steps as replays of a CUDA graph, which spares the launch of hundreds of kernels; eager ones, said so, where
-    recording fails.
+    """Steps as replays of a CUDA graph, which spares hundreds of launches; eager ones, with a report, where that fails.
 
     A graph reads its inputs and the learning rate where they lay when it was recorded, so both are copied there. The
     steps before the recording are real ones, on a side stream as torch.cuda.graph asks for.
@@ -163,8 +162,7 @@ def keep_state_on_device(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _is_recordable(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether nothing of an update is decided or counted in Python: optimizers with `capturable`, and two fused ones
-    without it.
+    """Whether Python decides and counts nothing of an update: `capturable` optimizers, and two fused ones without it.
 
     RAdam has `capturable`, but then computes in float32 what cancels there for a beta2 near 1, and rectifies where
     it should not.
