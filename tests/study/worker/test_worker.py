@@ -75,11 +75,6 @@ def _assert_as_alone(job: Job, results: dict[str, MemberResult], pack_size: int)
             assert ours["metrics"] == pytest.approx(theirs.metrics, abs=BOUND_TOLERANCE_NATS)
 
 
-def test_a_job_is_the_same_after_its_way_as_text(tmp_path: Path) -> None:
-    job = _job(tmp_path, 2)
-    assert Job.decoded(job.encoded()) == job
-
-
 def test_one_seed_has_the_bits_of_the_training_alone(tmp_path: Path) -> None:
     job = _job(tmp_path, 1)
     reports, results = _trained(_worker(), job)
