@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from study.doctor.findings import SECONDS, Check, Finding, Request
+from study.doctor.findings import SECONDS, Check, Finding, Request, problem
 from vae.errors import type_and_first_line
 from vae.machine import load_average
 
@@ -73,7 +73,7 @@ def _start(name: str, request: Request) -> subprocess.Popen[bytes] | Finding:
         )
     except OSError as error:
         text = f"no process could be started to look at it: {error.strerror}"
-        return Finding("problem", text, "End other programs, or raise this user's limits (ulimit -u).")
+        return problem(text, "End other programs, or raise this user's limits (ulimit -u).")
 
 
 def _findings(child: subprocess.Popen[bytes], deadline: float, seconds: float) -> list[Finding]:
@@ -108,7 +108,7 @@ def _finding_of_lateness(seconds: float) -> Finding:
 def _finding_of_end(status: int) -> Finding:
     how = signal.Signals(-status).name if -status in set(signal.Signals) else f"exit status {status}"
     killed = "Something ended it, as the system does where memory is short: end other programs, then ask again."
-    return Finding("problem", f"looking at it ended with {how}", killed if -status == signal.SIGKILL else _REMAKE)
+    return problem(f"looking at it ended with {how}", killed if -status == signal.SIGKILL else _REMAKE)
 
 
 def _end(child: subprocess.Popen[bytes] | Finding) -> None:
@@ -128,9 +128,9 @@ def examine_here(name: str, request: Request, say: Callable[[Finding], None]) ->
         for finding in check(request):
             say(finding)
     except ImportError as error:
-        say(Finding("problem", f"a package is missing or broken: {type_and_first_line(error)[:300]}", _REMAKE))
+        say(problem(f"a package is missing or broken: {type_and_first_line(error)[:300]}", _REMAKE))
     except Exception as error:  # noqa: BLE001 - whatever is broken is what was asked for
-        say(Finding("problem", type_and_first_line(error)[:300]))
+        say(problem(type_and_first_line(error)[:300]))
 
 
 def _child(name: str, request: Request) -> int:

@@ -38,4 +38,19 @@ class Finding:
     advice: str = ""
 
 
+def ok(text: str) -> Finding:
+    """A thing that is as a study needs it."""
+    return Finding("ok", text)
+
+
+def warning(text: str, advice: str = "") -> Finding:
+    """A thing with which studies run, and worse than they could."""
+    return Finding("warning", text, advice)
+
+
+def problem(text: str, advice: str = "") -> Finding:
+    """A thing with which studies do not run."""
+    return Finding("problem", text, advice)
+
+
 Check = Callable[[Request], Iterable[Finding]]

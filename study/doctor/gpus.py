@@ -10,7 +10,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from study.doctor.findings import Finding, Request
+from study.doctor.findings import Finding, Request, ok, warning
 from study.doctor.machine import GIB
 from study.doctor.packages import REMAKE
 from vae.errors import first_line
@@ -20,7 +20,7 @@ def gpu(request: Request) -> Iterator[Finding]:
     """GPUs that torch can compute on, each tried; where there are none, why."""
     driver = driver_version()
     if not driver and not Path("/dev/nvidia0").exists() and not Path("/dev/dxg").exists():
-        yield Finding("ok", f"none; studies train on the CPU ({sysconfig.get_platform()})")
+        yield ok(f"none; studies train on the CPU ({sysconfig.get_platform()})")
         return
     import torch  # takes seconds
 
@@ -33,31 +33,18 @@ def gpu(request: Request) -> Iterator[Finding]:
             free, total = torch.cuda.mem_get_info(number)
             with torch.device("cuda", number):
                 works = bool((torch.ones(64, 64) @ torch.ones(64, 64) == 64).all())
-        except (
-            RuntimeError
-        ) as error:  # one that is full has no room for a context; the others are looked at all the same
-            yield Finding(
-                "warning",
-                f"{number}: {name}: {first_line(error)}",
-                "nvidia-smi says what holds it; leave it out with CUDA_VISIBLE_DEVICES.",
-            )
+        except RuntimeError as error:  # a full one has no room for a context; the others are looked at all the same
+            advice = "nvidia-smi says what holds it; leave it out with CUDA_VISIBLE_DEVICES."
+            yield warning(f"{number}: {name}: {first_line(error)}", advice)
             continue
-        text = (
-            f"{number}: {name}, {free / GIB:.0f} of {total / GIB:.0f} GiB free, driver {driver or 'unknown'}, CUDA"
-            f" {torch.version.cuda}"
-        )
-        if works and free > total / 10:
-            yield Finding("ok", text)
+        room = f"{free / GIB:.0f} of {total / GIB:.0f} GiB free"
+        text = f"{number}: {name}, {room}, driver {driver or 'unknown'}, CUDA {torch.version.cuda}"
+        if not works:
+            yield warning(text, "It computes wrongly: leave it out with CUDA_VISIBLE_DEVICES.")
+        elif free <= total / 10:
+            yield warning(text, "Something else holds it; nvidia-smi says what.")
         else:
-            yield Finding(
-                "warning",
-                text,
-                (
-                    "Something else holds it; nvidia-smi says what."
-                    if works
-                    else "It computes wrongly: leave it out with CUDA_VISIBLE_DEVICES."
-                ),
-            )
+            yield ok(text)
 
 
 def driver_version() -> str:
@@ -74,16 +61,9 @@ def driver_version() -> str:
 def _no_gpu(driver: str, torch_version: str, cuda: str | None) -> Finding:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and (not visible.strip() or visible.strip().startswith("-")):
-        return Finding("warning", f"hidden by CUDA_VISIBLE_DEVICES={visible!r}", "Unset it to train on the GPU.")
+        return warning(f"hidden by CUDA_VISIBLE_DEVICES={visible!r}", "Unset it to train on the GPU.")
+    there = f"there is one, and torch {torch_version}"
     if cuda is None:
-        return Finding(
-            "warning",
-            f"there is one, and torch {torch_version} was built without CUDA",
-            f"To train on it install the locked torch. {REMAKE}",
-        )
+        return warning(f"{there} was built without CUDA", f"To train on it install the locked torch. {REMAKE}")
     advice = f"Install a driver for CUDA {cuda} or newer, or train on the CPU by leaving --num-gpus out."
-    return Finding(
-        "warning",
-        f"there is one, and torch {torch_version} (CUDA {cuda}) cannot use it with the driver {driver or 'installed'}",
-        advice,
-    )
+    return warning(f"{there} (CUDA {cuda}) cannot use it with the driver {driver or 'installed'}", advice)

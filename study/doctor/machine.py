@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from study.doctor.findings import Finding, Request
+from study.doctor.findings import Finding, Request, ok, problem, warning
 from vae.machine import available_memory, usable_cores
 
 OLDEST_PYTHON = (3, 11)
@@ -33,101 +33,80 @@ EARLIEST = 1_750_000_000
 """Before this project was written, in seconds since 1970."""
 
 
-def python(request: Request) -> Iterator[Finding]:
+def python(request: Request) -> list[Finding]:
     """The interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < OLDEST_PYTHON:
-        yield Finding(
-            "problem",
-            f"{version}; a study needs 3.11 or newer",
-            "Name a newer one: make setup PYTHON=/path/to/python3.11.",
-        )
-        return
+        advice = "Name a newer one: make setup PYTHON=/path/to/python3.11."
+        return [problem(f"{version}; a study needs 3.11 or newer", advice)]
     where = sys.prefix if sys.prefix != sys.base_prefix else f"{sys.prefix}, no virtual environment"
-    yield Finding("ok", f"{version} in {where}")
+    return [ok(f"{version} in {where}")]
 
 
-def processor(request: Request) -> Iterator[Finding]:
+def processor(request: Request) -> list[Finding]:
     """Cores that this process may use."""
-    cores, allowed = os.cpu_count() or 1, usable_cores()
-    if allowed < cores:
-        yield Finding(
-            "warning",
-            f"{allowed} of the machine's {cores} cores may be used here",
-            f"A study would take all; say --num-cpus {allowed} (NUM_CPUS={allowed}).",
-        )
-        return
-    yield Finding("ok", f"{cores} cores, so that {cores} trainings run at once")
+    cores, usable = os.cpu_count() or 1, usable_cores()
+    if usable < cores:
+        advice = f"A study would take all; say --num-cpus {usable} (NUM_CPUS={usable})."
+        return [warning(f"{usable} of the machine's {cores} cores may be used here", advice)]
+    return [ok(f"{cores} cores, so that {cores} trainings run at once")]
+
+
+def _working_memory() -> Finding:
+    """Memory for the driver and a worker on every core."""
+    available, cores = available_memory(), usable_cores()
+    driver, worker = DRIVER_BYTES / GIB, WORKER_BYTES / GIB
+    if available is None:
+        advice = f"A study takes {driver:.1f} GiB, and {worker:.1f} GiB for each training at once."
+        return warning("how much is free cannot be read here", advice)
+    num_trainings = int((available - DRIVER_BYTES) // WORKER_BYTES)
+    free = f"{available / GIB:.1f} GiB free"
+    if num_trainings < 1:
+        text = f"{free}; a study takes {driver + worker:.1f} GiB for one training at once"
+        return problem(text, "End other programs, or take a larger machine.")
+    if num_trainings < cores:
+        text = f"{free}, which is enough for {num_trainings} trainings at once on {cores} cores"
+        return warning(text, f"Run studies with --num-cpus {num_trainings} (NUM_CPUS={num_trainings}).")
+    return ok(f"{free}, enough for a training on each of {cores} cores")
 
 
 def memory(request: Request) -> Iterator[Finding]:
-    """Memory for the driver and a worker on every core; shared memory for Ray's object store."""
-    available = available_memory()
-    if available is None:
-        yield Finding(
-            "warning",
-            "how much is free cannot be read here",
-            f"A study takes {DRIVER_BYTES / GIB:.1f} GiB, and {WORKER_BYTES / GIB:.1f} GiB for each training at once.",
-        )
-    else:
-        fit = int((available - DRIVER_BYTES) // WORKER_BYTES)
-        free = f"{available / GIB:.1f} GiB free"
-        if fit < 1:
-            yield Finding(
-                "problem",
-                f"{free}; a study takes {(DRIVER_BYTES + WORKER_BYTES) / GIB:.1f} GiB for one training at once",
-                "End other programs, or take a larger machine.",
-            )
-        elif fit < usable_cores():
-            yield Finding(
-                "warning",
-                f"{free}, which is enough for {fit} trainings at once on {usable_cores()} cores",
-                f"Run studies with --num-cpus {fit} (NUM_CPUS={fit}).",
-            )
-        else:
-            yield Finding("ok", f"{free}, enough for a training on each of {usable_cores()} cores")
+    """Memory for trainings, and shared memory for Ray's object store."""
+    yield _working_memory()
     with contextlib.suppress(OSError):
         shared = shutil.disk_usage("/dev/shm").total
         if shared < LITTLE_SHARED_BYTES:
             text = f"/dev/shm has {shared / GIB:.2f} GiB, and Ray keeps the data there"
-            yield Finding("warning", text, "In a container ask for more: docker run --shm-size=2g.")
+            yield warning(text, "In a container ask for more: docker run --shm-size=2g.")
 
 
 def disk(request: Request) -> Iterator[Finding]:
     """Room in the outputs folder and in the temporary one, and whether both can be written."""
-    outputs = _there(Path(request.outputs))
+    outputs = _nearest_folder(Path(request.outputs))
     room = _room("outputs", outputs, "Free some space, or give studies another folder: OUTPUTS=/elsewhere (--outputs).")
     yield room
     if room.status != "problem":
-        yield from _without_locks(outputs)
+        yield from _lack_of_locks(outputs)
+    yield from _temporary_folder()
+
+
+def _temporary_folder() -> Iterator[Finding]:
+    """Room in the folder of temporary files, and whether Ray's sockets fit below its path."""
     try:
         temporary = Path(tempfile.gettempdir())
     except OSError as error:
-        yield Finding(
-            "problem",
-            f"no temporary folder can be written: {error.strerror}",
-            "Make room in /tmp, or name another folder: export TMPDIR=/short/path.",
-        )
+        advice = "Make room in /tmp, or name another folder: export TMPDIR=/short/path."
+        yield problem(f"no temporary folder can be written: {error.strerror}", advice)
         return
-    yield _room(
-        "temporary files",
-        temporary,
-        "Free some space there (old sessions of Ray lie in ray-*/r), or name another folder: export"
-        " TMPDIR=/short/path.",
-    )
+    advice = "Free some space there (old sessions of Ray lie in ray-*/r), or name another folder"
+    yield _room("temporary files", temporary, f"{advice}: export TMPDIR=/short/path.")
     if os.environ.get("TMPDIR") not in (None, "", str(temporary)):
-        yield Finding(
-            "warning",
-            f"TMPDIR is {os.environ['TMPDIR']!r}, which cannot be used; {temporary} is",
-            "Make that folder, or unset TMPDIR.",
-        )
+        text = f"TMPDIR is {os.environ['TMPDIR']!r}, which cannot be used; {temporary} is"
+        yield warning(text, "Make that folder, or unset TMPDIR.")
     most = longest_temporary()
     if len(os.fsencode(temporary)) > most:
-        yield Finding(
-            "problem",
-            f"the path {temporary} of temporary files is too long for Ray's sockets",
-            f"At most {most} characters: export TMPDIR=/tmp.",
-        )
+        text = f"the path {temporary} of temporary files is too long for Ray's sockets"
+        yield problem(text, f"At most {most} characters: export TMPDIR=/tmp.")
 
 
 def longest_temporary() -> int:
@@ -136,7 +115,7 @@ def longest_temporary() -> int:
     return LONGEST_SOCKET_BYTES - len(below)
 
 
-def _there(folder: Path) -> Path:
+def _nearest_folder(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists: where it would be made."""
     absolute = folder.expanduser().absolute()
     return next((path for path in (absolute, *absolute.parents) if _exists(path)), Path("/"))
@@ -157,23 +136,23 @@ def _exists(path: Path) -> bool:
 def _room(what: str, folder: Path, advice: str) -> Finding:
     try:
         if not folder.is_dir():
-            return Finding("problem", f"{what}: {folder} is not a folder", advice)
+            return problem(f"{what}: {folder} is not a folder", advice)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x" * 65536)
             file.flush()
             os.fsync(file.fileno())
         free, nodes = shutil.disk_usage(folder).free, os.statvfs(folder)
     except OSError as error:
-        return Finding("problem", f"{what}: {folder} cannot be written: {error.strerror}", advice)
+        return problem(f"{what}: {folder} cannot be written: {error.strerror}", advice)
     text = f"{what}: {free / GIB:.1f} GiB free in {folder}"
-    if free < NO_ROOM_BYTES or (nodes.f_files > 0 and nodes.f_favail < 1000):
-        return Finding(
-            "problem", text if free < NO_ROOM_BYTES else f"{what}: {folder} has no room for more files (inodes)", advice
-        )
-    return Finding("warning" if free < LITTLE_ROOM_BYTES else "ok", text, advice if free < LITTLE_ROOM_BYTES else "")
+    if free < NO_ROOM_BYTES:
+        return problem(text, advice)
+    if nodes.f_files > 0 and nodes.f_favail < 1000:
+        return problem(f"{what}: {folder} has no room for more files (inodes)", advice)
+    return warning(text, advice) if free < LITTLE_ROOM_BYTES else ok(text)
 
 
-def _without_locks(folder: Path) -> Iterator[Finding]:
+def _lack_of_locks(folder: Path) -> Iterator[Finding]:
     """Whether a disk lacks what keeps two executions of a study apart."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -183,46 +162,32 @@ def _without_locks(folder: Path) -> Iterator[Finding]:
             "Have them switched on (NFS: its lock service; Lustre: the mount option flock), or give studies another"
             " folder: OUTPUTS=/elsewhere (--outputs)."
         )
-        yield Finding(
-            "problem",
-            f"outputs: the disk of {folder} has no file locks, which keep two executions of a study apart:"
-            f" {error.strerror}",
-            advice,
-        )
+        text = f"outputs: the disk of {folder} has no file locks, which keep two executions of a study apart"
+        yield problem(f"{text}: {error.strerror}", advice)
 
 
-def clock(request: Request) -> Iterator[Finding]:
+def clock(request: Request) -> list[Finding]:
     """The clock against the outputs folder's file system, whose server may have its own, and against the project's
     age."""
     now = time.time()
     advice = "Set it, or have it set: timedatectl set-ntp true."
     if now < EARLIEST:
-        yield Finding(
-            "problem",
-            f"it says {time.strftime('%Y-%m-%d', time.gmtime(now))}, which is before this project was written",
-            advice,
-        )
-        return
-    with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=_there(Path(request.outputs))) as file:
-        skew = Path(file.name).stat().st_mtime - time.time()
-        if abs(skew) > CLOCK_SKEW_SECONDS:
-            yield Finding(
-                "warning",
-                f"the disk of the outputs folder is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this"
-                " machine",
-                advice,
-            )
-            return
+        date = time.strftime("%Y-%m-%d", time.gmtime(now))
+        return [problem(f"it says {date}, which is before this project was written", advice)]
+    with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=_nearest_folder(Path(request.outputs))) as file:
+        ahead = Path(file.name).stat().st_mtime - time.time()
+        if abs(ahead) > CLOCK_SKEW_SECONDS:
+            return [warning(f"the disk of the outputs folder is {skew_text(ahead)} this machine", advice)]
     newest = max(map(_changed_at, request.files.trainings.glob("*")), default=0.0)
     if newest > now + CLOCK_SKEW_SECONDS:
-        yield Finding(
-            "warning",
-            f"a training was recorded {newest - now:.0f} s from now: the clock was set back, or another machine's is"
-            " ahead",
-            advice,
-        )
-        return
-    yield Finding("ok", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))
+        text = f"a training was recorded {newest - now:.0f} s from now"
+        return [warning(f"{text}: the clock was set back, or another machine's is ahead", advice)]
+    return [ok(time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))]
+
+
+def skew_text(ahead_seconds: float) -> str:
+    """`12 s ahead of` or `12 s behind`."""
+    return f"{abs(ahead_seconds):.0f} s {'ahead of' if ahead_seconds > 0 else 'behind'}"
 
 
 def _changed_at(path: Path) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from study.addresses.stores import artifact_folder, database_path
-from study.doctor.findings import Finding, Request
+from study.doctor.findings import Finding, Request, ok, problem, warning
 from study.outputs import Outputs
 from vae.data.idx import FILES, DataError, find_idx, read_uncompressed
 from vae.data.published import PUBLISHED, PublishedDataset, fault
@@ -31,55 +31,43 @@ def data(request: Request) -> Iterator[Finding]:
 
 
 def _data_of(published: PublishedDataset, folder: Path, is_named: bool) -> Finding:
-    fetched = (
-        "The next study fetches it, where it reaches a source; or name a folder that has it:"
-        f" {published.variable}=FOLDER."
-    )
-    remedy = f"Put the published files there, or unset {published.variable}." if is_named else fetched
-    bad: Finding | None = None
-    missing = []
-    for name in FILES:
-        path = find_idx(folder, name)
-        if path is None:
-            missing.append(name)
-            continue
-        try:
-            wrong = fault(published, name, read_uncompressed(path), path)
-        except DataError as error:
-            wrong = str(error)
-        bad = bad or (Finding("problem" if is_named else "warning", wrong, remedy) if wrong else None)
-    if bad:
-        return bad
+    finding, remedy = problem, f"Put the published files there, or unset {published.variable}."
+    if not is_named:
+        finding, remedy = warning, "The next study fetches it, where it reaches a source; or name a folder that has it:"
+        remedy += f" {published.variable}=FOLDER."
+    paths = {name: find_idx(folder, name) for name in FILES}
+    for name, path in paths.items():
+        if path is not None and (damage := _damage(published, name, path)):
+            return finding(damage, remedy)
+    missing = [name for name, path in paths.items() if path is None]
     if len(missing) == len(FILES) and not is_named:
-        return Finding("warning", f"{published.title} is not in {folder} yet", remedy)
+        return warning(f"{published.title} is not in {folder} yet", remedy)
     if missing:
-        return Finding(
-            "problem" if is_named else "warning", f"{folder} lacks {', '.join(missing)} of {published.title}", remedy
-        )
-    return Finding("ok", f"{published.title} in {folder} is the published one")
+        return finding(f"{folder} lacks {', '.join(missing)} of {published.title}", remedy)
+    return ok(f"{published.title} in {folder} is the published one")
 
 
-def outputs(request: Request) -> Iterator[Finding]:
-    """What lies in the folder: running studies, records, what was set aside or left half-written, checkpoints."""
-    folder = Path(request.outputs)
+def _damage(published: PublishedDataset, name: str, path: Path) -> str | None:
+    try:
+        return fault(published, name, read_uncompressed(path), path)
+    except DataError as error:
+        return str(error)
+
+
+def outputs(request: Request) -> list[Finding]:
+    """What the folder holds: running studies, records, what was set aside or left half-written, checkpoints."""
+    files = request.files
+    folder = files.root
     try:
         if not os.path.lexists(folder):
-            yield Finding("ok", f"{folder} is not there yet; the first study makes it")
-            return
+            return [ok(f"{folder} is not there yet; the first study makes it")]
         if not folder.is_dir():
-            yield Finding("problem", f"{folder} is not a folder", "Name another: OUTPUTS=/elsewhere (--outputs).")
-            return
+            return [problem(f"{folder} is not a folder", "Name another: OUTPUTS=/elsewhere (--outputs).")]
         list(folder.iterdir())
     except OSError as error:
-        yield Finding(
-            "problem",
-            f"{folder} cannot be read: {error.strerror}",
-            "Have it given to this user (chown), or name another: OUTPUTS=/elsewhere (--outputs).",
-        )
-        return
-    yield from _locks(request.files.locks)
-    yield from _records(request.files.trainings)
-    yield from _checkpoints(request.files.checkpoints)
+        advice = "Make this user its owner (chown), or name another: OUTPUTS=/elsewhere (--outputs)."
+        return [problem(f"{folder} cannot be read: {error.strerror}", advice)]
+    return [*_locks(files.locks), *_records(files.trainings), *_checkpoints(files.checkpoints)]
 
 
 def _locks(folder: Path) -> Iterator[Finding]:
@@ -90,46 +78,38 @@ def _locks(folder: Path) -> Iterator[Finding]:
                 holder = file.read().strip()
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield Finding("ok", f"the study {path.stem} is running now ({holder})")
+            yield ok(f"the study {path.stem} is running now ({holder})")
         except OSError as error:
-            yield Finding(
-                "problem",
-                f"the lock {path} cannot be taken: {error.strerror}",
-                "Have it given to this user (chown), or take a disk that has locks.",
-            )
+            advice = "Make this user its owner (chown), or take a disk that has locks."
+            yield problem(f"the lock {path} cannot be taken: {error.strerror}", advice)
 
 
 def _records(folder: Path) -> Iterator[Finding]:
     names = sorted(path.name for path in _entries(folder))
     whole = [name for name in names if name.isalnum()]
-    aside = [name for name in names if ".damaged." in name]
-    left = [
+    damaged = [name for name in names if ".damaged." in name]
+    half_written = [
         name
         for name in names
         if (match := re.fullmatch(r"\.[0-9a-f]{64}\.(\d+)", name)) and not Path(f"/proc/{match[1]}").exists()
     ]
-    yield Finding("ok", f"{len(whole)} trainings are recorded in {folder.parent}")
-    if aside:
-        text = f"{len(aside)} records were damaged and set aside, the first {folder / aside[0]}"
+    yield ok(f"{len(whole)} trainings are recorded in {folder.parent}")
+    if damaged:
+        text = f"{len(damaged)} records were damaged and set aside, the first {folder / damaged[0]}"
         advice = (
             "The same command trains them again. Look for what damages files there (memory, disk), then remove them"
         )
-        yield Finding("warning", text, f"{advice}: rm -r {shlex.quote(str(folder))}/*.damaged.*")
-    if left:
-        text = f"{len(left)} records were half-written when their process was killed; nothing reads them"
-        yield Finding(
-            "warning", text, f"Remove them: rm -r {' '.join(shlex.quote(str(folder / name)) for name in left[:3])}"
-        )
+        yield warning(text, f"{advice}: rm -r {shlex.quote(str(folder))}/*.damaged.*")
+    if half_written:
+        text = f"{len(half_written)} records were half-written when their process was killed; nothing reads them"
+        yield warning(text, f"Remove them: rm -r {shlex.join(str(folder / name) for name in half_written[:3])}")
 
 
 def _checkpoints(folder: Path) -> Iterator[Finding]:
     files = [path for path in _entries(folder) if path.suffix == ".safetensors"]
     if files:
-        yield Finding(
-            "ok",
-            f"{len(files)} trainings are checkpointed half-way, {_bytes_of(files) / 2**20:.0f} MiB; the command that"
-            " began them continues them",
-        )
+        text = f"{len(files)} trainings are checkpointed half-way, {_bytes_of(files) / 2**20:.0f} MiB"
+        yield ok(f"{text}; the command that began them continues them")
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -147,28 +127,24 @@ def _bytes_of(files: Sequence[Path]) -> int:
     return total
 
 
-def artifacts(request: Request) -> Iterator[Finding]:
+def artifacts(request: Request) -> list[Finding]:
     """Whether the artifacts of the store in the outputs folder are where it says: MLflow keeps whole paths, and a
     moved folder has others."""
     if request.tracking_uri and database_path(request.tracking_uri) is None:
-        yield Finding("ok", "are kept by the MLflow server")
-        return
+        return [ok("are kept by the MLflow server")]
     database = database_path(request.tracking_uri) or request.files.database
     try:
         if not database.is_file() or not database.stat().st_size:
-            yield Finding("ok", "there are none yet")
-            return
+            return [ok("there are none yet")]
         expected = request.files.artifacts.absolute()
         with contextlib.closing(_reading(database)) as connection:
             places = _artifact_places(connection)
-            moved = {location for location in places if _is_moved(connection, location, expected)}
+            return [
+                _place(location, studies, expected, _is_moved(connection, location, expected))
+                for location, studies in places.items()
+            ]
     except (OSError, sqlite3.Error) as error:
-        yield Finding(
-            "warning", f"where they are cannot be read from {database}: {error}", "The line about MLflow says more."
-        )
-        return
-    for location, names in places.items():
-        yield _place(location, names, expected, location in moved)
+        return [warning(f"where they are cannot be read from {database}: {error}", "The line about MLflow says more.")]
 
 
 def _artifact_places(connection: sqlite3.Connection) -> dict[str, list[str]]:
@@ -211,28 +187,19 @@ def _is_moved(connection: sqlite3.Connection, location: str, expected: Path) -> 
 
 def _place(location: str, studies: list[str], expected: Path, is_moved: bool) -> Finding:
     folder = artifact_folder(location)
-    which = ", ".join(studies[:4]) + (", ..." if len(studies) > 4 else "")
+    those = f"those of {', '.join(studies[:4])}{', ...' if len(studies) > 4 else ''}"
     if folder is None:
-        return Finding("ok", f"those of {which} are at {location}")
+        return ok(f"{those} are at {location}")
+    if is_moved:
+        text = f"{those} are not in {folder} any more: the outputs folder was moved"
+        return problem(text, f"Tell MLflow where they are: {_MEND} --outputs OUTPUTS")
     if not folder.is_dir():
-        if is_moved:
-            return Finding(
-                "problem",
-                f"those of {which} are not in {folder} any more: the outputs folder was moved",
-                f"Tell MLflow where they are: {_MEND} --outputs OUTPUTS",
-            )
-        return Finding(
-            "problem",
-            f"those of {which} are not in {folder}, where MLflow has them",
-            "Bring the folder back; its weights are also with the records, in trainings/.",
-        )
+        advice = "Bring the folder back; its weights are also with the records, in trainings/."
+        return problem(f"{those} are not in {folder}, where MLflow has them", advice)
     if folder.resolve() != expected.resolve():
-        return Finding(
-            "warning",
-            f"those of {which} lie outside the outputs folder, in {folder}",
-            "Keep that folder too: a backup of the outputs alone lacks it.",
-        )
-    return Finding("ok", f"those of {which} are in {folder}")
+        advice = "Keep that folder too: a backup of the outputs alone lacks it."
+        return warning(f"{those} lie outside the outputs folder, in {folder}", advice)
+    return ok(f"{those} are in {folder}")
 
 
 def mend_artifacts(outputs: Path) -> str:

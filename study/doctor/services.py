@@ -14,8 +14,8 @@ from pathlib import Path
 from study.addresses.credentials import without_credentials
 from study.addresses.reachable import require_reachable
 from study.addresses.stores import database_path, tracking_uri_fault
-from study.doctor.findings import Finding, Request
-from study.doctor.machine import CLOCK_SKEW_SECONDS
+from study.doctor.findings import Finding, Request, ok, problem, warning
+from study.doctor.machine import CLOCK_SKEW_SECONDS, skew_text
 from study.errors import LaunchError, TrackingError
 from study.execution.capacity import Resources
 from study.tracking.server import require_server
@@ -24,7 +24,7 @@ _WHOLE_CHECK_BYTES = 2**29
 """A larger database is not read through: that would take longer than a check may."""
 
 
-def ray(request: Request) -> Iterator[Finding]:
+def ray(request: Request) -> list[Finding]:
     """Whether Ray starts here, or lets this program in at its address."""
     os.environ.pop("RAY_ADDRESS", None)  # what was asked about is in the request
     try:
@@ -38,51 +38,33 @@ def ray(request: Request) -> Iterator[Finding]:
             if request.address:
                 room.require(lambda message: None, seconds=0)
     except LaunchError as error:
-        yield Finding(
-            "problem",
-            str(error),
-            (
-                ""
-                if request.address
-                else "Look at what Ray wrote below the temporary folder (ray-*/r/session_latest/logs)."
-            ),
-        )
-        return
-    yield Finding(
-        "ok",
-        (
-            f"the cluster at {request.address} has room for {room.num_workers} trainings at once"
-            if request.address
-            else f"starts on this machine in {seconds:.1f} s"
-        ),
-    )
+        advice = "Look at what Ray wrote below the temporary folder (ray-*/r/session_latest/logs)."
+        return [problem(str(error), "" if request.address else advice)]
+    if request.address:
+        return [ok(f"the cluster at {request.address} has room for {room.num_workers} trainings at once")]
+    return [ok(f"starts on this machine in {seconds:.1f} s")]
 
 
 def mlflow(request: Request) -> Iterator[Finding]:
     """Whether the store opens and takes runs: a database, or a server that knows this user."""
     uri = request.tracking_uri or request.files.tracking_uri
-    fault = tracking_uri_fault(uri)
-    if fault is not None:
-        yield Finding(
-            "problem",
-            fault,
-            "Mend --tracking-uri or the variable MLFLOW_TRACKING_URI, or unset it to use the database in the outputs"
-            " folder.",
-        )
+    if (fault := tracking_uri_fault(uri)) is not None:
+        advice = "Correct --tracking-uri or the variable MLFLOW_TRACKING_URI"
+        yield problem(fault, f"{advice}, or unset it to use the database in the outputs folder.")
         return
     database = database_path(uri)
-    found = list(_database(database) if database is not None else _server(uri))
-    yield from found
-    if any(finding.status == "problem" for finding in found) or (database is not None and not _has_content(database)):
+    findings = list(_database(database) if database is not None else _server(uri))
+    yield from findings
+    if any(each.status == "problem" for each in findings) or (database is not None and not _has_content(database)):
         return
     from study.tracking.client import num_experiments
 
     try:
         number = num_experiments(uri)
     except TrackingError as error:
-        yield Finding("problem", str(error))
+        yield problem(str(error))
         return
-    yield Finding("ok", f"{without_credentials(uri)} opens and holds {number} experiments")
+    yield ok(f"{without_credentials(uri)} opens and holds {number} experiments")
 
 
 def _has_content(database: Path) -> bool:
@@ -95,32 +77,27 @@ def _database(path: Path) -> Iterator[Finding]:
     """Whether a SQLite file is whole and can be written. One that is not there yet is made by the first study."""
     elsewhere = "Name another folder (OUTPUTS=, --outputs), or have this one given to this user."
     if path.exists() and not path.is_file():
-        yield Finding("problem", f"{path} is not a file", elsewhere)
+        yield problem(f"{path} is not a file", elsewhere)
         return
     if not _has_content(path):
-        yield Finding("ok", f"{path} is not there yet; the first study makes it")
+        yield ok(f"{path} is not there yet; the first study makes it")
         return
     try:
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=3, isolation_level=None)
         ) as connection:
-            damage = (
-                "ok"
-                if path.stat().st_size > _WHOLE_CHECK_BYTES
-                else str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
-            )
+            damage = "ok"
+            if path.stat().st_size <= _WHOLE_CHECK_BYTES:
+                damage = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
             if damage == "ok":
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
-            yield Finding(
-                "warning",
-                f"{path} is being written by another process for 3 s already",
-                "Wait for it; if nothing runs, end what holds it (fuser -v on the file).",
-            )
+            advice = "Wait for it; if nothing runs, end what holds it (fuser -v on the file)."
+            yield warning(f"{path} is being written by another process for 3 s already", advice)
         else:
-            yield Finding("problem", f"{path} cannot be written: {error}", elsewhere)
+            yield problem(f"{path} cannot be written: {error}", elsewhere)
         return
     except (sqlite3.DatabaseError, OSError) as error:
         damage = str(error)
@@ -130,7 +107,7 @@ def _database(path: Path) -> Iterator[Finding]:
             f"Move it away ({move}) with its -wal and -shm, then run the studies again: nothing is trained again, the"
             " records fill a new one."
         )
-        yield Finding("problem", f"{path} is damaged: {damage}", advice)
+        yield problem(f"{path} is damaged: {damage}", advice)
 
 
 def _server(uri: str) -> Iterator[Finding]:
@@ -138,21 +115,15 @@ def _server(uri: str) -> Iterator[Finding]:
     if not uri.startswith(("http://", "https://")):
         return
     if bool(os.environ.get("MLFLOW_TRACKING_USERNAME")) != bool(os.environ.get("MLFLOW_TRACKING_PASSWORD")):
-        yield Finding(
-            "warning",
-            "of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD only one is set",
-            "Set both, or neither.",
+        yield warning(
+            "of MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD only one is set", "Set both, or neither."
         )
     try:
         date = require_server(uri)
     except TrackingError as error:
-        yield Finding("problem", str(error))
+        yield problem(str(error))
         return
     with contextlib.suppress(TypeError, ValueError):
         ahead = parsedate_to_datetime(date).timestamp() - time.time()
         if abs(ahead) > CLOCK_SKEW_SECONDS:
-            yield Finding(
-                "warning",
-                f"the clock of the server is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's",
-                "Have both set right.",
-            )
+            yield warning(f"the clock of the server is {skew_text(ahead)} this machine's", "Have both set right.")
