@@ -13,7 +13,7 @@ from analysis.curves.findings import CurvePair, CurvesFindings, TargetTable
 from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
 from analysis.statistics.intervals import rounded
-from analysis.statistics.pairs import interval_pair
+from analysis.statistics.pairs import interval_columns
 from analysis.statistics.targets import Clock
 
 UNTESTABLE = "too_few_pairs_to_leave_one_out"
@@ -65,7 +65,7 @@ def readouts_table(findings: CurvesFindings) -> Table:
             "verdict": one.verdict,
             "estimate": rounded(one.mean),
         }
-        | dict(zip(("low", "high"), interval_pair(one.interval) or [None, None], strict=True))
+        | interval_columns(one.interval)
         | {
             "p": rounded(one.judgement.p) if one.mean is not None else None,
             "n": len(one.seeds),
@@ -215,25 +215,16 @@ def _in_whole_steps(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 def _time_row(table: TargetTable, index: int) -> dict[str, object]:
     found = table.cells[index]
-    low, high = interval_pair(found.median_interval) or [None, None]
-    return {
-        "target": table.target,
-        "cell": found.cell,
-        "reached": found.num_reached,
-        "n": len(found.times),
-        "median": rounded(found.median),
-        "low": low,
-        "high": high,
-        "restricted_mean": rounded(found.restricted_mean),
-        "budget": rounded(found.budget),
-    }
+    row: dict[str, object] = {"target": table.target, "cell": found.cell, "reached": found.num_reached}
+    row |= {"n": len(found.times), "median": rounded(found.median)} | interval_columns(found.median_interval)
+    return row | {"restricted_mean": rounded(found.restricted_mean), "budget": rounded(found.budget)}
 
 
 def time_pairs_table(findings: CurvesFindings, clock: Clock) -> Table:
     """Every pair's difference in time to every target."""
     rows = [
         {"target": table.target, "level": level, "baseline": baseline, "difference": rounded(found.difference)}
-        | dict(zip(("low", "high"), interval_pair(found.interval) or [None, None], strict=True))
+        | interval_columns(found.interval)
         | {
             "p": rounded(found.p),
             "logrank_p": rounded(found.logrank_p),

@@ -15,7 +15,7 @@ from analysis.document.explorer import CURVES, Dataset, Group, Measured
 from analysis.document.sections import Figure
 from analysis.figures.canvas import to_figure
 from analysis.figures.curve_lines import COLUMNS, curve_dataset
-from analysis.figures.differences import Differences, Pair, paired_numbers, reading_titles
+from analysis.figures.differences import differences_by_kind
 from analysis.figures.lines import Line, Lines, LinesView, LineWords, spans_decades
 from analysis.figures.panels import Axis, one_panel
 from analysis.figures.style import OPTIMIZER_COLOURS, OPTIMIZER_SHAPES, OTHER_COLOURS, dash
@@ -24,8 +24,6 @@ from analysis.statistics.intervals import rounded
 MOST_CELLS_DRAWN = 8
 MOST_PAIRS_DRAWN = 12
 MOST_DECIMALS = 12
-NOTES = {"primary": "primary claim", "exploratory": "exploratory"}
-KINDS = (("primary", "primary claim", OTHER_COLOURS[0]), ("exploratory", "exploration", OTHER_COLOURS[7]))
 
 
 def curves_frame(cells: Sequence[CurveCell]) -> pd.DataFrame:
@@ -188,18 +186,6 @@ def paired_differences(findings: CurvesFindings) -> Figure | None:
         " inversion of the paired sign-flip test; no bar where the seeds are too few for one, no diamond where a"
         f" training diverged.{margin} To the right, the first named is better.{further}"
     )
-    differences = Differences(
-        groups=tuple(
-            Group(kind, title, colour, shape="diamond")
-            for kind, title, colour in KINDS
-            if any(pair.kind == kind for pair in shown)
-        ),
-        groups_title="Comparisons",
-        pairs=tuple(Pair(pair.kind, pair.title, paired_numbers(pair), NOTES[pair.kind]) for pair in shown),
-        readings=reading_titles(shown[0], "as asked for"),
-        margin=request.margin,
-        unit=request.unit,
-        confidence=request.confidence,
-    )
+    differences = differences_by_kind(shown, request.margin, request.unit, request.confidence, "as asked for")
     title = f"Paired differences in {findings.metric}"
     return to_figure("paired_differences", title, caption, differences_frame(findings), differences)

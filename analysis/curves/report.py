@@ -15,7 +15,7 @@ from analysis.curves.findings import CurveCell, CurvePair, CurvesFindings
 from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
 from analysis.statistics.intervals import rounded, smallest_p
-from analysis.statistics.pairs import interval_pair
+from analysis.statistics.pairs import interval_columns
 
 MOST_DECIMALS = 12
 PAIR_COLUMNS = (
@@ -142,12 +142,11 @@ def cells_table(findings: CurvesFindings) -> Table:
 
 def _cell_row(cell: CurveCell, rank: float | None) -> dict[str, object]:
     finals = list(cell.finals.values())
-    low, high = interval_pair(cell.interval) or [None, None]
     seconds = cell.curves.seconds
     row: dict[str, object] = {"cell": cell.name, "n": len(finals)} | {
         outcome: cell.curves.num(outcome) for outcome in ("diverged", "unfinished")
     }
-    row |= {"mean": rounded(cell.mean), "low": low, "high": high}
+    row |= {"mean": rounded(cell.mean)} | interval_columns(cell.interval)
     row |= {
         "standard_deviation": (
             rounded(float(np.std(finals, ddof=1))) if len(finals) > 1 and cell.mean is not None else None

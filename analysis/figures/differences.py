@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import altair as alt
 import numpy as np
@@ -15,12 +15,20 @@ from matplotlib.figure import Figure as Canvas
 from analysis.document.explorer import Dataset, Explorer, Group, View
 from analysis.document.text import number_text
 from analysis.figures.canvas import broken_name, plain_label, rows_under_names, shade
+from analysis.figures.style import OTHER_COLOURS
 from analysis.figures.vega import NAME, TWO_LINES, across_numbers, colour, hovered, layered, ring, rows, shaded
 from analysis.statistics.intervals import Interval, Vector, rounded
-from analysis.statistics.pairs import PairedComparison
+from analysis.statistics.pairs import ReadingVerdict
 
 PLACE_HEIGHT = 38
 ROW_INCHES = 0.75
+
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    "primary": ("primary claim", "primary claim", OTHER_COLOURS[0]),
+    "descriptive": ("declared claims", "descriptive", OTHER_COLOURS[2]),
+    "exploratory": ("exploration", "exploratory", OTHER_COLOURS[7]),
+}
+"""What the group of a kind is called, what stands under a title, the colour."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +40,6 @@ class PairedNumbers:
     mean: float | None
     interval: Interval | None
     verdict: str
-
-
-def paired_numbers(comparison: PairedComparison) -> dict[str, PairedNumbers]:
-    """A comparison's numbers by the key of each reading: `r0` for the declared one."""
-    return {
-        f"r{place}": PairedNumbers(one.seeds, one.differences, one.mean, one.interval, one.verdict)
-        for place, one in enumerate(comparison.readings)
-    }
-
-
-def reading_titles(comparison: PairedComparison, first: str) -> dict[str, str]:
-    """What each reading is called, by its key, for comparisons that have the same ones; the `first`: as declared."""
-    titles = [one.reading.title for one in comparison.readings]
-    return {f"r{place}": title if place else f"{title}, {first}" for place, title in enumerate(titles)}
 
 
 @dataclass(frozen=True)
@@ -149,6 +143,54 @@ class Differences:
         if interval is None:
             return words
         return f"{words}, {100 * self.confidence:g} % interval {signed(interval.low)} to {signed(interval.high)}"
+
+
+class NamedComparison(Protocol):
+    """A comparison as a figure names it: a claim of a study, or two cells of a file."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def readings(self) -> tuple[ReadingVerdict, ...]: ...
+
+
+def differences_by_kind(
+    comparisons: Sequence[NamedComparison], margin: float, unit: str, confidence: float, first: str
+) -> Differences:
+    """Comparisons that are shown or hidden by their kind; `first` says of their first reading that it is the declared
+    one."""
+    return Differences(
+        groups=tuple(
+            Group(kind, title, colour, shape="diamond")
+            for kind, (title, _, colour) in KINDS.items()
+            if any(comparison.kind == kind for comparison in comparisons)
+        ),
+        groups_title="Comparisons",
+        pairs=tuple(
+            Pair(comparison.kind, comparison.title, paired_numbers(comparison), KINDS[comparison.kind][1])
+            for comparison in comparisons
+        ),
+        readings=reading_titles(comparisons[0], first),
+        margin=margin,
+        unit=unit,
+        confidence=confidence,
+    )
+
+
+def paired_numbers(comparison: NamedComparison) -> dict[str, PairedNumbers]:
+    """A comparison's numbers by the key of each reading: `r0` for the declared one."""
+    return {
+        f"r{place}": PairedNumbers(one.seeds, one.differences, one.mean, one.interval, one.verdict)
+        for place, one in enumerate(comparison.readings)
+    }
+
+
+def reading_titles(comparison: NamedComparison, first: str) -> dict[str, str]:
+    """What each reading is called, by its key, for comparisons that have the same ones."""
+    titles = [one.reading.title for one in comparison.readings]
+    return {f"r{place}": title if place else f"{title}, {first}" for place, title in enumerate(titles)}
 
 
 def signed(number: float) -> str:

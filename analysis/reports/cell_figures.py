@@ -15,7 +15,7 @@ from analysis.document.text import heading, number_text
 from analysis.figures import style
 from analysis.figures.canvas import to_figure
 from analysis.figures.curve_lines import bound_measured
-from analysis.figures.differences import Differences, Pair, paired_numbers, reading_titles
+from analysis.figures.differences import differences_by_kind
 from analysis.figures.lines import Line, Lines, LinesView, as_numbers, spans_decades
 from analysis.figures.panels import Axis, Panel
 from analysis.figures.proposals import Proposal, Proposals
@@ -26,11 +26,6 @@ from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.schema import Range
 
-KINDS = {
-    "primary": ("primary claim", style.OTHER_COLOURS[0]),
-    "descriptive": ("declared claims", style.OTHER_COLOURS[2]),
-    "exploratory": ("exploration", style.OTHER_COLOURS[7]),
-}
 CURVE_COLUMNS = ("cell", "metric", "samples", "mean_nats", "low_nats", "high_nats", "num_seeds")
 
 
@@ -261,27 +256,7 @@ def paired_differences(name: str, study: Study, comparisons: Sequence[Comparison
         " test; no bar where the seeds are too few for one, no diamond where a training was lost. Shaded: differences"
         f" below {margin:g} nats, which do not matter. To the right, the first named is better."
     )
-    differences = Differences(
-        groups=tuple(
-            Group(kind, title, colour, shape="diamond")
-            for kind, (title, colour) in KINDS.items()
-            if any(comparison.kind == kind for comparison in shown)
-        ),
-        groups_title="Comparisons",
-        pairs=tuple(
-            Pair(
-                comparison.kind,
-                comparison.title,
-                paired_numbers(comparison),
-                "primary claim" if comparison.kind == "primary" else comparison.kind,
-            )
-            for comparison in shown
-        ),
-        readings=reading_titles(shown[0], "as declared"),
-        margin=margin,
-        unit="nats",
-        confidence=study.confidence,
-    )
+    differences = differences_by_kind(shown, margin, "nats", study.confidence, "as declared")
     frame = differences_frame(shown)
     return to_figure(name, f"Paired differences in the {metric_title(study.metric)}", caption, frame, differences)
 

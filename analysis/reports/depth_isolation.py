@@ -21,7 +21,7 @@ from analysis.findings.margin import Margin
 from analysis.findings.titles import levels_title
 from analysis.reports.cell_figures import optimizer_of
 from analysis.statistics.intervals import rounded
-from analysis.statistics.pairs import interval_pair
+from analysis.statistics.pairs import interval_columns
 from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, level_text
@@ -125,13 +125,7 @@ def isolation_frame(found: Sequence[Isolation]) -> pd.DataFrame:
             "verdict": one.comparison.verdict,
         }
         | {"gain_nats": rounded(one.comparison.estimate.mean) if one.comparison.estimate else None}
-        | dict(
-            zip(
-                ("low_nats", "high_nats"),
-                interval_pair(one.comparison.estimate.interval if one.comparison.estimate else None) or [None, None],
-                strict=True,
-            )
-        )
+        | interval_columns(one.comparison.estimate.interval if one.comparison.estimate else None, "nats")
         | {"n": len(one.comparison.seeds), "further_parameters": _further(one)}
         for one in found
     ]

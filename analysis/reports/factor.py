@@ -19,7 +19,7 @@ from analysis.findings.margin import Margin
 from analysis.findings.titles import level_title, space_text
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
-from analysis.statistics.pairs import interval_pair
+from analysis.statistics.pairs import interval_columns, interval_pair
 from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, study_cells
@@ -302,7 +302,7 @@ def final_table(findings: FactorFindings, name: str) -> Table:
         {"cell": cell.cell.label, "n": len(cell.finals)}
         | {outcome: cell.outcomes[outcome] for outcome in OUTCOMES}
         | {"missing": cell.num_missing, "mean_nats": rounded(cell.mean)}
-        | dict(zip(("low_nats", "high_nats"), interval_pair(cell.interval) or [None, None], strict=True))
+        | interval_columns(cell.interval, "nats")
         | {"importance_weighted_nats": rounded(cell.importance_weighted), "num_parameters": cell.num_parameters}
         for cell in findings.cells
     ]

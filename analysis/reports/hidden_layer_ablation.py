@@ -198,54 +198,33 @@ def _isolation_tables(findings: AblationFindings) -> tuple[Table, ...]:
 
 
 def _cost_table(findings: AblationFindings) -> Table:
-    columns = [
-        "comparison",
-        "verdict",
-        "gain_nats",
-        "parameters",
-        "baseline_parameters",
-        "gain_nats_per_100k_parameters",
-    ]
+    columns = ("comparison", "verdict", "gain_nats", "parameters", "baseline_parameters")
     rows = [
         (
-            gain.title,
-            gain.verdict,
-            rounded(gain.gain_nats),
-            gain.num_parameters,
-            gain.baseline_num_parameters,
+            *(gain.title, gain.verdict, rounded(gain.gain_nats), gain.num_parameters, gain.baseline_num_parameters),
             rounded(gain.gain_per_parameters),
         )
         for gain in findings.gains
     ]
-    frame = numeric(pd.DataFrame(rows, columns=columns))
-    return Table(
-        "depth_gain_and_cost",
-        "Gain and cost",
+    caption = (
         "What a comparison gains in nats, and the parameters it takes; no gain for each of them between models of the"
-        " same size (within 1 %).",
-        frame,
+        " same size (within 1 %)."
     )
+    frame = pd.DataFrame(rows, columns=[*columns, "gain_nats_per_100k_parameters"])
+    return Table("depth_gain_and_cost", "Gain and cost", caption, numeric(frame))
 
 
 def _timing_table(findings: AblationFindings) -> Table:
+    ratios = ("training_seconds_ratio", "further_training_seconds", "gain_nats_per_further_second")
     rows = [
         (
-            gain.title,
-            rounded(gain.gain_nats),
-            rounded(gain.seconds_ratio, 4),
-            rounded(gain.further_seconds, 4),
-            rounded(gain.gain_per_second, 4),
+            *(gain.title, rounded(gain.gain_nats)),
+            *(rounded(number, 4) for number in (gain.seconds_ratio, gain.further_seconds, gain.gain_per_second)),
         )
         for gain in findings.gains
-    ]
-    columns = [
-        "comparison",
-        "gain_nats",
-        "training_seconds_ratio",
-        "further_training_seconds",
-        "gain_nats_per_further_second",
     ]
     caption = (
         "What a comparison gains in nats, how many times as long a training takes, and the gain for every second more."
     )
-    return Table("timing_depth", "Gain and time", caption, numeric(pd.DataFrame(rows, columns=columns)))
+    frame = pd.DataFrame(rows, columns=["comparison", "gain_nats", *ratios])
+    return Table("timing_depth", "Gain and time", caption, numeric(frame))

@@ -25,7 +25,7 @@ from analysis.findings.cells import CellFinding
 from analysis.findings.titles import level_title
 from analysis.reports.cell_figures import cell_groups, optimizer_of
 from analysis.statistics.intervals import Vector, rounded
-from analysis.statistics.pairs import interval_pair
+from analysis.statistics.pairs import interval_columns
 from analysis.statistics.rankings import (
     Improvement,
     Profile,
@@ -173,7 +173,7 @@ def _ranks_frame(findings: RankingFindings) -> pd.DataFrame:
 def _improvements_frame(findings: RankingFindings) -> pd.DataFrame:
     rows = [
         {"comparison": comparison.title, "kind": comparison.kind, "probability": rounded(found.probability)}
-        | dict(zip(("low", "high"), interval_pair(found.interval) or [None, None], strict=True))
+        | interval_columns(found.interval)
         | {"num_cell_pairs": found.num_tasks, "n": found.num_pairs}
         for comparison, found in findings.improvements
     ]

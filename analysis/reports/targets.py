@@ -22,7 +22,7 @@ from analysis.figures.panels import Axis, Panel
 from analysis.findings.cells import CellFinding
 from analysis.reports.cell_figures import cell_groups
 from analysis.statistics.intervals import rounded
-from analysis.statistics.pairs import interval_pair
+from analysis.statistics.pairs import interval_columns
 from analysis.statistics.readouts import metric_title
 from analysis.statistics.targets import (
     Clock,
@@ -127,7 +127,7 @@ def _times_frame(findings: TargetFindings, clock: Clock) -> pd.DataFrame:
             "censored": len(time.times) - time.num_reached,
         }
         | {f"median_{clock}": rounded(time.median)}
-        | dict(zip((f"low_{clock}", f"high_{clock}"), interval_pair(time.median_interval) or [None, None], strict=True))
+        | interval_columns(time.median_interval, clock)
         | {f"restricted_mean_{clock}": rounded(time.restricted_mean), f"budget_{clock}": rounded(time.budget)}
         for time in findings.times
         if time.clock == clock
@@ -143,7 +143,7 @@ def _compared_frame(findings: TargetFindings, clock: Clock) -> pd.DataFrame:
             "n": found.num_pairs,
             f"difference_{clock}": rounded(found.difference),
         }
-        | dict(zip((f"low_{clock}", f"high_{clock}"), interval_pair(found.interval) or [None, None], strict=True))
+        | interval_columns(found.interval, clock)
         | {
             "p": rounded(found.p),
             "level_first": found.num_first_level,

@@ -271,3 +271,10 @@ def with_holm(comparisons: Sequence[AnyComparison], num_withdrawn: int = 0) -> t
 def interval_pair(interval: Interval | None) -> list[float | None] | None:
     """An interval as JSON holds it: [low, high], or None."""
     return [rounded(interval.low), rounded(interval.high)] if interval else None
+
+
+def interval_columns(interval: Interval | None, unit: str = "") -> dict[str, float | None]:
+    """The ends of an interval as two columns of a table, `low` and `high` with their unit: None where there is none."""
+    low, high = interval_pair(interval) or (None, None)
+    ending = f"_{unit}" if unit else ""
+    return {f"low{ending}": low, f"high{ending}": high}
