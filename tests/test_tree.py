@@ -43,6 +43,7 @@ TESTED_BY = {
     "analysis/reports/targets.py": "analysis/reports/test_evidence.py",
     "analysis/reports/tuning.py": "analysis/reports/test_evidence.py",
     "analysis/results/errors.py": "analysis/results/test_reader.py",
+    "analysis/results/outcomes.py": "analysis/results/test_completeness.py",
     "analysis/results/integrity.py": "integration/test_corruptions.py",
     "analysis/results/training_table.py": "analysis/results/test_reader.py",
     "analysis/side_by_side/report.py": "analysis/side_by_side/test_findings.py",

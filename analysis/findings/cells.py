@@ -13,7 +13,8 @@ import pandas as pd
 
 from analysis.findings.readings import curve_metric, curve_numbers, phase_curves, readings, seed_numbers
 from analysis.findings.titles import cell_title
-from analysis.results.completeness import LOST, records
+from analysis.results.completeness import records
+from analysis.results.outcomes import LOST, OUTCOMES
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import Band, Interval, mean_band, t_interval
 from analysis.statistics.readouts import CellCurves, Reading
@@ -22,7 +23,6 @@ from study.protocol.edges import decoded, hull, touched_edges
 from study.spec.cells import Cell, search_space, study_cells
 from study.spec.schema import NOISE_FLOOR, Distribution
 
-OUTCOMES = ("finished", "failed_to_learn", "diverged", "failed")
 IMPORTANCE = "test/importance_weighted_bound"
 
 
@@ -98,7 +98,7 @@ class CellFinding:
     @property
     def num_lost(self) -> int:
         """Reporting seeds that diverged or failed: they have no bound."""
-        return sum(self.outcomes[outcome] for outcome in OUTCOMES if outcome in LOST)
+        return sum(self.outcomes[outcome] for outcome in LOST)
 
     @property
     def num_trained(self) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.findings.readings import declared_readout, seed_numbers
-from analysis.results.completeness import LOST
+from analysis.results.outcomes import LOST
 from analysis.results.reader import StudyResults
 from analysis.statistics.noise_floor import NoiseFloor, noise_floor
 from analysis.statistics.readouts import Reading

@@ -14,9 +14,10 @@ from analysis.claims.schema import ClaimRow
 from analysis.claims.study import StudyClaims
 from analysis.document.numbers import numeric
 from analysis.document.sections import Table
-from analysis.findings.cells import OUTCOMES, CellFinding, code_versions
+from analysis.findings.cells import CellFinding, code_versions
 from analysis.findings.margin import Margin
 from analysis.findings.titles import level_title, space_text
+from analysis.results.outcomes import OUTCOMES
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_columns, interval_pair

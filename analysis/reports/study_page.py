@@ -13,11 +13,10 @@ from analysis.document.explorer import Dataset
 from analysis.document.sections import Section, Subject, Table
 from analysis.figures.curve_lines import COLUMNS, bound_measured, curve_dataset
 from analysis.page.folder import build_page, build_single_page
+from analysis.results.outcomes import OUTCOMES
 from analysis.results.reader import StudyResults
 from study.spec import Study
 from study.spec.schema import Choices, Distribution
-
-OUTCOMES = ("finished", "diverged", "failed_to_learn", "failed")
 
 
 def build_report(results: StudyResults, sections: Sequence[Section], folder: Path) -> Path:
@@ -112,7 +111,7 @@ def completeness_warnings(results: StudyResults) -> Iterator[str]:
             f"{num_missing} of {num_missing + num_found} trainings that the study asks for are missing; run the study"
             " again to train them."
         )
-    for outcome, words in (("diverged", "diverged"), ("failed_to_learn", "failed to learn"), ("failed", "failed")):
+    for outcome, words in list(OUTCOMES.items())[1:]:
         for phase in ("search", "confirm"):
             number = int(((results.trainings["outcome"] == outcome) & (results.trainings["phase"] == phase)).sum())
             if number:
@@ -122,9 +121,7 @@ def completeness_warnings(results: StudyResults) -> Iterator[str]:
 
 def totals(results: StudyResults) -> str:
     """One sentence: how many trainings there are and how they ended."""
-    counts = [
-        f"{int((results.trainings['outcome'] == outcome).sum())} {outcome.replace('_', ' ')}" for outcome in OUTCOMES
-    ]
+    counts = [f"{int((results.trainings['outcome'] == outcome).sum())} {words}" for outcome, words in OUTCOMES.items()]
     return f"{len(results.trainings)} trainings: {', '.join(counts)}, {len(results.missing)} missing."
 
 

@@ -14,7 +14,6 @@ from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space,
 from study.spec.schema import Search
 
 PLACE = ["phase", "cell", "proposal", "rank", "seed"]
-LOST = frozenset({"diverged", "failed"})
 SEARCH_MAY_CHANGE = frozenset({"num_evaluations", "first_evaluation_samples", "test_at_end", "test_curve"})
 
 

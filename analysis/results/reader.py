@@ -25,6 +25,7 @@ from analysis.results.completeness import PLACE, is_current, missing_trainings, 
 from analysis.results.errors import ResultsError as ResultsError
 from analysis.results.errors import UnknownStudyError as UnknownStudyError
 from analysis.results.integrity import require_same_study, require_same_weights, require_sound, require_unchanged
+from analysis.results.outcomes import LOST
 from analysis.results.own_code import code_beside, require_own_code
 from analysis.results.training_table import stacked, table_of_repeat
 from study.addresses.credentials import public_line
@@ -46,7 +47,6 @@ RUNS_PER_QUERY = 500
 CURVE_COLUMNS = ["identity", *PLACE, "samples", "seconds", "metric", "nats"]
 # SQLite and its kin hold infinities as the largest numbers they have.
 STORED_INFINITY = 1.79e308
-UNMEASURED = frozenset({"diverged", "failed"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -420,7 +420,7 @@ def _with_final_metrics(trainings: pd.DataFrame, curves: pd.DataFrame) -> pd.Dat
     """A column per metric with its last point; what diverged or failed has none, save its seconds and where it
     stopped."""
     last = curves.groupby(["row", "metric"], sort=True)["nats"].last().unstack("metric").reindex(range(len(trainings)))
-    stopped = trainings["outcome"].isin(UNMEASURED).to_numpy(dtype=bool)
+    stopped = trainings["outcome"].isin(LOST).to_numpy(dtype=bool)
     final = last[[metric for metric in last.columns if "/" in str(metric)]].copy()
     final.loc[stopped] = math.nan
     extra = {"training_seconds": last.get("training_seconds", last.get("seconds"))}
