@@ -43,7 +43,8 @@ def _bytes(section: Section) -> dict[str, bytes]:
         for ending, content in ((".svg", figure.svg.encode()), (".png", figure.png))
     }
     data = {figure.name + ".csv": figure.frame.to_csv(index=False).encode() for figure in section.figures}
-    words = json.dumps([section.answer, section.warnings, section.paragraphs, section.claims]).encode()
+    claims = [claim.model_dump() for claim in section.claims]
+    words = json.dumps([section.answer, section.warnings, section.paragraphs, claims]).encode()
     explored = {figure.name + ".json": _explored(figure.explorer) for figure in section.figures if figure.explorer}
     assert len(explored) == 3
     return tables | drawn | data | explored | {"words": words}
@@ -73,7 +74,7 @@ def test_the_primary_claim_is_found_with_its_size_and_horizon(section: Section) 
 
 
 def test_claims_are_json_without_dates_or_machines(section: Section) -> None:
-    text = json.dumps(section.claims, allow_nan=False)
+    text = json.dumps([claim.model_dump() for claim in section.claims], allow_nan=False)
     assert "seconds" not in text
     assert not re.search(r"20\d\d-\d\d-\d\d", text)
 
