@@ -27,8 +27,11 @@ def ends(interval: Interval | None) -> Ends | None:
     return (rounded(interval.low), rounded(interval.high)) if interval else None
 
 
-def result_fields(compared: PairedComparison, level_title: str, baseline_title: str) -> dict[str, Any]:
-    """The fields of a `ClaimRow` that follow from the result alone. Crossovers call the leader by its side's title."""
+def result_fields(
+    compared: PairedComparison, level_title: str, baseline_title: str, step_digits: int = 3
+) -> dict[str, Any]:
+    """The fields of a `ClaimRow` that follow from the result alone. Crossovers call the leader by its side's title, and
+    the place with `step_digits`."""
     result, estimate, robustness = compared.result, compared.estimate, compared.result.robustness
     titles = {"level": level_title, "baseline": baseline_title}
     confidence = result.rule.confidence
@@ -55,7 +58,7 @@ def result_fields(compared: PairedComparison, level_title: str, baseline_title: 
         "strongly_skewed": compared.is_strongly_skewed,
         "readouts": tuple(one.reading.title for one in compared.readings if _holds(one, compared)),
         "readout_verdicts": tuple(_reading(one, compared) for one in compared.readings),
-        "crossovers": tuple(_crossover(one, titles) for one in result.crossovers),
+        "crossovers": tuple(_crossover(one, titles, step_digits) for one in result.crossovers),
         "without_most_extreme_pair": (
             _left_out(robustness.most_extreme) if robustness and robustness.most_extreme else None
         ),
@@ -91,9 +94,9 @@ def _reading(one: ReadingVerdict, compared: PairedComparison) -> ReadingEntry:
     )
 
 
-def _crossover(one: Crossover, titles: dict[str, str]) -> CrossoverEntry:
+def _crossover(one: Crossover, titles: dict[str, str], digits: int) -> CrossoverEntry:
     return CrossoverEntry(
-        step=float(f"{one.step:.3g}"),
+        step=float(f"{one.step:.{digits}g}"),
         leader_after=titles[one.leader_after],
         num_agree=one.num_agree,
         num_seeds=one.num_seeds,

@@ -3,6 +3,7 @@ doubting it. The same words for a study's claims and for curves from a file."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from analysis.claims.schema import ClaimRow, LearningRateStepEntry
@@ -206,7 +207,7 @@ def _incomplete(row: ClaimRow) -> Iterator[str]:
 def _against_a_decision(row: ClaimRow) -> Iterator[str]:
     if row.verdict in ("better", "worse"):
         sizes = [abs(end) for end in row.interval or row.worst_case_interval or () if end is not None]
-        if min(sizes, default=0.0) < (row.equivalence_margin or 0.0):
+        if min(sizes, default=math.inf) < (row.equivalence_margin or 0.0):
             yield f"Whether it exceeds the {_margin_text(row)} that matter is not settled."
         if row.holm_p is not None and row.holm_p > 1 - row.confidence:
             among = f"{row.num_compared} comparisons" if row.num_compared is not None else "declared claims"

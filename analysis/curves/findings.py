@@ -268,7 +268,8 @@ def _pair(level: CellCurves, baseline: CellCurves, kind: Kind, request: CurvesRe
 
 
 def _side(curves: CellCurves, readings: Sequence[Reading], name: Literal["level", "baseline"]) -> Side:
-    return Side({one: seed_outcomes(curves, one.readout) for one in readings}, replace(curves, cell=name))
+    outcomes = {one: seed_outcomes(curves, one.readout) for one in readings}
+    return Side(outcomes, replace(curves, cell=name), num_lost=curves.num("diverged"))
 
 
 def _target_that_all_reach(cells: Iterable[CurveCell], request: CurvesRequest) -> tuple[float, ...]:

@@ -215,7 +215,7 @@ def claim_row(pair: CurvePair, findings: CurvesFindings) -> ClaimRow:
         num_diverged_level=pair.num_lost_level,
         num_diverged_baseline=pair.num_lost_baseline,
         num_missing=pair.num_missing,
-        **result_fields(pair, pair.level, pair.baseline),
+        **result_fields(pair, pair.level, pair.baseline, step_digits=9),
     )
     return worded(row)
 

@@ -47,11 +47,13 @@ class Estimate:
 @dataclass(frozen=True)
 class Side:
     """One side of a comparison: its outcomes by seed under every reading, the declared one first; its mean curves, and
-    the outcomes of the runner-up of its search, where it has them."""
+    the outcomes of the runner-up of its search, where it has them. `num_lost`: trainings that leave it without a mean,
+    though they may have no pair."""
 
     readings: Mapping[Reading, Outcomes]
     curves: CellCurves | None = None
     runner_up: Outcomes | None = None
+    num_lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def paired_result(
     of the declared one's and of its robustness."""
     rule = rule if is_whole else replace(rule, allowed=frozenset())
     declared, *others = level.readings
-    pairs, generator = Pairs.of(level.readings[declared], baseline.readings[declared]), stream(None)
+    pairs, generator = _pairs(declared, level, baseline), stream(None)
     judgement, num_pairs = judge(pairs, rule, generator), len(pairs.seeds) if is_whole else None
     is_tried = judgement.test and (rule.allowed == DECIDED or judgement.verdict in DECIDED)
     return PairedResult(
@@ -212,12 +214,16 @@ def paired_result(
     )
 
 
+def _pairs(reading: Reading, level: Side, baseline: Side) -> Pairs:
+    return Pairs.of(level.readings[reading], baseline.readings.get(reading, {}), level.num_lost + baseline.num_lost)
+
+
 def _reading_verdict(
     reading: Reading, level: Side, baseline: Side, rule: Rule, generator: np.random.Generator, num_pairs: int | None
 ) -> ReadingVerdict:
     """The verdict under a further reading; open unless as many pairs have it as `num_pairs`, those of the declared one;
     None where the comparison is incomplete."""
-    pairs = Pairs.of(level.readings[reading], baseline.readings.get(reading, {}))
+    pairs = _pairs(reading, level, baseline)
     is_whole = len(pairs.seeds) == num_pairs
     rule = rule if is_whole else replace(rule, allowed=frozenset())
     return ReadingVerdict(reading, pairs, judge(pairs, rule, generator), is_whole)

@@ -27,7 +27,8 @@ LARGE = 1e3
 
 @dataclass(frozen=True)
 class Pairs:
-    """Two sides paired by the seeds that ended in both. `num_diverged`: trainings of either side, paired or not."""
+    """Two sides paired by the seeds that ended in both. With `num_diverged` there is no mean, and nothing is
+    equivalent, also in what is left of them."""
 
     seeds: tuple[int, ...]
     level: tuple[float | None, ...]
@@ -35,11 +36,11 @@ class Pairs:
     num_diverged: int
 
     @classmethod
-    def of(cls, level: Outcomes, baseline: Outcomes) -> Pairs:
-        """The pairs, by ascending seed."""
+    def of(cls, level: Outcomes, baseline: Outcomes, num_lost: int = 0) -> Pairs:
+        """The pairs, by ascending seed. `num_lost`: trainings that diverged, also those without a pair."""
         seeds = tuple(sorted(set(level) & set(baseline)))
-        num_diverged = sum(number is None for side in (level, baseline) for number in side.values())
-        return cls(seeds, tuple(level[seed] for seed in seeds), tuple(baseline[seed] for seed in seeds), num_diverged)
+        ours, theirs = tuple(level[seed] for seed in seeds), tuple(baseline[seed] for seed in seeds)
+        return cls(seeds, ours, theirs, max(num_lost, sum(None in pair for pair in zip(ours, theirs, strict=True))))
 
     def without(self, index: int) -> Pairs:
         """The pairs but one; a divergence in it still counts against equivalence and against a mean."""

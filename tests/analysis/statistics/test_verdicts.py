@@ -47,10 +47,10 @@ def test_verdict_follows_from_interval_and_margin(interval: Interval | None, exp
 
 def test_pairs_are_of_the_seeds_that_ended_in_both() -> None:
     pairs = Pairs.of({0: 2.0, 1: None, 2: 4.0}, {1: 1.0, 2: 1.0, 3: None})
-    assert (pairs.seeds, pairs.level, pairs.baseline, pairs.num_diverged) == ((1, 2), (None, 4.0), (1.0, 1.0), 2)
+    assert (pairs.seeds, pairs.level, pairs.baseline, pairs.num_diverged) == ((1, 2), (None, 4.0), (1.0, 1.0), 1)
     assert (pairs.finished.seeds, pairs.finished.differences.tolist()) == ((2,), [3.0])
     assert pairs.differences.tolist() == [-math.inf, 3.0]
-    assert pairs.without(0) == Pairs((2,), (4.0,), (1.0,), 2)
+    assert pairs.without(0) == Pairs((2,), (4.0,), (1.0,), 1)
 
 
 def test_the_verdict_is_that_of_the_exact_sign_flip_test() -> None:
