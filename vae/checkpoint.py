@@ -79,15 +79,15 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     numbers: dict[str, Any] = {}
     for index, state in checkpoint.optimizer_state.items():
-        for key, held in state.items():
+        for key, value in state.items():
             name = f"optimizer.{index}.{key}"
-            if isinstance(held, Tensor):
-                tensors[name] = held.detach().cpu().contiguous()
-            elif held is None or isinstance(held, (bool, int, float)):
-                numbers[name] = held
+            if isinstance(value, Tensor):
+                tensors[name] = value.detach().cpu().contiguous()
+            elif value is None or isinstance(value, (bool, int, float)):
+                numbers[name] = value
             else:
                 raise CheckpointError(
-                    f"the optimizer keeps {key!r} as {type(held).__name__}; a checkpoint holds tensors and plain"
+                    f"the optimizer keeps {key!r} as {type(value).__name__}; a checkpoint holds tensors and plain"
                     " numbers only"
                 )
     facts = json.dumps({"facts": checkpoint.facts, "numbers": numbers}, sort_keys=True)
@@ -103,11 +103,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is damaged: its content does not have the digest that was written with it")
     parsed = json.loads(facts)
     state: dict[int, dict[str, Any]] = {}
-    for name, held in [*tensors.items(), *parsed["numbers"].items()]:
+    for name, value in [*tensors.items(), *parsed["numbers"].items()]:
         kind, _, rest = name.partition(".")
         if kind == "optimizer":
             index, _, key = rest.partition(".")
-            state.setdefault(int(index), {})[key] = held
+            state.setdefault(int(index), {})[key] = value
     weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
     return Checkpoint(weights, state, parsed["facts"])
 

@@ -190,8 +190,8 @@ def _in_one_block(groups: Sequence[Sequence[nn.Linear]]) -> nn.Parameter:
     for start, part in zip(starts, parts, strict=False):
         for parameter in part:
             end = start + parameter.numel()
-            lying = block.data[start:end].view_as(parameter)
-            parameter.data = lying.copy_(parameter.data)
+            room = block.data[start:end].view_as(parameter)
+            parameter.data = room.copy_(parameter.data)
             parameter.grad = block.grad[start:end].view_as(parameter)
             start = end
     return block

@@ -120,7 +120,7 @@ _TORCH_NAMES = {"epsilon": "eps", "learning_rate_decay": "lr_decay", "smoothing"
 
 
 def _torch_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    named = {_TORCH_NAMES.get(name, name): given for name, given in arguments.items() if name not in {"beta1", "beta2"}}
+    named = {_TORCH_NAMES.get(name, name): value for name, value in arguments.items() if name not in {"beta1", "beta2"}}
     if "beta1" in arguments:
         named["betas"] = (arguments["beta1"], arguments["beta2"])
     return named
@@ -250,12 +250,12 @@ def _plugin_specification(name: str) -> OptimizerSpecification:
     parameters = list(inspect.signature(kind).parameters.values())[1:]
     if "lr" not in {parameter.name for parameter in parameters}:
         raise ValueError(f"{name!r} takes no argument lr, through which it would be given learning_rate")
-    own = {
+    hyperparameters = {
         p.name: Hyperparameter(p.default, low=-math.inf, whole=p.annotation in (int, "int"))
         for p in parameters
         if p.name != "lr" and isinstance(p.default, (bool, int, float))
     }
-    return OptimizerSpecification(partial(_build_plugin, kind), own, 1e-3, elementwise=False)
+    return OptimizerSpecification(partial(_build_plugin, kind), hyperparameters, 1e-3, elementwise=False)
 
 
 def specification(name: str) -> OptimizerSpecification:
@@ -289,6 +289,6 @@ def build_optimizer(
     name: str, parameters: Iterable[Tensor], learning_rate: float, arguments: Mapping[str, Any]
 ) -> torch.optim.Optimizer:
     """The optimizer over `parameters`, its defaults filled in; fused where torch has a fused form for this device."""
-    found = specification(name)
-    defaults = {argument: hyperparameter.default for argument, hyperparameter in found.hyperparameters.items()}
-    return found.build(parameters, learning_rate, **(defaults | dict(arguments)))
+    chosen = specification(name)
+    defaults = {argument: hyperparameter.default for argument, hyperparameter in chosen.hyperparameters.items()}
+    return chosen.build(parameters, learning_rate, **(defaults | dict(arguments)))

