@@ -21,8 +21,9 @@ def _generator() -> np.random.Generator:
 
 
 def _judged(level: list[float | None], baseline: list[float | None], margin: float = 0.5) -> Judgement:
-    sides: list[Outcomes] = [dict(enumerate(level)), dict(enumerate(baseline))]
-    return verdicts.judge(Pairs.of(*sides), Rule(0.95, margin), _generator())
+    of_level: Outcomes = dict(enumerate(level))
+    of_baseline: Outcomes = dict(enumerate(baseline))
+    return verdicts.judge(Pairs.of(of_level, of_baseline), Rule(0.95, margin), _generator())
 
 
 @pytest.mark.parametrize(
