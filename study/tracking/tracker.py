@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-from mlflow.entities import Experiment, Param, RunTag
+from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from study.addresses.credentials import without_credentials
@@ -28,8 +28,7 @@ from study.tracking.runs import KnownRun, existing_runs, metrics_of
 from study.tracking.seal import SEAL, STUDY_SEAL, seal_of, study_seal
 from study.tracking.server import require_sqlite
 from study.tracking.store import link
-from study.tracking.writer import BEAT_SECONDS, Writer, beat, require_unheld
-from study.tracking.writer import TAG as WRITER_TAG
+from study.tracking.writer import BEAT_SECONDS, WRITER_TAG, Writer, beat, require_sole_writer
 
 _BATCH = 900
 """Metrics in one call; the server takes at most 1,000."""
@@ -102,7 +101,7 @@ class Tracker:
         """
         with answering(self._uri):
             if writer is not None:
-                require_unheld(self._client, self.parent_run_id, writer, self._uri, self._report)
+                require_sole_writer(self._client, self.parent_run_id, writer, self._uri, self._report)
                 self._client.set_tag(self.parent_run_id, WRITER_TAG, writer.tag())
             self._begin(execution, replayed)
         self._writer = writer
@@ -166,37 +165,25 @@ class Tracker:
     def _find_or_create_experiment(self, artifacts: Path | None) -> str:
         experiment = self._client.get_experiment_by_name(self._study.name)
         if experiment is None:
-            tags = {
-                "mlflow.experimentKind": "custom_model_development"
-            }  # the UI then shows runs, not traces and prompts
-            return str(
-                self._client.create_experiment(
-                    self._study.name, artifacts.absolute().as_uri() if artifacts else None, tags
-                )
-            )
-        self._require_active(experiment)
-        return str(experiment.experiment_id)
-
-    def _require_active(self, experiment: Experiment) -> None:
+            tags = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows runs, not traces
+            folder = artifacts.absolute().as_uri() if artifacts else None
+            return str(self._client.create_experiment(self._study.name, folder, tags))
         if experiment.lifecycle_stage != "active":
             raise TrackingError(
                 f"the MLflow experiment {self._study.name!r} was deleted; restore it with `mlflow experiments restore"
                 f" --experiment-id {experiment.experiment_id}`, or give the study another name"
             )
+        return str(experiment.experiment_id)
 
     def _find_or_create_parent(self) -> str:
-        found = list(
-            self._client.search_runs(
-                [self._experiment_id], "tags.kind = 'study'", order_by=["attributes.start_time ASC"], max_results=1
-            )
+        parents = self._client.search_runs(
+            [self._experiment_id], "tags.kind = 'study'", max_results=1, order_by=["attributes.start_time ASC"]
         )
-        if found:
-            return str(found[0].info.run_id)
-        return str(
-            self._client.create_run(
-                self._experiment_id, tags={"kind": "study", "study": self._study.name}, run_name=self._study.name
-            ).info.run_id
-        )
+        if parents:
+            return str(parents[0].info.run_id)
+        tags = {"kind": "study", "study": self._study.name}
+        run = self._client.create_run(self._experiment_id, tags=tags, run_name=self._study.name)
+        return str(run.info.run_id)
 
     def _work(self) -> None:
         """Writes what is queued, in order; while the server is away it tries again, until the end of the study."""
@@ -278,10 +265,8 @@ class Tracker:
             if run.code_kept != record.code_kept:
                 self._client.set_tag(run.run_id, "code_kept", str(record.code_kept).lower())
             return
-        if (
-            run is not None and run.started_ms != record.started_ms
-        ):  # begun with a record that was damaged since, of which it may hold points
-            run = None
+        if run is not None and run.started_ms != record.started_ms:
+            run = None  # begun with a record that was damaged since, of which it may hold points
         if run is None:
             tags = run_tags(planned, record, self._study.name, self.parent_run_id) | {"key": key}
             tags[SEAL] = seal_of(

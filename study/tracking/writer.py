@@ -20,7 +20,7 @@ from typing import Any
 
 from study.errors import TrackingError
 
-TAG = "writer"
+WRITER_TAG = "writer"
 
 BEAT_SECONDS = 15.0
 """How often the tag changes while an execution lives."""
@@ -56,42 +56,42 @@ class Writer:
         return json.dumps({"place": self.place, "person": self.person, "beat": time.time()})
 
 
-def require_unheld(client: Any, run_id: str, writer: Writer, uri: str, say: Callable[[str], None]) -> None:
+def require_sole_writer(client: Any, run_id: str, writer: Writer, uri: str, say: Callable[[str], None]) -> None:
     """Raises TrackingError where another place writes below that parent run, as its tag shows, which beats."""
     run = client.get_run(run_id)
-    first = run.data.tags.get(TAG, "")
-    holder = _holder(first)
-    if run.info.status != "RUNNING" or holder is None or holder.place == writer.place:
+    first = run.data.tags.get(WRITER_TAG, "")
+    other = _writer_of(first)
+    if run.info.status != "RUNNING" or other is None or other.place == writer.place:
         return
-    say(f"This study was begun by {holder.person}; whether it still runs shows within {SILENT_SECONDS:.0f} s")
+    say(f"This study was begun by {other.person}; whether it still runs shows within {SILENT_SECONDS:.0f} s")
     until = time.monotonic() + SILENT_SECONDS
     while time.monotonic() < until:
         time.sleep(min(1.0, BEAT_SECONDS / 3))
         run = client.get_run(run_id)
         if run.info.status != "RUNNING":
             return
-        if run.data.tags.get(TAG, "") != first:
+        if run.data.tags.get(WRITER_TAG, "") != first:
             raise TrackingError(
-                f"MLflow at {uri}: the study is being run by {holder.person}; wait for it, stop it, or give yours"
+                f"MLflow at {uri}: the study is being run by {other.person}; wait for it, stop it, or give yours"
                 " another name (--set name=...)"
             )
-    say(f"{holder.person} is silent; this execution goes on")
+    say(f"{other.person} is silent; this execution goes on")
 
 
 def beat(client: Any, run_id: str, writer: Writer) -> str | None:
     """Says that this execution lives; returns who else does, where two began in the same moment. A store that is
     away is let be."""
     with suppress(Exception):
-        holder = _holder(client.get_run(run_id).data.tags.get(TAG, ""))
-        client.set_tag(run_id, TAG, writer.tag())
-        if holder is not None and holder.place != writer.place:
-            return holder.person
+        other = _writer_of(client.get_run(run_id).data.tags.get(WRITER_TAG, ""))
+        client.set_tag(run_id, WRITER_TAG, writer.tag())
+        if other is not None and other.place != writer.place:
+            return other.person
     return None
 
 
-def _holder(tag: str) -> Writer | None:
+def _writer_of(tag: str) -> Writer | None:
     """Whom a tag names; None for none, and for what was not written here."""
     with suppress(ValueError, KeyError, TypeError):
-        held = json.loads(tag)
-        return Writer(str(held["place"]), str(held["person"]))
+        content = json.loads(tag)
+        return Writer(str(content["place"]), str(content["person"]))
     return None
