@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,10 +23,9 @@ from pydantic import ValidationError
 from analysis.results.completeness import PLACE, is_current, missing_trainings, records
 from analysis.results.errors import ResultsError as ResultsError
 from analysis.results.errors import UnknownStudyError as UnknownStudyError
+from analysis.results.frames import curve_frame, stacked, table_of_repeat, typed, whole_number, with_final_metrics
 from analysis.results.integrity import require_same_study, require_same_weights, require_sound, require_unchanged
-from analysis.results.outcomes import LOST
 from analysis.results.own_code import code_beside, require_own_code
-from analysis.results.training_table import stacked, table_of_repeat
 from study.addresses.credentials import public_line
 from study.addresses.stores import database_path
 from study.errors import TrackingError
@@ -118,8 +116,8 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
     rows = pd.DataFrame([_row(run, study) for run in runs])
     current = rows[[is_current(study, row) for row in records(rows)]] if len(rows) else rows
     trainings = table_of_repeat(study, current, 0)
-    curves = _curves(trainings, points)
-    trainings = _with_final_metrics(trainings, curves)
+    curves = curve_frame(trainings, points)
+    trainings = with_final_metrics(trainings, curves)
     kept = curves.loc[curves["metric"].str.contains("/"), CURVE_COLUMNS].reset_index(drop=True)
     provenance = _provenance(study, parent, trainings, len(runs) - len(trainings), tracking_uri)
     repeats = {
@@ -127,7 +125,7 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
         for repeat in range(1, study.search.num_repeats if study.search else 1)
     }
     repeated = [
-        _with_final_metrics(found, _curves(found, points)).assign(repeat=repeat) for repeat, found in repeats.items()
+        with_final_metrics(found, curve_frame(found, points)).assign(repeat=repeat) for repeat, found in repeats.items()
     ]
     absent = [missing_trainings(study, found, repeat).assign(repeat=repeat) for repeat, found in repeats.items()]
     missing = missing_trainings(study, trainings)
@@ -336,30 +334,8 @@ def _points_of_server(client: MlflowClient, runs: Sequence[Run]) -> Iterator[Seq
             )
 
 
-def typed(text: str) -> Any:
-    """An MLflow parameter as what it was before it became text: a number, a truth, None, a list, or text."""
-    words = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for parse in (int, float):
-        try:
-            return parse(text)
-        except ValueError:
-            continue
-    if text[:1] in "[({":
-        try:
-            return tuple(parsed) if isinstance(parsed := ast.literal_eval(text), list) else parsed
-        except (ValueError, SyntaxError):
-            return text
-    return text
-
-
-def _whole(tags: Mapping[str, str], name: str) -> int | None:
-    text = tags.get(name, "none")
-    return None if text in ("none", "") else int(text)
-
-
 def _row(run: Run, study: Study) -> dict[str, Any]:
+    """A run's tags, parameters and objective as a row of the table of trainings."""
     tags = run.data.tags
     objective = study.search.objective if study.search else ""
     return {
@@ -367,9 +343,9 @@ def _row(run: Run, study: Study) -> dict[str, Any]:
         "run_id": run.info.run_id,
         "phase": tags.get("phase", ""),
         "cell": tags.get("cell", ""),
-        "proposal": _whole(tags, "proposal"),
-        "rank": _whole(tags, "rank"),
-        "seed": _whole(tags, "seed"),
+        "proposal": whole_number(tags, "proposal"),
+        "rank": whole_number(tags, "rank"),
+        "seed": whole_number(tags, "seed"),
         "outcome": tags.get("outcome", "failed"),
         "trial": tags.get("trial", ""),
         "reused_from": tags.get("reused_from", ""),
@@ -377,60 +353,12 @@ def _row(run: Run, study: Study) -> dict[str, Any]:
         "code_kept": tags.get("code_kept", "").lower() == "true",
         "code_sha256": tags.get("code_sha256", ""),
         "machine": tags.get("machine", ""),
-        "extra_round": _whole(tags, "extra_round") or 0,
+        "extra_round": whole_number(tags, "extra_round") or 0,
         "space": tags.get("space", ""),
-        "repeat": _whole(tags, "repeat") or 0,
+        "repeat": whole_number(tags, "repeat") or 0,
         "start_time": run.info.start_time,
         "objective": run.data.metrics.get(objective, math.nan),
     } | {name: typed(text) for name, text in sorted(run.data.params.items())}
-
-
-def _curves(trainings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Every metric point, once per training, metric and samples, in the order of `trainings`; `seconds` beside each
-    point.
-
-    Text is compared once per training and metric, not once per point: rows and metrics are numbered, and sorted as
-    numbers.
-    """
-    row_of = {run_id: row for row, run_id in enumerate(trainings["run_id"])}
-    metrics = sorted(points["metric"].unique())
-    numbered = pd.DataFrame(
-        {
-            "row": points["run_id"].map(row_of),
-            "number": points["metric"].map({metric: number for number, metric in enumerate(metrics)}),
-            "samples": points["samples"].astype("int64"),
-            "timestamp": points["timestamp"].astype("int64"),
-            "nats": points["nats"],
-        }
-    )
-    numbered = numbered.dropna(subset=["row"]).astype({"row": "int64", "number": "int64"})
-    numbered = numbered.sort_values(["row", "number", "samples", "timestamp", "nats"], kind="stable").drop_duplicates(
-        ["row", "number", "samples"], keep="last"
-    )
-    seconds = numbered[numbered["number"] == (metrics.index("seconds") if "seconds" in metrics else -1)].rename(
-        columns={"nats": "seconds"}
-    )
-    joined = numbered.merge(seconds[["row", "samples", "seconds"]], on=["row", "samples"], how="left")
-    places = trainings[["identity", *PLACE]].take(joined["row"].to_numpy()).reset_index(drop=True)
-    metric = pd.Series(metrics, dtype=points["metric"].dtype).take(joined["number"].to_numpy()).reset_index(drop=True)
-    return pd.concat([places, joined[["samples", "seconds"]], metric.rename("metric"), joined[["nats", "row"]]], axis=1)
-
-
-def _with_final_metrics(trainings: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """A column per metric with its last point; what diverged or failed has none, save its seconds and where it
-    stopped."""
-    last = curves.groupby(["row", "metric"], sort=True)["nats"].last().unstack("metric").reindex(range(len(trainings)))
-    stopped = trainings["outcome"].isin(LOST).to_numpy(dtype=bool)
-    final = last[[metric for metric in last.columns if "/" in str(metric)]].copy()
-    final.loc[stopped] = math.nan
-    extra = {"training_seconds": last.get("training_seconds", last.get("seconds"))}
-    extra["training_seconds"] = (
-        extra["training_seconds"] if extra["training_seconds"] is not None else pd.Series(math.nan, index=last.index)
-    )
-    if "diverged_at_samples" in last:
-        extra["diverged_at_samples"] = last["diverged_at_samples"]
-    kept = trainings.drop(columns=[name for name in (*final.columns, *extra) if name in trainings])
-    return pd.concat([kept, pd.DataFrame(extra), final], axis=1)
 
 
 def _date(milliseconds: float | None) -> str | None:

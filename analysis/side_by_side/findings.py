@@ -18,8 +18,8 @@ from analysis.claims.schema import ClaimRow
 from analysis.claims.study import StudyClaims
 from analysis.findings.cells import CellFinding
 from analysis.results.completeness import records
+from analysis.results.frames import TAG_COLUMNS
 from analysis.results.reader import StudyResults
-from analysis.results.training_table import TAG_COLUMNS
 from analysis.statistics.intervals import Interval, SignFlip, Vector, t_interval
 from analysis.statistics.verdicts import Judgement, Outcomes, Pairs, Rule, judge, verdict
 

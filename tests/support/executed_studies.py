@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.results.completeness import missing_trainings, records
+from analysis.results.frames import table_of_repeat
 from analysis.results.reader import CURVE_COLUMNS, StudyResults
-from analysis.results.training_table import table_of_repeat
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
 from study.spec import Study
