@@ -45,7 +45,6 @@ TESTED_BY = {
     "analysis/results/errors.py": "analysis/results/test_reader.py",
     "analysis/results/integrity.py": "integration/test_corruptions.py",
     "analysis/results/outcomes.py": "analysis/results/test_completeness.py",
-    "analysis/side_by_side/report.py": "analysis/side_by_side/test_findings.py",
     "analysis/statistics/pairs.py": "analysis/curves/test_findings.py",
     "study/addresses/clusters.py": "integration/test_wrong_addresses.py",
     "study/addresses/credentials.py": "study/run/test_logs.py",

@@ -225,7 +225,7 @@ class PublishedClaim(AnyClaim):
 
 
 class CellClaim(AnyClaim):
-    """A cell of two studies side by side: A less B, all in nats. Its verdict may be `identical`, to the bit."""
+    """A cell of two studies side by side: A minus B, all in nats. Its verdict may be `identical`, to the bit."""
 
     unit: str = Field("nats", description="the unit of every number")
     n_a: int = Field(description="A's reporting seeds with a number")
@@ -234,7 +234,7 @@ class CellClaim(AnyClaim):
     mean_b_nats: float | None = Field(description="B's mean; null where a seed was lost")
     interval_a_nats: Ends | None = Field(description="its t interval")
     interval_b_nats: Ends | None = Field(description="its t interval")
-    difference_nats: float | None = Field(description="A less B; null where a training diverged")
+    difference_nats: float | None = Field(description="A minus B; null where a training diverged")
     low_nats: float | None = Field(description="lower end of its interval; null where it is open")
     high_nats: float | None = Field(description="upper end of its interval; null where it is open")
     p: float | None = Field(description="p of the test that the verdict rests on")

@@ -63,8 +63,9 @@ def compare(
     allow_code: AllowedCode = [],  # noqa: B006 - typer's own way, read and never changed
 ) -> None:
     """Set two studies side by side: did a change of code, machine or study file move anything?"""
+    from analysis.side_by_side.answer import answer
     from analysis.side_by_side.findings import studies_findings
-    from analysis.side_by_side.report import answer, write_studies_page
+    from analysis.side_by_side.report import write_studies_page
 
     if margin is not None:
         check_margin(margin)
