@@ -17,7 +17,7 @@ from analysis.findings.learning_rate_steps import LearningRateStep, learning_rat
 from analysis.findings.margin import Margin
 from analysis.findings.readings import declared_readout, mean_curves
 from analysis.findings.titles import cell_title, level_title, levels_title
-from analysis.statistics.pairs import PairedComparison, Side, paired_result, with_holm
+from analysis.statistics.pairs import ComparedSide, PairedComparison, paired_result, with_holm
 from analysis.statistics.readouts import Reading
 from analysis.statistics.verdicts import DECIDED, Outcomes, Rule, Verdict
 from study.spec import Study
@@ -235,12 +235,14 @@ def _generator(study: Study, claim: Claim, reading: Reading | None) -> np.random
     return np.random.default_rng([study.seed, zlib.crc32(claim.name.encode()), *more])
 
 
-def _side(cells: Sequence[CellFinding], readings: Sequence[Reading], name: Literal["level", "baseline"]) -> Side:
+def _side(
+    cells: Sequence[CellFinding], readings: Sequence[Reading], name: Literal["level", "baseline"]
+) -> ComparedSide:
     """One side of a claim, its cells averaged within each seed; it has a runner-up only where it is a single cell."""
     declared, *others = readings
     curves = [cell.curves for cell in cells if cell.curves]
     runner_up = cells[0].runner_up if len(cells) == 1 else None
-    return Side(
+    return ComparedSide(
         readings={declared: _outcomes([cell.finals for cell in cells], cells)}
         | {other: _outcomes([cell.others.get(other, {}) for cell in cells], cells) for other in others},
         curves=mean_curves(curves, name) if len(curves) == len(cells) else None,

@@ -15,7 +15,7 @@ from analysis.statistics.verdicts import Verdict
 
 Kind = Literal["primary", "descriptive", "exploratory"]
 Ends = tuple[float | None, float | None]
-Level = str | bool | int | float
+ClaimLevel = str | bool | int | float
 Label = Literal[
     "too_few_pairs_to_leave_one_out",
     "overturned_by_one_seed",
@@ -132,11 +132,13 @@ class ClaimRow(AnyClaim):
 
     # What is compared
     factor: str | None = Field(None, description="the factor in which the sides differ; null for curves")
-    level: Level = Field(description="the level that is compared; for curves the cell")
-    baseline: Level = Field(description="what it is compared with")
+    level: ClaimLevel = Field(description="the level that is compared; for curves the cell")
+    baseline: ClaimLevel = Field(description="what it is compared with")
     level_title: str = Field(description="the level as sentences call it")
     baseline_title: str = Field(description="the baseline as sentences call it")
-    at: dict[str, Level] = Field(default_factory=dict, description="levels of other factors that it is restricted to")
+    at: dict[str, ClaimLevel] = Field(
+        default_factory=dict, description="levels of other factors that it is restricted to"
+    )
     at_title: str = Field("", description="these levels as sentences call them")
     cells: tuple[tuple[str, str], ...] = Field(description="the pairs of cells that it is averaged over, by label")
     num_cell_pairs: int = Field(description="how many these are")

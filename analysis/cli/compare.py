@@ -22,6 +22,31 @@ if TYPE_CHECKING:
     from analysis.results.reader import StudyResults
 
 
+SharedUriOption = Annotated[
+    str,
+    typer.Option(
+        "--tracking-uri", help="The MLflow server of both; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db."
+    ),
+]
+SharedOutputsOption = Annotated[
+    Path,
+    typer.Option(
+        "--outputs", envvar="OUTPUTS", help="The folder of outputs; the page goes to reports/compare-A-B in it."
+    ),
+]
+NatsOption = Annotated[
+    float | None,
+    typer.Option("--margin", help="Nats that do not matter; by default the smaller margin of the two studies."),
+]
+FailOnChangeOption = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-change",
+        help="End with status 1 unless every cell is the same or equivalent, and no claim's verdict differs.",
+    ),
+]
+
+
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A study's name, or its file.", show_default=False)],
     b: Annotated[str, typer.Argument(metavar="B", help="The study that it is set beside.", show_default=False)],
@@ -37,29 +62,10 @@ def compare(
     tracking_uri_b: Annotated[
         str, typer.Option("--tracking-uri-b", help="The MLflow server that holds B, where it is another.")
     ] = "",
-    tracking_uri: Annotated[
-        str,
-        typer.Option(
-            "--tracking-uri", help="The MLflow server of both; by default MLFLOW_TRACKING_URI, else OUTPUTS/mlflow.db."
-        ),
-    ] = "",
-    outputs: Annotated[
-        Path,
-        typer.Option(
-            "--outputs", envvar="OUTPUTS", help="The folder of outputs; the page goes to reports/compare-A-B in it."
-        ),
-    ] = Path("outputs"),
-    margin: Annotated[
-        float | None,
-        typer.Option("--margin", help="Nats that do not matter; by default the smaller margin of the two studies."),
-    ] = None,
-    fail_on_change: Annotated[
-        bool,
-        typer.Option(
-            "--fail-on-change",
-            help="End with status 1 unless every cell is the same or equivalent, and no claim's verdict differs.",
-        ),
-    ] = False,
+    tracking_uri: SharedUriOption = "",
+    outputs: SharedOutputsOption = Path("outputs"),
+    margin: NatsOption = None,
+    fail_on_change: FailOnChangeOption = False,
     allow_code: AllowedCode = [],  # noqa: B006 - typer's own way, read and never changed
 ) -> None:
     """Set two studies side by side: did a change of code, machine or study file move anything?"""
@@ -87,13 +93,13 @@ def _uri_in(outputs: Path | None) -> str:
     return Outputs(outputs).tracking_uri if outputs else ""
 
 
-def _read(which: str, given: str, uri: str, allowed_code: Sequence[str]) -> StudyResults:
+def _read(which: str, name_or_file: str, uri: str, allowed_code: Sequence[str]) -> StudyResults:
     """One of the two studies; a fault's message begins with which."""
     from analysis.results.own_code import code_of_file
     from analysis.results.reader import ResultsError, read_study
 
     try:
-        return read_study(study_name(given, which), uri, code_of_file(given) | frozenset(allowed_code))
+        return read_study(study_name(name_or_file, which), uri, code_of_file(name_or_file) | frozenset(allowed_code))
     except ResultsError as error:
         error.args = (f"{which}: {error}",)
         raise

@@ -17,53 +17,62 @@ from analysis.cli.options import (
 )
 from study.outputs import Outputs
 
+FileArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="CSV or Parquet with the columns cell, seed, step, metric, value and, if known, seconds.",
+        show_default=False,
+    ),
+]
+MetricOption = Annotated[
+    str, typer.Option("--metric", help="What is compared; needed where the file holds several metrics.")
+]
+BaselineOption = Annotated[
+    str, typer.Option("--baseline", help="The cell that every other is compared with; without it, all pairs are.")
+]
+PrimaryOption = Annotated[
+    tuple[str, str],
+    typer.Option(
+        "--primary",
+        metavar="LEVEL BASELINE",
+        help="The claim decided on beforehand; without it, all is exploratory.",
+    ),
+]
+ReadoutOption = Annotated[
+    str, typer.Option("--readout", help="How a curve becomes one number: final, best or mean_of_last:K.")
+]
+MarginOption = Annotated[
+    float,
+    typer.Option(
+        "--margin", help="Differences below it do not matter, in the metric's unit; 0: none is called equivalent."
+    ),
+]
+ConfidenceOption = Annotated[float, typer.Option("--confidence", help="Coverage of every interval.")]
+TargetsOption = Annotated[str, typer.Option("--targets", help="Values whose first reaching is timed, between commas.")]
+HigherIsBetterOption = Annotated[
+    bool, typer.Option("--higher-is-better/--lower-is-better", help="Which way the metric is better.")
+]
+UnitOption = Annotated[str, typer.Option("--unit", help="The metric's unit, for sentences and axes, such as nats.")]
+PageFolderOption = Annotated[
+    Path | None, typer.Option("--out", help="The folder of the page; by default OUTPUTS/reports/curves-FILE.")
+]
+OutputsOption = Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs.")]
+
 
 def curves(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="CSV or Parquet with the columns cell, seed, step, metric, value and, if known, seconds.",
-            show_default=False,
-        ),
-    ],
-    metric: Annotated[
-        str, typer.Option("--metric", help="What is compared; needed where the file holds several metrics.")
-    ] = "",
-    baseline: Annotated[
-        str, typer.Option("--baseline", help="The cell that every other is compared with; without it, all pairs are.")
-    ] = "",
-    primary: Annotated[
-        tuple[str, str],
-        typer.Option(
-            "--primary",
-            metavar="LEVEL BASELINE",
-            help="The claim decided on beforehand; without it, all is exploratory.",
-        ),
-    ] = ("", ""),
-    readout: Annotated[
-        str, typer.Option("--readout", help="How a curve becomes one number: final, best or mean_of_last:K.")
-    ] = "final",
-    margin: Annotated[
-        float,
-        typer.Option(
-            "--margin", help="Differences below it do not matter, in the metric's unit; 0: none is called equivalent."
-        ),
-    ] = 0.0,
-    confidence: Annotated[float, typer.Option("--confidence", help="Coverage of every interval.")] = 0.95,
-    targets: Annotated[
-        str, typer.Option("--targets", help="Values whose first reaching is timed, between commas.")
-    ] = "",
-    higher: Annotated[
-        bool, typer.Option("--higher-is-better/--lower-is-better", help="Which way the metric is better.")
-    ] = True,
-    unit: Annotated[str, typer.Option("--unit", help="The metric's unit, for sentences and axes, such as nats.")] = "",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The folder of the page; by default OUTPUTS/reports/curves-FILE.")
-    ] = None,
-    outputs: Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help="The folder of outputs.")] = Path(
-        "outputs"
-    ),
+    file: FileArgument,
+    metric: MetricOption = "",
+    baseline: BaselineOption = "",
+    primary: PrimaryOption = ("", ""),
+    readout: ReadoutOption = "final",
+    margin: MarginOption = 0.0,
+    confidence: ConfidenceOption = 0.95,
+    targets: TargetsOption = "",
+    higher: HigherIsBetterOption = True,
+    unit: UnitOption = "",
+    out: PageFolderOption = None,
+    outputs: OutputsOption = Path("outputs"),
 ) -> None:
     """Compare curves of a CSV or Parquet file: one page, figures, tables and claims, without a study and without
     MLflow.

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.curves.findings import CurveCell, CurvesFindings
-from analysis.document.explorer import CURVES, Dataset, Group, Measured
+from analysis.document.explorer import CURVES, ExplorerData, Group, Measured
 from analysis.document.sections import Figure
 from analysis.figures.canvas import to_figure
 from analysis.figures.curve_lines import COLUMNS, curve_dataset
@@ -77,7 +77,7 @@ def learning_curves(findings: CurvesFindings) -> tuple[Figure, ...]:
     return by_step, replace(figure, explorer=None)  # that of the first figure has seconds too
 
 
-def explored_curves(findings: CurvesFindings) -> Dataset:
+def explored_curves(findings: CurvesFindings) -> ExplorerData:
     """The curves of all seeds that the page's explorer draws; unfinished ones are left out, as they are from the
     means."""
     rows, num_seeds, sign = [], {}, findings.request.sign

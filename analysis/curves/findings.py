@@ -19,7 +19,7 @@ import numpy as np
 from analysis.claims.schema import Kind
 from analysis.curves.table import CurveFileError, CurveTable, metric_curves
 from analysis.statistics.intervals import Band, Interval, Vector, mean_band, t_interval
-from analysis.statistics.pairs import PairedComparison, Side, paired_result, with_holm
+from analysis.statistics.pairs import ComparedSide, PairedComparison, paired_result, with_holm
 from analysis.statistics.rankings import RankFinding, rank_finding
 from analysis.statistics.readouts import CellCurves, Reading, Readout, seed_outcomes, seed_readouts
 from analysis.statistics.targets import (
@@ -267,9 +267,9 @@ def _pair(level: CellCurves, baseline: CellCurves, kind: Kind, request: CurvesRe
     )
 
 
-def _side(curves: CellCurves, readings: Sequence[Reading], name: Literal["level", "baseline"]) -> Side:
+def _side(curves: CellCurves, readings: Sequence[Reading], name: Literal["level", "baseline"]) -> ComparedSide:
     outcomes = {one: seed_outcomes(curves, one.readout) for one in readings}
-    return Side(outcomes, replace(curves, cell=name), num_lost=curves.num("diverged"))
+    return ComparedSide(outcomes, replace(curves, cell=name), num_lost=curves.num("diverged"))
 
 
 def _target_that_all_reach(cells: Iterable[CurveCell], request: CurvesRequest) -> tuple[float, ...]:

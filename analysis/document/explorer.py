@@ -25,7 +25,7 @@ Better = Literal["higher", "lower", ""]
 
 
 @dataclass(frozen=True)
-class Dataset:
+class ExplorerData:
     """Numbers that explorers show, as JSON holds them; `timing` has those in seconds, None where there are none."""
 
     name: str
@@ -96,7 +96,7 @@ class Explorer:
     group_by: Literal["cell", "group"]
     groups_title: str
     dataset: str
-    own: Dataset | None = None
+    own: ExplorerData | None = None
     metric: str = ""
     views_title: str = "against"
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -150,7 +150,7 @@ def _group_as_json(group: Group) -> dict[str, Any]:
     }
 
 
-def shown_datasets(explorers: Sequence[Explorer], of_page: Sequence[Dataset]) -> dict[str, Dataset]:
+def shown_datasets(explorers: Sequence[Explorer], of_page: Sequence[ExplorerData]) -> dict[str, ExplorerData]:
     """The datasets that these explorers draw from, by name, in the order of their first use; one that is nowhere is
     left out."""
     held = {dataset.name: dataset for dataset in of_page} | {

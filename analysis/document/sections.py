@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from analysis.document.explorer import Dataset, Explorer
+from analysis.document.explorer import Explorer, ExplorerData
 
 
 class Entry(BaseModel):
@@ -92,5 +92,5 @@ class Subject:
     source: str
     footnote: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    datasets: tuple[Dataset, ...] = ()
+    datasets: tuple[ExplorerData, ...] = ()
     notices: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ LONG_TEXT = 60
 
 
 @dataclass(frozen=True)
-class Cell:
+class ShownCell:
     """One cell of a table: its text, what it sorts by where that is not its text, its style."""
 
     text: str
@@ -23,14 +23,14 @@ class Cell:
     kind: str
 
 
-def shown_cell(held: Any) -> Cell:
+def shown_cell(held: Any) -> ShownCell:
     """A number rounded for reading (it sorts by all its digits), a truth as yes or no, what is missing as nothing."""
     if held is None or held is pd.NA or held is pd.NaT or (isinstance(held, float) and math.isnan(held)):
-        return Cell("", None, "")
+        return ShownCell("", None, "")
     if isinstance(held, bool) or type(held).__name__ == "bool":
-        return Cell("yes" if held else "no", None, "")
+        return ShownCell("yes" if held else "no", None, "")
     if isinstance(held, (int, float)) or hasattr(held, "__float__"):
-        return Cell(
+        return ShownCell(
             number_text(float(held), whole=float(held).is_integer() and not isinstance(held, float)),
             repr(float(held)),
             "number",
@@ -38,7 +38,7 @@ def shown_cell(held: Any) -> Cell:
     text = str(held)
     kind = "long" if len(text) > LONG_TEXT else "text" if len(text) > SHORT_TEXT else ""
     breaking = text if " " in text else text.replace(",", ",\u200b")
-    return Cell(breaking, text if breaking != text else None, kind)
+    return ShownCell(breaking, text if breaking != text else None, kind)
 
 
 def heading(name: str) -> str:

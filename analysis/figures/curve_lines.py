@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.document.explorer import CURVES, MOST_NATS_BELOW_BEST, Dataset, Measured
+from analysis.document.explorer import CURVES, MOST_NATS_BELOW_BEST, ExplorerData, Measured
 from analysis.figures.lines import AFTER_SAMPLES, Line, as_numbers
 from analysis.statistics.intervals import Vector, mean_band
 from vae.settings.nearest import unknown_name_message
@@ -38,7 +38,7 @@ def curve_dataset(
     confidence: float,
     num_seeds: Mapping[str, int] | None = None,
     words: tuple[str, str] = AFTER_SAMPLES,
-) -> Dataset:
+) -> ExplorerData:
     """Curves from `rows` with the columns `COLUMNS`, in any order: a mean over all seeds of a cell, up to where the
     first has no finite value.
 
@@ -75,7 +75,7 @@ def curve_dataset(
     }
     timing = [line.seconds for line in lines]
     recorded = any(entry is not None for line in timing for entry in line)
-    return Dataset(CURVES, content, {"seconds": timing} if recorded else None)
+    return ExplorerData(CURVES, content, {"seconds": timing} if recorded else None)
 
 
 def _note(mean_stride: int, seed_stride: int, decimals: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 
-from analysis.document.explorer import Dataset, Explorer, Group, View
+from analysis.document.explorer import Explorer, ExplorerData, Group, View
 from analysis.document.text import number_text
 from analysis.figures.canvas import broken_name, plain_label, rows_under_names, shade
 from analysis.figures.style import OTHER_COLOURS
@@ -113,7 +113,7 @@ class Differences:
             "group",
             self.groups_title,
             name,
-            Dataset(name, {"comparisons": comparisons, "unit": self.unit}),
+            ExplorerData(name, {"comparisons": comparisons, "unit": self.unit}),
             views_title="differences in",
             notes={"heading": "to the right, the first named is better"},
         )

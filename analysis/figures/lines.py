@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from analysis.document.explorer import Dataset, Explorer, Group, Measured, View
+from analysis.document.explorer import Explorer, ExplorerData, Group, Measured, View
 from analysis.figures.canvas import (
     dash_pattern,
     finish_horizontal,
@@ -155,7 +155,7 @@ class Lines:
             "cell",
             "Cells",
             self.dataset or name,
-            None if self.dataset else Dataset(name, content, self.timing),
+            None if self.dataset else ExplorerData(name, content, self.timing),
             metric=self.measured[0].key,
             notes={"about": self.about} if self.about else {},
         )

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 from matplotlib.figure import Figure as Canvas
 
-from analysis.document.explorer import Dataset, Explorer, Group, View
+from analysis.document.explorer import Explorer, ExplorerData, Group, View
 from analysis.figures.canvas import legend_below, plain_label, rows_under_names, shade
 from analysis.figures.style import INK, SHAPES
 from analysis.figures.vega import NAME, TWO_LINES, across_numbers, hovered, layered, ring, rows, shaded, shape
@@ -118,7 +118,7 @@ class Points:
             "group",
             self.groups_title,
             name,
-            Dataset(name, {"rows": [row for view in views for row in self._rows(view)]}),
+            ExplorerData(name, {"rows": [row for view in views for row in self._rows(view)]}),
             views_title=self.views_title,
             notes={"heading": self.heading} | ({"about": self.about} if self.about else {}),
         )

@@ -11,7 +11,7 @@ import altair as alt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from analysis.document.explorer import Dataset, Explorer, Group, View
+from analysis.document.explorer import Explorer, ExplorerData, Group, View
 from analysis.figures.canvas import (
     dash_pattern,
     finish_horizontal,
@@ -29,7 +29,7 @@ CROSS = "M-.8,-.8L.8,.8M.8,-.8L-.8,.8"
 
 
 @dataclass(frozen=True)
-class Proposal:
+class ProposalPoint:
     """One proposal of a group: its numbers by the field of an axis, and what it came to, NaN where it was lost; `worst`
     and `best` of its seeds where it has several."""
 
@@ -55,7 +55,7 @@ class Proposals:
 
     groups: tuple[Group, ...]
     panels: tuple[Panel, ...]
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[ProposalPoint, ...]
     axes: tuple[Axis, ...]
     vertical: str
     most_below_best: float
@@ -126,11 +126,11 @@ class Proposals:
             "cell",
             "Cells",
             name,
-            Dataset(name, {"rows": content, "mostFromBest": self.most_below_best}),
+            ExplorerData(name, {"rows": content, "mostFromBest": self.most_below_best}),
             notes={"heading": f"{self.vertical}, higher is better"},
         )
 
-    def _as_json(self, proposal: Proposal) -> dict[str, Any]:
+    def _as_json(self, proposal: ProposalPoint) -> dict[str, Any]:
         seeds = {"worst": rounded(proposal.worst), "best": rounded(proposal.best)} if proposal.worst is not None else {}
         return {
             "mark": "proposal",
@@ -142,7 +142,7 @@ class Proposals:
         } | seeds
 
 
-def _points(proposals: Sequence[Proposal], name: str, foot: float) -> tuple[list[float], list[float]]:
+def _points(proposals: Sequence[ProposalPoint], name: str, foot: float) -> tuple[list[float], list[float]]:
     """Where proposals stand: those without an objective, or too far down, at the foot."""
     heights = [foot if proposal.is_lost else max(proposal.objective, foot) for proposal in proposals]
     return [proposal.numbers[name] for proposal in proposals], heights

@@ -117,7 +117,7 @@ class CellFinding:
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class _CellReadings:
     """What is read of all cells at once: the numbers of each reading, the curves, the runners-up."""
 
     by_reading: Mapping[Reading, Mapping[str, Mapping[int, float]]]
@@ -137,11 +137,11 @@ def cell_findings(results: StudyResults) -> tuple[CellFinding, ...]:
         )
         for reading in asked
     }
-    read = _Numbers(numbers, curves, seed_numbers(results, asked[0], rank=1))
+    read = _CellReadings(numbers, curves, seed_numbers(results, asked[0], rank=1))
     return tuple(_cell_finding(results, cell, read) for cell in study_cells(results.study))
 
 
-def _cell_finding(results: StudyResults, cell: Cell, read: _Numbers) -> CellFinding:
+def _cell_finding(results: StudyResults, cell: Cell, read: _CellReadings) -> CellFinding:
     rows = results.trainings[results.trainings["cell"] == cell.label]
     confirm = rows[(rows["phase"] == "confirm") & (rows["rank"].fillna(0) == 0)]
     search = rows[rows["phase"] == "search"]

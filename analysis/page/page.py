@@ -141,7 +141,7 @@ def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path
     )
 
 
-def _shown_dataset(dataset: explorer.Dataset) -> ShownDataset:
+def _shown_dataset(dataset: explorer.ExplorerData) -> ShownDataset:
     seconds = Markup("") if dataset.timing is None else explorer.as_script_text(dataset.timing)
     return ShownDataset(dataset.name, explorer.as_script_text(dataset.content), seconds, is_timing(dataset.name))
 

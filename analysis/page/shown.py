@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from analysis.document.explorer import explorer_text
 from analysis.document.paste_tables import latex_table, markdown_table
 from analysis.document.sections import Figure, Table
-from analysis.document.text import Cell, heading, shown_cell
+from analysis.document.text import ShownCell, heading, shown_cell
 
 LARGE_CSV_BYTES = 20_000
 
@@ -41,7 +41,7 @@ class ShownFigure:
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnHeading:
     """A column's heading."""
 
     title: str
@@ -56,8 +56,8 @@ class ShownTable:
     name: str
     title: str
     caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    columns: tuple[ColumnHeading, ...]
+    rows: tuple[tuple[ShownCell, ...], ...]
     csv: EmbeddedCsv | None
     pasted: tuple[tuple[str, str, str], ...]
     timing: bool
@@ -112,7 +112,7 @@ def shown_table(table: Table, embed: bool = True) -> ShownTable:
         column: pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column])
         for column in frame.columns
     }
-    columns = tuple(Column(heading(str(column)), numbers[column]) for column in frame.columns)
+    columns = tuple(ColumnHeading(heading(str(column)), numbers[column]) for column in frame.columns)
     rows = tuple(tuple(shown_cell(held) for held in row) for row in frame.astype(object).itertuples(index=False))
     csv = embed_csv(table.name, frame) if embed else None
     pasted = (

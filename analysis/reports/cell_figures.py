@@ -18,7 +18,7 @@ from analysis.figures.curve_lines import bound_measured
 from analysis.figures.differences import differences_by_kind
 from analysis.figures.lines import Line, Lines, LinesView, as_numbers, spans_decades
 from analysis.figures.panels import Axis, Panel
-from analysis.figures.proposals import Proposal, Proposals
+from analysis.figures.proposals import ProposalPoint, Proposals
 from analysis.findings.cells import CellFinding, CurveFinding, ProposalFinding
 from analysis.findings.titles import level_title, levels_title
 from analysis.statistics.intervals import rounded
@@ -192,10 +192,10 @@ def _ends(cell: CellFinding, fields: dict[str, str]) -> dict[str, tuple[float, f
     }
 
 
-def _proposal(cell: CellFinding, proposal: ProposalFinding, fields: dict[str, str]) -> Proposal:
+def _proposal(cell: CellFinding, proposal: ProposalFinding, fields: dict[str, str]) -> ProposalPoint:
     hyperparameters = proposal.hyperparameters
     seeds = list(proposal.by_seed.values()) if len(proposal.by_seed) > 1 else []
-    return Proposal(
+    return ProposalPoint(
         group=cell.cell.label,
         numbers={
             field: float(hyperparameters[name])

@@ -72,7 +72,7 @@ class ModelShown:
 
 
 @dataclass(frozen=True)
-class Findings:
+class InterpolationFindings:
     """What every model made of the same inputs; `absent` says in words which cells have no model to show, and why."""
 
     image_shape: tuple[int, int]
@@ -90,7 +90,7 @@ def chosen_images(labels: NDArray[np.uint8] | None, num_test_images: int) -> tup
     return tuple(int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)[:NUM_IMAGES])
 
 
-def compute(results: StudyResults, load: Callable[[str], Dataset]) -> Findings:
+def compute(results: StudyResults, load: Callable[[str], Dataset]) -> InterpolationFindings:
     """The findings of a study; `load` gives a dataset by name. A model or dataset that cannot be had is said, not
     raised."""
     models: list[ModelShown] = []
@@ -130,7 +130,7 @@ def compute(results: StudyResults, load: Callable[[str], Dataset]) -> Findings:
                     indices,
                 )
             )
-    return Findings(shape, indices, _pairs(len(indices)), tuple(models), tuple(absent))
+    return InterpolationFindings(shape, indices, _pairs(len(indices)), tuple(models), tuple(absent))
 
 
 def first_finished(trainings: pd.DataFrame, cell: str) -> pd.Series | None:
@@ -203,7 +203,7 @@ def _decoded(model: LatentVariableModel, latents: Tensor) -> Decoded:
 # From findings to figures and tables
 
 
-def section(findings: Findings) -> Section:
+def section(findings: InterpolationFindings) -> Section:
     """The interpolation report: pictures, the table of what each latent space is used for, and the numbers behind
     both."""
     warnings = tuple(f"Not shown: {reason}" for reason in findings.absent)
@@ -237,7 +237,7 @@ _PARAGRAPHS = (
 )
 
 
-def _answer(findings: Findings) -> str:
+def _answer(findings: InterpolationFindings) -> str:
     used = [f"{model.title} {int(model.active.sum())} of {model.latent_dim}" for model in findings.models]
     return f"Of their latents, the models shown use: {'; '.join(used)}."
 
@@ -245,7 +245,7 @@ def _answer(findings: Findings) -> str:
 Drawn = tuple[Block, pd.DataFrame]
 
 
-def _figures(findings: Findings) -> tuple[Figure, ...]:
+def _figures(findings: InterpolationFindings) -> tuple[Figure, ...]:
     ends = "The outlined images at both ends are the test images themselves."
     originals = "Outlined: the test images. Below each: the decoded mean of its posterior."
     grid = (
@@ -288,12 +288,12 @@ def _label(model: ModelShown) -> str:
     return f"{model.title} (seed {model.seed})"
 
 
-def _tiles(findings: Findings, pixels: Bytes) -> Bytes:
+def _tiles(findings: InterpolationFindings, pixels: Bytes) -> Bytes:
     """Images [..., pixels] as [..., height, width]."""
     return pixels.reshape(*pixels.shape[:-1], *findings.image_shape)
 
 
-def _path_block(findings: Findings, model: ModelShown, path: Decoded) -> Drawn:
+def _path_block(findings: InterpolationFindings, model: ModelShown, path: Decoded) -> Drawn:
     first, second = (model.images[[pair[end] for pair in findings.pairs]][:, None] for end in (0, 1))
     images = np.concatenate([first, path.pixels, second], axis=1)
     rows = [
@@ -308,7 +308,7 @@ def _path_block(findings: Findings, model: ModelShown, path: Decoded) -> Drawn:
     return Block(_label(model), _tiles(findings, images), (0, images.shape[1] - 1)), pd.DataFrame(rows)
 
 
-def _reconstruction_block(findings: Findings, model: ModelShown) -> Drawn:
+def _reconstruction_block(findings: InterpolationFindings, model: ModelShown) -> Drawn:
     pairs = np.stack([model.images, model.reconstructions.pixels], axis=1)
     rows = [
         _row(model, f"test image {index}", None, None, pixels)
@@ -323,7 +323,7 @@ def _reconstruction_block(findings: Findings, model: ModelShown) -> Drawn:
     return Block(_label(model), images, original_rows=(0,)), pd.DataFrame(rows)
 
 
-def _sample_block(findings: Findings, model: ModelShown) -> Drawn:
+def _sample_block(findings: InterpolationFindings, model: ModelShown) -> Drawn:
     shown = model.samples
     images = _tiles(findings, shown.pixels.reshape(2, NUM_SAMPLES // 2, -1))
     return Block(_label(model), images), pd.DataFrame(
@@ -331,7 +331,7 @@ def _sample_block(findings: Findings, model: ModelShown) -> Drawn:
     )
 
 
-def _manifold_block(findings: Findings, model: ModelShown) -> Drawn | None:
+def _manifold_block(findings: InterpolationFindings, model: ModelShown) -> Drawn | None:
     if model.manifold is None:
         return None
     shown = model.manifold
@@ -356,7 +356,7 @@ def _row(
     }
 
 
-def _usage_table(findings: Findings) -> Table:
+def _usage_table(findings: InterpolationFindings) -> Table:
     rows = [
         {
             "cell": model.cell,
@@ -375,7 +375,7 @@ def _usage_table(findings: Findings) -> Table:
     return Table("interpolation_latent_use", "What the latent space is used for", caption, pd.DataFrame(rows))
 
 
-def _latents_table(findings: Findings) -> Table:
+def _latents_table(findings: InterpolationFindings) -> Table:
     rows = [
         {
             "cell": model.cell,

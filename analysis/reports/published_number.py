@@ -35,7 +35,7 @@ class Reproduction:
 
 
 @dataclass(frozen=True)
-class Findings:
+class PublishedNumberFindings:
     """The study's cells against its published number."""
 
     study: Study
@@ -43,12 +43,14 @@ class Findings:
     reproductions: tuple[Reproduction, ...]
 
 
-def compute(claims: StudyFindings) -> Findings:
+def compute(claims: StudyFindings) -> PublishedNumberFindings:
     """The findings of a study that names a published number."""
     study = claims.study
     assert study.published is not None, "only for a study that names a published number"
     expected = study.confirm.num_reporting_seeds
-    return Findings(study, study.published, tuple(_reproduction(cell, expected) for cell in claims.cells))
+    return PublishedNumberFindings(
+        study, study.published, tuple(_reproduction(cell, expected) for cell in claims.cells)
+    )
 
 
 def _reproduction(cell: CellFinding, expected: int) -> Reproduction:
@@ -56,7 +58,7 @@ def _reproduction(cell: CellFinding, expected: int) -> Reproduction:
     return Reproduction(cell, sum(cell.finals.values()) / expected if complete else None, expected)
 
 
-def section(findings: Findings) -> Section:
+def section(findings: PublishedNumberFindings) -> Section:
     """The verdict of each cell, every seed's number, and a picture of them around the published one."""
     study, published = findings.study, findings.published
     frame = _frame(findings)
@@ -83,7 +85,7 @@ def section(findings: Findings) -> Section:
     )
 
 
-def _points(findings: Findings) -> Points:
+def _points(findings: PublishedNumberFindings) -> Points:
     """The number of every seed in the row of its cell, around the published one."""
     published, every = findings.published, [one.cell for one in findings.reproductions]
     cells = [cell for cell in every if cell.finals] or every
@@ -107,7 +109,7 @@ def _points(findings: Findings) -> Points:
     )
 
 
-def _statement(one: Reproduction, findings: Findings) -> str:
+def _statement(one: Reproduction, findings: PublishedNumberFindings) -> str:
     published, study = findings.published, findings.study
     which = "" if len(findings.reproductions) == 1 else f"{one.cell.title}: "
     if one.mean is None:
@@ -124,7 +126,7 @@ def _statement(one: Reproduction, findings: Findings) -> str:
     )
 
 
-def _claim(one: Reproduction, findings: Findings, position: int) -> PublishedClaim:
+def _claim(one: Reproduction, findings: PublishedNumberFindings, position: int) -> PublishedClaim:
     published = findings.published
     return PublishedClaim(
         name="published-number" if len(findings.reproductions) == 1 else f"published-number-{one.cell.cell.label}",
@@ -140,7 +142,7 @@ def _claim(one: Reproduction, findings: Findings, position: int) -> PublishedCla
     )
 
 
-def _frame(findings: Findings) -> pd.DataFrame:
+def _frame(findings: PublishedNumberFindings) -> pd.DataFrame:
     rows = [
         (one.cell.cell.label, seed, nats, findings.published.nats)
         for one in findings.reproductions

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from analysis.claims.declared import withdrawn_claims, withdrawn_sentence
-from analysis.document.explorer import Dataset
+from analysis.document.explorer import ExplorerData
 from analysis.document.sections import Section, Subject, Table
 from analysis.figures.curve_lines import COLUMNS, bound_measured, curve_dataset
 from analysis.page.folder import build_page, build_single_page
@@ -70,7 +70,7 @@ def study_subject(results: StudyResults) -> Subject:
     )
 
 
-def study_curves(results: StudyResults) -> Dataset:
+def study_curves(results: StudyResults) -> ExplorerData:
     """The dataset of a study's reporting seeds, those of each cell's winner."""
     confirm = results.trainings[(results.trainings["phase"] == "confirm") & (results.trainings["rank"].fillna(0) == 0)]
     rows = results.curves[results.curves["identity"].isin(confirm["identity"])]

@@ -14,8 +14,8 @@ from analysis.results.completeness import records
 from analysis.results.frames import TAG_COLUMNS
 from analysis.results.reader import StudyResults
 
-Position = tuple[Any, ...]
-Row = Mapping[str, Any]
+TrainingPosition = tuple[Any, ...]
+TrainingRow = Mapping[str, Any]
 NO_PART_OF_A_CONFIGURATION = frozenset(
     {*TAG_COLUMNS, "num_parameters", "training_seconds", "diverged_at_samples", "repeat"}
 )
@@ -29,8 +29,8 @@ class PairedTrainings:
 
     a: StudyResults
     b: StudyResults
-    rows_a: Mapping[Position, Row]
-    rows_b: Mapping[Position, Row]
+    rows_a: Mapping[TrainingPosition, TrainingRow]
+    rows_b: Mapping[TrainingPosition, TrainingRow]
     points_a: Mapping[str, pd.Series[float]]
     points_b: Mapping[str, pd.Series[float]]
 
@@ -38,7 +38,7 @@ class PairedTrainings:
     def of(cls, a: StudyResults, b: StudyResults) -> PairedTrainings:
         return cls(a, b, _by_position(a), _by_position(b), _points(a), _points(b))
 
-    def matched(self, cell: str | None = None) -> list[tuple[Row, Row]]:
+    def matched(self, cell: str | None = None) -> list[tuple[TrainingRow, TrainingRow]]:
         """The pairs of trainings of the same position, seed tree and configuration: all, or those of a cell's winner
         under the reporting seeds."""
         if self.a.study.seed != self.b.study.seed:
@@ -67,7 +67,7 @@ class PairedTrainings:
             *fields,
         )
 
-    def gap(self, first: Row, second: Row) -> float:
+    def gap(self, first: TrainingRow, second: TrainingRow) -> float:
         """The largest difference of any metric at any point, in its unit: 0 where they agree to the bit, infinite
         where they ended differently or were measured elsewhere."""
         first_points, second_points = (
@@ -85,7 +85,7 @@ class PairedTrainings:
         gaps = np.abs(np.where(same, 0.0, left) - np.where(same, 0.0, right))
         return float(np.where(np.isnan(gaps), math.inf, gaps).max(initial=0.0))
 
-    def is_shared(self, first: Row, second: Row) -> bool:
+    def is_shared(self, first: TrainingRow, second: TrainingRow) -> bool:
         """Whether the two are one training, which a study took over from the other or both from a third: that they
         agree says nothing."""
         return bool(
@@ -94,11 +94,11 @@ class PairedTrainings:
         )
 
 
-def _by_position(results: StudyResults) -> dict[Position, Row]:
+def _by_position(results: StudyResults) -> dict[TrainingPosition, TrainingRow]:
     return {tuple(_shared_entry(name, row) for name in POSITION): row for row in records(results.trainings)}
 
 
-def _shared_entry(name: str, row: Row) -> Any:
+def _shared_entry(name: str, row: TrainingRow) -> Any:
     """An entry of a position, the same in both studies: which proposal won is no part of a reporting training's."""
     if name == "proposal" and row["phase"] != "search":
         return None
@@ -114,7 +114,7 @@ def _points(results: StudyResults) -> dict[str, pd.Series[float]]:
     return {str(identity): rows["nats"].sort_index() for identity, rows in indexed.groupby("identity")}
 
 
-def unlike_fields(first: Row, second: Row) -> tuple[str, ...]:
+def unlike_fields(first: TrainingRow, second: TrainingRow) -> tuple[str, ...]:
     """The fields of the configuration in which two trainings differ; one that only one of them knows, as code may
     have added it, does not count."""
     fields = sorted({name for name in (*first, *second) if name not in NO_PART_OF_A_CONFIGURATION and "/" not in name})

@@ -45,7 +45,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedSide:
     """One side of a comparison: its outcomes by seed under every reading, the declared one first; its mean curves, and
     the outcomes of the runner-up of its search, where it has them. `num_lost`: trainings that leave it without a mean,
     though they may have no pair."""
@@ -176,8 +176,8 @@ AnyComparison = TypeVar("AnyComparison", bound=PairedComparison)
 
 
 def paired_result(
-    level: Side,
-    baseline: Side,
+    level: ComparedSide,
+    baseline: ComparedSide,
     rule: Rule,
     stream: Callable[[Reading | None], np.random.Generator],
     *,
@@ -214,12 +214,17 @@ def paired_result(
     )
 
 
-def _pairs(reading: Reading, level: Side, baseline: Side) -> Pairs:
+def _pairs(reading: Reading, level: ComparedSide, baseline: ComparedSide) -> Pairs:
     return Pairs.of(level.readings[reading], baseline.readings.get(reading, {}), level.num_lost + baseline.num_lost)
 
 
 def _reading_verdict(
-    reading: Reading, level: Side, baseline: Side, rule: Rule, generator: np.random.Generator, num_pairs: int | None
+    reading: Reading,
+    level: ComparedSide,
+    baseline: ComparedSide,
+    rule: Rule,
+    generator: np.random.Generator,
+    num_pairs: int | None,
 ) -> ReadingVerdict:
     """The verdict under a further reading; open unless as many pairs have it as `num_pairs`, those of the declared one;
     None where the comparison is incomplete."""

@@ -19,7 +19,7 @@ from scipy import stats
 from analysis.statistics.intervals import Interval, Vector
 from analysis.statistics.readouts import Matrix
 
-Block = TypeVar("Block", bound=Hashable)
+BlockName = TypeVar("BlockName", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _worst_for_diverged(scores: Matrix) -> Matrix:
     return np.where(np.isfinite(scores), scores, -math.inf)
 
 
-def rank_finding(scores: Mapping[str, Mapping[Block, float]], confidence: float) -> RankFinding:
+def rank_finding(scores: Mapping[str, Mapping[BlockName, float]], confidence: float) -> RankFinding:
     """Mean ranks of the entrants over the blocks that all of them have, `scores[entrant][block]`; entrants in order
     of mean rank, then name.
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from study.doctor.findings import SECONDS, Check, Finding, Request, problem
+from study.doctor.findings import SECONDS, Check, DoctorRequest, Finding, problem
 from vae.errors import type_and_first_line
 from vae.machine import load_average
 
@@ -44,7 +44,7 @@ CHECKS = {
 """Each check by what it looks at, in the order of the report: a function from the request to findings."""
 
 
-def examine(request: Request, names: Iterable[str] = CHECKS) -> Iterator[tuple[str, Finding]]:
+def examine(request: DoctorRequest, names: Iterable[str] = CHECKS) -> Iterator[tuple[str, Finding]]:
     """What every check found, in their order, each as soon as those before it are through."""
     deadline = time.monotonic() + request.seconds
     children = [(name, _start(name, request)) for name in names]
@@ -57,7 +57,7 @@ def examine(request: Request, names: Iterable[str] = CHECKS) -> Iterator[tuple[s
             _end(child)
 
 
-def _start(name: str, request: Request) -> subprocess.Popen[bytes] | Finding:
+def _start(name: str, request: DoctorRequest) -> subprocess.Popen[bytes] | Finding:
     """The check as a process, whose few lines its pipe holds until they are read; or why there is none."""
     command = [sys.executable, "-W", "ignore", "-m", "study.doctor", "--check", name, json.dumps(asdict(request))]
     here = str(Path(__file__).resolve().parents[2])
@@ -120,7 +120,7 @@ def _end(child: subprocess.Popen[bytes] | Finding) -> None:
             child.wait(1)
 
 
-def examine_here(name: str, request: Request, say: Callable[[Finding], None]) -> None:
+def examine_here(name: str, request: DoctorRequest, say: Callable[[Finding], None]) -> None:
     """One check in this process; whatever it raises is a finding."""
     module, _, function = CHECKS[name].partition(":")
     try:
@@ -133,7 +133,7 @@ def examine_here(name: str, request: Request, say: Callable[[Finding], None]) ->
         say(problem(type_and_first_line(error)[:300]))
 
 
-def _child(name: str, request: Request) -> int:
+def _child(name: str, request: DoctorRequest) -> int:
     """A check as a process: its findings as JSON lines on the standard output, where nothing else may print."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
@@ -147,7 +147,7 @@ def _child(name: str, request: Request) -> int:
         os._exit(0)  # not after threads that a library left waiting
 
 
-def report(request: Request, say: Callable[[str], None] = print) -> int:
+def report(request: DoctorRequest, say: Callable[[str], None] = print) -> int:
     """Prints a line for each finding; returns 1 where one is a problem, else 0."""
     counts = {"ok": 0, "warning": 0, "problem": 0}
     for name, finding in examine(request):
@@ -212,12 +212,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", nargs=2, metavar=("NAME", "REQUEST"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.check:
-        return _child(options.check[0], Request(**json.loads(options.check[1])))
+        return _child(options.check[0], DoctorRequest(**json.loads(options.check[1])))
     if options.mend_artifacts:
         return _mend(Path(options.outputs))
     try:
         return report(
-            Request(options.outputs, options.tracking_uri, options.address, options.seconds),
+            DoctorRequest(options.outputs, options.tracking_uri, options.address, options.seconds),
             lambda line: print(line, flush=True),
         )
     except KeyboardInterrupt:

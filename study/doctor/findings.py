@@ -14,7 +14,7 @@ SECONDS = 13.0
 
 
 @dataclass(frozen=True)
-class Request:
+class DoctorRequest:
     """What is asked about: the outputs folder, where studies are tracked, and where they run; empty as `study run`
     has it by default."""
 
@@ -53,4 +53,4 @@ def problem(text: str, advice: str = "") -> Finding:
     return Finding("problem", text, advice)
 
 
-Check = Callable[[Request], Iterable[Finding]]
+Check = Callable[[DoctorRequest], Iterable[Finding]]

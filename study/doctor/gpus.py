@@ -10,13 +10,13 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from study.doctor.findings import Finding, Request, ok, warning
+from study.doctor.findings import DoctorRequest, Finding, ok, warning
 from study.doctor.machine import GIB
 from study.doctor.packages import REMAKE
 from vae.errors import first_line
 
 
-def gpu(request: Request) -> Iterator[Finding]:
+def gpu(request: DoctorRequest) -> Iterator[Finding]:
     """GPUs that torch can compute on, each tried; where there are none, why."""
     driver = driver_version()
     if not driver and not Path("/dev/nvidia0").exists() and not Path("/dev/dxg").exists():

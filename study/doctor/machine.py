@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from study.doctor.findings import Finding, Request, ok, problem, warning
+from study.doctor.findings import DoctorRequest, Finding, ok, problem, warning
 from vae.machine import available_memory, usable_cores
 
 OLDEST_PYTHON = (3, 11)
@@ -33,7 +33,7 @@ EARLIEST = 1_750_000_000
 """Before this project was written, in seconds since 1970."""
 
 
-def python(request: Request) -> list[Finding]:
+def python(request: DoctorRequest) -> list[Finding]:
     """The interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < OLDEST_PYTHON:
@@ -43,7 +43,7 @@ def python(request: Request) -> list[Finding]:
     return [ok(f"{version} in {where}")]
 
 
-def processor(request: Request) -> list[Finding]:
+def processor(request: DoctorRequest) -> list[Finding]:
     """Cores that this process may use."""
     cores, usable = os.cpu_count() or 1, usable_cores()
     if usable < cores:
@@ -70,7 +70,7 @@ def _working_memory() -> Finding:
     return ok(f"{free}, enough for a training on each of {cores} cores")
 
 
-def memory(request: Request) -> Iterator[Finding]:
+def memory(request: DoctorRequest) -> Iterator[Finding]:
     """Memory for trainings, and shared memory for Ray's object store."""
     yield _working_memory()
     with contextlib.suppress(OSError):
@@ -80,7 +80,7 @@ def memory(request: Request) -> Iterator[Finding]:
             yield warning(text, "In a container ask for more: docker run --shm-size=2g.")
 
 
-def disk(request: Request) -> Iterator[Finding]:
+def disk(request: DoctorRequest) -> Iterator[Finding]:
     """Room in the outputs folder and in the temporary one, and whether both can be written."""
     outputs = _nearest_folder(Path(request.outputs))
     room = _room("outputs", outputs, "Free some space, or give studies another folder: OUTPUTS=/elsewhere (--outputs).")
@@ -166,7 +166,7 @@ def _lack_of_locks(folder: Path) -> Iterator[Finding]:
         yield problem(f"{text}: {error.strerror}", advice)
 
 
-def clock(request: Request) -> list[Finding]:
+def clock(request: DoctorRequest) -> list[Finding]:
     """The clock against the outputs folder's file system, whose server may have its own, and against the project's
     age."""
     now = time.time()

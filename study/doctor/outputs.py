@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from study.addresses.stores import artifact_folder, database_path
-from study.doctor.findings import Finding, Request, ok, problem, warning
+from study.doctor.findings import DoctorRequest, Finding, ok, problem, warning
 from study.outputs import Outputs
 from vae.data.idx import FILES, DataError, find_idx, read_uncompressed
 from vae.data.published import PUBLISHED, PublishedDataset, fault
@@ -21,7 +21,7 @@ from vae.data.published import PUBLISHED, PublishedDataset, fault
 _MEND = "python -m study doctor --mend-artifacts"
 
 
-def data(request: Request) -> Iterator[Finding]:
+def data(request: DoctorRequest) -> Iterator[Finding]:
     """The published datasets, by their hashes: MNIST, and the others where there is something of them."""
     for published in PUBLISHED.values():
         named = os.environ.get(published.variable)
@@ -54,7 +54,7 @@ def _damage(published: PublishedDataset, name: str, path: Path) -> str | None:
         return str(error)
 
 
-def outputs(request: Request) -> list[Finding]:
+def outputs(request: DoctorRequest) -> list[Finding]:
     """What the folder holds: running studies, records, what was set aside or left half-written, checkpoints."""
     files = request.files
     folder = files.root
@@ -127,7 +127,7 @@ def _bytes_of(files: Sequence[Path]) -> int:
     return total
 
 
-def artifacts(request: Request) -> list[Finding]:
+def artifacts(request: DoctorRequest) -> list[Finding]:
     """Whether the artifacts of the store in the outputs folder are where it says: MLflow keeps whole paths, and a
     moved folder has others."""
     if request.tracking_uri and database_path(request.tracking_uri) is None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
-from study.doctor.findings import Finding, Request, ok, problem, warning
+from study.doctor.findings import DoctorRequest, Finding, ok, problem, warning
 
 REMAKE = "Run make setup; it remakes .venv from requirements.lock."
 
 
-def packages(request: Request) -> list[Finding]:
+def packages(request: DoctorRequest) -> list[Finding]:
     """What is installed, against the lock."""
     root = Path(__file__).resolve().parents[2]
     lock = next((lock for folder in (root, root / "docker") if (lock := folder / "requirements.lock").is_file()), None)

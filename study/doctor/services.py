@@ -14,7 +14,7 @@ from pathlib import Path
 from study.addresses.credentials import without_credentials
 from study.addresses.reachable import require_reachable
 from study.addresses.stores import database_path, tracking_uri_fault
-from study.doctor.findings import Finding, Request, ok, problem, warning
+from study.doctor.findings import DoctorRequest, Finding, ok, problem, warning
 from study.doctor.machine import CLOCK_SKEW_SECONDS, skew_text
 from study.errors import LaunchError, TrackingError
 from study.execution.capacity import Resources
@@ -24,7 +24,7 @@ _WHOLE_CHECK_BYTES = 2**29
 """A larger database is not read through: that would take longer than a check may."""
 
 
-def ray(request: Request) -> list[Finding]:
+def ray(request: DoctorRequest) -> list[Finding]:
     """Whether Ray starts here, or lets this program in at its address."""
     os.environ.pop("RAY_ADDRESS", None)  # what was asked about is in the request
     try:
@@ -45,7 +45,7 @@ def ray(request: Request) -> list[Finding]:
     return [ok(f"starts on this machine in {seconds:.1f} s")]
 
 
-def mlflow(request: Request) -> Iterator[Finding]:
+def mlflow(request: DoctorRequest) -> Iterator[Finding]:
     """Whether the store opens and takes runs: a database, or a server that knows this user."""
     uri = request.tracking_uri or request.files.tracking_uri
     if (fault := tracking_uri_fault(uri)) is not None:

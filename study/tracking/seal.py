@@ -41,10 +41,10 @@ SEALED_TAGS = (
 STORED_INFINITY = 1.79e308
 """MLflow stores infinities as the largest numbers there are."""
 
-Points = Iterable[tuple[str, int, float]]
+MetricPoints = Iterable[tuple[str, int, float]]
 
 
-def seal_of(start_ms: int, params: Mapping[str, str], tags: Mapping[str, str], points: Points) -> str:
+def seal_of(start_ms: int, params: Mapping[str, str], tags: Mapping[str, str], points: MetricPoints) -> str:
     """The seal of a run: its start, parameters, tags and metric points (name, samples, number), each name and
     samples once, in any order."""
     ordered = sorted(points, key=lambda point: point[:2])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from study.doctor.examine import examine_here
-from study.doctor.findings import Finding, Request
+from study.doctor.findings import DoctorRequest, Finding
 
 
-def findings_of(name: str, request: Request) -> list[Finding]:
+def findings_of(name: str, request: DoctorRequest) -> list[Finding]:
     """What one check finds, in this process."""
     found: list[Finding] = []
     examine_here(name, request, found.append)
@@ -17,5 +17,5 @@ def findings_of(name: str, request: Request) -> list[Finding]:
 
 def finding_of(name: str, outputs: Path, tracking_uri: str = "", address: str = "") -> Finding:
     """The only finding of a check."""
-    (finding,) = findings_of(name, Request(str(outputs), tracking_uri, address))
+    (finding,) = findings_of(name, DoctorRequest(str(outputs), tracking_uri, address))
     return finding

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.claims.schema import PublishedClaim
-from analysis.document.explorer import Dataset, Explorer, Group, View
+from analysis.document.explorer import Explorer, ExplorerData, Group, View
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures.lines import LineWords, lines_specification
 from analysis.figures.panels import Axis
@@ -41,7 +41,7 @@ def explorer(name: str) -> Explorer:
         "cell",
         "Cells",
         name,
-        Dataset(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "number": 1.0}]}),
+        ExplorerData(name, {"rows": [{"cell": "label", "title": HOSTILE, "said": HOSTILE, "number": 1.0}]}),
     )
 
 

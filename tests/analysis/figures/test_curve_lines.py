@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.document.explorer import Dataset, as_script_text
+from analysis.document.explorer import ExplorerData, as_script_text
 from analysis.figures.curve_lines import COLUMNS, MOST_NUMBERS, bound_measured, curve_dataset
 from analysis.reports.study_page import study_curves
 from analysis.results.reader import StudyResults
@@ -33,11 +33,11 @@ def curves(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def dataset_of(rows: pd.DataFrame, num_seeds: dict[str, int] | None = None) -> Dataset:
+def dataset_of(rows: pd.DataFrame, num_seeds: dict[str, int] | None = None) -> ExplorerData:
     return curve_dataset(rows, [bound_measured(str(metric)) for metric in rows["metric"].unique()], 0.95, num_seeds)
 
 
-def line(dataset: Dataset, cell: str, seed: int | None) -> dict[str, Any]:
+def line(dataset: ExplorerData, cell: str, seed: int | None) -> dict[str, Any]:
     found = [held for held in dataset.content["lines"] if held["cell"] == cell and held["seed"] == seed]
     assert len(found) == 1
     return dict(found[0])

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.document.explorer import Group
 from analysis.figures.panels import Axis, one_panel
-from analysis.figures.proposals import Proposal, Proposals
+from analysis.figures.proposals import ProposalPoint, Proposals
 from tests.support.drawings import line_points
 
 GROUP = Group("a", "A", "#0a7abf", shape="circle")
@@ -20,9 +20,9 @@ def described() -> Proposals:
         groups=(GROUP,),
         panels=one_panel([GROUP]),
         proposals=(
-            Proposal("a", {"h0": 0.1}, -100.0, "number 0", worst=-101.0, best=-99.0, is_winner=True),
-            Proposal("a", {"h0": 0.01}, -500.0, "number 1"),
-            Proposal("a", {"h0": 1.0}, math.nan, "number 2"),
+            ProposalPoint("a", {"h0": 0.1}, -100.0, "number 0", worst=-101.0, best=-99.0, is_winner=True),
+            ProposalPoint("a", {"h0": 0.01}, -500.0, "number 1"),
+            ProposalPoint("a", {"h0": 1.0}, math.nan, "number 2"),
         ),
         axes=(Axis("h0", "learning rate", logarithmic=True, number_format="~g"),),
         vertical="bound (nats)",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from analysis.figures import images as image_grid
 from analysis.reports import interpolation
-from analysis.reports.interpolation import Findings, ModelShown
+from analysis.reports.interpolation import InterpolationFindings, ModelShown
 from analysis.results.reader import StudyResults, read_study
 from tests.support.models import HEIGHT, NUM_PIXELS, WIDTH, study_with_pictures, write_dataset, write_weights
 from tests.support.synthetic_store import Place, build_store
@@ -59,12 +59,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
 
 
 @pytest.fixture(scope="module")
-def findings(results: StudyResults) -> Findings:
+def findings(results: StudyResults) -> InterpolationFindings:
     return interpolation.compute(results, load)
 
 
 def test_every_model_is_the_winner_under_the_lowest_reporting_seed_that_finished(
-    findings: Findings, results: StudyResults
+    findings: InterpolationFindings, results: StudyResults
 ) -> None:
     assert [(model.cell, model.seed) for model in findings.models] == [
         ("num_hidden_layers=1,optimizer=adagrad", 0),
@@ -75,7 +75,7 @@ def test_every_model_is_the_winner_under_the_lowest_reporting_seed_that_finished
     assert set(shown["phase"]) == {"confirm"}
 
 
-def test_cells_without_a_model_are_named_with_the_reason(findings: Findings) -> None:
+def test_cells_without_a_model_are_named_with_the_reason(findings: InterpolationFindings) -> None:
     reasons = {reason.split(":")[0]: reason for reason in findings.absent}
     assert set(reasons) == {"adam, 2 hidden layers", "adagrad, 2 hidden layers"}
     assert "no reporting seed of its winner finished" in reasons["adam, 2 hidden layers"]
@@ -83,7 +83,7 @@ def test_cells_without_a_model_are_named_with_the_reason(findings: Findings) -> 
     assert len(findings.models) + len(findings.absent) == 4
 
 
-def test_all_models_are_given_the_same_images_and_the_same_prior_latents(findings: Findings) -> None:
+def test_all_models_are_given_the_same_images_and_the_same_prior_latents(findings: InterpolationFindings) -> None:
     first, second = findings.models
     np.testing.assert_array_equal(first.images, second.images)
     np.testing.assert_array_equal(first.samples.latents, second.samples.latents)
@@ -95,7 +95,9 @@ def test_all_models_are_given_the_same_images_and_the_same_prior_latents(finding
     )
 
 
-def test_images_are_the_first_of_each_label_in_the_test_set(findings: Findings, results: StudyResults) -> None:
+def test_images_are_the_first_of_each_label_in_the_test_set(
+    findings: InterpolationFindings, results: StudyResults
+) -> None:
     dataset = load(str(results.study.training["dataset"]))
     assert dataset.test_labels is not None
     labels = dataset.test_labels[list(findings.image_indices)]
@@ -110,7 +112,7 @@ def test_images_without_labels_are_the_first_ones() -> None:
     assert interpolation.chosen_images(None, 4) == (0, 1, 2, 3)
 
 
-def test_paths_end_at_the_reconstructions_of_their_two_images(findings: Findings) -> None:
+def test_paths_end_at_the_reconstructions_of_their_two_images(findings: InterpolationFindings) -> None:
     for model in findings.models:
         for path in (model.linear, model.spherical):
             for pair, (first, second) in enumerate(findings.pairs):
@@ -122,7 +124,9 @@ def test_paths_end_at_the_reconstructions_of_their_two_images(findings: Findings
                     assert np.abs(difference).max() <= 1
 
 
-def test_pixels_are_the_decoded_means_of_the_weights_in_the_store(findings: Findings, results: StudyResults) -> None:
+def test_pixels_are_the_decoded_means_of_the_weights_in_the_store(
+    findings: InterpolationFindings, results: StudyResults
+) -> None:
     shown = findings.models[1]
     weights, configuration = load_weights(results.weights(shown.identity))
     model = model_from_weights(weights, configuration, NUM_PIXELS)
@@ -131,7 +135,7 @@ def test_pixels_are_the_decoded_means_of_the_weights_in_the_store(findings: Find
     assert np.abs(expected.numpy() * 255 - shown.reconstructions.pixels).max() <= 0.51
 
 
-def test_bounds_of_a_shown_model_are_those_of_its_record(findings: Findings) -> None:
+def test_bounds_of_a_shown_model_are_those_of_its_record(findings: InterpolationFindings) -> None:
     for model in findings.models:
         assert model.bounds["lower_bound"] == pytest.approx(
             model.bounds["reconstruction"] - model.bounds["kl"], abs=1e-9
@@ -139,8 +143,8 @@ def test_bounds_of_a_shown_model_are_those_of_its_record(findings: Findings) -> 
         assert model.active.shape == model.kl_nats.shape == (2,)
 
 
-def test_findings_are_the_same_bytes_twice(findings: Findings, results: StudyResults) -> None:
-    def frames(given: Findings) -> list[str]:
+def test_findings_are_the_same_bytes_twice(findings: InterpolationFindings, results: StudyResults) -> None:
+    def frames(given: InterpolationFindings) -> list[str]:
         made = interpolation.section(given)
         return [table.frame.to_csv() for table in made.tables] + [
             text for figure in made.figures for text in (figure.svg, figure.frame.to_csv())
@@ -172,7 +176,9 @@ def test_one_thread_computes_so_that_the_numbers_are_those_of_any_machine(
     assert set(threads) == {1}
 
 
-def test_models_of_different_latent_sizes_share_the_first_latents(results: StudyResults, findings: Findings) -> None:
+def test_models_of_different_latent_sizes_share_the_first_latents(
+    results: StudyResults, findings: InterpolationFindings
+) -> None:
     assert findings.models
     random = derive(results.study.seed, "interpolation", "prior")
     wider = latent.prior_latents(interpolation.NUM_SAMPLES, 20, generator(random))
@@ -190,7 +196,7 @@ def test_a_dataset_that_cannot_be_had_leaves_a_section_in_words(results: StudyRe
     assert len(section.warnings) == 4
 
 
-def test_section_shows_paths_reconstructions_samples_manifold_and_both_tables(findings: Findings) -> None:
+def test_section_shows_paths_reconstructions_samples_manifold_and_both_tables(findings: InterpolationFindings) -> None:
     section = interpolation.section(findings)
     kinds = [figure.name.removeprefix("interpolation_") for figure in section.figures]
     assert kinds == ["linear", "spherical", "reconstructions", "samples", "manifold"]
@@ -203,12 +209,12 @@ def test_section_shows_paths_reconstructions_samples_manifold_and_both_tables(fi
         assert f"{model.title} {int(model.active.sum())} of 2" in section.answer
 
 
-def test_without_a_two_dimensional_latent_space_there_is_no_manifold(findings: Findings) -> None:
+def test_without_a_two_dimensional_latent_space_there_is_no_manifold(findings: InterpolationFindings) -> None:
     without = replace(findings, models=tuple(replace(model, manifold=None) for model in findings.models))
     assert "interpolation_manifold" not in {figure.name for figure in interpolation.section(without).figures}
 
 
-def test_csv_of_a_figure_holds_the_latents_and_pixels_that_it_shows(findings: Findings) -> None:
+def test_csv_of_a_figure_holds_the_latents_and_pixels_that_it_shows(findings: InterpolationFindings) -> None:
     frame = next(
         figure.frame for figure in interpolation.section(findings).figures if figure.name == "interpolation_samples"
     )
@@ -253,7 +259,7 @@ def test_picture_for_elsewhere_is_a_png_with_the_same_bytes_each_time() -> None:
 
 
 def test_binarised_pixels_are_shown_as_the_model_was_given_them(
-    results: StudyResults, findings: Findings, tmp_path: Path
+    results: StudyResults, findings: InterpolationFindings, tmp_path: Path
 ) -> None:
     study = study_with_pictures(Path(str(results.study.training["dataset"])))
     study = study.model_copy(

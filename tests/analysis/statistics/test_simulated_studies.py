@@ -13,7 +13,7 @@ from scipy import stats
 from analysis.statistics import intervals as statistics
 from analysis.statistics.intervals import Vector
 from analysis.statistics.noise_floor import noise_floor
-from analysis.statistics.pairs import Side, paired_result
+from analysis.statistics.pairs import ComparedSide, paired_result
 from analysis.statistics.power import detectable_effect
 from analysis.statistics.readouts import Reading, Readout, seed_outcomes
 from analysis.statistics.verdicts import Rule, verdict
@@ -81,7 +81,9 @@ def test_false_claims_stay_within_the_limits_under_each_readout_and_not_under_th
     false = np.zeros((NUM_STUDIES, len(asked)), dtype=bool)
     for study, (ours, theirs) in enumerate(zip(first, second, strict=True)):
         cells = curves_of_seeds(ours, "adam", 12, generator), curves_of_seeds(theirs, "also adam", 12, generator)
-        sides = [Side({Reading("", readout): seed_outcomes(cell, readout) for readout in asked}) for cell in cells]
+        sides = [
+            ComparedSide({Reading("", readout): seed_outcomes(cell, readout) for readout in asked}) for cell in cells
+        ]
         found = paired_result(sides[0], sides[1], Rule(0.95, 0.0), lambda _: generator, is_whole=True)
         false[study] = [one.verdict in ("better", "worse") for one in found.readings]
     low, high = _limits(attainable_level(10))

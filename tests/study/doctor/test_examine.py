@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from study.doctor.examine import CHECKS, examine
-from study.doctor.findings import SECONDS, Request
+from study.doctor.findings import SECONDS, DoctorRequest
 from tests.support.doctor_findings import findings_of
 
 
@@ -90,7 +90,7 @@ def test_a_check_that_crashes_is_a_line(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "mlflow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
     sqlite3.connect(tmp_path / "mlflow.db").executescript("CREATE TABLE experiments (name TEXT)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    ((name, finding),) = examine(Request(str(tmp_path)), ["MLflow"])
+    ((name, finding),) = examine(DoctorRequest(str(tmp_path)), ["MLflow"])
     assert (name, finding.status) == ("MLflow", "problem")
     assert "SIGSEGV" in finding.text
 
@@ -107,7 +107,7 @@ def _circle(outputs: Path) -> None:
 @pytest.mark.parametrize("name", ["disk", "outputs", "data", "artifacts", "clock", "MLflow"])
 def test_an_outputs_folder_that_is_none_ends_no_check(outputs: Path, name: str, make: Callable[[Path], None]) -> None:
     make(outputs)
-    found = findings_of(name, Request(str(outputs)))
+    found = findings_of(name, DoctorRequest(str(outputs)))
     assert found
     assert name not in ("disk", "outputs") or found[0].status == "problem"
     assert all("Error" not in finding.text for finding in found), found
@@ -119,5 +119,5 @@ def test_a_check_that_the_system_ended_is_no_broken_environment(
     (tmp_path / "mlflow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     sqlite3.connect(tmp_path / "mlflow.db").executescript("CREATE TABLE experiments (name TEXT)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    ((_, finding),) = examine(Request(str(tmp_path)), ["MLflow"])
+    ((_, finding),) = examine(DoctorRequest(str(tmp_path)), ["MLflow"])
     assert (finding.status, "memory" in finding.advice, ".venv" in finding.advice) == ("problem", True, False)

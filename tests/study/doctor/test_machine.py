@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from study.doctor.findings import Finding, Request
+from study.doctor.findings import DoctorRequest, Finding
 from tests.support.doctor_findings import findings_of
 
 FULL = 'mount -t tmpfs -o size=1m none "$1" && head -c 1048576 /dev/zero > "$1/fill"; shift; exec "$@"'
@@ -32,4 +32,4 @@ def test_a_full_disk_is_a_problem(outputs: Path, root: Path) -> None:
 
 def test_python_packages_cores_memory_and_clock_have_a_finding_each() -> None:
     for name in ("Python", "packages", "processor", "memory", "clock"):
-        assert all(finding.status in ("ok", "warning") for finding in findings_of(name, Request())), name
+        assert all(finding.status in ("ok", "warning") for finding in findings_of(name, DoctorRequest())), name

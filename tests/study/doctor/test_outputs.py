@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from study.doctor.findings import Request
+from study.doctor.findings import DoctorRequest
 from study.doctor.outputs import mend_artifacts
 from study.records.records import Records
 from tests.support.doctor_findings import finding_of, findings_of
@@ -53,7 +53,7 @@ def lived_in(outputs: Path) -> Path:
 
 
 def test_what_studies_left_in_the_folder_is_counted_with_what_to_do(lived_in: Path) -> None:
-    found = findings_of("outputs", Request(str(lived_in)))
+    found = findings_of("outputs", DoctorRequest(str(lived_in)))
     assert [finding.status for finding in found] == ["ok", "warning", "warning", "ok"]
     for finding, said in zip(
         found,
@@ -68,7 +68,7 @@ def test_what_studies_left_in_the_folder_is_counted_with_what_to_do(lived_in: Pa
         assert said in finding.text
     for finding in found[1:3]:
         subprocess.run(finding.advice[finding.advice.index("rm -r") :], shell=True, check=True)
-    assert [finding.status for finding in findings_of("outputs", Request(str(lived_in)))] == ["ok", "ok"]
+    assert [finding.status for finding in findings_of("outputs", DoctorRequest(str(lived_in)))] == ["ok", "ok"]
 
 
 @pytest.fixture
@@ -94,11 +94,11 @@ def moved(outputs: Path, tmp_path: Path) -> Path:
 
 
 def test_artifacts_of_a_moved_folder_are_a_problem_that_one_command_mends(moved: Path) -> None:
-    before = {finding.text.split()[2]: finding for finding in findings_of("artifacts", Request(str(moved)))}
+    before = {finding.text.split()[2]: finding for finding in findings_of("artifacts", DoctorRequest(str(moved)))}
     assert (before["mine"].status, before["apart"].status) == ("problem", "warning")
     assert "--mend-artifacts" in before["mine"].advice
     assert "are now said to be in" in mend_artifacts(moved)
-    after = {finding.text.split()[2]: finding for finding in findings_of("artifacts", Request(str(moved)))}
+    after = {finding.text.split()[2]: finding for finding in findings_of("artifacts", DoctorRequest(str(moved)))}
     assert (after["mine"].status, after["apart"].status) == ("ok", "warning")
     with sqlite3.connect(moved / "mlflow.db") as database:
         uris = [uri for (uri,) in database.execute("SELECT artifact_uri FROM runs ORDER BY experiment_id")]
@@ -115,7 +115,7 @@ def test_what_is_to_be_removed_is_named_so_that_a_shell_removes_nothing_else(tmp
     shutil.copytree(whole, whole.with_name(f".{whole.name}.4194305"))
     shutil.copytree(whole, whole.with_name(f"{whole.name}.damaged.1"))
     (tmp_path / "my").mkdir()
-    for finding in findings_of("outputs", Request(str(outputs)))[1:3]:
+    for finding in findings_of("outputs", DoctorRequest(str(outputs)))[1:3]:
         subprocess.run(finding.advice[finding.advice.index("rm -r") :], shell=True, check=True, cwd=tmp_path)
     assert [path.name for path in (outputs / "trainings").iterdir()] == [whole.name]
     assert (tmp_path / "my").is_dir()
@@ -125,7 +125,7 @@ def test_artifacts_that_are_away_are_not_said_to_be_in_a_folder_that_lacks_them(
     """As those on a disk that is not mounted now."""
     shutil.rmtree(moved / "artifacts" / "abc")
     before = (moved / "mlflow.db").read_bytes()
-    finding = next(finding for finding in findings_of("artifacts", Request(str(moved))) if "mine" in finding.text)
+    finding = next(finding for finding in findings_of("artifacts", DoctorRequest(str(moved))) if "mine" in finding.text)
     assert (finding.status, "--mend-artifacts" in finding.advice) == ("problem", False)
     assert mend_artifacts(moved).startswith("nothing was changed")
     assert (moved / "mlflow.db").read_bytes() == before
@@ -145,7 +145,11 @@ def test_a_disk_without_locks_is_a_problem_before_a_study_finds_it(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     outputs.mkdir()
-    assert not [finding for finding in findings_of("disk", Request(str(outputs))) if "no file locks" in finding.text]
+    assert not [
+        finding for finding in findings_of("disk", DoctorRequest(str(outputs))) if "no file locks" in finding.text
+    ]
     monkeypatch.setattr(fcntl, "flock", refuse)
-    (finding,) = (finding for finding in findings_of("disk", Request(str(outputs))) if "no file locks" in finding.text)
+    (finding,) = (
+        finding for finding in findings_of("disk", DoctorRequest(str(outputs))) if "no file locks" in finding.text
+    )
     assert (finding.status, "OUTPUTS=" in finding.advice) == ("problem", True)
