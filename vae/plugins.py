@@ -50,7 +50,10 @@ def load_plugin(name: str) -> Any:
 def plugin_source(name: str) -> Path:
     """The file that a module:attribute is written in: what identifies it, and what a cluster's nodes are sent."""
     load_plugin(name)
-    source = inspect.getsourcefile(sys.modules[name.partition(":")[0]])
+    try:
+        source = inspect.getsourcefile(sys.modules[name.partition(":")[0]])
+    except TypeError:  # a module of the interpreter itself
+        source = None
     if source is None:
         raise PluginError(
             f"{name!r} has no Python source file, so its trainings could not be told apart when it changes"

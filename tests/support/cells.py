@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from analysis.claims.comparison import Comparison, compare
+from analysis.claims.row import claim_row
+from analysis.claims.schema import ClaimRow
 from analysis.findings.cells import CellFinding, ProposalFinding
 from analysis.statistics.intervals import Interval, Vector
 from analysis.statistics.readouts import CellCurves, SeedOutcome
@@ -17,6 +19,8 @@ from study.spec import Study
 from study.spec.cells import search_space, study_cells
 
 LEVEL, BASELINE = "adam", "adagrad"
+TEN = [0.05 * math.sin(3 * seed) for seed in range(10)]
+"""A little noise for ten seeds, in nats."""
 
 
 def two_optimizers(num_seeds: int, **changes: Any) -> Study:
@@ -84,6 +88,11 @@ def compared(
         else two_optimizers(len(level)).model_copy(update={"equivalence_margin_nats": 0.0})
     )
     return compare(study, cells_of(study, {LEVEL: level, BASELINE: baseline}, **more), study.claims[0], "primary")
+
+
+def row_of(level: Sequence[float], baseline: Sequence[float], **more: Any) -> ClaimRow:
+    """Its row of claims.json."""
+    return claim_row(compared(level, baseline, **more), two_optimizers(len(level)))
 
 
 def decided(level: Vector, baseline: Vector) -> Verdict:

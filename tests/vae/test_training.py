@@ -32,8 +32,6 @@ WARMED = {
     "epsilon": 1e-8,
     "learning_rate": 0.02,
 }
-
-
 SCRIPT = """
 from tests.support.trainings import *
 from vae.checkpoint import weights_digest
@@ -308,27 +306,6 @@ def test_one_step_of_sgd_follows_the_gradient_of_the_mean_loss() -> None:
         torch.testing.assert_close(
             training.result.weights[name], parameter.detach() - 0.5 * parameter.grad, rtol=1e-4, atol=1e-5
         )
-
-
-def test_output_bias_from_data_starts_at_the_best_constant_image() -> None:
-    configuration = small_configuration(output_bias_from_data=True, initialisation="paper_code")
-    data = small_data(configuration)
-    training = Training(configuration, SEEDS, data)
-    bias = training.model.get_parameter("decoder.output.bias").detach()
-    torch.testing.assert_close(
-        torch.sigmoid(bias), torch.from_numpy(data.mean_image.clip(1e-3, 1 - 1e-3)).float(), rtol=1e-4, atol=1e-6
-    )
-
-
-def test_latent_sizes_start_from_the_same_shared_weights() -> None:
-    """What does not depend on the latent size: the first layer of the encoder, the last of the decoder, all biases
-    there."""
-    small, large = (
-        Training(configuration, SEEDS, small_data(configuration)).model.state_dict()
-        for configuration in (small_configuration(latent_dim=2), small_configuration(latent_dim=5))
-    )
-    for name in ("encoder.hidden.0.weight", "encoder.hidden.0.bias", "decoder.output.weight", "decoder.output.bias"):
-        assert torch.equal(small[name], large[name]), name
 
 
 def test_a_short_training_on_real_mnist_passes_minus_185_nats(mnist: Dataset) -> None:

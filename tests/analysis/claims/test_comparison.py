@@ -1,8 +1,7 @@
-"""Claims on invented numbers: divergences, readouts, horizons, and that the words follow from the row alone."""
+"""Claims on invented numbers: divergences, readouts, budgets, corrections."""
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 
@@ -14,8 +13,6 @@ from scipy import stats
 
 from analysis.claims.comparison import compare, declared_comparisons, exploratory_comparisons
 from analysis.claims.row import claim_row
-from analysis.claims.schema import ClaimRow, CrossoverEntry, LearningRateStepEntry
-from analysis.claims.wording import worded
 from analysis.document.sections import Section
 from analysis.findings.cells import RunnerUp
 from analysis.findings.margin import Margin
@@ -24,35 +21,22 @@ from analysis.reports.factor import claim_factor
 from analysis.statistics import intervals as statistics
 from analysis.statistics.power import detectable_effect
 from analysis.statistics.readouts import Reading, Readout
-from study.spec.schema import Range
 from tests.support.cells import (
     BASELINE,
     LEVEL,
+    TEN,
     cells_of,
     compared,
-    curves_to,
     decided,
     interval_of,
-    proposals_at,
+    row_of,
     two_optimizers,
 )
 from tests.support.claims import some
 from tests.support.simulated_studies import NOISES, attainable_level, paired_cells, sign_flip_ps
 
 STRENGTH = {"worse": 0, "inconclusive": 1, "equivalent": 1, "better": 2}
-TEN = [0.05 * math.sin(3 * seed) for seed in range(10)]
 BEST = Reading("validation/lower_bound", Readout("best"))
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        statistics, "NUM_BOOTSTRAP_RESAMPLES", 99
-    )  # the bootstrap stands beside the verdict and decides nothing
-
-
-def _row(level: list[float], baseline: list[float], **more: object) -> ClaimRow:
-    return claim_row(compared(level, baseline, **more), two_optimizers(len(level)))  # type: ignore[arg-type]
 
 
 numbers = st.floats(-20, 20).map(lambda number: round(number, 3))
@@ -127,7 +111,7 @@ def test_a_readout_that_was_not_declared_is_in_the_row_and_said_where_it_turns_t
         LEVEL: {BEST: dict(enumerate(-99.0 + nats for nats in TEN))},
         BASELINE: {BEST: dict.fromkeys(range(10), -95.0)},
     }
-    row = _row(level, baseline, others=others)
+    row = row_of(level, baseline, others=others)
     assert (row.verdict, row.readout, row.readouts) == ("better", "final", ("test lower bound, final",))
     assert [(one.title, one.verdict, one.holds) for one in row.readout_verdicts[1:]] == [
         ("validation lower bound, best", "worse", False)
@@ -150,40 +134,16 @@ def test_the_declared_readout_is_the_one_compared() -> None:
     )
 
 
-def test_curves_that_cross_are_said_with_the_place_and_the_leader() -> None:
-    level, baseline = curves_to([-100.0] * 8, [-140.0] * 8), curves_to([-110.0] * 8, [-120.0] * 8)
-    row = _row([-100.0 + 0.1 * s for s in range(8)], [-110.0] * 8, curves={LEVEL: level, BASELINE: baseline})
-    assert row.crossovers == (CrossoverEntry(step=1670.0, leader_after="adam", num_agree=8, num_seeds=8),)
-    assert "change order at about 1,670 samples; adam leads from there on (8 of 8 seeds agree)" in row.statement
-
-
 def test_a_claim_that_one_seed_overturns_says_so() -> None:
     # Seven pairs, one against: without the largest, six are left of which one is against.
-    row = _row([-100.0 + gain for gain in (3.0, 0.6, 0.7, 0.8, 0.9, 1.0, -0.1)], [-100.0] * 7)
+    row = row_of([-100.0 + gain for gain in (3.0, 0.6, 0.7, 0.8, 0.9, 1.0, -0.1)], [-100.0] * 7)
     assert (row.verdict, some(row.overturned_by_seeds)[0]) == ("better", 0)
     assert "Overturned by one seed" in row.statement
 
 
-def test_a_claim_smaller_than_one_step_of_the_learning_rate_says_so() -> None:
-    space = {"learning_rate": Range(low=1e-4, high=1e-1, log=True)}
-    searched = {
-        "proposals": {LEVEL: proposals_at([1e-3, 2e-3, 1e-2], [-101.0, -103.5, -120.0])},
-        "winner": {LEVEL: 0},
-        "space": {LEVEL: space},
-    }
-    row = _row([-100.0 + nats for nats in TEN], [-102.0] * 10, **searched)
-    assert row.verdict == "better"
-    assert row.learning_rate_step == LearningRateStepEntry(
-        cell="adam", from_rate=0.001, to_rate=0.002, cost_nats=2.5, overturns=True
-    )
-    assert "Overturned by one step of the learning rate" in row.statement
-    wider = _row([-100.0 + nats for nats in TEN], [-105.0] * 10, **searched)
-    assert "one step of the learning rate" not in wider.statement
-
-
 def test_a_neighbouring_proposal_that_diverged_overturns_the_claim() -> None:
     runner_up = {LEVEL: RunnerUp(1, dict.fromkeys(range(10)))}
-    row = _row([-100.0 + nats for nats in TEN], [-102.0] * 10, runner_up=runner_up)
+    row = row_of([-100.0 + nats for nats in TEN], [-102.0] * 10, runner_up=runner_up)
     assert [(one.side, one.num_diverged) for one in row.neighbouring_proposals] == [("level", 10)]
     assert (
         "Overturned by one step of the search: with the level's neighbouring proposal it is worse (10 seeds, 10 of them"
@@ -249,7 +209,7 @@ def test_a_claim_that_lost_trainings_does_not_make_the_others_surer() -> None:
 def test_a_readout_that_not_every_training_has_speaks_neither_for_nor_against_the_claim() -> None:
     level, baseline = [-100.0 + nats for nats in TEN], [-103.0] * 10
     others = {LEVEL: {BEST: dict(enumerate(level[:7]))}, BASELINE: {BEST: dict(enumerate(baseline))}}
-    row = _row(level, baseline, others=others)
+    row = row_of(level, baseline, others=others)
     verdicts = [(one.verdict, one.holds) for one in row.readout_verdicts]
     assert verdicts == [("better", True), ("not read", False)]
     assert row.readouts == ("test lower bound, final",)
@@ -261,35 +221,7 @@ def test_a_readout_that_not_every_training_has_speaks_neither_for_nor_against_th
 
 
 def test_a_verdict_that_is_open_for_want_of_trainings_holds_under_no_readout() -> None:
-    assert _row([-100.0] * 10, [-103.0] * 10, num_missing={LEVEL: 1}).readouts == ()
-
-
-def test_the_primary_claim_says_too_when_it_does_not_survive_the_correction_for_all_claims() -> None:
-    claims = [
-        {"name": name, "factor": "optimizer", "level": LEVEL, "baseline": BASELINE, "primary": name == "one"}
-        for name in ("one", "two")
-    ]
-    study = two_optimizers(6, claims=claims)
-    first = declared_comparisons(
-        study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6})
-    )[0]
-    statement = claim_row(first, study).statement
-    assert (first.verdict, first.holm_p) == ("better", 0.0625)
-    assert (
-        "It does not survive Holm's correction over the declared claims (p = 0.0625), though as the primary claim it"
-        " was declared to stand by its own p." in statement
-    )
-
-
-def test_a_decided_comparison_that_nobody_declared_says_that_it_is_exploration() -> None:
-    study = two_optimizers(6, claims=[])
-    (found,) = exploratory_comparisons(
-        study, cells_of(study, {LEVEL: [1.0 + 0.1 * s for s in range(6)], BASELINE: [0.0] * 6}), "optimizer"
-    )
-    assert (
-        "This is exploration: nobody declared it beforehand, and it is not corrected"
-        in claim_row(found, study).statement
-    )
+    assert row_of([-100.0] * 10, [-103.0] * 10, num_missing={LEVEL: 1}).readouts == ()
 
 
 def test_what_was_declared_in_other_words_is_not_explored_again() -> None:
@@ -300,12 +232,6 @@ def test_what_was_declared_in_other_words_is_not_explored_again() -> None:
         cells = cells_of(study, {LEVEL: [1.0] * 6, BASELINE: [0.0] * 6})
         assert len(declared_comparisons(study, cells)[0].cells) == 1
         assert exploratory_comparisons(study, cells, "optimizer") == ()
-
-
-def test_cells_of_different_budgets_are_not_said_to_have_one_horizon() -> None:
-    row = _row([-100.0 + nats for nats in TEN], [-103.0] * 10, horizon_samples={LEVEL: 20_000, BASELINE: 10_000})
-    assert (row.horizon, row.horizons) == (None, (10_000, 20_000))
-    assert "at the ends of budgets that differ, 10,000 and 20,000 training samples" in row.statement
 
 
 def test_bounds_of_different_data_are_not_compared() -> None:
@@ -328,35 +254,6 @@ def test_a_dataset_folder_with_a_comma_and_an_equals_sign_in_its_name_is_one_lev
     (found,) = declared_comparisons(study, cells)
     assert (found.title, found.verdict) == (f"adam, {folder} against adagrad, {folder}", "better")
     assert claim_factor(found) == "cell"
-
-
-@pytest.mark.parametrize(
-    ("level", "baseline", "words"),
-    [
-        (
-            "a",
-            "b",
-            "The two sides were trained by different versions of the code, so that the difference may be the code's.",
-        ),
-        ("ab", "b", "Its trainings were made by 2 versions of the code"),
-        ("a", "a", ""),
-        ("", "", ""),
-    ],
-)
-def test_a_claim_whose_trainings_are_of_different_code_says_so(level: str, baseline: str, words: str) -> None:
-    row = _row(
-        [-100.0 + nats for nats in TEN], [-103.0] * 10, codes={LEVEL: frozenset(level), BASELINE: frozenset(baseline)}
-    )
-    assert row.num_code_versions == len(set(level + baseline))
-    assert (words or "nothing of it") in row.statement or not words
-    assert ("version" in row.statement) == bool(words)
-
-
-def test_an_interval_near_zero_is_not_printed_as_if_it_held_zero() -> None:
-    row = _row([0.001 + 0.0002 * seed for seed in range(8)], [0.0] * 8, margin=1e-6)
-    assert 0 < some(some(row.interval)[0]) < 0.005
-    assert "interval +0.00 to" not in row.statement
-    assert "is better than adagrad by 0.002 nats" in row.statement
 
 
 def test_a_verdict_by_the_worst_case_shows_the_interval_of_its_test() -> None:
@@ -390,19 +287,6 @@ def test_a_claim_that_lost_its_p_does_not_make_the_others_surer() -> None:
     )
     one, two = declared_comparisons(unknown, cells)
     assert (one.holm_p, two.holm_p) == (2 * 2**-5, None)
-
-
-@pytest.mark.parametrize("lost", [(), (0,), (0, 3)])
-@pytest.mark.parametrize("num_seeds", [1, 3, 10])
-def test_the_words_follow_from_the_row_as_json_holds_it(num_seeds: int, lost: tuple[int, ...]) -> None:
-    generator = np.random.default_rng(num_seeds)
-    level = [
-        math.nan if seed in lost else float(nats) for seed, nats in enumerate(generator.normal(-100, 1, num_seeds))
-    ]
-    row = _row(level, [-101.0] * num_seeds, edges={LEVEL: ("learning_rate 0.01 is the largest that was proposed",)})
-    held = ClaimRow.model_validate_json(json.dumps(row.model_dump(exclude={"headline", "statement"}), allow_nan=False))
-    assert worded(held) == row
-    assert row.statement.startswith(row.headline)
 
 
 NUM_STUDIES = 1_000

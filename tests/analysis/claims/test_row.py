@@ -31,28 +31,16 @@ from analysis.statistics.robustness import robustness
 from analysis.statistics.verdicts import Rule
 from study.spec.schema import NOISE_FLOOR, Range
 from tests.support import miniature
-from tests.support.cells import BASELINE, LEVEL, cells_of, compared, two_optimizers
+from tests.support.cells import BASELINE, LEVEL, TEN, cells_of, row_of, two_optimizers
 from tests.support.claims import some
 from tests.support.sections import figure
 
-TEN = [0.05 * math.sin(3 * seed) for seed in range(10)]
 SPACE = {"learning_rate": Range(low=1e-4, high=1e-1, log=True)}
 SEARCHED = {"space": {LEVEL: SPACE, BASELINE: SPACE}}
 
 
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        statistics, "NUM_BOOTSTRAP_RESAMPLES", 99
-    )  # the bootstrap stands beside the verdict and decides nothing
-
-
-def _row(level: list[float], baseline: list[float], **more: Any) -> ClaimRow:
-    return claim_row(compared(level, baseline, **more), two_optimizers(len(level)))
-
-
 def _better(**more: Any) -> ClaimRow:
-    return _row([-100.0 + nats for nats in TEN], [-103.0] * 10, **more)
+    return row_of([-100.0 + nats for nats in TEN], [-103.0] * 10, **more)
 
 
 # How far each side was searched
@@ -90,7 +78,7 @@ def test_a_side_that_is_not_searched_at_all_is_not_searched_unequally() -> None:
 
 
 def test_a_verdict_by_the_worst_case_is_tried_without_each_seed() -> None:
-    row = _row([-120.0 - seed for seed in range(9)] + [math.nan], [-100.0] * 10)
+    row = row_of([-120.0 - seed for seed in range(9)] + [math.nan], [-100.0] * 10)
     assert (row.verdict, row.estimate, row.overturned_by_seeds) == ("worse", None, ())
     assert [finding.label for finding in row.robustness] == ["holds_without_any_one_seed"]
 
@@ -98,7 +86,7 @@ def test_a_verdict_by_the_worst_case_is_tried_without_each_seed() -> None:
 def test_a_verdict_by_the_worst_case_that_one_seed_overturns_says_so() -> None:
     # Seven pairs reach 2^-6 and, with the smallest against, 4 / 128; without one of the others six reach 4 / 64 =
     # 0.0625.
-    row = _row([math.nan, -103.0, -104.0, -105.0, -106.0, -107.0, -99.9], [-100.0] * 7)
+    row = row_of([math.nan, -103.0, -104.0, -105.0, -106.0, -107.0, -99.9], [-100.0] * 7)
     assert (row.verdict, row.estimate) == ("worse", None)
     assert some(row.overturned_by_seeds)[:2] == (0, 1)
     assert (
@@ -109,7 +97,7 @@ def test_a_verdict_by_the_worst_case_that_one_seed_overturns_says_so() -> None:
 
 
 def test_a_verdict_by_the_worst_case_of_so_few_pairs_that_none_can_be_left_out_says_so() -> None:
-    row = _row([math.nan, *[-120.0] * 5], [-100.0] * 6)
+    row = row_of([math.nan, *[-120.0] * 5], [-100.0] * 6)
     assert (row.verdict, [finding.label for finding in row.robustness]) == (
         "worse",
         ["too_few_pairs_to_leave_one_out"],
@@ -146,7 +134,7 @@ def _answer(*rows: ClaimRow) -> str:
 
 
 def test_what_was_not_tried_is_said_and_never_taken_for_what_holds() -> None:
-    answer = _answer(_better(), _row([-100.0 + nats for nats in TEN], [-100.01] * 10))
+    answer = _answer(_better(), row_of([-100.0 + nats for nats in TEN], [-100.01] * 10))
     assert "Not tried: " in answer
     left = answer.split("Not tried: ")[1]
     for what in ("other readouts", "a step of the learning rate", "the runner-up of a search"):
@@ -155,7 +143,7 @@ def test_what_was_not_tried_is_said_and_never_taken_for_what_holds() -> None:
 
 
 def test_the_median_of_a_claim_that_has_none_is_not_said_to_have_been_tried() -> None:
-    answer = _answer(_row([-120.0 - seed for seed in range(9)] + [math.nan], [-100.0] * 10))
+    answer = _answer(row_of([-120.0 - seed for seed in range(9)] + [math.nan], [-100.0] * 10))
     tried, left = answer.split("Not tried: ")
     assert "leaving out one seed" in tried
     assert "the median and the sign test" in left
@@ -166,7 +154,7 @@ def test_the_median_of_a_claim_that_has_none_is_not_said_to_have_been_tried() ->
 
 def test_strongly_skewed_differences_are_said_to_have_a_shorter_interval_than_they_should() -> None:
     gains = np.asarray([9.0, 0.1, 0.2, 0.15, 0.3, 0.12, 0.25, 0.2, 0.18, 0.22])
-    row = _row((gains - 100).tolist(), [-101.0] * 10)
+    row = row_of((gains - 100).tolist(), [-101.0] * 10)
     assert row.strongly_skewed
     deviations = gains - gains.mean()
     g1 = float((deviations**3).mean() / (deviations**2).mean() ** 1.5)

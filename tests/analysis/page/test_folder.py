@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 from analysis.claims.schema import ReadingEntry
 from analysis.cli.app import app
 from analysis.document.sections import AnyClaim, Section, Table
-from analysis.document.text import number_text
 from analysis.page.folder import json_bytes
 from analysis.reports.study_page import (
     build_report,
@@ -392,27 +391,6 @@ def test_search_space_is_said_in_words() -> None:
         "one of 1e-08, 0.001",
     ]
     assert frame["cells"].tolist() == ["all"] * 3 + ["optimizer=adam"] * 3
-
-
-@pytest.mark.parametrize(
-    ("number", "whole", "text"),
-    [
-        (-103.9712, False, "−103.97"),
-        (0.00123456, False, "0.00123"),
-        (1e-8, False, "1e-8"),
-        (0.0, False, "0.00"),
-        (-0.0001, False, "−1e-4"),
-        (math.inf, False, "∞"),
-        (250_000, True, "250\u2009000"),
-        (6, True, "6"),
-        (-7, True, "−7"),
-        (-1e-320, False, "−1e-320"),
-        (1.0, False, "1.00"),
-        (2.5e6, False, "2.5e6"),
-    ],
-)
-def test_numbers_are_rounded_for_reading(number: float, whole: bool, text: str) -> None:
-    assert number_text(number, whole) == text
 
 
 def test_json_is_sorted_and_ends_with_a_line_end() -> None:

@@ -253,9 +253,3 @@ def test_figures_are_svg_elements_in_the_pages_own_ink(section: Section) -> None
         assert "<style" not in figure.svg
         assert figure.png.startswith(b"\x89PNG")
         assert "n = 6" in figure.caption or "n = 1 tuning seed" in figure.caption
-
-
-@pytest.mark.parametrize("background", ["#ffffff", "#14171a"])
-def test_every_series_colour_stands_out_three_to_one(background: str) -> None:
-    for colour in (*figures.OPTIMIZER_COLOURS.values(), *figures.OTHER_COLOURS):
-        assert figures.contrast(colour, background) >= 3, colour

@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import itertools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analysis.findings.margin import equivalence_margin
-from analysis.statistics.intervals import Vector
 from analysis.statistics.noise_floor import noise_floor
-from tests.support import miniature
+from tests.support.noise_floors import gaps_of_groups
 
 FIRST, SECOND = [-100.0, -100.4, -99.7, -100.2], [-100.1, -99.9, -100.6, -100.3]
 
@@ -19,20 +15,9 @@ def _generator() -> np.random.Generator:
     return np.random.default_rng(19)
 
 
-def _gaps(pool: Vector, num: int) -> list[float]:
-    """Mean less mean of every two disjoint groups of `num`."""
-    everyone = set(range(pool.size))
-    groups = [
-        (group, other)
-        for group in itertools.combinations(everyone, num)
-        for other in itertools.combinations(everyone - set(group), num)
-    ]
-    return [float(pool[list(group)].mean() - pool[list(other)].mean()) for group, other in groups]
-
-
 def test_margin_is_the_quantile_over_all_splits() -> None:
     pool = np.asarray(FIRST + SECOND)
-    gaps = [abs(gap) for gap in _gaps(pool, 3)]
+    gaps = [abs(gap) for gap in gaps_of_groups(pool, 3)]
     found = noise_floor(FIRST, SECOND, 3, 0.95, 10, _generator())
     assert (found.exact, found.num_splits, found.num_trainings) == (True, 560, 8)
     assert found.margin == pytest.approx(np.quantile(gaps, 0.95, method="inverted_cdf"))
@@ -42,7 +27,7 @@ def test_margin_is_the_quantile_over_all_splits() -> None:
 def test_mean_square_over_splits_is_unbiased_for_that_of_fresh_means() -> None:
     # The claim of the docstring, 2 s^2 / n exactly, seen through the splits of two from five.
     pool = np.array([0.0, 1.0, 3.0, 4.0, 9.0])
-    assert np.mean(np.square(_gaps(pool, 2))) == pytest.approx(2 * pool.var(ddof=1) / 2)
+    assert np.mean(np.square(gaps_of_groups(pool, 2))) == pytest.approx(2 * pool.var(ddof=1) / 2)
 
 
 def test_drawn_splits_of_many_normal_trainings_come_close_to_the_normal_margin() -> None:
@@ -75,41 +60,3 @@ def test_what_gives_no_noise_floor_is_refused_as_text(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         noise_floor(first, second, num_seeds, quantile, 10, _generator())
-
-
-def test_a_margin_from_the_noise_floor_is_the_number_that_is_printed() -> None:
-    margin = equivalence_margin(miniature.load())
-    assert margin.floor is not None
-    assert margin.nats == float(f"{margin.floor.margin:.3g}") != margin.floor.margin
-
-
-def test_fewer_further_trainings_than_reporting_seeds_are_split_into_smaller_groups_and_say_so() -> None:
-    results = miniature.load()
-    rows, asked = results.trainings, results.study.confirm.num_reporting_seeds
-    few = replace(results, trainings=rows[(rows["phase"] != "noise_floor") | (rows["seed"] < asked + 2)])
-    floor = equivalence_margin(few).floor
-    assert floor is not None
-    assert (floor.num_trainings, floor.num_seeds, floor.split_seeds) == (asked + 2, asked, (asked + 2) // 2)
-    own = few.trainings[
-        few.trainings["phase"].isin(["confirm", "noise_floor"])
-        & (few.trainings["cell"] == equivalence_margin(few).floor_cell)
-        & (few.trainings["rank"] == 0)
-    ]
-    gaps = [abs(gap) for gap in _gaps(own[few.study.metric].to_numpy(), floor.split_seeds)]
-    assert floor.margin == pytest.approx(
-        np.quantile(gaps, 0.95, method="inverted_cdf") * math.sqrt(floor.split_seeds / asked)
-    )
-
-
-@pytest.mark.parametrize(("outcome", "diverged"), [("diverged", True), ("failed", False), (None, False)])
-def test_a_noise_floor_that_diverged_is_told_from_one_whose_trainings_are_not_there(
-    outcome: str | None, diverged: bool
-) -> None:
-    results = miniature.load()
-    rows = results.trainings
-    further = rows["phase"] == "noise_floor"
-    lost = rows[~further] if outcome is None else rows.assign(outcome=rows["outcome"].mask(further, outcome))
-    margin = equivalence_margin(replace(results, trainings=lost))
-    assert (margin.nats, margin.floor, margin.floor_diverged) == (None, None, diverged)
-    assert ("diverged or failed" in margin.why_none) == (outcome is not None)
-    assert margin.floor_cell in margin.why_none

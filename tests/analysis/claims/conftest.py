@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+
+from analysis.statistics import intervals
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bootstrap stands beside the verdict and decides nothing."""
+    monkeypatch.setattr(intervals, "NUM_BOOTSTRAP_RESAMPLES", 99)
