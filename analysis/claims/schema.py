@@ -160,7 +160,7 @@ class ClaimRow(AnyClaim):
     # The verdict and its numbers
     verdict: Verdict = Field(description="`better`, `worse`, `equivalent` or `inconclusive`")
     headline: str = Field("", description="the verdict in a sentence with its numbers, or why there is none")
-    estimate: float | None = Field(description="mean paired difference, level less baseline; null where one diverged")
+    estimate: float | None = Field(description="mean paired difference, level minus baseline; null where one diverged")
     interval: Ends | None = Field(description="its interval by the sign-flip test; null where the pairs are too few")
     p: float | None = Field(description="p of the test that the verdict rests on; null where there is none")
     holm_p: float | None = Field(description="p by Holm's correction; null for what takes no part in it")

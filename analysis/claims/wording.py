@@ -50,7 +50,7 @@ def verdict_of(row: ClaimRow) -> str:
 def _lead(row: ClaimRow, estimate: float) -> str:
     level, baseline, verb = _beginning(row), row.baseline_title, _verb(row)
     if row.verdict == "inconclusive":
-        is_ = f"less {baseline} is" if row.higher_is_better else f"improves on {baseline} by"
+        is_ = f"minus {baseline} is" if row.higher_is_better else f"improves on {baseline} by"
         return f"Inconclusive: {row.level_title} {is_} {_amount(row, estimate, signed=True)}"
     if row.verdict == "equivalent":
         kind = "difference" if row.higher_is_better else "improvement"

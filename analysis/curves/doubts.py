@@ -237,7 +237,7 @@ def time_pairs_table(findings: CurvesFindings, clock: Clock) -> Table:
         for level, baseline, found in table.pairs
     ]
     caption = (
-        "Level less baseline in the time to the target, negative where the level is faster, by pairs of seeds; a seed"
+        "Level minus baseline in the time to the target, negative where the level is faster, by pairs of seeds; a seed"
         " that never gets there counts as the end of the budget. The logrank p ignores the pairs and keeps the"
         " censoring."
     )

@@ -82,7 +82,7 @@ class CurveCell:
 
 @dataclass(frozen=True)
 class CurvePair(PairedComparison):
-    """Level less baseline, positive where the level is better. `num_missing`: trainings that are unfinished, or under
+    """Level minus baseline, positive where the level is better. `num_missing`: trainings that are unfinished, or under
     a seed that the other cell has not. `num_lost_level`, `num_lost_baseline`: trainings that diverged."""
 
     level: str

@@ -107,7 +107,7 @@ def tables(findings: TargetFindings) -> tuple[Table, ...]:
         compared = _compared_frame(findings, clock)
         if len(compared):
             words = (
-                f"Restricted mean time in {clock}, level less baseline by pairs of seeds: negative where the first"
+                f"Restricted mean time in {clock}, level minus baseline by pairs of seeds: negative where the first"
                 " named is faster. The log-rank test ignores the pairs. No p is corrected for the number of targets,"
                 " and no claim rests on one."
             )

@@ -129,7 +129,7 @@ def bca_interval(
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
+        bootstrap = stats.bootstrap(
             (array,),
             np.mean,
             axis=-1,
@@ -140,7 +140,7 @@ def bca_interval(
             method="BCa",
             rng=generator,
         ).confidence_interval
-    interval = Interval(float(found.low), float(found.high))
+    interval = Interval(float(bootstrap.low), float(bootstrap.high))
     return interval if interval.is_finite else None
 
 
@@ -208,8 +208,8 @@ def skewness(numbers: Sequence[float] | Vector) -> float | None:
 def is_strongly_skewed(numbers: Sequence[float] | Vector) -> bool:
     """Whether |G1| is above 1, and above two of the standard errors that it has for normal numbers: of few numbers
     only the most lopsided are told apart."""
-    found, n = skewness(numbers), len(numbers)
-    return found is not None and abs(found) > max(1.0, 2 * math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3))))
+    skew, n = skewness(numbers), len(numbers)
+    return skew is not None and abs(skew) > max(1.0, 2 * math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3))))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

@@ -88,7 +88,7 @@ class ReadingVerdict:
 
     @property
     def differences(self) -> Vector:
-        """Level less baseline of these seeds, [pairs]."""
+        """Level minus baseline of these seeds, [pairs]."""
         return self.pairs.finished.differences
 
 
@@ -143,7 +143,7 @@ class PairedComparison:
 
     @property
     def differences(self) -> Vector:
-        """Level less baseline of these seeds, [pairs]; positive where the level is better."""
+        """Level minus baseline of these seeds, [pairs]; positive where the level is better."""
         return self.readings[0].differences
 
     @property
@@ -183,7 +183,7 @@ def paired_result(
     *,
     is_whole: bool,
 ) -> PairedResult:
-    """The result of level less baseline. `stream` gives the generator of a further reading's test, and for None that
+    """The result of level minus baseline. `stream` gives the generator of a further reading's test, and for None that
     of the declared one's and of its robustness."""
     rule = rule if is_whole else replace(rule, allowed=frozenset())
     declared, *others = level.readings
@@ -271,11 +271,11 @@ def with_holm(comparisons: Sequence[AnyComparison], num_withdrawn: int = 0) -> t
     One without a p, or with one of a part of its trainings, takes part with 1, as does one that was taken out: else
     trainings or claims that are lost could make the others surer.
     """
-    own = [comparison.p if comparison.result.is_whole else None for comparison in comparisons]
-    adjusted = holm([*(1.0 if p is None else p for p in own), *[1.0] * num_withdrawn])
+    p_values = [comparison.p if comparison.result.is_whole else None for comparison in comparisons]
+    adjusted = holm([*(1.0 if p is None else p for p in p_values), *[1.0] * num_withdrawn])
     return tuple(
-        replace(comparison, holm_p=None if p is None else adjusted[place])
-        for place, (comparison, p) in enumerate(zip(comparisons, own, strict=True))
+        replace(comparison, holm_p=None if p is None else adjusted[index])
+        for index, (comparison, p) in enumerate(zip(comparisons, p_values, strict=True))
     )
 
 

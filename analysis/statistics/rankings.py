@@ -82,7 +82,7 @@ def rank_finding(scores: Mapping[str, Mapping[BlockName, float]], confidence: fl
     over sqrt 2. Both take blocks as independent: seeds of one task are, tasks that share data are not quite.
     """
     names = sorted(scores)
-    every = {block for held in scores.values() for block in held}
+    every = {block for blocks in scores.values() for block in blocks}
     blocks = sorted((block for block in every if all(block in scores[name] for name in names)), key=repr)
     ranks = block_ranks(
         np.asarray([[scores[name][block] for name in names] for block in blocks], dtype=np.float64).reshape(
@@ -122,12 +122,12 @@ def critical_difference(num_entrants: int, num_blocks: int, confidence: float) -
 
 
 def _groups(order: Sequence[str], means: Mapping[str, float], critical: float) -> tuple[tuple[str, ...], ...]:
-    found: list[tuple[str, ...]] = []
+    groups: list[tuple[str, ...]] = []
     for start, first in enumerate(order):
         group = tuple(name for name in order[start:] if means[name] - means[first] <= critical)
-        if len(group) > 1 and not (found and set(group) <= set(found[-1])):
-            found.append(group)
-    return tuple(found)
+        if len(group) > 1 and not (groups and set(group) <= set(groups[-1])):
+            groups.append(group)
+    return tuple(groups)
 
 
 def performance_profiles(costs: Mapping[str, Vector], ratios: Vector) -> tuple[Profile, ...]:
@@ -182,10 +182,10 @@ def _score_distribution(
     generator: np.random.Generator,
 ) -> Profile:
     above = [_worst_for_diverged(np.asarray(task, dtype=np.float64))[:, None] > thresholds for task in tasks]
-    share = np.mean([held.mean(axis=0) for held in above], axis=0)
-    drawn = np.mean([_resampling_weights(len(held), num_resamples, generator) @ held for held in above], axis=0)
+    share = np.mean([runs.mean(axis=0) for runs in above], axis=0)
+    drawn = np.mean([_resampling_weights(len(runs), num_resamples, generator) @ runs for runs in above], axis=0)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    if all(len(held) < 2 for held in above):
+    if all(len(runs) < 2 for runs in above):
         low, high = np.full_like(share, math.nan), np.full_like(share, math.nan)
     return Profile(name, thresholds, share, low, high)
 
@@ -215,14 +215,14 @@ def probability_of_improvement(
     ]
     if not beaten:
         raise ValueError("the probability of improvement takes at least one task")
-    probability = float(np.mean([wins.mean() for wins in beaten]))
-    num_pairs = sum(len(wins) for wins in beaten)
-    if all(len(wins) < 2 for wins in beaten):
+    probability = float(np.mean([runs.mean() for runs in beaten]))
+    num_pairs = sum(len(runs) for runs in beaten)
+    if all(len(runs) < 2 for runs in beaten):
         return Improvement(probability, None, len(beaten), num_pairs)
     drawn = np.zeros(num_resamples)
-    for wins in beaten:
-        weights = _resampling_weights(len(wins), num_resamples, generator)
-        drawn += np.einsum("bi,ij,bj->b", weights, wins, weights, optimize=True) / len(beaten)
+    for runs in beaten:
+        weights = _resampling_weights(len(runs), num_resamples, generator)
+        drawn += np.einsum("bi,ij,bj->b", weights, runs, weights, optimize=True) / len(beaten)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Improvement(probability, Interval(float(low), float(high)), len(beaten), num_pairs)
 

@@ -110,12 +110,12 @@ class Crossover:
 
 def seed_readouts(cell: CellCurves, readout: Readout) -> dict[int, float]:
     """The readout of each finished seed; diverged and unfinished seeds have none."""
-    found = {}
+    numbers = {}
     for seed, outcome, curve in zip(cell.seeds, cell.outcomes, cell.curves, strict=True):
         number = readout.of(curve) if outcome == "finished" else math.nan
         if math.isfinite(number):
-            found[seed] = number
-    return found
+            numbers[seed] = number
+    return numbers
 
 
 def seed_outcomes(cell: CellCurves, readout: Readout) -> dict[int, float | None]:
@@ -136,13 +136,13 @@ def rank_crossovers(first: CellCurves, second: CellCurves) -> tuple[Crossover, .
     signed = np.flatnonzero(mean != 0)
     changes = [(int(a), int(b)) for a, b in itertools.pairwise(signed) if mean[a] * mean[b] < 0]
     bounds = [0, *[after for _, after in changes], steps.size]
-    found = []
+    crossovers = []
     for index, (before, after) in enumerate(changes):
         old = differences[:, bounds[index] : bounds[index + 1]].mean(axis=1)
         new = differences[:, after : bounds[index + 2]].mean(axis=1)
         agree = (np.sign(old) == np.sign(mean[before])) & (np.sign(new) == np.sign(mean[after]))
         share = mean[before] / (mean[before] - mean[after])
-        found.append(
+        crossovers.append(
             Crossover(
                 step_before=int(steps[before]),
                 step_after=int(steps[after]),
@@ -152,13 +152,13 @@ def rank_crossovers(first: CellCurves, second: CellCurves) -> tuple[Crossover, .
                 num_seeds=len(differences),
             )
         )
-    return tuple(found)
+    return tuple(crossovers)
 
 
 def _common_differences(first: CellCurves, second: CellCurves) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Matrix]:
-    """First less second, [seeds, points], with its steps; no points from where a seed diverged."""
+    """First minus second, [seeds, points], with its steps; no points from where a seed diverged."""
     steps, ours, theirs = np.intersect1d(first.steps, second.steps, assume_unique=True, return_indices=True)
-    kept = [
+    rows_by_seed = [
         {
             seed: row
             for row, (seed, outcome) in enumerate(zip(cell.seeds, cell.outcomes, strict=True))
@@ -166,10 +166,10 @@ def _common_differences(first: CellCurves, second: CellCurves) -> tuple[np.ndarr
         }
         for cell in (first, second)
     ]
-    seeds = sorted(set(kept[0]) & set(kept[1]))
+    seeds = sorted(set(rows_by_seed[0]) & set(rows_by_seed[1]))
     if not seeds:
         return steps[:0], np.zeros((0, 0))
-    left, right = ([kept[side][seed] for seed in seeds] for side in (0, 1))
+    left, right = ([rows_by_seed[side][seed] for seed in seeds] for side in (0, 1))
     differences = first.curves[left][:, ours] - second.curves[right][:, theirs]
     whole = np.logical_and.accumulate(np.isfinite(differences).all(axis=0))
     return steps[whole], differences[:, whole]

@@ -71,7 +71,7 @@ def robustness(
     level_runner_up: Outcomes | None = None,
     baseline_runner_up: Outcomes | None = None,
 ) -> Robustness:
-    """Everything about the robustness of "level less baseline", each a mapping of seed to its number or to None where
+    """Everything about the robustness of "level minus baseline", each a mapping of seed to its number or to None where
     it diverged. Pairs are the seeds that both have; ValueError without one."""
     pairs = Pairs.of(level, baseline)
     if not pairs.seeds:

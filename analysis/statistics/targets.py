@@ -64,7 +64,7 @@ class TargetFinding:
 
 @dataclass(frozen=True)
 class TimeComparison:
-    """Level less baseline in mean restricted time, by pairs of seeds: negative where the level is faster. None for
+    """Level minus baseline in mean restricted time, by pairs of seeds: negative where the level is faster. None for
     what cannot be had.
 
     `p` and `interval` are of the paired sign-flip test on min(time, budget); `logrank_p` ignores the pairs and keeps
@@ -154,8 +154,8 @@ def target_finding(cell: CellCurves, target: float, clock: Clock, budget: float,
 
 
 def _first_at_most_half(moments: Vector, survival: Vector) -> float | None:
-    held = np.flatnonzero(survival <= 0.5 + 1e-12)
-    return float(moments[held[0]]) if held.size else None
+    below_half = np.flatnonzero(survival <= 0.5 + 1e-12)
+    return float(moments[below_half[0]]) if below_half.size else None
 
 
 def _area(moments: Vector, survival: Vector, budget: float) -> float:

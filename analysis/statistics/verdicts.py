@@ -65,7 +65,7 @@ class Pairs:
 
     @cached_property
     def differences(self) -> Vector:
-        """Level less baseline [pairs]: minus infinity where the level diverged, infinity where the baseline did, 0
+        """Level minus baseline [pairs]: minus infinity where the level diverged, infinity where the baseline did, 0
         where both did."""
         sides = zip(self.level, self.baseline, strict=True)
         return np.asarray([_difference(level, baseline) for level, baseline in sides], dtype=np.float64)

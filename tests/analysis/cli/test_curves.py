@@ -309,7 +309,7 @@ def test_the_example_of_the_documentation_makes_a_page(tmp_path: Path) -> None:
     (tmp_path / "example.csv").write_text(example, encoding="utf-8")
     done = _curves(tmp_path / "example.csv", tmp_path / "page", "--unit", "nats")
     assert done.exit_code == 0, done.output
-    assert "adam less adagrad is +6.68 nats in validation/lower_bound at step 20,000" in (
+    assert "adam minus adagrad is +6.68 nats in validation/lower_bound at step 20,000" in (
         tmp_path / "page" / "summary.md"
     ).read_text(encoding="utf-8").replace("\\", "")
 
