@@ -1,4 +1,4 @@
-"""The rules of the tree: small folders, a test for every module under its name."""
+"""The rules of the tree: small folders, short modules, a test for every module under its name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 PACKAGES = ("vae", "study", "analysis")
 MOST_MODULES = {"vae": 22}
 """Of a folder; 12 where nothing is said."""
+MOST_LINES = 400
 WITHOUT_COUNTERPART = {"integration", "support", "data", "benchmarks"}
 
 TESTED_BY = {
@@ -74,6 +75,11 @@ def test_no_folder_holds_more_modules_than_a_reader_takes_in(root: Path) -> None
     for module in modules:
         numbers[module.parent.as_posix()] += 1
     assert {folder: number for folder, number in numbers.items() if number > MOST_MODULES.get(folder, 12)} == {}
+
+
+def test_no_module_is_longer_than_a_reader_reads(root: Path) -> None:
+    lengths = {str(module): len((root / module).read_text(encoding="utf-8").splitlines()) for module in _modules(root)}
+    assert {module: length for module, length in lengths.items() if length > MOST_LINES} == {}
 
 
 def test_every_module_has_a_test_of_its_name_or_one_that_is_named_here(root: Path) -> None:
