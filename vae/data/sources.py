@@ -119,9 +119,12 @@ def _wait_while_growing(child: subprocess.Popen[bytes], log: Path, silence_secon
 
 def _bytes_under(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # moved or removed by the child since it was listed
-            total += path.stat().st_size
+    for parent, _, names in os.walk(
+        folder
+    ):  # it passes over folders that the child removes meanwhile, as rglob does not
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(parent, name).stat().st_size
     return total
 
 

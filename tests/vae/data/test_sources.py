@@ -20,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.silent_networks import CLOSED, attempts_at_once, reach_only
+from vae.data import sources
 from vae.data.dataset import DataError, load_dataset
 from vae.data.idx import FILES, decode_idx
 from vae.data.sources import SILENCE_SECONDS, SourceError, files_of_pickle, run_watched, wheel_source
@@ -292,3 +293,23 @@ def test_a_truncated_pickle_is_refused() -> None:
     split = (np.zeros((2, 784), dtype=np.float32), np.zeros(2, dtype=np.int64))
     with pytest.raises(SourceError, match="cannot be read"):
         files_of_pickle(io.BytesIO(pickled((split, split, split)).getvalue()[:-20]))
+
+
+def test_folders_that_come_and_go_while_their_bytes_are_counted_are_no_error(tmp_path: Path) -> None:
+    (tmp_path / "received").write_bytes(b"x" * 10)
+    is_over = threading.Event()
+
+    def come_and_go() -> None:
+        while not is_over.is_set():
+            inner = tmp_path / "outer" / "inner"
+            inner.mkdir(parents=True)
+            inner.rmdir()
+            inner.parent.rmdir()
+
+    busy = threading.Thread(target=come_and_go)
+    busy.start()
+    try:
+        assert {sources._bytes_under(tmp_path) for _ in range(3_000)} == {10}
+    finally:
+        is_over.set()
+        busy.join()
