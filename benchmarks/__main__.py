@@ -93,7 +93,7 @@ def _measure_all(names: list[str], quick: bool, repeats: int | None, data: Path,
         for name in names:
             try:
                 results = results.with_(_measure(name, settings))
-            except Exception:  # noqa: BLE001 - the others are measured all the same, and the exit status says that one failed
+            except Exception:  # noqa: BLE001 - the others are measured all the same; the exit status says it
                 traceback.print_exc()
                 failed.append(name)
                 continue

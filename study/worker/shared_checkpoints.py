@@ -130,7 +130,7 @@ class SharedCheckpoints:
     def _forgiving(self, done: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - every storage has errors of its own, and none of them is worth a training
+        except Exception as error:  # noqa: BLE001 - every storage has its own, none is worth a training
             self._problems.append(
                 f"shared checkpoints could not be {done} at {without_credentials(self._uri)} ({cause_of(error)});"
                 " trainings go on with each node's own disk"
