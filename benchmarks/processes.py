@@ -55,17 +55,19 @@ Watch = Callable[[int], None]
 """Told a process's id again and again while it runs."""
 
 
-def timed_command(command: list[str], log: Path, watch: Watch | None = None, pause_seconds: float = 0.5) -> Timed:
-    """Runs a command in the checkout to its end, its output in `log`; raises CommandError where it fails."""
+def timed_command(
+    command: list[str], log: Path, watch: Watch | None = None, pause_seconds: float = 0.5, *, root: Path = ROOT
+) -> Timed:
+    """Runs a command on the code in `root` to its end, its output in `log`; raises CommandError where it fails."""
     environment = {
         name: given
         for name, given in os.environ.items()
         if name not in ("OUTPUTS", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
     }
-    environment |= {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment |= {"PYTHONPATH": str(root), "MLFLOW_DISABLE_TELEMETRY": "true", "RAY_USAGE_STATS_ENABLED": "0"}
     with log.open("w") as file:
         began = time.time()
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=root, env=environment, stdout=file, stderr=subprocess.STDOUT)
         finished = threading.Event()
         watcher = threading.Thread(target=_watch, args=(process.pid, watch, pause_seconds, finished), daemon=True)
         watcher.start()
@@ -98,15 +100,17 @@ def run_study(
     *,
     settings: tuple[str, ...] = (),
     watch: Watch | None = None,
+    root: Path = ROOT,
 ) -> StudyRun:
-    """`python -m study run` into `outputs`, with the data cache linked there; `settings` are FIELD=VALUE of --set."""
+    """`python -m study run`, by the code in `root`, into `outputs`, with the data cache linked there; `settings` are
+    FIELD=VALUE of --set."""
     outputs.mkdir(parents=True, exist_ok=True)
     if not (outputs / "data").exists():
         (outputs / "data").symlink_to(data.absolute(), target_is_directory=True)
     command = [sys.executable, "-m", "study", "run", str(study), "--outputs", str(outputs), "--num-cpus", str(num_cpus)]
     for setting in settings:
         command += ["--set", setting]
-    return StudyRun(timed_command(command, outputs / "study.log", watch), read_records(outputs))
+    return StudyRun(timed_command(command, outputs / "study.log", watch, root=root), read_records(outputs))
 
 
 def read_records(outputs: Path) -> tuple[Record, ...]:

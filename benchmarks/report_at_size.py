@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.large_store import large_study, write_large_store
+from benchmarks.old_build import take_turns
 from benchmarks.processes import timed_command
 from benchmarks.rows import Row, Settings, at_most, over
 
@@ -21,7 +23,7 @@ class ReportCost:
 
 
 def measure(settings: Settings) -> list[Row]:
-    """`python -m analysis all` of the same invented study, again and again."""
+    """`python -m analysis all` of the same invented study, in turns by this build and by the older one."""
     num_trainings, num_evaluations = (60, 10) if settings.quick else (1_000, 100)
     settings.say(f"[{NAME}] inventing {num_trainings:,} trainings x {num_evaluations} evaluations")
     outputs = settings.folder("report")
@@ -39,12 +41,16 @@ def measure(settings: Settings) -> list[Row]:
         "--data",
         str(settings.data),
     ]
-    repeats = []
-    for _ in settings.repeated(NAME, 3):
-        seconds = timed_command(command, outputs / "log.txt").seconds
-        repeats.append(ReportCost(seconds, (outputs / "reports" / study.name / "index.html").stat().st_size))
-    note = f"{num_trainings:,} trainings x {num_evaluations} evaluations, SQLite, one process"
+
+    def once(root: Path) -> ReportCost:
+        seconds = timed_command(command, outputs / "log.txt", root=root).seconds
+        return ReportCost(seconds, (outputs / "reports" / study.name / "index.html").stat().st_size)
+
+    turns = take_turns(settings, NAME, 5, once)
+    note = f"{num_trainings:,} trainings x {num_evaluations} evaluations, SQLite"
+    what = "reading and drawing, whole command"
     return [
-        Row(NAME, "reading and drawing, whole command", "s", over(repeats, lambda r: r.seconds), at_most(30), note),
-        Row(NAME, "size of the page", "MB", over(repeats, lambda r: 1e-6 * r.page_bytes), at_most(10)),
+        Row(NAME, what, "s", over(turns.new, lambda r: r.seconds), at_most(30), note),
+        turns.ratio(NAME, what, lambda r: r.seconds, at_most(0.45)),
+        Row(NAME, "size of the page", "MB", over(turns.new, lambda r: 1e-6 * r.page_bytes), at_most(10)),
     ]
