@@ -24,7 +24,7 @@ TESTED_BY = {
     "analysis/reports/tuning.py": "analysis/reports/test_evidence.py",
     "study/addresses/clusters.py": "integration/test_wrong_addresses.py",
     "study/addresses/credentials.py": "study/run/test_logs.py",
-    "study/addresses/places.py": "integration/test_wrong_addresses.py",
+    "study/addresses/locations.py": "integration/test_wrong_addresses.py",
     "study/addresses/reachable.py": "integration/test_wrong_addresses.py",
     "study/addresses/stores.py": "integration/test_wrong_addresses.py",
     "study/cli/app.py": "integration/test_wrong_requests.py",

@@ -184,9 +184,9 @@ class TrainingConfiguration(BaseModel):
 
     def to_flat(self) -> dict[str, Any]:
         """Every field by its full name, the optimizer's hyperparameters resolved to the numbers that were used."""
-        own = self.model_dump(mode="json", exclude={"optimizer_arguments", "model_arguments"})
+        fields = self.model_dump(mode="json", exclude={"optimizer_arguments", "model_arguments"})
         defaults = {name: hyperparameter.default for name, hyperparameter in hyperparameters_of(self.optimizer).items()}
-        return own | defaults | self.optimizer_arguments | self.model_arguments
+        return fields | defaults | self.optimizer_arguments | self.model_arguments
 
     def evaluation_points(self) -> tuple[int, ...]:
         """Training samples after which the bounds are measured: rising multiples of batch_size, the last at the
@@ -219,8 +219,8 @@ def _put_arguments(nested: dict[str, Any], further: Mapping[str, Any]) -> list[F
 def _unknown_field(name: str, optimizer: str, arguments: Iterable[str]) -> str:
     owners = [other for other, known in OPTIMIZERS.items() if name in known.hyperparameters]
     if owners:
-        own = ", ".join(hyperparameters_of(optimizer)) or "none"
-        return f"is a hyperparameter of {', '.join(owners)}, not of {optimizer}, whose own are {own}"
+        names = ", ".join(hyperparameters_of(optimizer)) or "none"
+        return f"is a hyperparameter of {', '.join(owners)}, not of {optimizer}, whose own are {names}"
     return unknown_name_message(name, [*field_names(), *arguments], "a field of a training")
 
 

@@ -21,7 +21,7 @@ from vae.settings.nearest import unknown_name_message
 class Hyperparameter:
     """One number of an optimizer's own: its default and the interval low <= value < high.
 
-    `closed`: high itself is legal too. `whole`: only whole numbers are.
+    `closed`: high itself is legal too. `is_integer`: only whole numbers are.
     """
 
     default: float | int | bool
@@ -29,14 +29,14 @@ class Hyperparameter:
     high: float = math.inf
     closed: bool = False
     description: str = ""
-    whole: bool = False
+    is_integer: bool = False
 
     @property
     def rule(self) -> str:
         """What it must be: `a number in [0, 1)`."""
         if isinstance(self.default, bool):
             return "true or false"
-        kind = "a whole number" if self.whole else "a number"
+        kind = "a whole number" if self.is_integer else "a number"
         return f"{kind} in [{self.low:g}, {self.high:g}{']' if self.closed else ')'}"
 
     def allows(self, value: object) -> bool:
@@ -46,7 +46,7 @@ class Hyperparameter:
         if not isinstance(value, (int, float)):
             return False
         inside = self.low <= value < self.high or (self.closed and value == self.high)
-        return inside and (not self.whole or float(value).is_integer())
+        return inside and (not self.is_integer or float(value).is_integer())
 
 
 Build = Callable[..., torch.optim.Optimizer]
@@ -170,7 +170,7 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
             "initial_accumulator_value": Hyperparameter(0.0, description="Where the sum of squared gradients starts."),
             "warm_up_batches": Hyperparameter(
                 0,
-                whole=True,
+                is_integer=True,
                 description="Minibatches that are accumulated before the first update; the paper's author used 10.",
             ),
             "epsilon_inside_root": Hyperparameter(
@@ -251,7 +251,7 @@ def _plugin_specification(name: str) -> OptimizerSpecification:
     if "lr" not in {parameter.name for parameter in parameters}:
         raise ValueError(f"{name!r} takes no argument lr, through which it would be given learning_rate")
     hyperparameters = {
-        p.name: Hyperparameter(p.default, low=-math.inf, whole=p.annotation in (int, "int"))
+        p.name: Hyperparameter(p.default, low=-math.inf, is_integer=p.annotation in (int, "int"))
         for p in parameters
         if p.name != "lr" and isinstance(p.default, (bool, int, float))
     }

@@ -254,9 +254,9 @@ def _outcomes(numbers: Sequence[Mapping[int, float]], cells: Sequence[CellFindin
     """The mean over the cells, by the seeds that all of them trained; None where it diverged in any of them."""
     if not cells:
         return {}
-    ended = [set(own) | cell.diverged_seeds for own, cell in zip(numbers, cells, strict=True)]
+    ended = [set(by_seed) | cell.diverged_seeds for by_seed, cell in zip(numbers, cells, strict=True)]
     outcomes: dict[int, float | None] = {}
     for seed in sorted(set.intersection(*ended)):
-        finite = [own[seed] for own in numbers if seed in own]
+        finite = [by_seed[seed] for by_seed in numbers if seed in by_seed]
         outcomes[seed] = float(np.mean(finite)) if len(finite) == len(cells) else None
     return outcomes

@@ -42,14 +42,14 @@ def withdrawn_in(history: Sequence[Declaration], claims: Sequence[Claim]) -> tup
 
     One that was taken out before anything ran is none, nor is one that goes on under another name.
     """
-    left, same = {claim.name for claim in claims}, {_compared(claim_words(claim)) for claim in claims}
-    last = {name: place for place, entry in enumerate(history) for name in entry.claims if name not in left}
-    found = []
-    for name, place in sorted(last.items()):
-        words, after = history[place].claims[name], history[min(place + 1, len(history) - 1)]
+    remaining, same = {claim.name for claim in claims}, {_compared(claim_words(claim)) for claim in claims}
+    last = {name: position for position, entry in enumerate(history) for name in entry.claims if name not in remaining}
+    withdrawn = []
+    for name, position in sorted(last.items()):
+        words, after = history[position].claims[name], history[min(position + 1, len(history) - 1)]
         if after.num_trainings and _compared(words) not in same:
-            found.append(WithdrawnClaim(name, words, after.num_trainings, after.num_confirm))
-    return tuple(found)
+            withdrawn.append(WithdrawnClaim(name, words, after.num_trainings, after.num_confirm))
+    return tuple(withdrawn)
 
 
 def _compared(words: str) -> str:
@@ -61,8 +61,8 @@ def withdrawn_sentence(withdrawn: Sequence[WithdrawnClaim]) -> str:
     if not withdrawn:
         return ""
     listed = "; ".join(
-        f"{one.name} ({one.words}; when {_trainings(one.num_trainings, one.num_confirm)} were recorded)"
-        for one in withdrawn
+        f"{claim.name} ({claim.words}; when {_trainings(claim.num_trainings, claim.num_confirm)} were recorded)"
+        for claim in withdrawn
     )
     what = "A claim was" if len(withdrawn) == 1 else f"{len(withdrawn)} claims were"
     return (
@@ -127,9 +127,9 @@ def _first_seen_late(first: Declaration, is_oldest: bool) -> DeclaredEntry:
 def _changed(earlier: Declaration, later: Declaration, name: str) -> Mapping[str, str]:
     """In words, what of a claim and of all claims' grounds is not as it was, by field; a field that was not kept at
     first is not known to have changed."""
-    kept = sorted(set(earlier.shared) & set(later.shared))
+    fields = sorted(set(earlier.shared) & set(later.shared))
     pairs = {"claim": (earlier.claims[name], later.claims[name])} | {
-        field: (earlier.shared[field], later.shared[field]) for field in kept
+        field: (earlier.shared[field], later.shared[field]) for field in fields
     }
     return {
         field: _difference(field.replace("_", " "), before, after)
@@ -151,14 +151,14 @@ def _difference(field: str, before: str, after: str) -> str:
 
 def _mapping(text: str) -> dict[str, Any] | None:
     try:
-        held = json.loads(text)
+        content = json.loads(text)
     except ValueError:
         return None
-    return held if isinstance(held, dict) else None
+    return content if isinstance(content, dict) else None
 
 
-def _entry(held: Mapping[str, Any], name: str) -> str:
-    return json.dumps(held[name]) if name in held else "what it is by default"
+def _entry(content: Mapping[str, Any], name: str) -> str:
+    return json.dumps(content[name]) if name in content else "what it is by default"
 
 
 def _count(entry: Declaration) -> str:

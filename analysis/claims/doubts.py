@@ -11,26 +11,31 @@ from analysis.statistics.verdicts import DECIDED
 MOST_NAMED = 3
 
 
-def doubt_entries(found: Robustness | None, confidence: float) -> tuple[DoubtEntry, ...]:
+def doubt_entries(robustness: Robustness | None, confidence: float) -> tuple[DoubtEntry, ...]:
     """The findings in words, those about seeds first; nothing where nothing was tried."""
-    if found is None:
+    if robustness is None:
         return ()
-    return (_of_seeds(found), *_of_statistics(found, confidence), *_of_pairing(found), *_of_neighbours(found))
+    return (
+        _of_seeds(robustness),
+        *_of_statistics(robustness, confidence),
+        *_of_pairing(robustness),
+        *_of_neighbours(robustness),
+    )
 
 
-def _of_seeds(found: Robustness) -> DoubtEntry:
-    verdict, num_pairs = found.judgement.verdict, found.judgement.num_pairs
-    if not found.left_out or not all(left.testable for left in found.left_out):
+def _of_seeds(robustness: Robustness) -> DoubtEntry:
+    verdict, num_pairs = robustness.judgement.verdict, robustness.judgement.num_pairs
+    if not robustness.left_out or not all(case.testable for case in robustness.left_out):
         sentence = (
             f"Whether one seed overturns it cannot be tested: with a pair fewer than {num_pairs} no test can reach the"
             " confidence."
         )
         return DoubtEntry(label="too_few_pairs_to_leave_one_out", speaks_against=verdict in DECIDED, sentence=sentence)
     changed = [
-        f"{left.seed} ({left.judgement.verdict}"
-        + (f", {left.judgement.mean:+.3g})" if left.judgement.mean is not None else ")")
-        for left in found.left_out
-        if left.judgement.verdict != verdict
+        f"{case.seed} ({case.judgement.verdict}"
+        + (f", {case.judgement.mean:+.3g})" if case.judgement.mean is not None else ")")
+        for case in robustness.left_out
+        if case.judgement.verdict != verdict
     ]
     if not changed:
         sentence = f"It stays {verdict} without any one of its {num_pairs} seeds."
@@ -45,19 +50,19 @@ def _of_seeds(found: Robustness) -> DoubtEntry:
     return DoubtEntry(label="undecided_because_of_one_seed", speaks_against=True, sentence=sentence)
 
 
-def _of_statistics(found: Robustness, confidence: float) -> Iterator[DoubtEntry]:
-    verdict, mean, median = found.judgement.verdict, found.judgement.mean, found.median
+def _of_statistics(robustness: Robustness, confidence: float) -> Iterator[DoubtEntry]:
+    verdict, mean, median = robustness.judgement.verdict, robustness.judgement.mean, robustness.median
     if verdict in DECIDED and mean is not None and median is not None and mean * median < 0:
         sentence = f"The mean difference ({mean:+.3g}) and the median ({median:+.3g}) have different signs."
         yield DoubtEntry(label="mean_and_median_disagree", speaks_against=True, sentence=sentence)
-    sign_test_p = found.sign_test_p
+    sign_test_p = robustness.sign_test_p
     if verdict in ("better", "worse") and sign_test_p is not None and sign_test_p > 1 - confidence:
         sentence = f"The sign test, which counts seeds and not sizes, does not confirm it (p = {sign_test_p:.3g})."
         yield DoubtEntry(label="sign_test_does_not_confirm", speaks_against=True, sentence=sentence)
 
 
-def _of_pairing(found: Robustness) -> Iterator[DoubtEntry]:
-    pairing = found.pairing
+def _of_pairing(robustness: Robustness) -> Iterator[DoubtEntry]:
+    pairing = robustness.pairing
     if pairing is not None and pairing.variance_gain is not None and pairing.variance_gain <= 1:
         correlation = f"correlation {pairing.correlation:.2f}, " if pairing.correlation is not None else ""
         sentence = (
@@ -67,22 +72,25 @@ def _of_pairing(found: Robustness) -> Iterator[DoubtEntry]:
         yield DoubtEntry(label="pairing_bought_nothing", speaks_against=False, sentence=sentence)
 
 
-def _of_neighbours(found: Robustness) -> Iterator[DoubtEntry]:
-    verdict, has_interval = found.judgement.verdict, found.judgement.mean is None or found.judgement.interval
-    for neighbour in found.neighbours:
+def _of_neighbours(robustness: Robustness) -> Iterator[DoubtEntry]:
+    verdict, has_interval = (
+        robustness.judgement.verdict,
+        robustness.judgement.mean is None or robustness.judgement.interval,
+    )
+    for neighbour in robustness.neighbours:
         if not neighbour.testable and has_interval:
             continue  # an open verdict of so few seeds says nothing of a decided one
         judgement, whose = neighbour.judgement, f"the {neighbour.side}'s neighbouring proposal"
         size = f"{judgement.mean:+.3g}, " if judgement.mean is not None else ""
         lost = judgement.num_diverged_pairs
         counted = f", {lost} of them diverged and counted as the worst outcome there is" if lost else ""
-        rest = f"{judgement.verdict}{{}} ({size}{judgement.num_pairs} seeds{counted})."
+        outcome = f"{judgement.verdict}{{}} ({size}{judgement.num_pairs} seeds{counted})."
         if verdict == judgement.verdict:
-            sentence = f"With {whose} it is {rest.format(' as well')}"
+            sentence = f"With {whose} it is {outcome.format(' as well')}"
             yield DoubtEntry(label="holds_for_neighbouring_proposal", speaks_against=False, sentence=sentence)
         elif verdict in DECIDED:
-            sentence = f"Overturned by one step of the search: with {whose} it is {rest.format('')}"
+            sentence = f"Overturned by one step of the search: with {whose} it is {outcome.format('')}"
             yield DoubtEntry(label="overturned_by_neighbouring_proposal", speaks_against=True, sentence=sentence)
         else:
-            sentence = f"With {whose} it is {rest.format('')}"
+            sentence = f"With {whose} it is {outcome.format('')}"
             yield DoubtEntry(label="decided_by_neighbouring_proposal", speaks_against=False, sentence=sentence)

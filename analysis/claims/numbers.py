@@ -56,17 +56,17 @@ def result_fields(
         "variance_gain": rounded(robustness.pairing.variance_gain) if robustness and robustness.pairing else None,
         "skewness": rounded(compared.skewness),
         "strongly_skewed": compared.is_strongly_skewed,
-        "readouts": tuple(one.reading.title for one in compared.readings if _holds(one, compared)),
-        "readout_verdicts": tuple(_reading(one, compared) for one in compared.readings),
-        "crossovers": tuple(_crossover(one, titles, step_digits) for one in result.crossovers),
+        "readouts": tuple(reading.reading.title for reading in compared.readings if _holds(reading, compared)),
+        "readout_verdicts": tuple(_reading(reading, compared) for reading in compared.readings),
+        "crossovers": tuple(_crossover(crossover, titles, step_digits) for crossover in result.crossovers),
         "without_most_extreme_pair": (
             _left_out(robustness.most_extreme) if robustness and robustness.most_extreme else None
         ),
         "overturned_by_seeds": (
             tuple(
-                left.seed
-                for left in robustness.left_out
-                if left.testable and left.judgement.verdict != compared.verdict
+                case.seed
+                for case in robustness.left_out
+                if case.testable and case.judgement.verdict != compared.verdict
             )
             if robustness
             else None
@@ -76,38 +76,38 @@ def result_fields(
     }
 
 
-def _holds(one: ReadingVerdict, compared: PairedComparison) -> bool:
+def _holds(reading: ReadingVerdict, compared: PairedComparison) -> bool:
     """Whether the verdict is the same under that reading: one that not every training has says nothing, nor does one
     of an incomplete comparison."""
-    return one.is_whole and one.verdict == compared.verdict
+    return reading.is_whole and reading.verdict == compared.verdict
 
 
-def _reading(one: ReadingVerdict, compared: PairedComparison) -> ReadingEntry:
+def _reading(reading: ReadingVerdict, compared: PairedComparison) -> ReadingEntry:
     return ReadingEntry(
-        title=one.reading.title,
-        metric=one.reading.metric,
-        readout=one.reading.readout.title,
-        n=len(one.seeds),
-        estimate=rounded(one.mean),
-        verdict=one.verdict if one.is_whole else "not read",
-        holds=_holds(one, compared),
+        title=reading.reading.title,
+        metric=reading.reading.metric,
+        readout=reading.reading.readout.title,
+        n=len(reading.seeds),
+        estimate=rounded(reading.mean),
+        verdict=reading.verdict if reading.is_whole else "not read",
+        holds=_holds(reading, compared),
     )
 
 
-def _crossover(one: Crossover, titles: dict[str, str], digits: int) -> CrossoverEntry:
+def _crossover(crossover: Crossover, titles: dict[str, str], digits: int) -> CrossoverEntry:
     return CrossoverEntry(
-        step=float(f"{one.step:.{digits}g}"),
-        leader_after=titles[one.leader_after],
-        num_agree=one.num_agree,
-        num_seeds=one.num_seeds,
+        step=float(f"{crossover.step:.{digits}g}"),
+        leader_after=titles[crossover.leader_after],
+        num_agree=crossover.num_agree,
+        num_seeds=crossover.num_seeds,
     )
 
 
-def _left_out(left: LeftOut) -> LeftOutEntry:
-    judgement = left.judgement
+def _left_out(case: LeftOut) -> LeftOutEntry:
+    judgement = case.judgement
     return LeftOutEntry(
-        seed=left.seed,
-        testable=left.testable,
+        seed=case.seed,
+        testable=case.testable,
         estimate=rounded(judgement.mean),
         interval=ends(judgement.interval),
         p=rounded(judgement.p),
@@ -115,13 +115,13 @@ def _left_out(left: LeftOut) -> LeftOutEntry:
     )
 
 
-def _neighbour(one: Neighbour) -> NeighbourEntry:
-    judgement = one.judgement
+def _neighbour(neighbour: Neighbour) -> NeighbourEntry:
+    judgement = neighbour.judgement
     return NeighbourEntry(
-        side=one.side,
+        side=neighbour.side,
         n=judgement.num_pairs,
         num_diverged=judgement.num_diverged_pairs,
-        testable=one.testable,
+        testable=neighbour.testable,
         estimate=rounded(judgement.mean),
         interval=ends(judgement.interval),
         verdict=judgement.verdict,

@@ -24,11 +24,11 @@ def repeated_claims(findings: StudyFindings) -> Mapping[str, tuple[RepeatEntry, 
     results, study = findings.results, findings.study
     if not len(results.repeats):
         return {}
-    made = {0: findings.cells} | {
+    by_repeat = {0: findings.cells} | {
         repeat: cell_findings(_repeat(results, repeat))
         for repeat in sorted({int(number) for number in results.repeats["repeat"]})
     }
-    searched = {cell.cell.label for cell in made[0] if cell.space}
+    searched = {cell.cell.label for cell in by_repeat[0] if cell.space}
     claims = [
         claim
         for claim in study.claims
@@ -37,7 +37,7 @@ def repeated_claims(findings: StudyFindings) -> Mapping[str, tuple[RepeatEntry, 
     return {
         claim.name: tuple(
             repeat_entry(repeat, compare(study, cells, claim, "descriptive", findings.margin))
-            for repeat, cells in made.items()
+            for repeat, cells in by_repeat.items()
         )
         for claim in claims
     }

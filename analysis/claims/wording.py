@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from analysis.claims.schema import ClaimRow, LearningRateStepEntry
 from analysis.statistics.intervals import smallest_p
 
-SAID_OF_ROBUSTNESS = frozenset(
+WORDED_DOUBTS = frozenset(
     {
         "overturned_by_one_seed",
         "undecided_because_of_one_seed",
@@ -166,7 +166,7 @@ def reservations_of(row: ClaimRow) -> tuple[str, ...]:
         *_scope(row),
         *_incomplete(row),
         *_against_a_decision(row),
-        *(doubt.sentence for doubt in row.robustness if doubt.speaks_against and doubt.label in SAID_OF_ROBUSTNESS),
+        *(doubt.sentence for doubt in row.robustness if doubt.speaks_against and doubt.label in WORDED_DOUBTS),
         *_shape(row),
         *_readouts(row),
         *_crossovers(row),
@@ -246,13 +246,13 @@ def _readouts(row: ClaimRow) -> Iterator[str]:
     data."""
     if row.num_missing + row.num_failed + row.num_unread + row.num_without_winner or row.not_comparable_in:
         return
-    unread = [one.title for one in row.readout_verdicts[1:] if one.verdict == "not read"]
-    others = [one for one in row.readout_verdicts[1:] if not one.holds and one.verdict != "not read"]
+    unread = [reading.title for reading in row.readout_verdicts[1:] if reading.verdict == "not read"]
+    others = [reading for reading in row.readout_verdicts[1:] if not reading.holds and reading.verdict != "not read"]
     if others:
         listed = "; ".join(
-            f"{one.title}: {one.verdict}"
-            + (f", {_amount(row, one.estimate, signed=True)}" if one.estimate is not None else "")
-            for one in others
+            f"{reading.title}: {reading.verdict}"
+            + (f", {_amount(row, reading.estimate, signed=True)}" if reading.estimate is not None else "")
+            for reading in others
         )
         yield f"The verdict depends on the readout ({listed})."
     if unread:
@@ -266,13 +266,13 @@ def _crossovers(row: ClaimRow) -> Iterator[str]:
     last, times = row.crossovers[-1], len(row.crossovers)
     more = f", the last of {times} times" if times > 1 else ""
     leads = f"{last.leader_after} {'lead' if _is_plural(row, last.leader_after) else 'leads'}"
-    curves, place = (
+    curves, position = (
         ("mean learning curves", f"{last.step:,.0f} samples")
         if row.source == "study"
         else ("mean curves", f"step {last.step:,.0f}")
     )
     yield (
-        f"The {curves} change order at about {place}{more}; {leads} from there on ({last.num_agree} of"
+        f"The {curves} change order at about {position}{more}; {leads} from there on ({last.num_agree} of"
         f" {last.num_seeds} seeds agree)."
     )
 

@@ -90,7 +90,7 @@ def parsed_readout(text: str) -> Readout:
 
 def parsed_targets(text: str) -> tuple[float, ...]:
     """Numbers between commas, each once, in their order."""
-    found: list[float] = []
+    targets: list[float] = []
     for word in filter(None, (part.strip() for part in text.split(","))):
         try:
             number = float(word)
@@ -100,8 +100,8 @@ def parsed_targets(text: str) -> tuple[float, ...]:
             raise RequestError(
                 f"--targets: {word!r} is not a number. Allowed: numbers between commas, such as --targets=-110,-105."
             )
-        found.append(number)
-    return tuple(dict.fromkeys(found))
+        targets.append(number)
+    return tuple(dict.fromkeys(targets))
 
 
 def check_confidence(confidence: float) -> None:

@@ -34,16 +34,16 @@ def _robustness_answer(findings: CurvesFindings) -> str:
     if not decided:
         return "No comparison came to a verdict, so that there is none to overturn."
     verdicts = f"{len(decided)} verdicts" if len(decided) > 1 else "the one verdict"
-    under_all = sum(all(one.verdict == pair.verdict for one in pair.readings) for pair in decided)
+    under_all = sum(all(reading.verdict == pair.verdict for reading in pair.readings) for pair in decided)
     labels = [_labels_against(pair, findings.request.confidence) for pair in decided]
-    overturned = sum(bool(found - {UNTESTABLE}) for found in labels)
-    said = (
+    overturned = sum(bool(against - {UNTESTABLE}) for against in labels)
+    sentence = (
         f"Of {verdicts}, {under_all} hold{'s' if under_all == 1 else ''} under every readout, and {overturned}"
         f" {'is' if overturned == 1 else 'are'} spoken against by "
     )
-    said += "a single seed, the median or the sign test."
-    untestable = sum(UNTESTABLE in found for found in labels)
-    return said + (
+    sentence += "a single seed, the median or the sign test."
+    untestable = sum(UNTESTABLE in against for against in labels)
+    return sentence + (
         f" {untestable} rest{'s' if untestable == 1 else ''} on so few pairs that leaving one seed out cannot be"
         " tested."
         if untestable
@@ -52,7 +52,7 @@ def _robustness_answer(findings: CurvesFindings) -> str:
 
 
 def _labels_against(pair: CurvePair, confidence: float) -> frozenset[str]:
-    return frozenset(found.label for found in doubt_entries(pair.result.robustness, confidence) if found.speaks_against)
+    return frozenset(doubt.label for doubt in doubt_entries(pair.result.robustness, confidence) if doubt.speaks_against)
 
 
 def readouts_table(findings: CurvesFindings) -> Table:
@@ -61,18 +61,18 @@ def readouts_table(findings: CurvesFindings) -> Table:
         {
             "level": pair.level,
             "baseline": pair.baseline,
-            "readout": one.reading.title,
-            "verdict": one.verdict,
-            "estimate": rounded(one.mean),
+            "readout": reading.reading.title,
+            "verdict": reading.verdict,
+            "estimate": rounded(reading.mean),
         }
-        | interval_columns(one.interval)
+        | interval_columns(reading.interval)
         | {
-            "p": rounded(one.judgement.p) if one.mean is not None else None,
-            "n": len(one.seeds),
-            "agrees": one.verdict == pair.verdict,
+            "p": rounded(reading.judgement.p) if reading.mean is not None else None,
+            "n": len(reading.seeds),
+            "agrees": reading.verdict == pair.verdict,
         }
         for pair in findings.pairs
-        for one in pair.readings
+        for reading in pair.readings
     ]
     caption = (
         "The same curves read out in other ways; the first readout is the one asked for. Where verdicts differ, the"
@@ -112,19 +112,19 @@ def robustness_table(findings: CurvesFindings) -> Table:
 
 
 def _robustness_row(pair: CurvePair, confidence: float) -> dict[str, object]:
-    found = pair.result.robustness
-    extreme, pairing = (found.most_extreme, found.pairing) if found else (None, None)
+    robustness = pair.result.robustness
+    extreme, pairing = (robustness.most_extreme, robustness.pairing) if robustness else (None, None)
     return {
         "level": pair.level,
         "baseline": pair.baseline,
         "verdict": pair.verdict,
-        "mean": rounded(found.judgement.mean) if found else None,
-        "median": rounded(found.median) if found else None,
+        "mean": rounded(robustness.judgement.mean) if robustness else None,
+        "median": rounded(robustness.median) if robustness else None,
         "most_extreme_seed": extreme.seed if extreme else None,
         "verdict_without_it": extreme.judgement.verdict if extreme else "",
         "correlation": rounded(pairing.correlation, 3) if pairing else None,
         "variance_gain": rounded(pairing.variance_gain, 3) if pairing else None,
-        "findings": " ".join(doubt.sentence for doubt in doubt_entries(found, confidence)),
+        "findings": " ".join(doubt.sentence for doubt in doubt_entries(robustness, confidence)),
     }
 
 
@@ -176,17 +176,17 @@ def _times_answer(findings: CurvesFindings) -> str:
     target = findings.targets[0]
     reached = [cell for cell in target.cells if cell.num_reached == len(cell.times)]
     some = [cell for cell in target.cells if 0 < cell.num_reached < len(cell.times)]
-    said = (
+    sentence = (
         f"{findings.metric} {target.target:g} was reached by every seed of {len(reached)} of {len(target.cells)} cells"
     )
-    said += f", by some seeds of {len(some)}" if some else ""
+    sentence += f", by some seeds of {len(some)}" if some else ""
     fastest = sorted((cell.restricted_mean, cell.cell) for cell in reached if cell.restricted_mean is not None)
     if len(fastest) < 2:
-        return f"{said}."
+        return f"{sentence}."
     least = fastest[0][0]
     soonest = [name for steps, name in fastest if math.isclose(steps, least, rel_tol=1e-9)]
     named = ", ".join(soonest[:-1]) + f" and {soonest[-1]} alike" if len(soonest) > 1 else soonest[0]
-    return f"{said}; soonest by {named}, after {least:,.0f} steps on average."
+    return f"{sentence}; soonest by {named}, after {least:,.0f} steps on average."
 
 
 def times_table(findings: CurvesFindings, clock: Clock) -> Table:
@@ -214,27 +214,27 @@ def _in_whole_steps(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def _time_row(table: TargetTable, index: int) -> dict[str, object]:
-    found = table.cells[index]
-    row: dict[str, object] = {"target": table.target, "cell": found.cell, "reached": found.num_reached}
-    row |= {"n": len(found.times), "median": rounded(found.median)} | interval_columns(found.median_interval)
-    return row | {"restricted_mean": rounded(found.restricted_mean), "budget": rounded(found.budget)}
+    cell = table.cells[index]
+    row: dict[str, object] = {"target": table.target, "cell": cell.cell, "reached": cell.num_reached}
+    row |= {"n": len(cell.times), "median": rounded(cell.median)} | interval_columns(cell.median_interval)
+    return row | {"restricted_mean": rounded(cell.restricted_mean), "budget": rounded(cell.budget)}
 
 
 def time_pairs_table(findings: CurvesFindings, clock: Clock) -> Table:
     """Every pair's difference in time to every target."""
     rows = [
-        {"target": table.target, "level": level, "baseline": baseline, "difference": rounded(found.difference)}
-        | interval_columns(found.interval)
+        {"target": table.target, "level": level, "baseline": baseline, "difference": rounded(comparison.difference)}
+        | interval_columns(comparison.interval)
         | {
-            "p": rounded(found.p),
-            "logrank_p": rounded(found.logrank_p),
-            "n": found.num_pairs,
-            "level_first": found.num_first_level,
-            "baseline_first": found.num_first_baseline,
+            "p": rounded(comparison.p),
+            "logrank_p": rounded(comparison.logrank_p),
+            "n": comparison.num_pairs,
+            "level_first": comparison.num_first_level,
+            "baseline_first": comparison.num_first_baseline,
         }
         for table in findings.targets
         if table.clock == clock
-        for level, baseline, found in table.pairs
+        for level, baseline, comparison in table.pairs
     ]
     caption = (
         "Level minus baseline in the time to the target, negative where the level is faster, by pairs of seeds; a seed"

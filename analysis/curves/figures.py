@@ -83,9 +83,9 @@ def explored_curves(findings: CurvesFindings) -> ExplorerData:
     rows, num_seeds, sign = [], {}, findings.request.sign
     for cell in drawn_cells(findings):
         curves = cell.curves
-        kept = [row for row, outcome in enumerate(curves.outcomes) if outcome != "unfinished"]
-        num_seeds[cell.name] = len(kept)
-        for row in kept:
+        indices = [row for row, outcome in enumerate(curves.outcomes) if outcome != "unfinished"]
+        num_seeds[cell.name] = len(indices)
+        for row in indices:
             seconds = curves.seconds[row] if curves.seconds is not None else np.full(curves.steps.size, math.nan)
             points = zip(curves.steps, seconds, sign * curves.curves[row], strict=True)
             rows += [
@@ -152,10 +152,10 @@ def _line(metric: str, cell: CurveCell, along: np.ndarray[Any, Any]) -> Line:
 def cell_colours(names: Sequence[str]) -> dict[str, str]:
     """An optimizer's own colour for a cell of its name, and for the others, in the order of their names, what is
     left of the palette."""
-    own = {name: colour for name in sorted(names) if (colour := OPTIMIZER_COLOURS.get(name.lower()))}
-    left = [colour for colour in OTHER_COLOURS if colour not in own.values()] or list(OTHER_COLOURS)
-    others = sorted(set(names) - set(own))
-    return own | {name: left[position % len(left)] for position, name in enumerate(others)}
+    by_optimizer = {name: colour for name in sorted(names) if (colour := OPTIMIZER_COLOURS.get(name.lower()))}
+    palette = [colour for colour in OTHER_COLOURS if colour not in by_optimizer.values()] or list(OTHER_COLOURS)
+    others = sorted(set(names) - set(by_optimizer))
+    return by_optimizer | {name: palette[position % len(palette)] for position, name in enumerate(others)}
 
 
 def differences_frame(findings: CurvesFindings) -> pd.DataFrame:
@@ -171,10 +171,10 @@ def differences_frame(findings: CurvesFindings) -> pd.DataFrame:
 def paired_differences(findings: CurvesFindings) -> Figure | None:
     """Differences seed by seed with their mean, interval and the margin; None where no pair has a seed in common."""
     request = findings.request
-    shown = [pair for pair in findings.pairs if pair.seeds][:MOST_PAIRS_DRAWN]
-    if not shown:
+    pairs = [pair for pair in findings.pairs if pair.seeds][:MOST_PAIRS_DRAWN]
+    if not pairs:
         return None
-    more = sum(1 for pair in findings.pairs if pair.seeds) - len(shown)
+    more = sum(1 for pair in findings.pairs if pair.seeds) - len(pairs)
     further = f" {more} further pairs are in the table." if more else ""
     margin = (
         f" Shaded: differences below {request.margin:g} {request.unit}".rstrip() + ", which do not matter."
@@ -186,6 +186,6 @@ def paired_differences(findings: CurvesFindings) -> Figure | None:
         " inversion of the paired sign-flip test; no bar where the seeds are too few for one, no diamond where a"
         f" training diverged.{margin} To the right, the first named is better.{further}"
     )
-    differences = differences_by_kind(shown, request.margin, request.unit, request.confidence, "as asked for")
+    differences = differences_by_kind(pairs, request.margin, request.unit, request.confidence, "as asked for")
     title = f"Paired differences in {findings.metric}"
     return to_figure("paired_differences", title, caption, differences_frame(findings), differences)

@@ -136,14 +136,14 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
     """The findings; a CurveFileError where the file cannot answer what is asked, with what it could."""
     metric = _metric(table, request)
     oriented = replace(table, frame=table.frame.assign(value=request.sign * table.frame["value"]))
-    found = metric_curves(oriented, metric)
-    _check(found.cells, request)
+    selection = metric_curves(oriented, metric)
+    _check(selection.cells, request)
     cells = tuple(
-        sorted((_curve_cell(curves, request) for curves in found.cells), key=lambda cell: _order(cell, request))
+        sorted((_curve_cell(curves, request) for curves in selection.cells), key=lambda cell: _order(cell, request))
     )
-    design, asked = _asked(cells, request)
+    design, planned = _planned_pairs(cells, request)
     by_name = {cell.name: cell.curves for cell in cells}
-    whole = with_holm([_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in asked])
+    pairs = with_holm([_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in planned])
     targets = request.targets or _target_that_all_reach(cells, request)
     return CurvesFindings(
         request=request,
@@ -152,14 +152,18 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
         num_points=cells[0].curves.steps.size,
         cells=cells,
         design=design,
-        pairs=whole,
-        targets=_target_tables(cells, whole, targets, request),
+        pairs=pairs,
+        targets=_target_tables(cells, pairs, targets, request),
         target_is_chosen=not request.targets,
         ranks=_ranks(cells, request) if len(cells) > 1 else None,
         has_seconds=all(cell.curves.seconds is not None for cell in cells),
         notes=tuple(
             dict.fromkeys(
-                [*table.notes, *found.notes, *(_seconds_notes(found.cells) if table.has_seconds and targets else ())]
+                [
+                    *table.notes,
+                    *selection.notes,
+                    *(_seconds_notes(selection.cells) if table.has_seconds and targets else ()),
+                ]
             )
         ),
     )
@@ -179,9 +183,9 @@ def _metric(table: CurveTable, request: CurvesRequest) -> str:
 def _check(cells: Sequence[CellCurves], request: CurvesRequest) -> None:
     """That the cells asked for are there, and enough points for the readout."""
     names = [cell.cell for cell in cells]
-    asked = [("--baseline", request.baseline)] if request.baseline else []
-    asked += [("--primary", name) for name in request.primary or ()]
-    for option, name in asked:
+    options = [("--baseline", request.baseline)] if request.baseline else []
+    options += [("--primary", name) for name in request.primary or ()]
+    for option, name in options:
         if name not in names:
             raise CurveFileError(f"{option}: {unknown_name_message(name, names, 'a cell of these curves')}")
     if request.primary and request.primary[0] == request.primary[1]:
@@ -202,23 +206,23 @@ def _order(cell: CurveCell, request: CurvesRequest) -> tuple[float, str]:
 
 def _curve_cell(curves: CellCurves, request: CurvesRequest) -> CurveCell:
     finals = {seed: request.sign * number for seed, number in seed_readouts(curves, request.readout).items()}
-    whole = bool(finals) and not curves.num("diverged")
+    is_complete = bool(finals) and not curves.num("diverged")
     ran = np.asarray([outcome != "unfinished" for outcome in curves.outcomes])
-    held = request.sign * curves.curves[ran]
-    shared = np.isfinite(held).all(axis=0) if ran.any() else np.zeros(curves.steps.size, dtype=bool)
+    values = request.sign * curves.curves[ran]
+    shared = np.isfinite(values).all(axis=0) if ran.any() else np.zeros(curves.steps.size, dtype=bool)
     seconds = curves.seconds[ran][:, shared].mean(axis=0) if curves.seconds is not None and shared.any() else None
     return CurveCell(
         curves=curves,
         finals=finals,
-        mean=float(np.mean(list(finals.values()))) if whole else None,
-        interval=t_interval(list(finals.values()), request.confidence) if whole else None,
+        mean=float(np.mean(list(finals.values()))) if is_complete else None,
+        interval=t_interval(list(finals.values()), request.confidence) if is_complete else None,
         steps=curves.steps[shared].astype(np.float64),
-        band=mean_band(held[:, shared], request.confidence) if shared.any() else None,
+        band=mean_band(values[:, shared], request.confidence) if shared.any() else None,
         seconds=seconds,
     )
 
 
-def _asked(cells: Sequence[CurveCell], request: CurvesRequest) -> tuple[Design, list[tuple[str, str, Kind]]]:
+def _planned_pairs(cells: Sequence[CurveCell], request: CurvesRequest) -> tuple[Design, list[tuple[str, str, Kind]]]:
     """Which pairs are compared, (level, baseline, kind), the primary one first, then by rank."""
     names = [cell.name for cell in cells]
     design: Design
@@ -268,7 +272,7 @@ def _pair(level: CellCurves, baseline: CellCurves, kind: Kind, request: CurvesRe
 
 
 def _side(curves: CellCurves, readings: Sequence[Reading], name: Literal["level", "baseline"]) -> ComparedSide:
-    outcomes = {one: seed_outcomes(curves, one.readout) for one in readings}
+    outcomes = {reading: seed_outcomes(curves, reading.readout) for reading in readings}
     return ComparedSide(outcomes, replace(curves, cell=name), num_lost=curves.num("diverged"))
 
 
@@ -305,7 +309,7 @@ def _target_table(
     cells: tuple[CellCurves, ...], pairs: Sequence[CurvePair], target: float, clock: Clock, request: CurvesRequest
 ) -> TargetTable:
     budget = budget_of(cells, clock)
-    found = {
+    by_cell = {
         cell.cell: target_finding(cell, request.sign * target, clock, budget, request.confidence) for cell in cells
     }
     compared = [
@@ -313,15 +317,15 @@ def _target_table(
             pair.level,
             pair.baseline,
             compare_times(
-                found[pair.level],
-                found[pair.baseline],
+                by_cell[pair.level],
+                by_cell[pair.baseline],
                 request.confidence,
                 np.random.default_rng(zlib.crc32(pair.title.encode())),
             ),
         )
         for pair in pairs
     ]
-    return TargetTable(target, clock, tuple(found.values()), tuple(compared))
+    return TargetTable(target, clock, tuple(by_cell.values()), tuple(compared))
 
 
 def _ranks(cells: Sequence[CurveCell], request: CurvesRequest) -> RankFinding:

@@ -29,18 +29,18 @@ def answer(findings: CurvesFindings) -> str:
     if not findings.pairs:
         return f"Nothing can be concluded: the file has one cell, {findings.cells[0].name}, and a comparison needs two."
     leading = findings.pairs[0]
-    said = claim_row(leading, findings).statement
+    text = claim_row(leading, findings).statement
     if leading.kind == "exploratory" and leading.num_pairs:
-        said += f" {_how_it_was_picked(findings)}"
+        text += f" {_how_it_was_picked(findings)}"
     others = findings.pairs[1:]
     if not others:
-        return said
+        return text
     counts = [
         (verdict, sum(1 for pair in others if pair.verdict == verdict))
         for verdict in ("better", "worse", "equivalent", "inconclusive")
     ]
     return (
-        said
+        text
         + f" Of {len(others)} further comparison{'s' if len(others) > 1 else ''}: "
         + ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
         + "."
@@ -60,7 +60,7 @@ def _how_it_was_picked(findings: CurvesFindings) -> str:
 
 def warnings(findings: CurvesFindings) -> tuple[str, ...]:
     """What a reader must know before believing anything."""
-    request, said = findings.request, list(findings.notes)
+    request, sentences = findings.request, list(findings.notes)
     fewest = next(n for n in range(1, 64) if smallest_p(n) <= 1 - request.confidence)
     short = [pair for pair in findings.pairs if pair.num_pairs < fewest]
     if short:
@@ -70,22 +70,22 @@ def warnings(findings: CurvesFindings) -> tuple[str, ...]:
             f"A {100 * request.confidence:g} % interval of a paired difference takes at least {fewest} seeds that both"
             " cells have"
         )
-        said.append(f"{rule}; {whose} {verb} fewer and {stay} inconclusive.")
+        sentences.append(f"{rule}; {whose} {verb} fewer and {stay} inconclusive.")
     if findings.pairs and not request.margin:
-        said.append(
+        sentences.append(
             "No margin was given: no difference can be called too small to matter, so that no verdict is `equivalent`."
             " Name one with --margin."
         )
     if findings.pairs and not request.primary:
-        said.append(
+        sentences.append(
             "No claim was declared: every comparison is exploratory. One that was decided on before these numbers were"
             " seen is named with --primary LEVEL BASELINE."
         )
     if findings.targets and findings.target_is_chosen:
-        said.append(
+        sentences.append(
             "No target was given: times are to the mean that the worst cell ends at, chosen from these same numbers."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 # The comparison

@@ -162,24 +162,26 @@ def _check_columns(path: Path, raw: pd.DataFrame) -> None:
         )
 
 
-def _missing_column(name: str, found: Iterable[str]) -> str:
-    free = {other.lower(): other for other in found if other not in REQUIRED + OPTIONAL}
+def _missing_column(name: str, columns: Iterable[str]) -> str:
+    free = {other.lower(): other for other in columns if other not in REQUIRED + OPTIONAL}
     near = difflib.get_close_matches(name, free, n=1, cutoff=0.6)
     return f"the column {name!r} is missing" + (f"; is {free[near[0]]!r} meant?" if near else "")
 
 
 def _rows(numbers: Iterable[int]) -> str:
-    held = list(numbers)
-    named = ", ".join(map(str, held[:MAX_NAMED])) + (
-        f" and {len(held) - MAX_NAMED} more" if len(held) > MAX_NAMED else ""
+    rows = list(numbers)
+    named = ", ".join(map(str, rows[:MAX_NAMED])) + (
+        f" and {len(rows) - MAX_NAMED} more" if len(rows) > MAX_NAMED else ""
     )
-    return f"row {named}" if len(held) == 1 else f"rows {named}"
+    return f"row {named}" if len(rows) == 1 else f"rows {named}"
 
 
 def _texts(column: pd.Series[Any], name: str, faults: list[str]) -> pd.Series[Any]:
     text = column.map(
-        lambda held: (
-            "" if held is None or held is pd.NA or (isinstance(held, float) and math.isnan(held)) else str(held).strip()
+        lambda entry: (
+            ""
+            if entry is None or entry is pd.NA or (isinstance(entry, float) and math.isnan(entry))
+            else str(entry).strip()
         )
     )
     empty = text.index[text == ""]
@@ -192,7 +194,7 @@ def _numbers(column: pd.Series[Any], name: str, faults: list[str]) -> pd.Series[
     """The column as float64, NaN for a word that stands for none."""
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return column.astype(np.float64)
-    text = column.map(lambda held: "" if held is None or held is pd.NA else str(held).strip())
+    text = column.map(lambda entry: "" if entry is None or entry is pd.NA else str(entry).strip())
     known = text.str.lower().isin(WORDS_FOR_DIVERGED)
     numbers = pd.to_numeric(text.where(~known, "nan"), errors="coerce").astype(np.float64)
     wrong = numbers.isna() & ~known
@@ -331,8 +333,8 @@ def _outcome(rows: pd.DataFrame, horizon: int, known_diverged: bool) -> SeedOutc
     return "finished" if int(rows["step"].max()) >= horizon else "unfinished"
 
 
-def _common_steps(held: list[set[int]], horizon: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.asarray(sorted(step for step in set.intersection(*held) if step <= horizon), dtype=np.int64)
+def _common_steps(step_sets: list[set[int]], horizon: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.asarray(sorted(step for step in set.intersection(*step_sets) if step <= horizon), dtype=np.int64)
 
 
 def _cell_curves(
@@ -343,10 +345,10 @@ def _cell_curves(
 ) -> CellCurves:
     curves, seconds = np.full((2, len(seeds), steps.size), math.nan)
     for row, seed in enumerate(sorted(seeds)):
-        own = seeds[seed].set_index("step")
-        values = own["value"].where(np.isfinite(own["value"]).cummin())
+        points = seeds[seed].set_index("step")
+        values = points["value"].where(np.isfinite(points["value"]).cummin())
         curves[row] = values.reindex(steps).to_numpy(dtype=np.float64)
-        seconds[row] = own["seconds"].reindex(steps).to_numpy(dtype=np.float64)
+        seconds[row] = points["seconds"].reindex(steps).to_numpy(dtype=np.float64)
     known = tuple(outcomes[name, seed] for seed in sorted(seeds))
     return CellCurves(name, tuple(sorted(seeds)), known, steps, curves, seconds if np.isfinite(seconds).any() else None)
 

@@ -87,7 +87,7 @@ class View:
 
 @dataclass(frozen=True)
 class Explorer:
-    """One figure as it is explored. `dataset` names what it draws from: its `own`, or one that the page holds;
+    """One figure as it is explored. `dataset` names what it draws from: `own_data`, or one that the page holds;
     `views_title` is said before the choice of a view."""
 
     name: str
@@ -96,7 +96,7 @@ class Explorer:
     group_by: Literal["cell", "group"]
     groups_title: str
     dataset: str
-    own: ExplorerData | None = None
+    own_data: ExplorerData | None = None
     metric: str = ""
     views_title: str = "against"
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -153,7 +153,7 @@ def _group_as_json(group: Group) -> dict[str, Any]:
 def shown_datasets(explorers: Sequence[Explorer], of_page: Sequence[ExplorerData]) -> dict[str, ExplorerData]:
     """The datasets that these explorers draw from, by name, in the order of their first use; one that is nowhere is
     left out."""
-    held = {dataset.name: dataset for dataset in of_page} | {
-        explorer.own.name: explorer.own for explorer in explorers if explorer.own
+    by_name = {dataset.name: dataset for dataset in of_page} | {
+        explorer.own_data.name: explorer.own_data for explorer in explorers if explorer.own_data
     }
-    return {explorer.dataset: held[explorer.dataset] for explorer in explorers if explorer.dataset in held}
+    return {explorer.dataset: by_name[explorer.dataset] for explorer in explorers if explorer.dataset in by_name}

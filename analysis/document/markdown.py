@@ -22,11 +22,11 @@ def escaped(text: str) -> str:
     return _LIST_ITEM.sub(_plain_item, " ".join(_MARKUP.sub(_plain, text).split()))
 
 
-def _plain(found: re.Match[str]) -> str:
-    if found[1]:
-        return ("\\#" if found[1] == "#" else found[1]) + NO_SPACE
-    return f"\\{found[2]}"
+def _plain(match: re.Match[str]) -> str:
+    if match[1]:
+        return ("\\#" if match[1] == "#" else match[1]) + NO_SPACE
+    return f"\\{match[2]}"
 
 
-def _plain_item(found: re.Match[str]) -> str:
-    return f"\\{found[1]}" if found[1] else f"{found[2]}\\{found[3]}"
+def _plain_item(match: re.Match[str]) -> str:
+    return f"\\{match[1]}" if match[1] else f"{match[2]}\\{match[3]}"

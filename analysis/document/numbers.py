@@ -9,9 +9,9 @@ import pandas as pd
 def numeric(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns that hold numbers or nothing as numbers, so that tables sort."""
     for name in frame.columns:
-        held = frame[name].dropna()
-        if held.empty or all(
-            isinstance(entry, (int, float, np.number)) and not isinstance(entry, bool) for entry in held
+        entries = frame[name].dropna()
+        if entries.empty or all(
+            isinstance(entry, (int, float, np.number)) and not isinstance(entry, bool) for entry in entries
         ):
             frame[name] = pd.to_numeric(frame[name])
     return frame

@@ -135,19 +135,19 @@ def _latex_row(texts: list[str]) -> str:
 def _columns(frame: pd.DataFrame) -> list[_Column]:
     """The frame's columns as texts; a number followed by the ends of its interval is one column, what nobody has is
     left out."""
-    left = [str(name) for name in frame.columns]
+    names = [str(name) for name in frame.columns]
     columns = []
-    while left:
-        name = left.pop(0)
+    while names:
+        name = names.pop(0)
         has_interval = (
-            left[:2] == ["low_nats", "high_nats"]
+            names[:2] == ["low_nats", "high_nats"]
             and name.endswith("_nats")
-            and not frame[left[:2]].isna().all(axis=None)
+            and not frame[names[:2]].isna().all(axis=None)
         )
         if not has_interval and frame[name].isna().all():
             continue
         if has_interval:
-            left = left[2:]
+            names = names[2:]
             texts = tuple(
                 _with_interval(*entries)
                 for entries in zip(frame[name], frame["low_nats"], frame["high_nats"], strict=True)

@@ -23,19 +23,19 @@ class ShownCell:
     kind: str
 
 
-def shown_cell(held: Any) -> ShownCell:
+def shown_cell(value: Any) -> ShownCell:
     """A number rounded for reading (it sorts by all its digits), a truth as yes or no, what is missing as nothing."""
-    if held is None or held is pd.NA or held is pd.NaT or (isinstance(held, float) and math.isnan(held)):
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return ShownCell("", None, "")
-    if isinstance(held, bool) or type(held).__name__ == "bool":
-        return ShownCell("yes" if held else "no", None, "")
-    if isinstance(held, (int, float)) or hasattr(held, "__float__"):
+    if isinstance(value, bool) or type(value).__name__ == "bool":
+        return ShownCell("yes" if value else "no", None, "")
+    if isinstance(value, (int, float)) or hasattr(value, "__float__"):
         return ShownCell(
-            number_text(float(held), whole=float(held).is_integer() and not isinstance(held, float)),
-            repr(float(held)),
+            number_text(float(value), is_count=float(value).is_integer() and not isinstance(value, float)),
+            repr(float(value)),
             "number",
         )
-    text = str(held)
+    text = str(value)
     kind = "long" if len(text) > LONG_TEXT else "text" if len(text) > SHORT_TEXT else ""
     breaking = text if " " in text else text.replace(",", ",\u200b")
     return ShownCell(breaking, text if breaking != text else None, kind)
@@ -47,12 +47,12 @@ def heading(name: str) -> str:
     return re.sub(r"_nats$", "_(nats)", words).replace("_", " ")
 
 
-def number_text(number: float, whole: bool = False) -> str:
+def number_text(number: float, is_count: bool = False) -> str:
     """A number for reading: counts with a thin space between thousands, others to two decimals or three digits."""
     if math.isinf(number):
         return "∞" if number > 0 else "−∞"
     size = abs(number)
-    if whole:
+    if is_count:
         text = f"{size:,.0f}".replace(",", "\u2009") if size >= 10_000 else f"{size:.0f}"
     elif size >= 1e6 or 0 < size < 1e-3:
         mantissa, exponent = f"{size:.2e}".split("e")

@@ -154,8 +154,8 @@ def finish_horizontal(axes: Axes, axis: Axis) -> None:
     if axis.count:
         axes.locator_params(axis="x", integer=True)
     elif not axis.logarithmic:
-        place = axes.get_subplotspec()
-        axes.locator_params(axis="x", nbins=8 // (place.get_gridspec().ncols if place else 1))
+        subplot = axes.get_subplotspec()
+        axes.locator_params(axis="x", nbins=8 // (subplot.get_gridspec().ncols if subplot else 1))
     axes.set(xlabel=plain_label(axis.title), ylabel="")
 
 
@@ -170,8 +170,8 @@ def samples_text(samples: float, _: object = None) -> str:
 def label_first_column(axes: Sequence[Axes], label: str) -> None:
     """Names the vertical axis once for every row of panels."""
     for axis in axes:
-        place = axis.get_subplotspec()
-        if place is None or place.is_first_col():
+        subplot = axis.get_subplotspec()
+        if subplot is None or subplot.is_first_col():
             axis.set_ylabel(plain_label(label))
 
 

@@ -50,25 +50,25 @@ def curve_dataset(
     for name in COLUMNS:
         if name not in rows.columns:
             raise ValueError(unknown_name_message(name, list(rows.columns), "a column of the curves"))
-    shown = {one.key: one for one in measured}
-    finite = rows[np.isfinite(rows["number"].to_numpy(dtype=np.float64)) & rows["metric"].isin(list(shown))]
-    drawn = {key: shown[key] for key in _drawn_metrics(finite)}
+    by_key = {metric.key: metric for metric in measured}
+    finite = rows[np.isfinite(rows["number"].to_numpy(dtype=np.float64)) & rows["metric"].isin(list(by_key))]
+    drawn = {key: by_key[key] for key in _drawn_metrics(finite)}
     wide, seconds = _wide(finite[finite["metric"].isin(list(drawn))])
     expected = num_seeds or {str(cell): int(number) for cell, number in rows.groupby("cell")["seed"].nunique().items()}
-    decimals = {key: one.decimals for key, one in drawn.items()}
+    decimals = {key: metric.decimals for key, metric in drawn.items()}
     seeds = [
         _seed_line(str(cell), int(str(seed)), wide.iloc[where], seconds[where], decimals)
-        for (cell, seed), where in _places(wide, ["cell", "seed"])
+        for (cell, seed), where in _runs(wide, ["cell", "seed"])
     ]
     means = [
         _mean_line(str(cell), wide.iloc[where], seconds[where], confidence, expected[str(cell)], decimals)
-        for (cell,), where in _places(wide, ["cell"])
+        for (cell,), where in _runs(wide, ["cell"])
     ]
     seed_stride, mean_stride = _stride(seeds), _stride(means)
     lines = [*(_thinned(line, mean_stride) for line in means), *(_thinned(line, seed_stride) for line in seeds)]
     note = _note(mean_stride, seed_stride, max(decimals.values(), default=0))
     content = {
-        "metrics": [one.as_json() for one in drawn.values()],
+        "metrics": [metric.as_json() for metric in drawn.values()],
         "words": list(words),
         "note": note,
         "lines": [line.as_json() for line in lines],
@@ -80,13 +80,15 @@ def curve_dataset(
 
 def _note(mean_stride: int, seed_stride: int, decimals: int) -> str:
     """What a reader must know of these numbers: how they were rounded, and the rule by which points were left out."""
-    said = [
+    phrases = [
         f"every {_ordinal(stride)} point of {what}"
         for stride, what in ((mean_stride, "a mean"), (seed_stride, "a seed"))
         if stride > 1
     ]
     thinned = (
-        f" To keep the page small, {' and '.join(said)} is drawn here, counted back from the last." if said else ""
+        f" To keep the page small, {' and '.join(phrases)} is drawn here, counted back from the last."
+        if phrases
+        else ""
     )
     return f"Numbers of the drawing that can be explored are rounded to {10**-decimals:g}.{thinned}"
 
@@ -113,7 +115,7 @@ def _wide(rows: pd.DataFrame) -> tuple[pd.DataFrame, Vector]:
     return wide, seconds.reindex(wide.index).to_numpy(dtype=np.float64)
 
 
-def _places(wide: pd.DataFrame, levels: list[str]) -> Iterator[tuple[tuple[Any, ...], slice]]:
+def _runs(wide: pd.DataFrame, levels: list[str]) -> Iterator[tuple[tuple[Any, ...], slice]]:
     """The runs of rows that agree in these levels of the sorted index."""
     keys = wide.index.to_frame(index=False)[levels]
     if keys.empty:
@@ -141,11 +143,13 @@ def _mean_line(
     values, low, high = {}, {}, {}
     for metric in rows.columns:
         table = rows[metric].dropna().droplevel("cell").unstack("along")
-        whole = table.dropna(axis="columns") if len(table) == num_seeds else table.iloc[:, :0]
-        if not whole.shape[1]:
+        complete = table.dropna(axis="columns") if len(table) == num_seeds else table.iloc[:, :0]
+        if not complete.shape[1]:
             continue
-        band = mean_band(whole.to_numpy(dtype=np.float64), confidence)
-        parts = (pd.Series(part, whole.columns).reindex(along).to_numpy() for part in (band.mean, band.low, band.high))
+        band = mean_band(complete.to_numpy(dtype=np.float64), confidence)
+        parts = (
+            pd.Series(part, complete.columns).reindex(along).to_numpy() for part in (band.mean, band.low, band.high)
+        )
         values[metric], low[metric], high[metric] = (as_numbers(part, decimals[str(metric)]) for part in parts)
     timing = as_numbers(mean_seconds, SECONDS_DECIMALS)
     return Line(cell, [int(entry) for entry in along], values, low, high, num_seeds=num_seeds, seconds=timing)
@@ -159,8 +163,10 @@ def _stride(lines: Sequence[Line]) -> int:
 
 def _thinned(line: Line, stride: int) -> Line:
     """Every `stride`-th point counted back from the last, which stays."""
-    kept = slice((len(line.along) - 1) % stride, None, stride)
+    selection = slice((len(line.along) - 1) % stride, None, stride)
     values, low, high = (
-        {metric: numbers[kept] for metric, numbers in part.items()} for part in (line.values, line.low, line.high)
+        {metric: numbers[selection] for metric, numbers in part.items()} for part in (line.values, line.low, line.high)
     )
-    return replace(line, along=line.along[kept], seconds=line.seconds[kept], values=values, low=low, high=high)
+    return replace(
+        line, along=line.along[selection], seconds=line.seconds[selection], values=values, low=low, high=high
+    )

@@ -20,7 +20,7 @@ from analysis.figures.vega import NAME, TWO_LINES, across_numbers, colour, hover
 from analysis.statistics.intervals import Interval, Vector, rounded
 from analysis.statistics.pairs import ReadingVerdict
 
-PLACE_HEIGHT = 38
+STEP_HEIGHT = 38
 ROW_INCHES = 0.75
 
 KINDS: Mapping[str, tuple[str, str, str]] = {
@@ -182,15 +182,17 @@ def differences_by_kind(
 def paired_numbers(comparison: NamedComparison) -> dict[str, PairedNumbers]:
     """A comparison's numbers by the key of each reading: `r0` for the declared one."""
     return {
-        f"r{place}": PairedNumbers(one.seeds, one.differences, one.mean, one.interval, one.verdict)
-        for place, one in enumerate(comparison.readings)
+        f"r{position}": PairedNumbers(
+            reading.seeds, reading.differences, reading.mean, reading.interval, reading.verdict
+        )
+        for position, reading in enumerate(comparison.readings)
     }
 
 
 def reading_titles(comparison: NamedComparison, first: str) -> dict[str, str]:
     """What each reading is called, by its key, for comparisons that have the same ones."""
-    titles = [one.reading.title for one in comparison.readings]
-    return {f"r{place}": title if place else f"{title}, {first}" for place, title in enumerate(titles)}
+    titles = [reading.reading.title for reading in comparison.readings]
+    return {f"r{position}": title if position else f"{title}, {first}" for position, title in enumerate(titles)}
 
 
 def signed(number: float) -> str:
@@ -202,18 +204,18 @@ def differences_specification(name: str, groups: Sequence[Group], margin: float,
     """Differences seed by seed, two places per comparison, the upper for its mean and interval; the margin of
     equivalence is shaded."""
     tint = colour(groups, "group")
-    places = alt.Y("place", type="nominal", axis=None, sort=alt.EncodingSortField("position", op="min"))
-    base = rows("isValid(datum.number)").encode(across_numbers(title), places)
+    vertical = alt.Y("place", type="nominal", axis=None, sort=alt.EncodingSortField("position", op="min"))
+    base = rows("isValid(datum.number)").encode(across_numbers(title), vertical)
     seed, mean = (base.transform_filter(f"datum.mark === '{mark}'") for mark in ("seed", "mean"))
     names = rows("datum.mark === 'mean'").mark_text(yOffset=alt.ExprRef(f"{TWO_LINES} ? -29 : -16"), **NAME)
     margin_range, zero = shaded(-margin, 0, margin, title)
     return layered(
         name,
-        alt.Step(PLACE_HEIGHT),
+        alt.Step(STEP_HEIGHT),
         {},
         margin_of_equivalence=margin_range,
         no_difference=zero,
-        names=names.encode(places, x=alt.value(0), text="name:N"),
+        names=names.encode(vertical, x=alt.value(0), text="name:N"),
         intervals=mean.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=3)
         .encode(x=alt.X("low", type="quantitative", title=title), x2=alt.X2("high"), color=tint),

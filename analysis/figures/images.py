@@ -102,11 +102,11 @@ def _outlines(block: Block, top: float, scale: float) -> str:
     for row, column in np.ndindex(rows, columns):
         if column in block.original_columns or row in block.original_rows:
             x, y = column * (width + GAP) * scale, top + row * (height + GAP) * scale
-            place = (
+            geometry = (
                 f'x="{x - 0.6:.2f}" y="{y - 0.6:.2f}" width="{width * scale + 1.2:.2f}"'
                 f' height="{height * scale + 1.2:.2f}"'
             )
-            boxes.append(f'<rect {place} fill="none" stroke="{OUTLINE}" stroke-width="1.6"/>')
+            boxes.append(f'<rect {geometry} fill="none" stroke="{OUTLINE}" stroke-width="1.6"/>')
     return "".join(boxes)
 
 

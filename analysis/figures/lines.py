@@ -178,10 +178,10 @@ def focus(measured: Measured, lines: Sequence[Line]) -> tuple[float, float]:
         last = np.flatnonzero(np.isfinite(number))[-1:]
         everything.append(number)
         late += [number[np.asarray(line.along) >= start], number[last], low[last], high[last]]
-    numbers, shown = (part[np.isfinite(part)] for part in (np.concatenate(everything), np.concatenate(late)))
+    numbers, in_view = (part[np.isfinite(part)] for part in (np.concatenate(everything), np.concatenate(late)))
     if not numbers.size:
         return 0.0, 1.0
-    bottom, top, most = shown.min(), shown.max(), measured.most_from_best or math.inf
+    bottom, top, most = in_view.min(), in_view.max(), measured.most_from_best or math.inf
     if measured.better == "lower":
         top = min(top, numbers.min() + most)
     else:

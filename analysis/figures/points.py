@@ -126,19 +126,19 @@ class Points:
     def _rows(self, view: PointsView) -> list[dict[str, Any]]:
         groups = {group.key: group for group in self.groups}
         content: list[dict[str, Any]] = []
-        for place, row in enumerate(view.rows):
-            whole = {"view": view.key, "title": row.title}
-            content.append(whole | _member(row.group) | {"mark": "name", "height": round(place - 0.38, 3)})
-            for point in (point for point in view.points if point.row == place):
+        for position, row in enumerate(view.rows):
+            shared = {"view": view.key, "title": row.title}
+            content.append(shared | _member(row.group) | {"mark": "name", "height": round(position - 0.38, 3)})
+            for point in (point for point in view.points if point.row == position):
                 group = groups.get(point.group, Group("", "", "currentColor"))
                 look = {
                     "colour": group.colour,
                     "shape": group.shape or "circle",
                     "filled": point.is_filled,
                 }
-                numbers = {"number": rounded(point.number), "height": round(place - 0.2 + 0.6 * point.share, 3)}
-                words = {"mark": "point", "series": place, "said": point.words}
-                content.append(whole | _member(point.group) | look | numbers | words)
+                numbers = {"number": rounded(point.number), "height": round(position - 0.2 + 0.6 * point.share, 3)}
+                words = {"mark": "point", "series": position, "said": point.words}
+                content.append(shared | _member(point.group) | look | numbers | words)
         return content + [
             {
                 "view": view.key,

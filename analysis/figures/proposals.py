@@ -82,20 +82,20 @@ class Proposals:
 
     def _draw_group(self, axis: Axes, group: Group, foot: float) -> None:
         name, tint = self.axes[0].field, group.colour
-        own = sorted(
-            (one for one in self.proposals if one.group == group.key and name in one.numbers),
+        proposals = sorted(
+            (proposal for proposal in self.proposals if proposal.group == group.key and name in proposal.numbers),
             key=lambda proposal: proposal.numbers[name],
         )
-        measured = [proposal for proposal in own if not proposal.is_lost]
+        measured = [proposal for proposal in proposals if not proposal.is_lost]
         line = dash_pattern(group.dash) if group.key in self.joined else "none"
         look: dict[str, Any] = {"marker": SHAPES[group.shape or "circle"], "linestyle": line}
         label = plain_label(group.title)
         axis.plot(*_points(measured, name, foot), color=tint, linewidth=1.4, markersize=6, label=label, **look)
-        for proposal in own:
+        for proposal in proposals:
             if proposal.worst is not None and proposal.best is not None:
                 low, high = max(proposal.worst, foot), max(proposal.best, foot)
                 axis.vlines(proposal.numbers[name], low, high, color=tint, linewidth=4, alpha=0.35)
-        lost = [proposal for proposal in own if proposal.is_lost]
+        lost = [proposal for proposal in proposals if proposal.is_lost]
         axis.plot(*_points(lost, name, foot), "x", color=tint, markersize=9, markeredgewidth=2)
         won = [proposal for proposal in measured if proposal.is_winner]
         ring_look: Any = {"markersize": 14, "markerfacecolor": "none", "markeredgewidth": 1.8}
@@ -108,14 +108,14 @@ class Proposals:
         views = tuple(View(axis.field, axis.title, proposals_specification(self.groups, axis)) for axis in self.axes)
         content: list[dict[str, Any]] = []
         for group in self.groups:
-            whole = {"cell": group.key, "title": group.title}
+            shared = {"cell": group.key, "title": group.title}
             content += [
-                whole | self._as_json(proposal) | {"shape": group.shape or "circle"} | dict(proposal.numbers)
+                shared | self._as_json(proposal) | {"shape": group.shape or "circle"} | dict(proposal.numbers)
                 for proposal in self.proposals
                 if proposal.group == group.key
             ]
             content += [
-                whole | {"mark": "end", "said": "an end of the space", key: end}
+                shared | {"mark": "end", "said": "an end of the space", key: end}
                 for key, ends in self.ends.get(group.key, {}).items()
                 for end in ends
             ]

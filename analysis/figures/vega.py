@@ -59,8 +59,10 @@ def across(axis: Axis) -> alt.X:
     )
     step = next(size for size in itertools.chain(COUNT_STEPS, [axis.count or 1]) if size * MOST_TICKS >= axis.count)
     ticks: dict[str, Any] = {"values": list(range(step, axis.count + 1, step))} if axis.count else {"tickCount": 5}
-    shown = alt.Axis(format=axis.number_format, labelFlush=False, labelOverlap=True, grid=not axis.logarithmic, **ticks)
-    return alt.X(axis.field, type="quantitative", title=axis.title, scale=scale, axis=shown)
+    axis_look = alt.Axis(
+        format=axis.number_format, labelFlush=False, labelOverlap=True, grid=not axis.logarithmic, **ticks
+    )
+    return alt.X(axis.field, type="quantitative", title=axis.title, scale=scale, axis=axis_look)
 
 
 def across_numbers(title: str, scale: alt.Scale | None = None) -> alt.X:

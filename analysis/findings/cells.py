@@ -127,7 +127,7 @@ class _CellReadings:
 
 def cell_findings(results: StudyResults) -> tuple[CellFinding, ...]:
     """A finding for every cell of the study, in the study file's order, also where nothing of it was trained."""
-    asked, metric = readings(results), curve_metric(results)
+    study_readings, metric = readings(results), curve_metric(results)
     curves = phase_curves(results, metric) if metric else {}
     numbers = {
         reading: (
@@ -135,9 +135,9 @@ def cell_findings(results: StudyResults) -> tuple[CellFinding, ...]:
             if reading.metric == metric and reading.readout.kind != "final"
             else seed_numbers(results, reading)
         )
-        for reading in asked
+        for reading in study_readings
     }
-    read = _CellReadings(numbers, curves, seed_numbers(results, asked[0], rank=1))
+    read = _CellReadings(numbers, curves, seed_numbers(results, study_readings[0], rank=1))
     return tuple(_cell_finding(results, cell, read) for cell in study_cells(results.study))
 
 
@@ -148,7 +148,7 @@ def _cell_finding(results: StudyResults, cell: Cell, read: _CellReadings) -> Cel
     space = _searched_space(search_space(results.study, cell), search)
     proposals = _proposals(results, search, space)
     winner = next((int(number) for number in confirm["proposal"] if not pd.isna(number)), None)
-    declared, *others = [(reading, held.get(cell.label, {})) for reading, held in read.by_reading.items()]
+    declared, *others = [(reading, by_cell.get(cell.label, {})) for reading, by_cell in read.by_reading.items()]
     finals = declared[1]
     complete = bool(finals) and len(finals) == len(confirm)
     bounds = _by_seed(confirm, IMPORTANCE)
@@ -167,7 +167,7 @@ def _cell_finding(results: StudyResults, cell: Cell, read: _CellReadings) -> Cel
         interval=t_interval(list(finals.values()), results.study.confidence) if complete else None,
         importance_weighted=float(np.mean(list(bounds.values()))) if bounds and len(bounds) == len(confirm) else None,
         curve=_curve(results, confirm),
-        num_parameters=_whole(confirm if len(confirm) else search, "num_parameters"),
+        num_parameters=_integer_of(confirm if len(confirm) else search, "num_parameters"),
         horizon_samples=_horizon(results, confirm),
         others=dict(others),
         curves=read.curves.get(cell.label),
@@ -204,31 +204,31 @@ def _by_seed(rows: pd.DataFrame, metric: str) -> dict[int, float]:
     return {int(seed): float(nats) for seed, nats in pairs if not pd.isna(nats) and math.isfinite(nats)}
 
 
-def _whole(rows: pd.DataFrame, name: str) -> int | None:
-    held = rows[name].dropna() if name in rows else pd.Series(dtype=float)
-    return int(held.iloc[0]) if len(held) else None
+def _integer_of(rows: pd.DataFrame, name: str) -> int | None:
+    entries = rows[name].dropna() if name in rows else pd.Series(dtype=float)
+    return int(entries.iloc[0]) if len(entries) else None
 
 
 def _horizon(results: StudyResults, confirm: pd.DataFrame) -> int | None:
     points = results.curves[
         results.curves["identity"].isin(confirm["identity"]) & (results.curves["metric"] == results.study.metric)
     ]
-    return int(points["samples"].max()) if len(points) else _whole(confirm, "budget_samples")
+    return int(points["samples"].max()) if len(points) else _integer_of(confirm, "budget_samples")
 
 
 def _proposals(
     results: StudyResults, search: pd.DataFrame, space: Mapping[str, Distribution]
 ) -> tuple[ProposalFinding, ...]:
     metric = results.study.search.objective if results.study.search else ""
-    found = []
+    findings = []
     for number, rows in search.groupby("proposal", sort=True):
-        held = rows[[name for name in space if name in rows]].dropna(how="all")
-        if space and held.empty:  # its code failed before anything of it was recorded
+        hyperparameters = rows[[name for name in space if name in rows]].dropna(how="all")
+        if space and hyperparameters.empty:  # its code failed before anything of it was recorded
             continue
-        first = records(held.head(1))[0] if len(held) else {}
+        first = records(hyperparameters.head(1))[0] if len(hyperparameters) else {}
         objectives = _by_seed(rows, metric)
         complete = len(objectives) == len(rows)
-        found.append(
+        findings.append(
             ProposalFinding(
                 number=int(str(number)),
                 hyperparameters={name: first.get(name) for name in sorted(space)},
@@ -238,13 +238,13 @@ def _proposals(
                 by_seed=objectives,
             )
         )
-    return tuple(found)
+    return tuple(findings)
 
 
 def _searched_space(declared: Mapping[str, Distribution], search: pd.DataFrame) -> dict[str, Distribution]:
     """The space as extra rounds have widened it: it holds every space that the cell's proposals were drawn from."""
     widened = dict(declared)
-    for text in sorted({str(given) for given in search["space"] if given}) if "space" in search else ():
+    for text in sorted({str(entry) for entry in search["space"] if entry}) if "space" in search else ():
         widened = hull(widened, decoded(text))
     return widened
 
@@ -265,10 +265,10 @@ def _edges(
 def _curve(results: StudyResults, confirm: pd.DataFrame) -> CurveFinding | None:
     points = results.curves[results.curves["identity"].isin(confirm["identity"])]
     for metric in ("validation/lower_bound", "train/lower_bound"):
-        own = points[points["metric"] == metric]
-        if own.empty:
+        metric_points = points[points["metric"] == metric]
+        if metric_points.empty:
             continue
-        table = own.assign(nats=own["nats"].where(np.isfinite(own["nats"]))).pivot(
+        table = metric_points.assign(nats=metric_points["nats"].where(np.isfinite(metric_points["nats"]))).pivot(
             index="identity", columns="samples", values="nats"
         )
         table = table.reindex(confirm["identity"]).dropna(axis="columns")

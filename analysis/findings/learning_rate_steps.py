@@ -35,19 +35,23 @@ def learning_rate_step(level: CellFinding, baseline: CellFinding, difference: fl
     """
     better = level if difference > 0 else baseline
     won = better.winning_proposal
-    if set(better.space) != {LEARNING_RATE} or won is None or not _is_rate(own := won.hyperparameters[LEARNING_RATE]):
+    if (
+        set(better.space) != {LEARNING_RATE}
+        or won is None
+        or not _is_rate(winning_rate := won.hyperparameters[LEARNING_RATE])
+    ):
         return None
     others = [
         proposal
         for proposal in better.proposals
-        if _is_rate(rate := proposal.hyperparameters[LEARNING_RATE]) and rate != own
+        if _is_rate(rate := proposal.hyperparameters[LEARNING_RATE]) and rate != winning_rate
     ]
     if not others:
         return None
-    nearest = min(others, key=lambda proposal: (_distance(proposal, own), proposal.number))
+    nearest = min(others, key=lambda proposal: (_distance(proposal, winning_rate), proposal.number))
     cost = won.objective - nearest.objective if math.isfinite(nearest.objective) else math.inf
     return LearningRateStep(
-        better.title, float(own), float(nearest.hyperparameters[LEARNING_RATE]), cost, cost >= abs(difference)
+        better.title, float(winning_rate), float(nearest.hyperparameters[LEARNING_RATE]), cost, cost >= abs(difference)
     )
 
 
@@ -55,5 +59,5 @@ def _is_rate(number: Any) -> bool:
     return isinstance(number, (int, float)) and not isinstance(number, bool) and number > 0
 
 
-def _distance(proposal: ProposalFinding, own: float) -> float:
-    return abs(math.log(proposal.hyperparameters[LEARNING_RATE] / own))
+def _distance(proposal: ProposalFinding, winning_rate: float) -> float:
+    return abs(math.log(proposal.hyperparameters[LEARNING_RATE] / winning_rate))

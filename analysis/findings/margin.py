@@ -83,9 +83,9 @@ def _floor(results: StudyResults, cell: Cell, num_trained: int) -> tuple[NoiseFl
     study = results.study
     reading = Reading(study.metric, declared_readout(study))
     sets = [seed_numbers(results, reading, phase).get(cell.label, {}) for phase in ("confirm", NOISE_FLOOR)]
-    first, second = ([held[seed] for seed in sorted(held)] for held in sets)
-    for held, seeds in ((first, "its reporting seeds"), (second, "further seeds")):
-        if not held:
+    first, second = ([numbers[seed] for seed in sorted(numbers)] for numbers in sets)
+    for numbers, seeds in ((first, "its reporting seeds"), (second, "further seeds")):
+        if not numbers:
             return None, f"of {cell.label} under {seeds} there is no {reading.title}"
     if len(first) + len(second) < num_trained:
         return (
@@ -95,9 +95,9 @@ def _floor(results: StudyResults, cell: Cell, num_trained: int) -> tuple[NoiseFl
                 f" on have no {reading.title}"
             ),
         )
-    asked = study.confirm.num_reporting_seeds
-    num_seeds = min(asked, (len(first) + len(second)) // 2)
-    found = noise_floor(
+    num_reporting = study.confirm.num_reporting_seeds
+    num_seeds = min(num_reporting, (len(first) + len(second)) // 2)
+    floor = noise_floor(
         first,
         second,
         num_seeds,
@@ -105,7 +105,7 @@ def _floor(results: StudyResults, cell: Cell, num_trained: int) -> tuple[NoiseFl
         NUM_SPLITS,
         np.random.default_rng([study.seed, len(first), len(second)]),
     )
-    return (found if num_seeds == asked else _for_seeds(found, asked)), ""
+    return (floor if num_seeds == num_reporting else _for_seeds(floor, num_reporting)), ""
 
 
 def _for_seeds(floor: NoiseFloor, num_seeds: int) -> NoiseFloor:

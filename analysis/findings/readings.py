@@ -58,35 +58,36 @@ def phase_curves(results: StudyResults, metric: str, phase: str = "confirm", ran
     """
     rows = results.trainings
     rows = rows[(rows["phase"] == phase) & (rows["rank"].fillna(0) == rank)]
-    own = results.curves[
+    metric_points = results.curves[
         (results.curves["phase"] == phase)
         & (results.curves["metric"] == metric)
         & (results.curves["rank"].fillna(0) == rank)
     ]
     points = {
-        (str(cell), int(str(seed))): part.set_index("samples") for (cell, seed), part in own.groupby(["cell", "seed"])
+        (str(cell), int(str(seed))): part.set_index("samples")
+        for (cell, seed), part in metric_points.groupby(["cell", "seed"])
     }
     return {
-        str(cell): found
-        for cell, held in rows.groupby("cell")
-        if (found := _cell_curves(str(cell), held, points)) is not None
+        str(cell): cell_curves
+        for cell, trainings in rows.groupby("cell")
+        if (cell_curves := _cell_curves(str(cell), trainings, points)) is not None
     }
 
 
 def _cell_curves(cell: str, rows: pd.DataFrame, points: Mapping[tuple[str, int], pd.DataFrame]) -> CellCurves | None:
     outcomes = {int(seed): _outcome(str(outcome)) for seed, outcome in zip(rows["seed"], rows["outcome"], strict=True)}
-    held = {seed: points[cell, seed] for seed in sorted(outcomes) if (cell, seed) in points}
-    if not held:
+    by_seed = {seed: points[cell, seed] for seed in sorted(outcomes) if (cell, seed) in points}
+    if not by_seed:
         return None
-    finished = [set(held[seed].index) for seed in held if outcomes[seed] == "finished"]
-    shared = set.intersection(*finished) if finished else set().union(*(own.index for own in held.values()))
+    finished = [set(by_seed[seed].index) for seed in by_seed if outcomes[seed] == "finished"]
+    shared = set.intersection(*finished) if finished else set().union(*(frame.index for frame in by_seed.values()))
     steps = np.asarray(sorted(int(step) for step in shared), dtype=np.int64)
     curves, seconds = np.full((2, len(outcomes), steps.size), math.nan)
     for row, seed in enumerate(sorted(outcomes)):
-        if seed in held:
-            nats = held[seed]["nats"].where(np.isfinite(held[seed]["nats"]).cummin())
+        if seed in by_seed:
+            nats = by_seed[seed]["nats"].where(np.isfinite(by_seed[seed]["nats"]).cummin())
             curves[row] = nats.reindex(steps).to_numpy(dtype=np.float64)
-            seconds[row] = held[seed]["seconds"].reindex(steps).to_numpy(dtype=np.float64)
+            seconds[row] = by_seed[seed]["seconds"].reindex(steps).to_numpy(dtype=np.float64)
     seeds = tuple(sorted(outcomes))
     return CellCurves(
         cell,
@@ -128,11 +129,11 @@ def _final_numbers(results: StudyResults, metric: str, phase: str, rank: int) ->
     if metric not in rows:
         return {}
     rows = rows[(rows["phase"] == phase) & (rows["rank"].fillna(0) == rank)]
-    found: dict[str, dict[int, float]] = {}
+    numbers: dict[str, dict[int, float]] = {}
     for cell, seed, nats in zip(rows["cell"], rows["seed"], rows[metric], strict=True):
         if not pd.isna(nats) and math.isfinite(nats):
-            found.setdefault(str(cell), {})[int(seed)] = float(nats)
-    return found
+            numbers.setdefault(str(cell), {})[int(seed)] = float(nats)
+    return numbers
 
 
 def mean_curves(cells: Sequence[CellCurves], name: str) -> CellCurves | None:

@@ -67,10 +67,10 @@ def claims_table(sections: Sequence[Section]) -> Table | None:
 
 def shown_claims(sections: Sequence[Section]) -> tuple[ShownClaim, ...]:
     """Every claim with every field that its row has."""
-    return tuple(_shown(claim, number) for number, claim in enumerate(_claims(sections)))
+    return tuple(_shown_claim(claim, number) for number, claim in enumerate(_claims(sections)))
 
 
-def _shown(claim: StudyClaim, number: int) -> ShownClaim:
+def _shown_claim(claim: StudyClaim, number: int) -> ShownClaim:
     row = claim.model_dump()
     lists = {
         key: entries
@@ -82,8 +82,8 @@ def _shown(claim: StudyClaim, number: int) -> ShownClaim:
     return ShownClaim(claim.name, claim.verdict, claim.statement, tuple(fields), tables)
 
 
-def _entries(held: Sequence[Any]) -> pd.DataFrame:
-    rows = [dict(_fields(entry)) if isinstance(entry, Mapping) else {"": _field_text(entry)} for entry in held]
+def _entries(entries: Sequence[Any]) -> pd.DataFrame:
+    rows = [dict(_fields(entry)) if isinstance(entry, Mapping) else {"": _field_text(entry)} for entry in entries]
     return pd.DataFrame(rows).fillna("")
 
 
@@ -189,8 +189,8 @@ def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def _fields(held: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    for name, entry in held.items():
+def _fields(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for name, entry in mapping.items():
         label = above + heading(str(name))
         if isinstance(entry, Mapping) and entry:
             yield from _fields(entry, f"{label} / ")
@@ -198,9 +198,9 @@ def _fields(held: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str
             yield label, _field_text(entry)
 
 
-def _field_text(held: Any) -> str:
-    if isinstance(held, (list, tuple)):
-        return ", ".join(_field_text(entry) for entry in held) or "none"
-    if isinstance(held, Mapping):
-        return "; ".join(f"{label} {text}" for label, text in _fields(held)) or "none"
-    return shown_cell(held).text or "none"
+def _field_text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_field_text(entry) for entry in value) or "none"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{label} {text}" for label, text in _fields(value)) or "none"
+    return shown_cell(value).text or "none"

@@ -123,9 +123,9 @@ def json_bytes(content: Any) -> bytes:
 def plain(content: Any) -> Any:
     """Mappings, sequences, numpy scalars and arrays as what JSON holds; all else as its text."""
     if isinstance(content, dict):
-        return {str(key): plain(held) for key, held in content.items()}
+        return {str(key): plain(entry) for key, entry in content.items()}
     if isinstance(content, (list, tuple)):
-        return [plain(held) for held in content]
+        return [plain(entry) for entry in content]
     if hasattr(content, "tolist"):
         return plain(content.tolist())
     if isinstance(content, float):

@@ -126,7 +126,7 @@ def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path
             ()
             if only
             else tuple(
-                ListedClaim(claim, tuple(shown_table(own, embed=False) for own in claim.tables))
+                ListedClaim(claim, tuple(shown_table(claim_table, embed=False) for claim_table in claim.tables))
                 for claim in shown_claims(sections)
             )
         ),
@@ -163,12 +163,12 @@ def primary_claim(sections: Sequence[Section]) -> tuple[Section, AnyClaim | None
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    for name, held in tree.items():
+    for name, value in tree.items():
         label = above + heading(str(name))
-        if isinstance(held, Mapping):
-            yield from _flat(held, f"{label} / ")
-        elif not (isinstance(held, (list, tuple)) and len(held) > LONG_LIST):
-            yield label, held if isinstance(held, str) else json.dumps(held, default=str)
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{label} / ")
+        elif not (isinstance(value, (list, tuple)) and len(value) > LONG_LIST):
+            yield label, value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 # How figures and tables are shown

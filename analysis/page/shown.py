@@ -113,7 +113,7 @@ def shown_table(table: Table, embed: bool = True) -> ShownTable:
         for column in frame.columns
     }
     columns = tuple(ColumnHeading(heading(str(column)), numbers[column]) for column in frame.columns)
-    rows = tuple(tuple(shown_cell(held) for held in row) for row in frame.astype(object).itertuples(index=False))
+    rows = tuple(tuple(shown_cell(value) for value in row) for row in frame.astype(object).itertuples(index=False))
     csv = embed_csv(table.name, frame) if embed else None
     pasted = (
         (("Markdown", "md", markdown_table(table)), ("LaTeX", "tex", latex_table(table))) if table.for_pasting else ()

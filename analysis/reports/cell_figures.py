@@ -77,7 +77,7 @@ def learning_curves(name: str, study: Study, cells: Sequence[CellFinding], panel
     drawn = {cell.cell.label: (cell, cell.curve) for cell in cells if cell.curve is not None}
     if not drawn:
         return None
-    curves, own = [curve for _, curve in drawn.values()], [cell for cell, _ in drawn.values()]
+    curves, drawn_cells = [curve for _, curve in drawn.values()], [cell for cell, _ in drawn.values()]
     measured = bound_measured(curves[0].metric)
     caption = (
         f"Mean over n = {several([curve.num_seeds for curve in curves])} reporting seeds; the band is the pointwise"
@@ -89,8 +89,8 @@ def learning_curves(name: str, study: Study, cells: Sequence[CellFinding], panel
     logarithmic = spans_decades([curve.samples for curve in curves])
     seconds = Axis("seconds", "training time (seconds, evaluations left out)", logarithmic)
     lines = Lines(
-        groups=cell_groups(study, own),
-        panels=cell_panels(study, own, panel_by),
+        groups=cell_groups(study, drawn_cells),
+        panels=cell_panels(study, drawn_cells, panel_by),
         lines=tuple(_curve_line(label, curve) for label, (_, curve) in drawn.items()),
         measured=(measured,),
         views=(
@@ -246,18 +246,18 @@ def sensitivity_frame(cells: Sequence[CellFinding]) -> pd.DataFrame:
 def paired_differences(name: str, study: Study, comparisons: Sequence[Comparison]) -> Figure | None:
     """Differences seed by seed with their mean, interval and the margin of equivalence; None where there is no
     difference."""
-    shown = [comparison for comparison in comparisons if len(comparison.seeds)]
-    if not shown:
+    drawn = [comparison for comparison in comparisons if len(comparison.seeds)]
+    if not drawn:
         return None
-    margin = shown[0].margin_nats or 0.0
+    margin = drawn[0].margin_nats or 0.0
     caption = (
-        f"Dots: one reporting seed each (n = {several([len(comparison.seeds) for comparison in shown])}). Diamond and"
+        f"Dots: one reporting seed each (n = {several([len(comparison.seeds) for comparison in drawn])}). Diamond and"
         f" bar: the mean and its {100 * study.confidence:g} % interval, the exact inversion of the paired sign-flip"
         " test; no bar where the seeds are too few for one, no diamond where a training was lost. Shaded: differences"
         f" below {margin:g} nats, which do not matter. To the right, the first named is better."
     )
-    differences = differences_by_kind(shown, margin, "nats", study.confidence, "as declared")
-    frame = differences_frame(shown)
+    differences = differences_by_kind(drawn, margin, "nats", study.confidence, "as declared")
+    frame = differences_frame(drawn)
     return to_figure(name, f"Paired differences in the {metric_title(study.metric)}", caption, frame, differences)
 
 

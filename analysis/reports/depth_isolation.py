@@ -63,12 +63,12 @@ def isolations(study: Study, cells: Sequence[CellFinding], margin: Margin) -> tu
     for cell in cells:
         if cell.cell.name is None and DEPTH in dict(cell.cell.levels):
             contexts.setdefault(cell.cell.without(DEPTH).label, []).append(cell)
-    found = []
-    for own in contexts.values():
-        ordered = sorted(own, key=lambda cell: float(dict(cell.cell.levels)[DEPTH]))
+    parts = []
+    for context in contexts.values():
+        ordered = sorted(context, key=lambda cell: float(dict(cell.cell.levels)[DEPTH]))
         for shallow, deep in itertools.pairwise(ordered):
-            found += [_isolation(study, cells, part, pair, margin) for part, pair in _steps(shallow, deep, cells)]
-    return tuple(found)
+            parts += [_isolation(study, cells, part, pair, margin) for part, pair in _steps(shallow, deep, cells)]
+    return tuple(parts)
 
 
 def _steps(
@@ -105,7 +105,7 @@ def _isolation(
         primary=False,
     )
     context: Mapping[str, Level] = {
-        name: held for name, held in (level if level.cell.name is None else baseline).cell.levels if name != DEPTH
+        name: setting for name, setting in (level if level.cell.name is None else baseline).cell.levels if name != DEPTH
     }
     return Isolation(levels_title(context), part, level, baseline, compare(study, cells, claim, "exploratory", margin))
 
@@ -114,44 +114,44 @@ def _name(cell: CellFinding) -> str:
     return cell.cell.name or cell.cell.label
 
 
-def isolation_frame(found: Sequence[Isolation]) -> pd.DataFrame:
+def isolation_frame(steps: Sequence[Isolation]) -> pd.DataFrame:
     """A row per step: its gain with interval and verdict, and the parameters that it adds."""
     rows = [
         {
-            "step": one.title,
-            "part": one.part,
-            "level": one.level.cell.label,
-            "baseline": one.baseline.cell.label,
-            "verdict": one.comparison.verdict,
+            "step": step.title,
+            "part": step.part,
+            "level": step.level.cell.label,
+            "baseline": step.baseline.cell.label,
+            "verdict": step.comparison.verdict,
         }
-        | {"gain_nats": rounded(one.comparison.estimate.mean) if one.comparison.estimate else None}
-        | interval_columns(one.comparison.estimate.interval if one.comparison.estimate else None, "nats")
-        | {"n": len(one.comparison.seeds), "further_parameters": _further(one)}
-        for one in found
+        | {"gain_nats": rounded(step.comparison.estimate.mean) if step.comparison.estimate else None}
+        | interval_columns(step.comparison.estimate.interval if step.comparison.estimate else None, "nats")
+        | {"n": len(step.comparison.seeds), "further_parameters": _further(step)}
+        for step in steps
     ]
     return pd.DataFrame(rows)
 
 
-def _further(one: Isolation) -> int | None:
-    if one.level.num_parameters is None or one.baseline.num_parameters is None:
+def _further(step: Isolation) -> int | None:
+    if step.level.num_parameters is None or step.baseline.num_parameters is None:
         return None
-    return one.level.num_parameters - one.baseline.num_parameters
+    return step.level.num_parameters - step.baseline.num_parameters
 
 
-def isolation_figure(study: Study, found: Sequence[Isolation], margin: float) -> Figure | None:
+def isolation_figure(study: Study, steps: Sequence[Isolation], margin: float) -> Figure | None:
     """The paired gains of every step, seed by seed; None where no seed is paired."""
-    shown = [one for one in found if one.comparison.seeds]
-    if not shown:
+    drawn = [step for step in steps if step.comparison.seeds]
+    if not drawn:
         return None
     rows = [
-        (one.title, seed, rounded(nats))
-        for one in shown
-        for seed, nats in zip(one.comparison.seeds, one.comparison.differences, strict=True)
+        (step.title, seed, rounded(nats))
+        for step in drawn
+        for seed, nats in zip(step.comparison.seeds, step.comparison.differences, strict=True)
     ]
-    counts = sorted({len(one.comparison.seeds) for one in shown})
+    counts = sorted({len(step.comparison.seeds) for step in drawn})
     control = (
         ""
-        if any(one.part != "one more layer" for one in shown)
+        if any(step.part != "one more layer" for step in drawn)
         else " There is no control of equal size, so that depth and size are not told apart."
     )
     caption = (
@@ -160,7 +160,7 @@ def isolation_figure(study: Study, found: Sequence[Isolation], margin: float) ->
         f" and its {100 * study.confidence:g} % interval. Shaded: gains that do not matter.{control}"
     )
     frame = pd.DataFrame(rows, columns=["step", "seed", "gain_nats"])
-    optimizers = [optimizer_of(one.level, study) for one in shown]
+    optimizers = [optimizer_of(step.level, study) for step in drawn]
     differences = Differences(
         groups=tuple(
             Group(optimizer, optimizer, optimizer_colour(optimizer), shape="diamond")
@@ -168,10 +168,10 @@ def isolation_figure(study: Study, found: Sequence[Isolation], margin: float) ->
         ),
         groups_title="Optimizers",
         pairs=tuple(
-            Pair(optimizer, one.title, paired_numbers(one.comparison))
-            for optimizer, one in zip(optimizers, shown, strict=True)
+            Pair(optimizer, step.title, paired_numbers(step.comparison))
+            for optimizer, step in zip(optimizers, drawn, strict=True)
         ),
-        readings=reading_titles(shown[0].comparison, "as declared"),
+        readings=reading_titles(drawn[0].comparison, "as declared"),
         margin=margin,
         unit="nats",
         confidence=study.confidence,

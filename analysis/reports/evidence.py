@@ -62,13 +62,15 @@ def compute(claims: StudyClaims) -> EvidenceFindings:
     """What the study's trainings say for and against its claims."""
     study, cells = claims.study, claims.cells
     factors = dict.fromkeys(name for cell in study_cells(study) if cell.name is None for name, _ in cell.levels)
-    explored = [found for factor in factors for found in claims.explored(factor)]
+    explored = [comparison for factor in factors for comparison in claims.explored(factor)]
     comparisons = [*claims.declared, *explored[:MOST_EXPLORATORY]]
     rows = tuple(map(claims.row, comparisons))
-    own = tuple(claims.row(comparison) for comparison in explored if comparison.claim.factor not in HAS_ITS_OWN_REPORT)
+    own_claims = tuple(
+        claims.row(comparison) for comparison in explored if comparison.claim.factor not in HAS_ITS_OWN_REPORT
+    )
     ranking = ranking_findings(study, cells, comparisons)
     targets = target_findings(study, curve_metric(claims.results), cells, _declared(comparisons))
-    return EvidenceFindings(study, cells, claims.margin, rows, ranking, targets, len(explored), own)
+    return EvidenceFindings(study, cells, claims.margin, rows, ranking, targets, len(explored), own_claims)
 
 
 def _declared(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -148,8 +150,8 @@ def _listed(numbers: Mapping[str, int], num_decided: int) -> str:
 
 def _not_tried(numbers: Mapping[str, int], num_decided: int) -> str:
     """What could not be tried, so that nobody takes it for something that held."""
-    left = {what: num_decided - number for what, number in numbers.items() if number < num_decided}
-    return f" Not tried: {_listed(left, num_decided)}." if left else ""
+    untried = {what: num_decided - number for what, number in numbers.items() if number < num_decided}
+    return f" Not tried: {_listed(untried, num_decided)}." if untried else ""
 
 
 def _numbers_tried(decided: Sequence[ClaimRow], is_searched: bool) -> dict[str, int]:
@@ -158,8 +160,10 @@ def _numbers_tried(decided: Sequence[ClaimRow], is_searched: bool) -> dict[str, 
     labels = [{finding.label for finding in row.robustness} for row in decided]
     return {
         "the median and the sign test": sum(row.median is not None and row.robustness != () for row in decided),
-        "leaving out one seed": sum(bool(found) and TOO_FEW not in found for found in labels),
-        "other readouts": sum(any(one.verdict != "not read" for one in row.readout_verdicts[1:]) for row in decided),
+        "leaving out one seed": sum(bool(row_labels) and TOO_FEW not in row_labels for row_labels in labels),
+        "other readouts": sum(
+            any(reading.verdict != "not read" for reading in row.readout_verdicts[1:]) for row in decided
+        ),
         "a step of the learning rate": sum(
             row.learning_rate_step is not None and row.verdict != "equivalent" for row in decided
         ),
@@ -177,7 +181,7 @@ def doubts_of(row: ClaimRow) -> list[str]:
         "one seed": bool(row.overturned_by_seeds),
         FEW_SEEDS: row.n < FEWEST_FOR_A_HEADLINE,
         "too few seeds to leave one out": TOO_FEW in labels,
-        "the readout": any(not one.holds and one.verdict != "not read" for one in row.readout_verdicts),
+        "the readout": any(not reading.holds and reading.verdict != "not read" for reading in row.readout_verdicts),
         "Holm's correction": (
             row.verdict in ("better", "worse") and row.holm_p is not None and row.holm_p > 1 - row.confidence
         ),
@@ -205,7 +209,7 @@ def _claim_tables(findings: EvidenceFindings) -> list[Table]:
         "The same trainings under each readout. A metric that is read once, at the end, has but one; the others are of"
         " the learning curves."
     )
-    found = [
+    tables = [
         Table(
             "robustness",
             "Robustness",
@@ -213,7 +217,7 @@ def _claim_tables(findings: EvidenceFindings) -> list[Table]:
             numeric(pd.DataFrame([_robustness_row(row) for row in findings.claims])),
         )
     ]
-    found.append(Table("readouts", "Verdict under each readout", readouts, _readouts_frame(findings.claims)))
+    tables.append(Table("readouts", "Verdict under each readout", readouts, _readouts_frame(findings.claims)))
     crossings = [
         {"comparison": row.title, "samples": crossing.step} | crossing.model_dump(exclude={"step"})
         for row in findings.claims
@@ -221,8 +225,8 @@ def _claim_tables(findings: EvidenceFindings) -> list[Table]:
     ]
     if crossings:
         words = "Where the mean learning curves of the two sides change order, and how many seeds change it themselves."
-        found.append(Table("crossovers", "Changes of order", words, numeric(pd.DataFrame(crossings))))
-    return found + ([_noise_floor_table(findings.margin)] if findings.margin.floor else [])
+        tables.append(Table("crossovers", "Changes of order", words, numeric(pd.DataFrame(crossings))))
+    return tables + ([_noise_floor_table(findings.margin)] if findings.margin.floor else [])
 
 
 def _cut_words(findings: EvidenceFindings) -> str:
@@ -235,7 +239,7 @@ def _cut_words(findings: EvidenceFindings) -> str:
 
 def _robustness_row(row: ClaimRow) -> dict[str, Any]:
     without, step = row.without_most_extreme_pair, row.learning_rate_step
-    runners_up = {one.side: one.verdict for one in row.neighbouring_proposals}
+    runners_up = {neighbour.side: neighbour.verdict for neighbour in row.neighbouring_proposals}
     return {
         "comparison": row.title,
         "kind": row.kind,
@@ -261,10 +265,10 @@ def _robustness_row(row: ClaimRow) -> dict[str, Any]:
 
 def _readouts_frame(claims: Sequence[ClaimRow]) -> pd.DataFrame:
     rows = [
-        {"comparison": row.title, "readout": one.title}
-        | {"n": one.n, "estimate_nats": one.estimate, "verdict": one.verdict, "holds": one.holds}
+        {"comparison": row.title, "readout": reading.title}
+        | {"n": reading.n, "estimate_nats": reading.estimate, "verdict": reading.verdict, "holds": reading.holds}
         for row in claims
-        for one in row.readout_verdicts
+        for reading in row.readout_verdicts
     ]
     return numeric(pd.DataFrame(rows))
 
@@ -337,7 +341,7 @@ def _forest(findings: EvidenceFindings) -> Figure | None:
         " the verdict is the declared one. To the right, the first named is better."
     )
     margin = findings.margin.nats or 0.0
-    further = [row for row in findings.claims if not any(row is one for one in declared)]
+    further = [row for row in findings.claims if not any(row is claim for claim in declared)]
     names = list(dict.fromkeys(name for row in [*declared, *further] for name, _, _ in _variants(row)))
     looks = zip(names, itertools.cycle(OTHER_COLOURS), itertools.cycle(OTHER_SHAPES), strict=False)
     views = [("declared", "the declared claims", declared)]
@@ -360,14 +364,14 @@ def _forest(findings: EvidenceFindings) -> Figure | None:
 def _variants_view(key: str, title: str, claims: Sequence[ClaimRow], names: Sequence[str]) -> PointsView:
     points = [
         Point(
-            place,
+            position,
             nats,
             f"{name}: {signed(nats)} nats, {verdict}",
             name,
             spread(names.index(name), len(names)),
             verdict == row.verdict,
         )
-        for place, row in enumerate(claims)
+        for position, row in enumerate(claims)
         for name, nats, verdict in _variants(row)
         if nats is not None
     ]
@@ -380,6 +384,12 @@ def _variants(row: ClaimRow) -> list[tuple[str, float | None, str]]:
         ("as declared", row.estimate, row.verdict),
         ("median", row.median, row.verdict),
         *([("without its extreme pair", without.estimate, without.verdict)] if without and without.testable else []),
-        *((one.title.replace(" lower bound", ""), one.estimate, one.verdict) for one in row.readout_verdicts[1:]),
-        *((f"runner-up of the {one.side}", one.estimate, one.verdict) for one in row.neighbouring_proposals),
+        *(
+            (reading.title.replace(" lower bound", ""), reading.estimate, reading.verdict)
+            for reading in row.readout_verdicts[1:]
+        ),
+        *(
+            (f"runner-up of the {neighbour.side}", neighbour.estimate, neighbour.verdict)
+            for neighbour in row.neighbouring_proposals
+        ),
     ]

@@ -62,21 +62,22 @@ class FactorFindings:
 def factor_findings(claims: StudyClaims, factor: str, other_claims: bool = False) -> FactorFindings:
     """The findings about `factor`; with `other_claims`, also the claims that no report of their own is made for."""
     results = claims.results
-    own = [
-        c
-        for c in claims.declared
-        if (about := claim_factor(c)) == factor or (other_claims and about not in ("optimizer", "num_hidden_layers"))
+    declared = [
+        comparison
+        for comparison in claims.declared
+        if (about := claim_factor(comparison)) == factor
+        or (other_claims and about not in ("optimizer", "num_hidden_layers"))
     ]
-    own.sort(key=lambda comparison: comparison.kind != "primary")
+    declared.sort(key=lambda comparison: comparison.kind != "primary")
     exploratory = claims.explored(factor)
     return FactorFindings(
         study=results.study,
         factor=factor,
         levels=factor_levels(results.study, factor),
         cells=claims.cells,
-        declared=tuple(own),
+        declared=tuple(declared),
         exploratory=exploratory,
-        claims=tuple(map(claims.row, (*own, *exploratory))),
+        claims=tuple(map(claims.row, (*declared, *exploratory))),
         margin=claims.margin,
         num_missing=len(results.missing),
         num_code_kept=int(results.trainings["code_kept"].sum()),
@@ -99,8 +100,8 @@ def claim_factor(comparison: Comparison) -> str:
 def factor_levels(study: Study, factor: str) -> tuple[Level, ...]:
     """The factor's levels over all cells, in the study file's order; what is fixed in `training` where it is no
     factor."""
-    found = dict.fromkeys(level for cell in study_cells(study) for name, level in cell.levels if name == factor)
-    return tuple(found) or ((study.training[factor],) if factor in study.training else ())
+    levels = dict.fromkeys(level for cell in study_cells(study) for name, level in cell.levels if name == factor)
+    return tuple(levels) or ((study.training[factor],) if factor in study.training else ())
 
 
 def _rows_of(results: StudyResults, cell: CellFinding, phase: str) -> pd.DataFrame:
@@ -168,70 +169,70 @@ def answer(findings: FactorFindings, what: str) -> str:
         )
     if not declared and not exploratory:
         return f"Nothing can be concluded about {what}: no two cells of the study differ in {findings.factor} alone."
-    said = _said(declared)
+    sentences = _statements(declared)
     if not any(row.factor == findings.factor for row in declared) and exploratory:
-        said += [
+        sentences += [
             f"No claim about {findings.factor} was declared beforehand; what follows is exploration.",
-            *_said(exploratory),
+            *_statements(exploratory),
         ]
     more = len(declared) - MOST_STATEMENTS
-    return " ".join(said) + (f" {more} further claims are in the table." if more > 0 else "")
+    return " ".join(sentences) + (f" {more} further claims are in the table." if more > 0 else "")
 
 
-def _said(rows: Sequence[ClaimRow]) -> list[str]:
+def _statements(rows: Sequence[ClaimRow]) -> list[str]:
     """The first claim with all that speaks for doubting it, of the next ones the verdicts."""
     return [row.headline if position else row.statement for position, row in enumerate(rows[:MOST_STATEMENTS])]
 
 
 def warnings(findings: FactorFindings) -> tuple[str, ...]:
     """What a reader must know before believing anything, worst first."""
-    study, said = findings.study, []
+    study, sentences = findings.study, []
     if findings.num_missing:
         trainings = "1 missing training" if findings.num_missing == 1 else f"{findings.num_missing} missing trainings"
-        said.append(f"What the {trainings} would change is not known: verdicts that need them stay inconclusive.")
+        sentences.append(f"What the {trainings} would change is not known: verdicts that need them stay inconclusive.")
     for cell in findings.cells:
-        said += _cell_warnings(cell, study)
+        sentences += _cell_warnings(cell, study)
     if (
         study.search
         and study.search.budget_samples
         and any((cell.horizon_samples or 0) > study.search.budget_samples for cell in findings.cells)
     ):
-        said.append(
+        sentences.append(
             f"Hyperparameters were chosen after {study.search.budget_samples:,} samples, earlier than what is compared:"
             " that favours fast starters."
         )
     if findings.comparisons and study.confirm.num_reporting_seeds < _fewest_seeds(study.confidence):
-        said.append(
+        sentences.append(
             f"{study.confirm.num_reporting_seeds} reporting seeds cannot give a {100 * study.confidence:g} % interval"
             f" of a paired difference: at least {_fewest_seeds(study.confidence)} are needed, so every verdict is"
             " inconclusive."
         )
     if findings.margin.from_noise_floor and findings.margin.nats is None:
-        given = (
+        consequence = (
             "No verdict but one against that cell is given"
             if findings.margin.floor_diverged
             else "So every verdict is inconclusive"
         )
-        said.append(
+        sentences.append(
             f"The noise floor that was to say which differences matter cannot be had: {findings.margin.why_none}."
-            f" {given}."
+            f" {consequence}."
         )
     if findings.num_code_kept:
-        said.append(
+        sentences.append(
             f"{findings.num_code_kept} trainings were made by an earlier version of the code and kept: versions are"
             " mixed, and a difference may be theirs."
         )
     if findings.num_code_versions > 1:
-        said.append(
+        sentences.append(
             f"The trainings were made by {findings.num_code_versions} versions of the code, and a difference may be"
             " theirs; --code-changed=retrain leaves one of them."
         )
     if findings.num_of_earlier_files:
-        said.append(
+        sentences.append(
             f"{findings.num_of_earlier_files} trainings in MLflow belong to an earlier version of the study file; they"
             " are left out."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _fewest_seeds(confidence: float) -> int:
@@ -239,22 +240,22 @@ def _fewest_seeds(confidence: float) -> int:
 
 
 def _cell_warnings(cell: CellFinding, study: Study) -> list[str]:
-    said = []
+    sentences = []
     if study.search and cell.proposals and all(proposal.num_lost for proposal in cell.proposals) and not cell.finals:
-        said.append(f"{cell.title}: every proposal of its search diverged or failed, so it has no confirm phase.")
+        sentences.append(f"{cell.title}: every proposal of its search diverged or failed, so it has no confirm phase.")
     if cell.num_lost:
         total = sum(cell.outcomes.values())
-        said.append(
+        sentences.append(
             f"{cell.title}: {cell.num_lost} of {total} reporting seeds diverged or failed; it has no mean, and counts"
             " as the worst outcome where it is compared."
         )
     if cell.outcomes["failed_to_learn"]:
-        said.append(
+        sentences.append(
             f"{cell.title}: {cell.outcomes['failed_to_learn']} reporting seeds failed to learn (worse than a constant"
             " image); they are counted in its mean."
         )
-    said += [f"{cell.title}: the winner's {edge}; a wider search may find better." for edge in cell.edges]
-    return said
+    sentences += [f"{cell.title}: the winner's {edge}; a wider search may find better." for edge in cell.edges]
+    return sentences
 
 
 def protocol_paragraph(findings: FactorFindings) -> str:
@@ -269,11 +270,11 @@ def protocol_paragraph(findings: FactorFindings) -> str:
         return f"Nothing was tuned: every cell was trained as the study file has it. {pairs} {margin}"
     seeds = f"{search.num_tuning_seeds} tuning seed" + ("s" if search.num_tuning_seeds > 1 else "")
     where = "In every cell" if all(cell.space for cell in findings.cells) else "In every cell that is tuned"
-    found = (
+    tuning = (
         f"{where} {search.sampler} made {search.num_proposals} proposals, judged on {seeds} by the"
         f" {metric_title(search.objective)}"
     )
-    return f"{found}; the best was trained again on fresh seeds. {pairs} {margin}"
+    return f"{tuning}; the best was trained again on fresh seeds. {pairs} {margin}"
 
 
 def _coverage_sentence(study: Study) -> str:

@@ -87,7 +87,9 @@ def compute(claims: StudyClaims) -> AblationFindings:
     )
     apart = isolations(claims.study, findings.cells, findings.margin)
     controlled = [
-        _gain(one.comparison, findings.cells, seconds, one.title) for one in apart if one.part != "one more layer"
+        _gain(isolation.comparison, findings.cells, seconds, isolation.title)
+        for isolation in apart
+        if isolation.part != "one more layer"
     ]
     gains = [
         _gain(comparison, findings.cells, seconds, comparison.title)
@@ -107,7 +109,9 @@ def _isolation_rows(claims: StudyClaims, findings: FactorFindings, apart: Sequen
         for comparison in (*claims.declared, *findings.comparisons)
         if len(comparison.cells) == 1
     }
-    return [claims.row(one.comparison) for one in apart if frozenset(one.comparison.cells[0]) not in known]
+    return [
+        claims.row(isolation.comparison) for isolation in apart if frozenset(isolation.comparison.cells[0]) not in known
+    ]
 
 
 def _gain(
@@ -167,7 +171,7 @@ def _tuning_paragraph(findings: AblationFindings) -> str:
             " from the depth."
         )
     )
-    if any(one.part == "its depth alone" for one in findings.isolations):
+    if any(isolation.part == "its depth alone" for isolation in findings.isolations):
         return (
             start
             + " A deeper network also has more parameters: a control has as many in fewer layers, so that what depth"

@@ -276,7 +276,7 @@ def _figures(findings: InterpolationFindings) -> tuple[Figure, ...]:
     )
     figures = []
     for name, title, caption, draw in kinds:
-        drawn = [shown for model in findings.models if (shown := draw(model)) is not None]
+        drawn = [drawing for model in findings.models if (drawing := draw(model)) is not None]
         if drawn:
             frame = pd.concat([frame for _, frame in drawn], ignore_index=True)
             blocks = [block for block, _ in drawn]
@@ -324,22 +324,22 @@ def _reconstruction_block(findings: InterpolationFindings, model: ModelShown) ->
 
 
 def _sample_block(findings: InterpolationFindings, model: ModelShown) -> Drawn:
-    shown = model.samples
-    images = _tiles(findings, shown.pixels.reshape(2, NUM_SAMPLES // 2, -1))
+    samples = model.samples
+    images = _tiles(findings, samples.pixels.reshape(2, NUM_SAMPLES // 2, -1))
     return Block(_label(model), images), pd.DataFrame(
-        [_row(model, "sample", i, shown.latents[i], shown.pixels[i]) for i in range(NUM_SAMPLES)]
+        [_row(model, "sample", i, samples.latents[i], samples.pixels[i]) for i in range(NUM_SAMPLES)]
     )
 
 
 def _manifold_block(findings: InterpolationFindings, model: ModelShown) -> Drawn | None:
     if model.manifold is None:
         return None
-    shown = model.manifold
+    manifold = model.manifold
     rows = [
-        _row(model, f"row {row}", column, shown.latents[row, column], shown.pixels[row, column])
-        for row, column in np.ndindex(shown.pixels.shape[:2])
+        _row(model, f"row {row}", column, manifold.latents[row, column], manifold.pixels[row, column])
+        for row, column in np.ndindex(manifold.pixels.shape[:2])
     ]
-    return Block(_label(model), _tiles(findings, shown.pixels)), pd.DataFrame(rows)
+    return Block(_label(model), _tiles(findings, manifold.pixels)), pd.DataFrame(rows)
 
 
 def _row(

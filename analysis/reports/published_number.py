@@ -70,7 +70,7 @@ def section(findings: PublishedNumberFindings) -> Section:
     return Section(
         name="published_number",
         title="Published number",
-        answer=" ".join(_statement(one, findings) for one in findings.reproductions),
+        answer=" ".join(_statement(reproduction, findings) for reproduction in findings.reproductions),
         paragraphs=(f"The published number: {published.source}.",),
         figures=(to_figure("published_number", title, caption, frame, _points(findings)),),
         tables=(
@@ -81,20 +81,22 @@ def section(findings: PublishedNumberFindings) -> Section:
                 frame,
             ),
         ),
-        claims=tuple(_claim(one, findings, position) for position, one in enumerate(findings.reproductions)),
+        claims=tuple(
+            _claim(reproduction, findings, position) for position, reproduction in enumerate(findings.reproductions)
+        ),
     )
 
 
 def _points(findings: PublishedNumberFindings) -> Points:
     """The number of every seed in the row of its cell, around the published one."""
-    published, every = findings.published, [one.cell for one in findings.reproductions]
+    published, every = findings.published, [reproduction.cell for reproduction in findings.reproductions]
     cells = [cell for cell in every if cell.finals] or every
     points = []
-    for place, cell in enumerate(cells):
+    for position, cell in enumerate(cells):
         for nth, (seed, nats) in enumerate(sorted(cell.finals.items())):
             words = f"seed {seed}: {nats:.2f} nats, {nats - published.nats:+.2f} from the published number"
             share = spread(nth, len(cell.finals))
-            points.append(Point(place, nats, words.replace("-", "\u2212"), cell.cell.label, share))
+            points.append(Point(position, nats, words.replace("-", "\u2212"), cell.cell.label, share))
     rows = tuple(Row(cell.title, cell.cell.label) for cell in cells)
     tolerated = (published.nats - published.tolerance_nats, published.nats, published.nats + published.tolerance_nats)
     return Points(
@@ -109,43 +111,45 @@ def _points(findings: PublishedNumberFindings) -> Points:
     )
 
 
-def _statement(one: Reproduction, findings: PublishedNumberFindings) -> str:
-    published, study = findings.published, findings.study
-    which = "" if len(findings.reproductions) == 1 else f"{one.cell.title}: "
-    if one.mean is None:
+def _statement(reproduction: Reproduction, findings: PublishedNumberFindings) -> str:
+    published, study, cell, mean = findings.published, findings.study, reproduction.cell, reproduction.mean
+    which = "" if len(findings.reproductions) == 1 else f"{cell.title}: "
+    if mean is None:
         return (
-            f"{which}Inconclusive: {len(one.cell.finals)} of {one.num_expected} reporting seeds have a"
+            f"{which}Inconclusive: {len(cell.finals)} of {reproduction.num_expected} reporting seeds have a"
             f" {metric_title(study.metric)}."
         )
-    seeds = ", ".join(f"{nats:.2f}" for _, nats in sorted(one.cell.finals.items()))
-    horizon = f" after {one.cell.horizon_samples:,} training samples" if one.cell.horizon_samples else ""
+    seeds = ", ".join(f"{nats:.2f}" for _, nats in sorted(cell.finals.items()))
+    horizon = f" after {cell.horizon_samples:,} training samples" if cell.horizon_samples else ""
     return (
-        f"{which}{one.verdict(published).capitalize()}: the mean {metric_title(study.metric)} over {one.num_expected}"
-        f" seeds is {one.mean:.2f} nats{horizon} ({seeds}), {abs(one.mean - published.nats):.2f} nats from the"
-        f" published {published.nats:g}; the tolerance is {published.tolerance_nats:g}."
+        f"{which}{reproduction.verdict(published).capitalize()}: the mean {metric_title(study.metric)} over"
+        f" {reproduction.num_expected} seeds is {mean:.2f} nats{horizon} ({seeds}), {abs(mean - published.nats):.2f}"
+        f" nats from the published {published.nats:g}; the tolerance is {published.tolerance_nats:g}."
     )
 
 
-def _claim(one: Reproduction, findings: PublishedNumberFindings, position: int) -> PublishedClaim:
+def _claim(reproduction: Reproduction, findings: PublishedNumberFindings, position: int) -> PublishedClaim:
     published = findings.published
     return PublishedClaim(
-        name="published-number" if len(findings.reproductions) == 1 else f"published-number-{one.cell.cell.label}",
+        name="published-number"
+        if len(findings.reproductions) == 1
+        else f"published-number-{reproduction.cell.cell.label}",
         kind="primary" if position == 0 else "descriptive",
-        statement=_statement(one, findings),
+        statement=_statement(reproduction, findings),
         metric=findings.study.metric,
-        horizon=one.cell.horizon_samples,
-        estimate=rounded(one.mean),
+        horizon=reproduction.cell.horizon_samples,
+        estimate=rounded(reproduction.mean),
         published=published.nats,
         tolerance=published.tolerance_nats,
-        n=len(one.cell.finals),
-        verdict=one.verdict(published),
+        n=len(reproduction.cell.finals),
+        verdict=reproduction.verdict(published),
     )
 
 
 def _frame(findings: PublishedNumberFindings) -> pd.DataFrame:
     rows = [
-        (one.cell.cell.label, seed, nats, findings.published.nats)
-        for one in findings.reproductions
-        for seed, nats in sorted(one.cell.finals.items())
+        (reproduction.cell.cell.label, seed, nats, findings.published.nats)
+        for reproduction in findings.reproductions
+        for seed, nats in sorted(reproduction.cell.finals.items())
     ]
     return pd.DataFrame(rows, columns=["cell", "seed", "nats", "published_nats"])

@@ -70,9 +70,9 @@ def ranking_findings(study: Study, cells: Sequence[CellFinding], comparisons: Se
             ranks.append((factor, rank_finding(by_level, study.confidence)))
     by_label = {cell.cell.label: cell for cell in trained}
     improvements = [
-        (comparison, found)
+        (comparison, improvement)
         for comparison in comparisons
-        if (found := _improvement(study, comparison, by_label)) is not None
+        if (improvement := _improvement(study, comparison, by_label)) is not None
     ]
     return RankingFindings(study, tuple(trained), tuple(ranks), _profiles(study, trained), tuple(improvements))
 
@@ -85,16 +85,18 @@ def _scores(cell: CellFinding) -> dict[int, float]:
 def _scores_by_level(cells: Sequence[CellFinding], factor: str) -> dict[str, dict[tuple[str, int], float]]:
     """The scores of each level of a factor, by what is left of its cell and by seed; named cells, which are
     controls, left out."""
-    found: dict[str, dict[tuple[str, int], float]] = {}
+    scores: dict[str, dict[tuple[str, int], float]] = {}
     for cell in (cell for cell in cells if cell.cell.name is None):
-        own, rest = dict(cell.cell.levels)[factor], cell.cell.without(factor).label
-        found.setdefault(level_text(own), {}).update({(rest, seed): number for seed, number in _scores(cell).items()})
-    return found
+        level, context = dict(cell.cell.levels)[factor], cell.cell.without(factor).label
+        scores.setdefault(level_text(level), {}).update(
+            {(context, seed): number for seed, number in _scores(cell).items()}
+        )
+    return scores
 
 
 def _profiles(study: Study, cells: Sequence[CellFinding]) -> tuple[Profile, ...]:
     scores = {cell.cell.label: [np.asarray(list(_scores(cell).values()), dtype=np.float64)] for cell in cells}
-    finite = [number for (held,) in scores.values() for number in held if math.isfinite(number)]
+    finite = [number for (numbers,) in scores.values() for number in numbers if math.isfinite(number)]
     if not finite:
         return ()
     margin = 0.02 * (max(finite) - min(finite)) or 1.0
@@ -140,14 +142,14 @@ def tables(findings: RankingFindings) -> tuple[Table, ...]:
         " bootstrap interval over seeds; 0.5 is no difference. It says how often, not how much; no verdict rests"
         " on it."
     )
-    found = [Table("mean_ranks", "Mean ranks", ranks, _ranks_frame(findings))] if findings.ranks else []
+    listed = [Table("mean_ranks", "Mean ranks", ranks, _ranks_frame(findings))] if findings.ranks else []
     if findings.improvements:
-        found.append(
+        listed.append(
             Table(
                 "probability_of_improvement", "Probability of improvement", improvement, _improvements_frame(findings)
             )
         )
-    return tuple(found)
+    return tuple(listed)
 
 
 def _ranks_frame(findings: RankingFindings) -> pd.DataFrame:
@@ -156,26 +158,26 @@ def _ranks_frame(findings: RankingFindings) -> pd.DataFrame:
             "ranked": what,
             "entrant": entrant,
             "mean_rank": rounded(mean),
-            "num_blocks": found.num_blocks,
-            "left_out": found.num_left_out,
-            "critical_difference": rounded(found.critical_difference),
-            "friedman_p": rounded(found.friedman_p),
+            "num_blocks": ranks.num_blocks,
+            "left_out": ranks.num_left_out,
+            "critical_difference": rounded(ranks.critical_difference),
+            "friedman_p": rounded(ranks.friedman_p),
             "not_told_apart_from": "; ".join(
-                sorted({other for group in found.groups if entrant in group for other in group} - {entrant})
+                sorted({other for group in ranks.groups if entrant in group for other in group} - {entrant})
             ),
         }
-        for what, found in findings.ranks
-        for entrant, mean in zip(found.entrants, found.mean_ranks, strict=True)
+        for what, ranks in findings.ranks
+        for entrant, mean in zip(ranks.entrants, ranks.mean_ranks, strict=True)
     ]
     return numeric(pd.DataFrame(rows))
 
 
 def _improvements_frame(findings: RankingFindings) -> pd.DataFrame:
     rows = [
-        {"comparison": comparison.title, "kind": comparison.kind, "probability": rounded(found.probability)}
-        | interval_columns(found.interval)
-        | {"num_cell_pairs": found.num_tasks, "n": found.num_pairs}
-        for comparison, found in findings.improvements
+        {"comparison": comparison.title, "kind": comparison.kind, "probability": rounded(improvement.probability)}
+        | interval_columns(improvement.interval)
+        | {"num_cell_pairs": improvement.num_tasks, "n": improvement.num_pairs}
+        for comparison, improvement in findings.improvements
     ]
     return numeric(pd.DataFrame(rows))
 
@@ -204,7 +206,10 @@ def _rank_figure(findings: RankingFindings) -> Figure:
     )
     optimizers = dict.fromkeys(optimizer_of(cell, findings.study) for cell in findings.cells)
     points = Points(
-        groups=tuple(Group(one, one, optimizer_colour(one), shape=optimizer_shape(one)) for one in optimizers),
+        groups=tuple(
+            Group(optimizer, optimizer, optimizer_colour(optimizer), shape=optimizer_shape(optimizer))
+            for optimizer in optimizers
+        ),
         groups_title="Optimizers",
         views=tuple(_ranks_view(findings, what, ranks) for what, ranks in findings.ranks),
         axis_title="mean rank (1 is best)",
@@ -219,16 +224,16 @@ def _rank_figure(findings: RankingFindings) -> Figure:
 def _ranks_view(findings: RankingFindings, what: str, ranks: RankFinding) -> PointsView:
     cells = {cell.cell.label: cell for cell in findings.cells}
     rows, points = [], []
-    for place, (entrant, mean) in enumerate(zip(ranks.entrants, ranks.mean_ranks, strict=True)):
+    for position, (entrant, mean) in enumerate(zip(ranks.entrants, ranks.mean_ranks, strict=True)):
         if what == "cells":
             optimizer, title = optimizer_of(cells[entrant], findings.study), cells[entrant].title
         else:
             optimizer, title = entrant if what == "optimizer" else "", level_title(what, entrant)
         rows.append(Row(title, optimizer))
         words = f"mean rank {mean:.2f} of {len(ranks.entrants)}, n = {ranks.num_blocks}"
-        points.append(Point(place, mean, words, optimizer))
-    place_of, means = {entrant: place for place, entrant in enumerate(ranks.entrants)}, ranks.mean_ranks
-    joined = [(place_of[group[0]], place_of[group[-1]]) for group in ranks.groups if len(group) > 1]
+        points.append(Point(position, mean, words, optimizer))
+    position_of, means = {entrant: position for position, entrant in enumerate(ranks.entrants)}, ranks.mean_ranks
+    joined = [(position_of[group[0]], position_of[group[-1]]) for group in ranks.groups if len(group) > 1]
     bars = tuple(Bar((means[first] + means[last]) / 2, first, last) for first, last in joined)
     ends = (0.8, len(ranks.entrants) + 0.2)
     return PointsView(what, heading(what), tuple(rows), tuple(points), bars, ends)
@@ -236,9 +241,11 @@ def _ranks_view(findings: RankingFindings, what: str, ranks: RankFinding) -> Poi
 
 def _profile_figure(findings: RankingFindings) -> Figure:
     rows = [
-        (one.entrant, rounded(threshold), rounded(share), rounded(low), rounded(high))
-        for one in findings.profiles
-        for threshold, share, low, high in zip(one.thresholds, one.share, one.low, one.high, strict=True)
+        (profile.entrant, rounded(threshold), rounded(share), rounded(low), rounded(high))
+        for profile in findings.profiles
+        for threshold, share, low, high in zip(
+            profile.thresholds, profile.share, profile.low, profile.high, strict=True
+        )
     ]
     frame = pd.DataFrame(rows, columns=["cell", "threshold_nats", "share", "low", "high"])
     counts = sorted({len(_scores(cell)) for cell in findings.cells})
@@ -267,9 +274,9 @@ def _profile_line(profile: Profile) -> Line:
     """The profile at the thresholds at which it changes, and at those before."""
     bands = np.stack([profile.share, profile.low, profile.high])
     changes = np.flatnonzero(np.any(bands[:, 1:] != bands[:, :-1], axis=0) & ~np.isnan(profile.share[1:]))
-    kept = sorted({0, *changes.tolist(), *(changes + 1).tolist(), profile.thresholds.size - 1})
-    along = [round(float(number), NATS_DECIMALS) for number in profile.thresholds[kept]]
-    share, low, high = ({"share": as_numbers(part[kept], SHARE_DECIMALS)} for part in bands)
+    indices = sorted({0, *changes.tolist(), *(changes + 1).tolist(), profile.thresholds.size - 1})
+    along = [round(float(number), NATS_DECIMALS) for number in profile.thresholds[indices]]
+    share, low, high = ({"share": as_numbers(part[indices], SHARE_DECIMALS)} for part in bands)
     return Line(profile.entrant, along, share, low, high, name="share of seeds")
 
 
@@ -286,12 +293,12 @@ def sentence(findings: RankingFindings) -> str:
     alike = {other for group in ranked.groups if best & set(group) for other in group} - best
     others = len(ranked.entrants) - len(best)
     verb = "is" if len(alike) == 1 else "are"
-    told = (
+    ties = (
         f"; {len(alike)} of the other {others} {verb} not told apart from {it}"
         if ranked.critical_difference is not None and others
         else ""
     )
     return (
         f"Over {ranked.num_blocks} reporting seeds {first} {has} the best mean rank, {ranked.mean_ranks[0]:.2f} of"
-        f" {len(ranked.entrants)}{told}."
+        f" {len(ranked.entrants)}{ties}."
     )

@@ -61,7 +61,7 @@ def study_subject(results: StudyResults) -> Subject:
         totals=totals(results),
         tables=tuple(tables),
         provenance_title="Code, versions and machine",
-        provenance={name: held for name, held in results.provenance.items() if name != "study"},
+        provenance={name: entry for name, entry in results.provenance.items() if name != "study"},
         source_title="The study file, with its defaults filled in",
         source=yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         footnote="Bounds are in nats per example; higher is better.",
@@ -92,23 +92,23 @@ def notices(results: StudyResults) -> Iterator[str]:
         int((results.trainings["outcome"] == "failed").sum()),
     )
     of = len(results.trainings) + len(results.repeats) + num_missing
-    said = [
+    parts = [
         f"{number} of {of} trainings that the study asks for {words}"
         for number, words in ((num_missing, "are missing"), (num_failed, "failed"))
         if number
     ]
-    if said:
-        yield f"This study is incomplete: {' and '.join(said)}. Verdicts that need them are open."
+    if parts:
+        yield f"This study is incomplete: {' and '.join(parts)}. Verdicts that need them are open."
     if withdrawn := withdrawn_sentence(withdrawn_claims(results)):
         yield withdrawn
 
 
 def completeness_warnings(results: StudyResults) -> Iterator[str]:
     """Sentences on trainings that are missing or did not finish."""
-    num_missing, num_found = len(results.missing), len(results.trainings)
+    num_missing, num_trained = len(results.missing), len(results.trainings)
     if num_missing:
         yield (
-            f"{num_missing} of {num_missing + num_found} trainings that the study asks for are missing; run the study"
+            f"{num_missing} of {num_missing + num_trained} trainings that the study asks for are missing; run the study"
             " again to train them."
         )
     for outcome, words in list(OUTCOMES.items())[1:]:
@@ -127,10 +127,10 @@ def totals(results: StudyResults) -> str:
 
 def outcome_counts(results: StudyResults) -> pd.DataFrame:
     """Trainings by phase, cell and outcome."""
-    found = results.trainings
+    trainings = results.trainings
     rows = [
         {"phase": phase, "cell": cell} | {outcome: int((part["outcome"] == outcome).sum()) for outcome in OUTCOMES}
-        for (phase, cell), part in found.groupby(["phase", "cell"], sort=True)
+        for (phase, cell), part in trainings.groupby(["phase", "cell"], sort=True)
     ]
     return pd.DataFrame(rows, columns=["phase", "cell", *OUTCOMES])
 

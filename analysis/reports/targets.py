@@ -93,7 +93,7 @@ def _compared(study: Study, comparison: Comparison, level: TargetFinding, baseli
 
 def tables(findings: TargetFindings) -> tuple[Table, ...]:
     """Times in samples; in seconds in tables of their own, whose names begin with timing_."""
-    found = []
+    listed = []
     for clock in dict.fromkeys(time.clock for time in findings.times):
         prefix = "timing_" if clock == "seconds" else ""
         caption = (
@@ -101,7 +101,7 @@ def tables(findings: TargetFindings) -> tuple[Table, ...]:
             " reporting seed. One that never gets there, or diverges, is censored at the end of the budget: the median"
             " is Kaplan-Meier's (none where fewer than half arrive), the restricted mean that of min(time, budget)."
         )
-        found.append(
+        listed.append(
             Table(f"{prefix}target_times", f"Time to target in {clock}", caption, _times_frame(findings, clock))
         )
         compared = _compared_frame(findings, clock)
@@ -111,10 +111,10 @@ def tables(findings: TargetFindings) -> tuple[Table, ...]:
                 " named is faster. The log-rank test ignores the pairs. No p is corrected for the number of targets,"
                 " and no claim rests on one."
             )
-            found.append(
+            listed.append(
                 Table(f"{prefix}target_comparisons", f"Who reaches a target first, in {clock}", words, compared)
             )
-    return tuple(found)
+    return tuple(listed)
 
 
 def _times_frame(findings: TargetFindings, clock: Clock) -> pd.DataFrame:
@@ -140,17 +140,17 @@ def _compared_frame(findings: TargetFindings, clock: Clock) -> pd.DataFrame:
         {
             "target_nats": time.target,
             "comparison": comparison.title,
-            "n": found.num_pairs,
-            f"difference_{clock}": rounded(found.difference),
+            "n": result.num_pairs,
+            f"difference_{clock}": rounded(result.difference),
         }
-        | interval_columns(found.interval, clock)
+        | interval_columns(result.interval, clock)
         | {
-            "p": rounded(found.p),
-            "level_first": found.num_first_level,
-            "baseline_first": found.num_first_baseline,
-            "logrank_p": rounded(found.logrank_p),
+            "p": rounded(result.p),
+            "level_first": result.num_first_level,
+            "baseline_first": result.num_first_baseline,
+            "logrank_p": rounded(result.logrank_p),
         }
-        for comparison, time, found in findings.comparisons
+        for comparison, time, result in findings.comparisons
         if time.clock == clock
     ]
     return numeric(pd.DataFrame(rows))
@@ -158,14 +158,14 @@ def _compared_frame(findings: TargetFindings, clock: Clock) -> pd.DataFrame:
 
 def figure(findings: TargetFindings) -> Figure:
     """The share of seeds that have reached each target by so many samples."""
-    shown = [time for time in findings.times if time.clock == "samples"]
+    times = [time for time in findings.times if time.clock == "samples"]
     rows = [
-        (time.target, time.cell, int(samples), rounded(1 - left))
-        for time in shown
-        for samples, left in zip([0.0, *time.event_times], [1.0, *time.survival], strict=True)
+        (time.target, time.cell, int(samples), rounded(1 - survival))
+        for time in times
+        for samples, survival in zip([0.0, *time.event_times], [1.0, *time.survival], strict=True)
     ]
     frame = pd.DataFrame(rows, columns=["target_nats", "cell", "samples", "share_reached"])
-    counts = sorted({len(time.times) for time in shown})
+    counts = sorted({len(time.times) for time in times})
     caption = (
         f"The share of n = {' or '.join(map(str, counts))} reporting seeds whose {metric_title(findings.metric)} has"
         " been at or above the target, one less Kaplan-Meier's survival; seeds that diverged never arrive, and missing"
@@ -234,10 +234,10 @@ def sentence(findings: TargetFindings | None, study: Study) -> str:
             if not study.targets
             else "No curve was measured, so that there is no time to a target."
         )
-    shown = [time for time in findings.times if time.clock == "samples"]
-    never = [f"{time.cell} ({time.target:g})" for time in shown if not time.num_reached]
-    said = (
+    times = [time for time in findings.times if time.clock == "samples"]
+    never = [f"{time.cell} ({time.target:g})" for time in times if not time.num_reached]
+    text = (
         f"Times to {', '.join(f'{target:g}' for target in sorted(study.targets))} nats are of the"
         f" {metric_title(findings.metric)}, to the next evaluation."
     )
-    return said + (f" Never reached by any seed: {', '.join(never)}." if never else "")
+    return text + (f" Never reached by any seed: {', '.join(never)}." if never else "")

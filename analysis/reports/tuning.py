@@ -75,15 +75,15 @@ def _answer(findings: TuningFindings) -> str:
         return "Nothing was searched, so that nothing can be said about tuning."
     if not findings.budgets:
         return "Nothing can be concluded about tuning: no cell's search has a finished proposal."
-    said = []
+    amounts = []
     for cell, budget in findings.budgets:
         gain = budget.simple_regret[0]
         if math.isfinite(gain):
-            said.append(f"{cell.title} {gain:.2f}")
+            amounts.append(f"{cell.title} {gain:.2f}")
     lost = [cell.title for cell, budget in findings.budgets if budget.num_diverged]
     gains = (
-        f"The best of all proposals is so many nats above what one proposal gives on average: {', '.join(said)}."
-        if said
+        f"The best of all proposals is so many nats above what one proposal gives on average: {', '.join(amounts)}."
+        if amounts
         else "No cell has an average without divergences."
     )
     return gains + (
@@ -143,14 +143,14 @@ def _repeats_frame(findings: TuningFindings) -> pd.DataFrame:
     rows = [
         {
             "comparison": row.title,
-            "repeat": one.repeat,
-            "verdict": one.verdict,
-            "estimate_nats": one.estimate,
+            "repeat": repeat.repeat,
+            "verdict": repeat.verdict,
+            "estimate_nats": repeat.estimate,
         }
-        | dict(zip(("low_nats", "high_nats"), one.interval or [None, None], strict=True))
-        | {"n": one.n, "missing": one.num_missing}
+        | dict(zip(("low_nats", "high_nats"), repeat.interval or [None, None], strict=True))
+        | {"n": repeat.n, "missing": repeat.num_missing}
         for row in sorted(findings.claims, key=lambda row: row.name)
-        for one in row.repeats
+        for repeat in row.repeats
     ]
     return numeric(pd.DataFrame(rows))
 
@@ -167,13 +167,13 @@ def _repeats_sentence(findings: TuningFindings) -> str:
     return " ".join(_repeated(row.name, row.repeats) for row in findings.claims)
 
 
-def _repeated(name: str, made: Sequence[RepeatEntry]) -> str:
+def _repeated(name: str, repeats: Sequence[RepeatEntry]) -> str:
     """What a claim's row says of its repeats."""
-    means = [one.estimate for one in made if one.estimate is not None]
-    verdicts = sorted({one.verdict for one in made})
+    means = [repeat.estimate for repeat in repeats if repeat.estimate is not None]
+    verdicts = sorted({repeat.verdict for repeat in repeats})
     agree = f"is {verdicts[0]} in each" if len(verdicts) == 1 else f"is {' or '.join(verdicts)}"
     if len(means) < 2:
-        return f"{name}: {agree} of {len(made)} searches; fewer than two of them have an estimate."
+        return f"{name}: {agree} of {len(repeats)} searches; fewer than two of them have an estimate."
     spread = f"a standard deviation of {float(np.std(means, ddof=1)):.2f} nats ({min(means):+.2f} to {max(means):+.2f})"
     return f"{name}: over {len(means)} searches the difference varies by {spread}; it {agree}."
 

@@ -13,7 +13,7 @@ from study.spec import Study
 from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells
 from study.spec.schema import Search
 
-PLACE = ["phase", "cell", "proposal", "rank", "seed"]
+POSITION = ["phase", "cell", "proposal", "rank", "seed"]
 SEARCH_MAY_CHANGE = frozenset({"num_evaluations", "first_evaluation_samples", "test_at_end", "test_curve"})
 
 
@@ -57,7 +57,7 @@ def is_current(study: Study, row: Mapping[str, Any]) -> bool:
         return False
     if study.search.budget_samples is not None:
         fields = fields | {"budget_samples": study.search.budget_samples}
-    return _agrees({name: asked for name, asked in fields.items() if name not in SEARCH_MAY_CHANGE}, row)
+    return _agrees({name: value for name, value in fields.items() if name not in SEARCH_MAY_CHANGE}, row)
 
 
 def _num_repeats(study: Study, cell: Cell) -> int:
@@ -72,19 +72,19 @@ def _agrees(fields: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Whether the parameters are those asked for; a training whose code failed may have come to none."""
     failed = row.get("outcome") == "failed"
     compared = {
-        name: asked for name, asked in fields.items() if name in row and isinstance(asked, (bool, int, float, str))
+        name: value for name, value in fields.items() if name in row and isinstance(value, (bool, int, float, str))
     }
-    return all(_same(row[name], asked) or (failed and _is_absent(row[name])) for name, asked in compared.items())
+    return all(_same(row[name], value) or (failed and _is_absent(row[name])) for name, value in compared.items())
 
 
-def _is_absent(held: Any) -> bool:
-    return held is None or held != held
+def _is_absent(value: Any) -> bool:
+    return value is None or value != value
 
 
-def _same(found: Any, asked: Any) -> bool:
-    if isinstance(found, (int, float)) and isinstance(asked, (int, float)):
-        return math.isclose(found, asked, rel_tol=1e-9)
-    return str(found).lower() == str(asked).lower()
+def _same(recorded: Any, expected: Any) -> bool:
+    if isinstance(recorded, (int, float)) and isinstance(expected, (int, float)):
+        return math.isclose(recorded, expected, rel_tol=1e-9)
+    return str(recorded).lower() == str(expected).lower()
 
 
 def of_repeat(study: Study, rows: pd.DataFrame, repeat: int) -> pd.DataFrame:
@@ -103,17 +103,17 @@ def drop_superseded(rows: pd.DataFrame) -> pd.DataFrame:
     before any other, then what the study itself marked as superseded; of the rest the run begun last stays.
     """
     objectives = _objectives(rows)
-    kept = [row for row in records(rows) if not _has_been_beaten(objectives, row)]
+    unbeaten = [row for row in records(rows) if not _has_been_beaten(objectives, row)]
     chosen: dict[tuple[str, str, int], Any] = {}
-    for row in sorted(kept, key=lambda row: _preference(objectives, row)):
+    for row in sorted(unbeaten, key=lambda row: _preference(objectives, row)):
         chosen[_group(row)] = _number(row["proposal"])
-    places: dict[tuple[Any, ...], str] = {}
+    run_ids: dict[tuple[Any, ...], str] = {}
     for row in sorted(
-        (row for row in kept if row["phase"] == "search" or _number(row["proposal"]) == chosen[_group(row)]),
+        (row for row in unbeaten if row["phase"] == "search" or _number(row["proposal"]) == chosen[_group(row)]),
         key=lambda row: _preference(objectives, row),
     ):
-        places[_place(row)] = row["run_id"]
-    return rows[rows["run_id"].isin(set(places.values()))]
+        run_ids[_position(row)] = row["run_id"]
+    return rows[rows["run_id"].isin(set(run_ids.values()))]
 
 
 def _group(row: Mapping[str, Any]) -> tuple[str, str, int]:
@@ -121,7 +121,7 @@ def _group(row: Mapping[str, Any]) -> tuple[str, str, int]:
     return row["phase"], row["cell"], _rank(row["rank"])
 
 
-def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _position(row: Mapping[str, Any]) -> tuple[Any, ...]:
     if row["phase"] == "search":
         return "search", row["cell"], _number(row["proposal"]), _number(row["seed"])
     return *_group(row), _number(row["seed"])
@@ -155,21 +155,23 @@ def _has_been_beaten(objectives: Mapping[str, Mapping[int, float]], row: Mapping
 def _objectives(rows: pd.DataFrame) -> dict[str, dict[int, float]]:
     """Each cell's objective by proposal, of those whose tuning seeds are all in; minus infinity where one diverged,
     as it cannot win."""
-    found: dict[str, dict[int, dict[int, float]]] = {}
+    by_cell: dict[str, dict[int, dict[int, float]]] = {}
     for row in records(rows[(rows["phase"] == "search") & (rows["outcome"] != "failed")]):
         nats = -math.inf if row["outcome"] == "diverged" or pd.isna(row["objective"]) else float(row["objective"])
-        found.setdefault(row["cell"], {}).setdefault(int(row["proposal"]), {})[int(row["seed"])] = nats
-    most = {cell: max(len(seeds) for seeds in proposals.values()) for cell, proposals in found.items()}
+        by_cell.setdefault(row["cell"], {}).setdefault(int(row["proposal"]), {})[int(row["seed"])] = nats
+    most = {cell: max(len(seeds) for seeds in proposals.values()) for cell, proposals in by_cell.items()}
     return {
         cell: {
-            number: math.fsum(seeds.values()) / len(seeds) for number, seeds in held.items() if len(seeds) == most[cell]
+            number: math.fsum(seeds.values()) / len(seeds)
+            for number, seeds in proposals.items()
+            if len(seeds) == most[cell]
         }
-        for cell, held in found.items()
+        for cell, proposals in by_cell.items()
     }
 
 
-def _number(held: Any) -> int | None:
-    return None if pd.isna(held) else int(held)
+def _number(value: Any) -> int | None:
+    return None if pd.isna(value) else int(value)
 
 
 def _lost_proposals(rows: pd.DataFrame, cell: Cell) -> set[int]:
@@ -182,7 +184,7 @@ def num_extra_rounds(study: Study, rows: pd.DataFrame) -> dict[str, int]:
     """How many extra rounds each searched cell was given, by label: as many as any cell of its comparison; 0 for one
     that no claim compares."""
     searched = rows[rows["phase"] == "search"]
-    made: dict[str, int] = (
+    rounds_by_cell: dict[str, int] = (
         {
             row["cell"]: int(row["extra_round"])
             for row in records(searched.groupby("cell")["extra_round"].max().reset_index())
@@ -192,7 +194,8 @@ def num_extra_rounds(study: Study, rows: pd.DataFrame) -> dict[str, int]:
     )
     groups = comparisons(study)
     most = {
-        group: max(made.get(label, 0) for label in groups if groups[label] == group) for group in set(groups.values())
+        group: max(rounds_by_cell.get(label, 0) for label in groups if groups[label] == group)
+        for group in set(groups.values())
     }
     return {cell.label: most.get(groups.get(cell.label, ""), 0) for cell in study_cells(study)}
 
@@ -225,10 +228,10 @@ def missing_trainings(study: Study, trainings: pd.DataFrame, repeat: int = 0) ->
 
     A cell all of whose proposals diverged has no confirm phase: nothing is missing there.
     """
-    there = set()
+    positions = set()
     for row in records(trainings):
         searching = row["phase"] == "search"
-        there.add(
+        positions.add(
             (
                 row["phase"],
                 row["cell"],
@@ -237,8 +240,8 @@ def missing_trainings(study: Study, trainings: pd.DataFrame, repeat: int = 0) ->
                 int(row["seed"]),
             )
         )
-    absent = [place for place in _expected(study, trainings, repeat) if place not in there]
-    frame = pd.DataFrame(absent, columns=PLACE)
+    absent = [position for position in _expected(study, trainings, repeat) if position not in positions]
+    frame = pd.DataFrame(absent, columns=POSITION)
     return frame.assign(**{name: frame[name].astype("Int64") for name in ("proposal", "rank", "seed")})
 
 

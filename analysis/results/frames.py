@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.results.completeness import PLACE, drop_superseded, of_repeat
+from analysis.results.completeness import POSITION, drop_superseded, of_repeat
 from analysis.results.outcomes import LOST
 from study.spec import Study
 
 TAG_COLUMNS = [
     "identity",
     "run_id",
-    *PLACE,
+    *POSITION,
     "outcome",
     "trial",
     "reused_from",
@@ -33,7 +33,7 @@ def table_of_repeat(study: Study, rows: pd.DataFrame, repeat: int) -> pd.DataFra
     """The trainings of one repeat of the search, one for each place; with the right columns also where there are
     none."""
     chosen = of_repeat(study, rows, repeat).drop(columns="repeat") if len(rows) else rows
-    return _in_order(_with_places(drop_superseded(chosen))) if len(chosen) else _no_trainings()
+    return _in_order(_with_positions(drop_superseded(chosen))) if len(chosen) else _no_trainings()
 
 
 def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -44,16 +44,16 @@ def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _no_trainings() -> pd.DataFrame:
     columns = [*TAG_COLUMNS, "num_parameters", "training_seconds"]
     frame = pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
-    return _with_places(frame)
+    return _with_positions(frame)
 
 
-def _with_places(rows: pd.DataFrame) -> pd.DataFrame:
-    whole = {name: rows[name].astype("Int64") for name in ("proposal", "rank", "seed")}
-    return rows.assign(**whole)
+def _with_positions(rows: pd.DataFrame) -> pd.DataFrame:
+    integers = {name: rows[name].astype("Int64") for name in ("proposal", "rank", "seed")}
+    return rows.assign(**integers)
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    ordered = rows.sort_values([*PLACE, "identity", "run_id"], na_position="first", kind="stable").reset_index(
+    ordered = rows.sort_values([*POSITION, "identity", "run_id"], na_position="first", kind="stable").reset_index(
         drop=True
     )
     first = [name for name in TAG_COLUMNS if name in ordered]
@@ -111,9 +111,11 @@ def curve_frame(trainings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         columns={"nats": "seconds"}
     )
     joined = numbered.merge(seconds[["row", "samples", "seconds"]], on=["row", "samples"], how="left")
-    places = trainings[["identity", *PLACE]].take(joined["row"].to_numpy()).reset_index(drop=True)
+    positions = trainings[["identity", *POSITION]].take(joined["row"].to_numpy()).reset_index(drop=True)
     metric = pd.Series(metrics, dtype=points["metric"].dtype).take(joined["number"].to_numpy()).reset_index(drop=True)
-    return pd.concat([places, joined[["samples", "seconds"]], metric.rename("metric"), joined[["nats", "row"]]], axis=1)
+    return pd.concat(
+        [positions, joined[["samples", "seconds"]], metric.rename("metric"), joined[["nats", "row"]]], axis=1
+    )
 
 
 def with_final_metrics(trainings: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -129,5 +131,5 @@ def with_final_metrics(trainings: pd.DataFrame, curves: pd.DataFrame) -> pd.Data
     )
     if "diverged_at_samples" in last:
         extra["diverged_at_samples"] = last["diverged_at_samples"]
-    kept = trainings.drop(columns=[name for name in (*final.columns, *extra) if name in trainings])
-    return pd.concat([kept, pd.DataFrame(extra), final], axis=1)
+    described = trainings.drop(columns=[name for name in (*final.columns, *extra) if name in trainings])
+    return pd.concat([described, pd.DataFrame(extra), final], axis=1)

@@ -37,14 +37,14 @@ def require_sound(database: Path) -> None:
     what a damaged index leaves out, seals among it."""
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
-            said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            answer = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
     except sqlite3.OperationalError:
         return  # locked, or on a disk that cannot be written: MLflow says what it makes of that
     except sqlite3.DatabaseError as error:
-        said = str(error)
-    if said != "ok":
+        answer = str(error)
+    if answer != "ok":
         raise _changed(
-            f"the MLflow database {database} is damaged ({said}). Move it away with its -wal and -shm, then run the"
+            f"the MLflow database {database} is damaged ({answer}). Move it away with its -wal and -shm, then run the"
             " study again: its records fill a new one."
         )
 
@@ -99,9 +99,9 @@ def _require_sealed(run: Run, names: list[str], samples: NDArray[np.int64], nats
             raise _changed(f"the last {name} of the run {run.info.run_id} ({run.info.run_name}) {_AGAIN}")
 
 
-def _same(one: float, other: float) -> bool:
+def _same(first: float, second: float) -> bool:
     """Equal, where databases hold infinities as the largest numbers they have."""
-    return one == other or (np.isnan(one) and np.isnan(other)) or (np.isinf(other) and abs(one) > 1.79e308)
+    return first == second or (np.isnan(first) and np.isnan(second)) or (np.isinf(second) and abs(first) > 1.79e308)
 
 
 def require_same_study(tags: Mapping[str, str], text: str) -> str:
@@ -109,10 +109,10 @@ def require_same_study(tags: Mapping[str, str], text: str) -> str:
     if STUDY_SEAL not in tags:
         return text
     try:
-        held: Any = json.loads(text)
+        content: Any = json.loads(text)
     except ValueError:
-        held = None
-    if not isinstance(held, dict) or study_seal(held) != tags[STUDY_SEAL]:
+        content = None
+    if not isinstance(content, dict) or study_seal(content) != tags[STUDY_SEAL]:
         raise _changed(
             "the artifact study/study.json was changed after the study wrote it. Run the study again: nothing is"
             " trained anew, and it writes the file."
@@ -122,8 +122,8 @@ def require_same_study(tags: Mapping[str, str], text: str) -> str:
 
 def require_same_weights(tags: Mapping[str, str], path: Path) -> Path:
     """The path, where the file's bytes are those that the training left. Raises ResultsError, OSError."""
-    wanted = tags.get("weights_sha256")
-    if wanted and file_sha256(path) != wanted:
+    sha256 = tags.get("weights_sha256")
+    if sha256 and file_sha256(path) != sha256:
         raise _changed(
             f"the weights of the run {tags.get('mlflow.runName', path.name)} were changed after the study wrote"
             " them. Run the study again, which sets its own in their place."

@@ -32,25 +32,25 @@ def _code_named(content: object) -> Iterator[str]:
     if isinstance(content, str) and is_plugin(content):
         yield content
     elif isinstance(content, dict):
-        for key, held in content.items():
+        for key, entry in content.items():
             if key not in _WORDS:
-                yield from _code_named(held)
+                yield from _code_named(entry)
     elif isinstance(content, (list, tuple)):
-        for held in content:
-            yield from _code_named(held)
+        for entry in content:
+            yield from _code_named(entry)
 
 
-def code_of_file(given: str) -> frozenset[str]:
-    """What the study file of that path names; nothing where `given` is a study's name."""
-    if not given.endswith((".yaml", ".yml")):
+def code_of_file(name_or_path: str) -> frozenset[str]:
+    """What the study file of that path names; nothing where it is a study's name."""
+    if not name_or_path.endswith((".yaml", ".yml")):
         return frozenset()
-    return code_named(read_study_file(Path(given)).content)
+    return code_named(read_study_file(Path(name_or_path)).content)
 
 
-def require_own_code(study: Study, tracking_uri: str, own: frozenset[str]) -> None:
+def require_own_code(study: Study, tracking_uri: str, allowed: frozenset[str]) -> None:
     """Raises ForeignCodeError where a study names what its reader did not; a SQLite file is on the reader's own
     disk."""
-    foreign = () if tracking_uri.startswith("sqlite:") else sorted(code_named(study.model_dump(mode="json")) - own)
+    foreign = () if tracking_uri.startswith("sqlite:") else sorted(code_named(study.model_dump(mode="json")) - allowed)
     if foreign:
         raise ForeignCodeError(
             f"the study {study.name} in MLflow at {without_credentials(tracking_uri)} names code, {foreign[0]}, which a"

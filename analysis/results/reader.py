@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from analysis.results.completeness import PLACE, is_current, missing_trainings, records
+from analysis.results.completeness import POSITION, is_current, missing_trainings, records
 from analysis.results.errors import ResultsError as ResultsError
 from analysis.results.errors import UnknownStudyError as UnknownStudyError
 from analysis.results.frames import curve_frame, stacked, table_of_repeat, typed, whole_number, with_final_metrics
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 20.0
 RUNS_PER_QUERY = 500
-CURVE_COLUMNS = ["identity", *PLACE, "samples", "seconds", "metric", "nats"]
+CURVE_COLUMNS = ["identity", *POSITION, "samples", "seconds", "metric", "nats"]
 # SQLite and its kin hold infinities as the largest numbers they have.
 STORED_INFINITY = 1.79e308
 
@@ -118,22 +118,22 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
     trainings = table_of_repeat(study, current, 0)
     curves = curve_frame(trainings, points)
     trainings = with_final_metrics(trainings, curves)
-    kept = curves.loc[curves["metric"].str.contains("/"), CURVE_COLUMNS].reset_index(drop=True)
+    metric_curves = curves.loc[curves["metric"].str.contains("/"), CURVE_COLUMNS].reset_index(drop=True)
     provenance = _provenance(study, parent, trainings, len(runs) - len(trainings), tracking_uri)
     repeats = {
         repeat: table_of_repeat(study, current, repeat)
         for repeat in range(1, study.search.num_repeats if study.search else 1)
     }
     repeated = [
-        with_final_metrics(found, curve_frame(found, points)).assign(repeat=repeat) for repeat, found in repeats.items()
+        with_final_metrics(table, curve_frame(table, points)).assign(repeat=repeat) for repeat, table in repeats.items()
     ]
-    absent = [missing_trainings(study, found, repeat).assign(repeat=repeat) for repeat, found in repeats.items()]
+    absent = [missing_trainings(study, table, repeat).assign(repeat=repeat) for repeat, table in repeats.items()]
     missing = missing_trainings(study, trainings)
     return StudyResults(
         study,
         parent.info.run_id,
         trainings,
-        kept,
+        metric_curves,
         missing,
         provenance,
         tracking_uri,
@@ -205,8 +205,8 @@ def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> 
     thread.join(seconds)
     if answers:
         return answers[0]
-    said = public_line(first_line(faults[0])) if faults else f"no answer within {seconds:g} s"
-    raise ResultsError(f"MLflow at {_public(tracking_uri)} cannot be read: {said}. Check --tracking-uri.") from (
+    cause = public_line(first_line(faults[0])) if faults else f"no answer within {seconds:g} s"
+    raise ResultsError(f"MLflow at {_public(tracking_uri)} cannot be read: {cause}. Check --tracking-uri.") from (
         faults[0] if faults else None
     )
 
@@ -216,8 +216,8 @@ def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]
 
     def ask() -> tuple[MlflowClient, Experiment | None, list[str]]:
         client = _client(tracking_uri)
-        found = client.get_experiment_by_name(name)
-        return client, found, [] if found else [experiment.name for experiment in client.search_experiments()]
+        experiment = client.get_experiment_by_name(name)
+        return client, experiment, [] if experiment else [other.name for other in client.search_experiments()]
 
     client, experiment, others = _within_seconds(ANSWER_SECONDS, ask, tracking_uri)
     if experiment is None:
@@ -276,9 +276,9 @@ def _study(client: MlflowClient, parent: Run) -> Study:
         ) from error
     except ValidationError as error:
         fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])
+        path = ".".join(str(part) for part in fault["loc"])
         raise ResultsError(
-            f"study/study.json of run {parent.info.run_id} is not a study of this version: {place}: {fault['msg']}"
+            f"study/study.json of run {parent.info.run_id} is not a study of this version: {path}: {fault['msg']}"
         ) from error
 
 
@@ -315,19 +315,19 @@ def _points_of_database(store: Any, runs: Sequence[Run]) -> Iterator[Sequence[An
     from mlflow.store.tracking.dbmodels.models import SqlMetric
     from sqlalchemy import select
 
-    held = SqlMetric.__table__.c
-    columns = select(held.run_uuid, held.key, held.step, held.timestamp, held.value, held.is_nan)
+    table = SqlMetric.__table__.c
+    columns = select(table.run_uuid, table.key, table.step, table.timestamp, table.value, table.is_nan)
     with store.ManagedSessionMaker() as session:
         for start in range(0, len(runs), RUNS_PER_QUERY):
             chosen = [run.info.run_id for run in runs[start : start + RUNS_PER_QUERY]]
-            yield from session.connection().execute(columns.where(held.run_uuid.in_(chosen))).all()
+            yield from session.connection().execute(columns.where(table.run_uuid.in_(chosen))).all()
 
 
 def _points_of_server(client: MlflowClient, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
-    wanted = [(run.info.run_id, key) for run in runs for key in run.data.metrics]
+    pairs = [(run.info.run_id, key) for run in runs for key in run.data.metrics]
     with ThreadPoolExecutor(8) as pool:
         for (run_id, key), points in zip(
-            wanted, pool.map(lambda pair: client.get_metric_history(*pair), wanted), strict=True
+            pairs, pool.map(lambda pair: client.get_metric_history(*pair), pairs), strict=True
         ):
             yield from (
                 (run_id, key, point.step, point.timestamp, point.value, math.isnan(point.value)) for point in points

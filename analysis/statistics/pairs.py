@@ -195,7 +195,7 @@ def paired_result(
         is_whole=is_whole,
         readings=(
             ReadingVerdict(declared, pairs, judgement, is_whole),
-            *(_reading_verdict(one, level, baseline, rule, stream(one), num_pairs) for one in others),
+            *(_reading_verdict(reading, level, baseline, rule, stream(reading), num_pairs) for reading in others),
         ),
         estimate=_estimate(pairs, judgement, rule.confidence, generator),
         robustness=(

@@ -171,5 +171,5 @@ def _common_differences(first: CellCurves, second: CellCurves) -> tuple[np.ndarr
         return steps[:0], np.zeros((0, 0))
     left, right = ([rows_by_seed[side][seed] for seed in seeds] for side in (0, 1))
     differences = first.curves[left][:, ours] - second.curves[right][:, theirs]
-    whole = np.logical_and.accumulate(np.isfinite(differences).all(axis=0))
-    return steps[whole], differences[:, whole]
+    is_complete = np.logical_and.accumulate(np.isfinite(differences).all(axis=0))
+    return steps[is_complete], differences[:, is_complete]

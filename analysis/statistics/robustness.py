@@ -114,7 +114,7 @@ def _left_out(pairs: Pairs, rule: Rule, generator: np.random.Generator) -> Itera
 def _most_extreme(left_out: tuple[LeftOut, ...], pairs: Pairs) -> LeftOut | None:
     """The verdict without the pair that lies farthest from the median."""
     seed = pairs.seeds[int(np.argmax(np.abs(pairs.differences - np.median(pairs.differences))))]
-    return next((left for left in left_out if left.seed == seed), None)
+    return next((case for case in left_out if case.seed == seed), None)
 
 
 def pairing(level: Vector, baseline: Vector) -> Pairing:

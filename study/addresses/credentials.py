@@ -35,8 +35,8 @@ _SHORTEST_TOKEN = 8
 
 def environment_secrets() -> tuple[str, ...]:
     """The values of variables whose names say that they are secret, the longest first."""
-    found = {given for name, given in os.environ.items() if _NAMES.search(name) and len(given) >= _SHORTEST}
-    return tuple(sorted(found, key=lambda given: (-len(given), given)))
+    secrets = {secret for name, secret in os.environ.items() if _NAMES.search(name) and len(secret) >= _SHORTEST}
+    return tuple(sorted(secrets, key=lambda secret: (-len(secret), secret)))
 
 
 def secrets_of_address(address: str) -> tuple[str, ...]:

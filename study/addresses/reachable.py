@@ -45,7 +45,7 @@ def require_reachable(address: str, seconds: float = 5.0) -> None:
 def _greeted(connection: socket.socket) -> bytes:
     """The first bytes, at most nine, that a server says to a client of HTTP/2; empty where it hangs up."""
     connection.sendall(_GREETING + _SETTINGS)
-    said = b""
-    while len(said) < len(_SETTINGS) and (more := connection.recv(len(_SETTINGS) - len(said))):
-        said += more
-    return said
+    reply = b""
+    while len(reply) < len(_SETTINGS) and (more := connection.recv(len(_SETTINGS) - len(reply))):
+        reply += more
+    return reply

@@ -20,10 +20,10 @@ def tracking_uri_fault(uri: str) -> str | None:
     """What is wrong with the address of an MLflow store, and what is allowed; None where nothing is, or where MLflow
     alone can know."""
     fault = _fault(uri)
-    return f"the MLflow address {_shown(uri)!r} {fault}" if fault else None
+    return f"the MLflow address {_public_address(uri)!r} {fault}" if fault else None
 
 
-def _shown(uri: str) -> str:
+def _public_address(uri: str) -> str:
     """The address without what is, or may be, a password: one whose host was forgotten stands where the port should."""
     return re.sub(r"(?<=://)([^/:@\[\]]*):(?!\d+(/|$))[^/@]*", rf"\1:{HIDDEN}", without_credentials(uri))
 
@@ -61,10 +61,10 @@ def odd_characters(uri: str) -> str | None:
         return "is blank"
     if uri[0] in "'\"<" or uri[-1] in "'\">":
         return "holds quotes; the shell, not the address, has them"
-    if found := re.search(r"[\s\x00-\x1f]", uri):
+    if match := re.search(r"[\s\x00-\x1f]", uri):
         return (
-            f"holds {'a blank' if found[0] == ' ' else 'a line break or another control character'} at position"
-            f" {found.start() + 1}"
+            f"holds {'a blank' if match[0] == ' ' else 'a line break or another control character'} at position"
+            f" {match.start() + 1}"
         )
     return None
 

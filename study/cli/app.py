@@ -220,15 +220,15 @@ def _console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
-def _tracking_uri(given: str | None, outputs: Path) -> str:
+def _tracking_uri(uri: str | None, outputs: Path) -> str:
     """The address given, or that of the database in the outputs folder. Raises RequestError for one that no store
     can have."""
     from study.addresses.stores import tracking_uri_fault
 
-    fault = tracking_uri_fault(given) if given else None
+    fault = tracking_uri_fault(uri) if uri else None
     if fault is not None:
         raise RequestError(f"{fault} (--tracking-uri, or the variable MLFLOW_TRACKING_URI)")
-    return given or Outputs(outputs).tracking_uri
+    return uri or Outputs(outputs).tracking_uri
 
 
 def main(entry: Callable[[], None] = app) -> None:

@@ -24,7 +24,7 @@ from study.spec.schema import Distribution, Range
 def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) -> None:
     """Cells, trainings and an estimate of the time: from this machine's own records where there are any."""
     execution = _replayed(study, outputs)
-    done = execution.replayed if execution else []
+    completed = execution.replayed if execution else []
     phases = _phases(study)
     table = Table(
         "cell",
@@ -36,7 +36,9 @@ def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) 
         title_justify="left",
     )
     for cell in study_cells(study):
-        space = ", ".join(f"{name} {_shown(distribution)}" for name, distribution in search_space(study, cell).items())
+        space = ", ".join(
+            f"{name} {_distribution_text(distribution)}" for name, distribution in search_space(study, cell).items()
+        )
         parameters = count_parameters(training_configuration(study, cell, "confirm", {}))
         table.add_row(
             cell.name or cell.label,
@@ -45,23 +47,23 @@ def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) 
             *(str(num_trainings_of_cell(study, cell, phase)) for phase in phases),
         )
     console.print(table)
-    rate = seconds_per_work([record for _, record in done])
-    whole = sum(
+    rate = seconds_per_work([record for _, record in completed])
+    total = sum(
         work(training_configuration(study, cell, phase, {})) * num_trainings_of_cell(study, cell, phase)
         for cell in study_cells(study)
         for phase in phases
     )
-    left = (
+    remaining = (
         0.0
         if execution and execution.finished
-        else max(0.0, whole - sum(work(planned.configuration) for planned, _ in done if not planned.extra_round))
+        else max(0.0, total - sum(work(planned.configuration) for planned, _ in completed if not planned.extra_round))
     )
-    source = "this machine's records of it" if done else "what one core of a Zen 4 was seen to do"
+    source = "this machine's records of it" if completed else "what one core of a Zen 4 was seen to do"
     totals = [f"{count} {_phase_title(phase)}" for phase, count in num_trainings(study).items()]
-    console.print(f"{', '.join(totals[:-1])} and {totals[-1]} trainings, {len(done)} of them recorded already.")
+    console.print(f"{', '.join(totals[:-1])} and {totals[-1]} trainings, {len(completed)} of them recorded already.")
     console.print(
-        f"About {duration(left * rate / num_workers)} on {num_workers} cores, of {duration(whole * rate / num_workers)}"
-        f" in all (from {source})."
+        f"About {duration(remaining * rate / num_workers)} on {num_workers} cores, of"
+        f" {duration(total * rate / num_workers)} in all (from {source})."
     )
     for note in _notes(study):
         console.print(note)
@@ -92,11 +94,11 @@ def _notes(study: Study) -> list[str]:
 def print_status(study: Study, outputs: Path, console: Console) -> None:
     """What is recorded of the study, by cell and phase, with the outcomes that were not `finished`."""
     execution = _replayed(study, outputs)
-    done = execution.replayed if execution else []
+    completed = execution.replayed if execution else []
     table = Table("cell", *map(_phase_title, _phases(study)), "best bound (nats)", "outcomes", box=None)
     for cell in study_cells(study):
         table.add_row(
-            *_status_row(study, cell, [(planned, record) for planned, record in done if planned.cell == cell])
+            *_status_row(study, cell, [(planned, record) for planned, record in completed if planned.cell == cell])
         )
     console.print(table)
     state = (
@@ -106,21 +108,21 @@ def print_status(study: Study, outputs: Path, console: Console) -> None:
         if execution and execution.finished
         else "not running; `run` continues it"
     )
-    num_asked = sum(num_trainings(study).values()) + (execution.num_extra if execution else 0)
-    console.print(f"{study.name}: {len(done)} of {num_asked} trainings recorded; {state}.")
+    num_expected = sum(num_trainings(study).values()) + (execution.num_extra if execution else 0)
+    console.print(f"{study.name}: {len(completed)} of {num_expected} trainings recorded; {state}.")
 
 
-def _status_row(study: Study, cell: Cell, done: list[tuple[PlannedTraining, Record]]) -> list[str]:
+def _status_row(study: Study, cell: Cell, completed: list[tuple[PlannedTraining, Record]]) -> list[str]:
     counts = [
-        _counts(study, cell, phase, [planned for planned, _ in done if planned.phase == phase])
+        _counts(study, cell, phase, [planned for planned, _ in completed if planned.phase == phase])
         for phase in _phases(study)
     ]
     bounds = [
         record.final_metrics.get("validation/lower_bound", record.final_metrics.get("train/lower_bound"))
-        for _, record in done
+        for _, record in completed
     ]
     finite = [bound for bound in bounds if bound is not None]
-    outcomes = Counter(record.outcome for _, record in done)
+    outcomes = Counter(record.outcome for _, record in completed)
     return [
         cell.name or cell.label,
         *counts,
@@ -129,9 +131,9 @@ def _status_row(study: Study, cell: Cell, done: list[tuple[PlannedTraining, Reco
     ]
 
 
-def _counts(study: Study, cell: Cell, phase: Phase, done: list[PlannedTraining]) -> str:
-    num_extra = sum(planned.extra_round > 0 for planned in done)
-    return f"{len(done) - num_extra}/{num_trainings_of_cell(study, cell, phase)}" + (
+def _counts(study: Study, cell: Cell, phase: Phase, trainings: list[PlannedTraining]) -> str:
+    num_extra = sum(trainings.extra_round > 0 for trainings in trainings)
+    return f"{len(trainings) - num_extra}/{num_trainings_of_cell(study, cell, phase)}" + (
         f" +{num_extra} extra" if num_extra else ""
     )
 
@@ -145,7 +147,7 @@ def _replayed(study: Study, outputs: Path) -> Execution | None:
     return replay(study, datasets, Records(files.trainings), device="cpu", code_changed="keep")
 
 
-def _shown(distribution: Distribution) -> str:
+def _distribution_text(distribution: Distribution) -> str:
     if isinstance(distribution, Range):
         return f"{distribution.low:g}..{distribution.high:g}{' (log)' if distribution.log else ''}"
     return "{" + ", ".join(map(str, distribution.choices)) + "}"

@@ -21,5 +21,5 @@ def report_command(study: Study, outputs: Path) -> list[str]:
 def become_report(study: Study, outputs: Path, tracking_uri: str | None) -> NoReturn:
     """This process becomes the one that writes the report, so that signals and the exit status are the report's. A
     URI may hold a password: it goes by the environment."""
-    told = {"MLFLOW_TRACKING_URI": tracking_uri} if tracking_uri else {}
-    os.execve(sys.executable, [sys.executable, *report_command(study, outputs)], os.environ | told)
+    variables = {"MLFLOW_TRACKING_URI": tracking_uri} if tracking_uri else {}
+    os.execve(sys.executable, [sys.executable, *report_command(study, outputs)], os.environ | variables)

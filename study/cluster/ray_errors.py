@@ -15,12 +15,12 @@ _OF_SPACE = ("OutOfDiskError", "ObjectStoreFullError")
 
 def why_unusable(address: str | None, error: Exception) -> str:
     """Why Ray cannot be used at that address, or here; `error` is what Ray raised."""
-    whole, cause = " ".join(str(error).split()), type_and_first_line(error)
+    message, cause = " ".join(str(error).split()), type_and_first_line(error)
     if "ersion mismatch" in cause:  # the versions stand in the lines below it
-        cause = f"{type(error).__name__}: {whole}"
+        cause = f"{type(error).__name__}: {message}"
     if address and isinstance(error, RuntimeEnvSetupError):
         return (
-            f"the code cannot be sent to the nodes of {address}: {whole}. Of a plug-in's package the whole folder is"
+            f"the code cannot be sent to the nodes of {address}: {message}. Of a plug-in's package the whole folder is"
             " sent, less what a `.rayignore` there names"
         )
     if address is None:

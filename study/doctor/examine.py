@@ -50,8 +50,8 @@ def examine(request: DoctorRequest, names: Iterable[str] = CHECKS) -> Iterator[t
     children = [(name, _start(name, request)) for name in names]
     try:
         for name, child in children:
-            found = [child] if isinstance(child, Finding) else _findings(child, deadline, request.seconds)
-            yield from ((name, finding) for finding in found)
+            findings = [child] if isinstance(child, Finding) else _findings(child, deadline, request.seconds)
+            yield from ((name, finding) for finding in findings)
     finally:
         for _, child in children:
             _end(child)
@@ -155,14 +155,14 @@ def report(request: DoctorRequest, say: Callable[[str], None] = print) -> int:
         say(f"{finding.status:<8} {name:<10} {finding.text}")
         if finding.advice:
             say(f"{'':<19} -> {finding.advice}")
-    said = [
+    totals = [
         f"{number} {word}{'s' if number > 1 else ''}"
         for word, number in (("problem", counts["problem"]), ("warning", counts["warning"]))
         if number
     ]
     say(
-        f"{' and '.join(said)}; each line with an arrow says what to do."
-        if said
+        f"{' and '.join(totals)}; each line with an arrow says what to do."
+        if totals
         else "Everything is as a study needs it."
     )
     return 1 if counts["problem"] else 0

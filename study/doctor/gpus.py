@@ -62,8 +62,8 @@ def _no_gpu(driver: str, torch_version: str, cuda: str | None) -> Finding:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and (not visible.strip() or visible.strip().startswith("-")):
         return warning(f"hidden by CUDA_VISIBLE_DEVICES={visible!r}", "Unset it to train on the GPU.")
-    there = f"there is one, and torch {torch_version}"
+    subject = f"there is one, and torch {torch_version}"
     if cuda is None:
-        return warning(f"{there} was built without CUDA", f"To train on it install the locked torch. {REMAKE}")
+        return warning(f"{subject} was built without CUDA", f"To train on it install the locked torch. {REMAKE}")
     advice = f"Install a driver for CUDA {cuda} or newer, or train on the CPU by leaving --num-gpus out."
-    return warning(f"{there} (CUDA {cuda}) cannot use it with the driver {driver or 'installed'}", advice)
+    return warning(f"{subject} (CUDA {cuda}) cannot use it with the driver {driver or 'installed'}", advice)

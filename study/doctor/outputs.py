@@ -86,14 +86,14 @@ def _locks(folder: Path) -> Iterator[Finding]:
 
 def _records(folder: Path) -> Iterator[Finding]:
     names = sorted(path.name for path in _entries(folder))
-    whole = [name for name in names if name.isalnum()]
+    complete = [name for name in names if name.isalnum()]
     damaged = [name for name in names if ".damaged." in name]
     half_written = [
         name
         for name in names
         if (match := re.fullmatch(r"\.[0-9a-f]{64}\.(\d+)", name)) and not Path(f"/proc/{match[1]}").exists()
     ]
-    yield ok(f"{len(whole)} trainings are recorded in {folder.parent}")
+    yield ok(f"{len(complete)} trainings are recorded in {folder.parent}")
     if damaged:
         text = f"{len(damaged)} records were damaged and set aside, the first {folder / damaged[0]}"
         advice = (
@@ -138,26 +138,26 @@ def artifacts(request: DoctorRequest) -> list[Finding]:
             return [ok("there are none yet")]
         expected = request.files.artifacts.absolute()
         with contextlib.closing(_reading(database)) as connection:
-            places = _artifact_places(connection)
+            locations = _artifact_locations(connection)
             return [
-                _place(location, studies, expected, _is_moved(connection, location, expected))
-                for location, studies in places.items()
+                _location_finding(location, studies, expected, _is_moved(connection, location, expected))
+                for location, studies in locations.items()
             ]
     except (OSError, sqlite3.Error) as error:
         return [warning(f"where they are cannot be read from {database}: {error}", "The line about MLflow says more.")]
 
 
-def _artifact_places(connection: sqlite3.Connection) -> dict[str, list[str]]:
+def _artifact_locations(connection: sqlite3.Connection) -> dict[str, list[str]]:
     """The places of artifacts that the database names, each with the experiments that have runs there."""
     rows = connection.execute(
         "SELECT experiments.artifact_location, experiments.name FROM experiments WHERE experiments.lifecycle_stage ="
         " 'active' AND EXISTS (SELECT 1 FROM runs WHERE runs.experiment_id = experiments.experiment_id) ORDER BY"
         " experiments.name"
     ).fetchall()
-    places: dict[str, list[str]] = {}
+    locations: dict[str, list[str]] = {}
     for location, name in rows:
-        places.setdefault(str(location), []).append(str(name))
-    return places
+        locations.setdefault(str(location), []).append(str(name))
+    return locations
 
 
 def _reading(database: Path) -> sqlite3.Connection:
@@ -185,21 +185,21 @@ def _is_moved(connection: sqlite3.Connection, location: str, expected: Path) -> 
     return any((expected / str(below)).is_dir() for (below,) in rows)
 
 
-def _place(location: str, studies: list[str], expected: Path, is_moved: bool) -> Finding:
+def _location_finding(location: str, studies: list[str], expected: Path, is_moved: bool) -> Finding:
     folder = artifact_folder(location)
-    those = f"those of {', '.join(studies[:4])}{', ...' if len(studies) > 4 else ''}"
+    subject = f"those of {', '.join(studies[:4])}{', ...' if len(studies) > 4 else ''}"
     if folder is None:
-        return ok(f"{those} are at {location}")
+        return ok(f"{subject} are at {location}")
     if is_moved:
-        text = f"{those} are not in {folder} any more: the outputs folder was moved"
+        text = f"{subject} are not in {folder} any more: the outputs folder was moved"
         return problem(text, f"Tell MLflow where they are: {_MEND} --outputs OUTPUTS")
     if not folder.is_dir():
         advice = "Bring the folder back; its weights are also with the records, in trainings/."
-        return problem(f"{those} are not in {folder}, where MLflow has them", advice)
+        return problem(f"{subject} are not in {folder}, where MLflow has them", advice)
     if folder.resolve() != expected.resolve():
         advice = "Keep that folder too: a backup of the outputs alone lacks it."
-        return warning(f"{those} lie outside the outputs folder, in {folder}", advice)
-    return ok(f"{those} are in {folder}")
+        return warning(f"{subject} lie outside the outputs folder, in {folder}", advice)
+    return ok(f"{subject} are in {folder}")
 
 
 def mend_artifacts(outputs: Path) -> str:
@@ -210,8 +210,8 @@ def mend_artifacts(outputs: Path) -> str:
     if not database.is_file() or not folder.is_dir():
         return f"nothing was changed: {outputs} does not hold both mlflow.db and artifacts"
     with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
-        gone = [location for location in _artifact_places(connection) if _is_moved(connection, location, folder)]
-        for location in gone:
+        moved = [location for location in _artifact_locations(connection) if _is_moved(connection, location, folder)]
+        for location in moved:
             connection.execute(
                 "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (folder.as_uri(), location)
             )
@@ -219,6 +219,6 @@ def mend_artifacts(outputs: Path) -> str:
                 "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
                 (folder.as_uri(), len(location) + 1, len(location) + 1, f"{location}/"),
             )
-    if gone:
-        return f"the artifacts of {', '.join(gone)} are now said to be in {folder}"
+    if moved:
+        return f"the artifacts of {', '.join(moved)} are now said to be in {folder}"
     return f"nothing was changed: no place that MLflow names is gone and has its artifacts in {folder} now"

@@ -22,8 +22,8 @@ def packages(request: DoctorRequest) -> list[Finding]:
         text = f"there is no requirements.lock in {root} to hold the installed versions against"
         return [warning(text, "Run studies from a checkout, which has one.")]
     missing, others = [], []
-    wanted = locked_versions(lock.read_text(encoding="utf-8"))
-    for name, version in wanted.items():
+    locked = locked_versions(lock.read_text(encoding="utf-8"))
+    for name, version in locked.items():
         try:
             installed = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -35,7 +35,7 @@ def packages(request: DoctorRequest) -> list[Finding]:
     faults = [f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
     if faults:
         return [problem(f"not those of {lock.name}: {'; '.join(faults)}", REMAKE)]
-    return [ok(f"all {len(wanted)} of {lock.name}, in its versions")]
+    return [ok(f"all {len(locked)} of {lock.name}, in its versions")]
 
 
 def locked_versions(lock: str) -> dict[str, str]:
@@ -48,10 +48,10 @@ def locked_versions(lock: str) -> dict[str, str]:
     }
 
 
-def is_version(installed: str, wanted: str) -> bool:
+def is_version(installed: str, required: str) -> bool:
     """Whether a version is the one wanted; torch's builds for one kind of device say which after a plus, which a
     lock need not."""
-    return installed == wanted or ("+" not in wanted and installed.partition("+")[0] == wanted)
+    return installed == required or ("+" not in required and installed.partition("+")[0] == required)
 
 
 def _some(names: list[str]) -> str:

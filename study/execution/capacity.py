@@ -80,13 +80,13 @@ class Room:
                 self._look()
 
     def _look(self) -> None:
-        self._there = self._nodes()
-        self._num_workers = workers_on(self._resources, self._there)
+        self._present_nodes = self._nodes()
+        self._num_workers = workers_on(self._resources, self._present_nodes)
         self._looked_at = time.monotonic()
 
     def _what_there_is(self) -> str:
-        each = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in self._there)
-        number = f"{len(self._there)} node{'s' if len(self._there) != 1 else ''}"
+        each = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in self._present_nodes)
+        number = f"{len(self._present_nodes)} node{'s' if len(self._present_nodes) != 1 else ''}"
         return f"the Ray cluster at {self._resources.address} has {number}{f' ({each})' if each else ''}"
 
     def _what_one_takes(self) -> str:

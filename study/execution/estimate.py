@@ -51,10 +51,10 @@ def work(configuration: TrainingConfiguration) -> float:
 def seconds_per_work(records: Sequence[Record]) -> float:
     """Seconds per sample and parameter in these records (their training time alone), or of the core that the
     constant was measured on."""
-    done = sum(record.num_parameters * record.evaluations[-1].samples for record in records if record.evaluations)
+    total_work = sum(record.num_parameters * record.evaluations[-1].samples for record in records if record.evaluations)
     return (
-        sum(record.seconds for record in records if record.evaluations) / done
-        if done
+        sum(record.seconds for record in records if record.evaluations) / total_work
+        if total_work
         else SECONDS_PER_SAMPLE_AND_PARAMETER
     )
 

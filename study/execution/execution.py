@@ -110,7 +110,7 @@ class Execution:
         ]
 
     @property
-    def held_up(self) -> list[Cell]:
+    def waiting_cells(self) -> list[Cell]:
         """The cells that wait at an edge gate for others of their comparison: at the end, for those that failed."""
         return list(dict.fromkeys(state.cell for gate in self._gates.values() for state in gate.waiting))
 
@@ -160,9 +160,9 @@ class Execution:
         alike = list(
             islice((each for each in self._released if each[1].configuration == planned.configuration), max(0, most))
         )
-        taken = {identity.hash for identity, _ in alike}
-        if taken:
-            self._released = deque(each for each in self._released if each[0].hash not in taken)
+        hashes = {identity.hash for identity, _ in alike}
+        if hashes:
+            self._released = deque(each for each in self._released if each[0].hash not in hashes)
         return alike
 
     def complete(self, record: Record) -> list[Completed]:

@@ -39,7 +39,7 @@ class PlannedTraining:
     space: str = ""
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         """Its place in the study, unique within it: phase, cell, proposal, rank and seed; and the extra round and
         the repeat where it is of one."""
         numbers = ["none" if number is None else str(number) for number in (self.proposal, self.rank, self.replicate)]
@@ -145,7 +145,7 @@ def _round(
     summaries = yield batch
     assert isinstance(summaries, list)
     by_proposal = [summaries[start : start + num_seeds] for start in range(0, len(summaries), num_seeds)]
-    cell_search.tell([objective(those, search.objective) for those in by_proposal])
+    cell_search.tell([objective(group, search.objective) for group in by_proposal])
 
 
 def objective(summaries: Sequence[Summary], metric: str) -> float:

@@ -72,16 +72,16 @@ def claim_words(claim: Claim) -> str:
     return f"{claim.factor}: {level_text(claim.level)} over {level_text(claim.baseline)}{at}{primary}"
 
 
-def recorded_declarations(text: str | None, study: Study, places: Collection[str]) -> str | None:
+def recorded_declarations(text: str | None, study: Study, positions: Collection[str]) -> str | None:
     """The tag that the parent run is to have: what was in it, and what the study declares now where that is
     something else.
 
-    `places`: of all trainings that are there already (`PlannedTraining.place`), in MLflow or among the records that
-    this execution uses again, be they of a study of another name. A history that begins when there are some says so
-    by their number. None where no history fits the tag.
+    `positions`: of all trainings that are there already (`PlannedTraining.position`), in MLflow or among the records
+    that this execution uses again, be they of a study of another name. A history that begins when there are some says
+    so by their number. None where no history fits the tag.
     """
-    history, trained = declarations_in(text), frozenset(places)
-    now = declaration_of(study, len(trained), sum(place.startswith("confirm|") for place in trained))
+    history, trained = declarations_in(text), frozenset(positions)
+    now = declaration_of(study, len(trained), sum(position.startswith("confirm|") for position in trained))
     if not history or (history[-1].claims, history[-1].shared) != (now.claims, now.shared):
         history = (*history, now)
     while len(tag := _tag(history)) > MOST_CHARACTERS and len(history) > 2:

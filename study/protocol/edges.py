@@ -141,14 +141,14 @@ def extended(searched: Range, side: Side, limits: Limits) -> Range | None:
     """
     end = searched.high if side == "high" else searched.low
     limit, closed = (limits.high, limits.high_closed) if side == "high" else (limits.low, limits.low_closed)
-    wanted = float(f"{at_share(searched, 1 + EXTENSION_SHARE if side == 'high' else -EXTENSION_SHARE):.12g}")
-    if (wanted >= limit) if side == "high" else (wanted <= limit):
-        wanted = limit if closed and not (searched.log and limit <= 0) else (end + limit) / 2
+    new_end = float(f"{at_share(searched, 1 + EXTENSION_SHARE if side == 'high' else -EXTENSION_SHARE):.12g}")
+    if (new_end >= limit) if side == "high" else (new_end <= limit):
+        new_end = limit if closed and not (searched.log and limit <= 0) else (end + limit) / 2
     if searched.integer:
-        wanted = float(math.floor(wanted) if side == "high" else math.ceil(wanted))
-    if not (wanted > end if side == "high" else wanted < end):
+        new_end = float(math.floor(new_end) if side == "high" else math.ceil(new_end))
+    if not (new_end > end if side == "high" else new_end < end):
         return None
-    return searched.model_copy(update={side: wanted})
+    return searched.model_copy(update={side: new_end})
 
 
 def extended_at(edge: Edge, limits: Limits) -> Range | None:
@@ -177,15 +177,15 @@ def contains(distribution: Distribution, number: object) -> bool:
     return number in distribution.choices
 
 
-def hull(one: Mapping[str, Distribution], other: Mapping[str, Distribution]) -> dict[str, Distribution]:
+def hull(first: Mapping[str, Distribution], second: Mapping[str, Distribution]) -> dict[str, Distribution]:
     """The smallest space that holds both: of two ranges of a hyperparameter the lower low and the higher high."""
-    return {name: _joined(distribution, other.get(name)) for name, distribution in one.items()}
+    return {name: _joined(distribution, second.get(name)) for name, distribution in first.items()}
 
 
-def _joined(one: Distribution, other: Distribution | None) -> Distribution:
-    if isinstance(one, Range) and isinstance(other, Range):
-        return one.model_copy(update={"low": min(one.low, other.low), "high": max(one.high, other.high)})
-    return one
+def _joined(first: Distribution, second: Distribution | None) -> Distribution:
+    if isinstance(first, Range) and isinstance(second, Range):
+        return first.model_copy(update={"low": min(first.low, second.low), "high": max(first.high, second.high)})
+    return first
 
 
 def encoded(space: Mapping[str, Distribution]) -> str:

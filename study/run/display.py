@@ -32,13 +32,13 @@ class _UnderWay:
     resumed_samples: int = 0
 
     @property
-    def whole(self) -> float:
+    def total_work(self) -> float:
         """What the training costs from its beginning to its end."""
         return work(self.planned.configuration)
 
     def share(self, samples: int) -> float:
         """What so many of its samples cost."""
-        return self.whole * samples / self.planned.configuration.budget_samples
+        return self.total_work * samples / self.planned.configuration.budget_samples
 
 
 class Display:
@@ -84,14 +84,14 @@ class Display:
 
     def failed(self, planned: PlannedTraining, message: str) -> None:
         """Says that a training's code raised."""
-        self._running.pop(planned.place, None)
+        self._running.pop(planned.position, None)
         self.say(f"{planned.title} failed: {message.strip().splitlines()[-1]}")
 
     def done(self, planned: PlannedTraining, record: Record) -> None:
         """Counts a training that is done, whether now or before."""
         self._expect(planned)
         self._done[planned.phase] += 1
-        self._running.pop(planned.place, None)
+        self._running.pop(planned.position, None)
         self._outcomes[record.outcome] = self._outcomes.get(record.outcome, 0) + 1
         bound = record.final_metrics.get("validation/lower_bound", record.final_metrics.get("train/lower_bound"))
         if bound is not None and (self._best is None or bound > self._best[0]):
@@ -100,23 +100,23 @@ class Display:
     def started(self, planned: PlannedTraining) -> None:
         """A training started."""
         self._expect(planned)
-        self._running[planned.place] = _UnderWay(planned)
+        self._running[planned.position] = _UnderWay(planned)
 
     def _expect(self, planned: PlannedTraining) -> None:
         """Trainings of extra rounds come to the total when they are first heard of: nobody knows before whether
         there is one."""
-        if planned.extra_round and planned.place not in self._extra:
-            self._extra.add(planned.place)
+        if planned.extra_round and planned.position not in self._extra:
+            self._extra.add(planned.position)
             self._totals[planned.phase] += 1
 
     def progressed(self, planned: PlannedTraining, samples: int, resumed_samples: int) -> None:
         """A training reported how far it is, and where this execution took it up."""
-        self._running[planned.place] = _UnderWay(planned, samples, resumed_samples)
+        self._running[planned.position] = _UnderWay(planned, samples, resumed_samples)
 
     def trained(self, planned: PlannedTraining) -> None:
         """A training of this execution ended: what the time left is estimated from."""
-        ended = self._running.pop(planned.place, _UnderWay(planned))
-        self._work_done += ended.whole - ended.share(ended.resumed_samples)
+        ended = self._running.pop(planned.position, _UnderWay(planned))
+        self._work_done += ended.total_work - ended.share(ended.resumed_samples)
 
     def tick(self) -> None:
         """Shows the present state, if it is time to."""
@@ -149,8 +149,8 @@ class Display:
         """From the work done so far in this execution; None before anything ended and once all is done."""
         remaining = sum(self._totals.values()) - sum(self._done.values())
         running = self._running.values()
-        done = self._work_done + sum(each.share(each.samples - each.resumed_samples) for each in running)
-        if not remaining or not done or not running:
+        work_done = self._work_done + sum(each.share(each.samples - each.resumed_samples) for each in running)
+        if not remaining or not work_done or not running:
             return None
-        to_do = remaining * max(each.whole for each in running) - sum(each.share(each.samples) for each in running)
-        return duration(to_do * (time.monotonic() - self._began) / done)
+        to_do = remaining * max(each.total_work for each in running) - sum(each.share(each.samples) for each in running)
+        return duration(to_do * (time.monotonic() - self._began) / work_done)

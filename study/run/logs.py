@@ -25,7 +25,7 @@ from study.records.records import Record
 
 Severity = Literal["info", "warning", "error"]
 
-NUM_KEPT = 20
+NUM_LOGS = 20
 """Files kept of a study; the oldest makes way."""
 
 
@@ -51,7 +51,7 @@ class StudyLog:
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            for old in sorted(self.path.parent.glob("*.jsonl"))[: -NUM_KEPT + 1]:
+            for old in sorted(self.path.parent.glob("*.jsonl"))[: -NUM_LOGS + 1]:
                 old.unlink(missing_ok=True)
             self._file = self.path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
@@ -103,12 +103,12 @@ class StudyLog:
         about, begun = self._started.pop(identity, (_about(planned, identity), ""))
         facts = {"error": "".join(message.strip().splitlines()[-1:]), "traceback": message}
         line = self._line("training_failed", "error", about, facts)
-        self._failed[planned.place] = begun + line
+        self._failed[planned.position] = begun + line
         self._write(line)
 
     def of_failure(self, planned: PlannedTraining) -> str:
         """The lines of a training that failed in this execution; empty where there are none."""
-        return self._failed.get(planned.place, "")
+        return self._failed.get(planned.position, "")
 
     def of_record(self, record: Record) -> bytes:
         """The lines of a training that has ended, its curve among them; the study's own log gets the last of them."""

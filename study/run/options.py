@@ -14,7 +14,7 @@ from study.outputs import Outputs
 from study.run.replay import CodeChanged
 from study.spec import Study
 from study.spec.cells import fixed_fields, study_cells
-from study.worker.checkpoints import require_place
+from study.worker.checkpoints import require_location
 from study.worker.storage import is_uri
 from vae.errors import RequestError
 from vae.model.precision import require_precision
@@ -47,7 +47,7 @@ class Options:
         return "cuda" if self.num_gpus else "cpu"
 
     @property
-    def checkpoint_place(self) -> str:
+    def checkpoint_location(self) -> str:
         """Where workers checkpoint: where the options say, else in the outputs folder here; on a cluster nowhere that
         is said: each node has a scratch folder."""
         if self.checkpoints and not is_uri(self.checkpoints):
@@ -60,10 +60,10 @@ def check_options(study: Study, options: Options) -> None:
     if not options.address:
         _check_device(options)
         _check_precisions(study, options.device)
-    require_place(options.checkpoints)
+    require_location(options.checkpoints)
 
 
-def packing_asked(study: Study, options: Options, report: Callable[[str], None]) -> Packing:
+def requested_packing(study: Study, options: Options, report: Callable[[str], None]) -> Packing:
     """What the options say about packs; raises RequestError where the study cannot be run so."""
     packing = packing_of(study, options.pack_size, options.gpu_share, options.num_gpus or 0)
     for note in packing_notes(study, packing, options.gpu_share):
@@ -79,9 +79,9 @@ def _check_device(options: Options) -> None:
         )
     if options.num_gpus and options.num_gpus > torch.cuda.device_count():
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        shown = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
+        note = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
         raise RequestError(
-            f"--num-gpus {options.num_gpus}: torch sees {torch.cuda.device_count()} on this machine{shown}"
+            f"--num-gpus {options.num_gpus}: torch sees {torch.cuda.device_count()} on this machine{note}"
         )
     cores = os.cpu_count() or 1
     if options.num_cpus is not None and options.num_cpus > cores:

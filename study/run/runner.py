@@ -22,7 +22,7 @@ from study.run.deferred_tracker import DeferredTracker
 from study.run.display import Display
 from study.run.lock import only_one
 from study.run.logs import StudyLog, study_log
-from study.run.options import Options, check_options, packing_asked
+from study.run.options import Options, check_options, requested_packing
 from study.run.provenance import execution_facts
 from study.run.replay import load_datasets, replay
 from study.spec import Study
@@ -45,15 +45,15 @@ def run_study(study: Study, options: Options, report: Callable[[str], None] = pr
     RecordsError of its parts.
     """
     check_options(study, options)
-    packing = packing_asked(study, options, report)
+    packing = requested_packing(study, options, report)
     if options.address:
         require_reachable(options.address)
     require_store(options.tracking_uri)
-    asked = {"command": options.command, "outputs": options.outputs.absolute(), "address": options.address}
+    facts = {"command": options.command, "outputs": options.outputs.absolute(), "address": options.address}
     with (
         _prompt_threads(),
         only_one(options.outputs, study.name),
-        study_log(options.files.logs, study.name, report, options.tracking_uri, **asked) as log,
+        study_log(options.files.logs, study.name, report, options.tracking_uri, **facts) as log,
     ):
         require_sqlite(options.tracking_uri)
         session = Session(study, options, log, log.beside(report))
@@ -95,10 +95,10 @@ class Session:
         from study.cluster.connection import cluster_with_room
         from study.cluster.launch import run
 
-        asked, share = self._options, packing.gpu_share
-        resources = Resources(asked.address, asked.num_cpus, asked.num_gpus, asked.device, share)
+        options, share = self._options, packing.gpu_share
+        resources = Resources(options.address, options.num_cpus, options.num_gpus, options.device, share)
         settings = WorkerSettings(
-            asked.checkpoint_place, asked.device, share, asked.checkpoint_every_seconds, libraries()
+            options.checkpoint_location, options.device, share, options.checkpoint_every_seconds, libraries()
         )
         with (
             cluster_with_room(resources, code_of(self._study), self.message) as room,
@@ -110,7 +110,7 @@ class Session:
             )
             dispatcher = Dispatcher(self.execution, self, self._study.name, settings, packing, room)
             with self._display:
-                run(dispatcher, self._datasets, asked.files.ray, resources)
+                run(dispatcher, self._datasets, options.files.ray, resources)
             if dispatcher.stopping:
                 raise StoppedError(
                     "stopped; everything finished is kept and what was under way is checkpointed. The same command"
@@ -157,10 +157,10 @@ class Session:
 
     def _remove_superseded(self) -> None:
         """Removes the checkpoints of recorded trainings wherever the driver sees some."""
-        for place in dict.fromkeys(
-            (str(self._options.files.checkpoints), self._options.checkpoint_place or str(scratch_folder()))
+        for location in dict.fromkeys(
+            (str(self._options.files.checkpoints), self._options.checkpoint_location or str(scratch_folder()))
         ):
-            remove_superseded(place, lambda identity: self._records.path(identity).is_dir())
+            remove_superseded(location, lambda identity: self._records.path(identity).is_dir())
 
     def _require_finished(self) -> None:
         """Raises StudyError, with what failed and what waits for it, where the study has not come to its end."""
@@ -172,15 +172,15 @@ class Session:
             )
         first = self.execution.failures[0]
         last_line = self._log.public(first.message).strip().splitlines()[-1]
-        waiting = "; ".join(cell.name or cell.label for cell in self.execution.held_up)
-        held_up = (
+        waiting = "; ".join(cell.name or cell.label for cell in self.execution.waiting_cells)
+        consequence = (
             "\nCells that are compared with theirs wait for them, since it is not known whether there is an extra"
             f" round: {waiting}."
         )
         raise StudyError(
             f"{len(self.execution.failures)} trainings failed; the first: {first.planned.title}: {last_line}"
-            f"{held_up if waiting else ''}\nThe whole traceback is in its MLflow run (failure.txt). Everything else is"
-            " kept; after mending the cause the same command continues."
+            f"{consequence if waiting else ''}\nThe whole traceback is in its MLflow run (failure.txt). Everything else"
+            " is kept; after mending the cause the same command continues."
         )
 
 
@@ -195,11 +195,11 @@ def open_tracker(
         options.tracking_uri,
         study,
         artifacts=options.files.artifacts if local else None,
-        place=lambda record: options.files.trainings / record.identity.hash,
+        folder_of=lambda record: options.files.trainings / record.identity.hash,
         report=report,
     )
     facts = execution_facts(log.public(options.command)) | {"log": str(log.path.relative_to(options.outputs))}
-    tracker.begin(facts, replayed=[planned.place for planned, _ in replayed], writer=Writer.of(options.outputs))
+    tracker.begin(facts, replayed=[planned.position for planned, _ in replayed], writer=Writer.of(options.outputs))
     for planned, record in replayed:
         tracker.add(planned, record)
     return tracker

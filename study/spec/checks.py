@@ -22,7 +22,7 @@ from study.spec.cells import (
 from study.spec.configuration_checks import budget_of, configuration_faults, takes_whole_numbers
 from study.spec.protocol_checks import protocol_faults
 from study.spec.schema import Claim, Distribution, Level, Range, Search, Study, repeated_level, same_level
-from vae.settings.fields import Fault, Path, shown
+from vae.settings.fields import Fault, Path, value_text
 from vae.settings.nearest import unknown_name_message
 
 MAX_CELLS = 2_000
@@ -57,7 +57,7 @@ def _factor_faults(study: Study) -> Iterator[Fault]:
         if not levels:
             yield Fault(path, "is empty; give at least one level, or leave the factor out")
         elif repeated is not None:
-            yield Fault(path, f"has the level {shown(repeated)} twice; every level stands once")
+            yield Fault(path, f"has the level {value_text(repeated)} twice; every level stands once")
         if factor in _WHEN_MEASURED:
             yield Fault(path, "cannot be a factor: it says when the test set is read, which is the same in every cell")
         if factor in study.training:
@@ -222,7 +222,9 @@ def _levels_of_claim_faults(path: Path, claim: Claim, levels: Mapping[str, list[
         if not _among(level, levels[claim.factor]):
             yield Fault((*path, role), _unknown_level(claim.factor, level, levels[claim.factor]))
     if same_level(claim.level, claim.baseline):
-        yield Fault((*path, "baseline"), f"is {shown(claim.baseline)}, the same as level; a claim compares two levels")
+        yield Fault(
+            (*path, "baseline"), f"is {value_text(claim.baseline)}, the same as level; a claim compares two levels"
+        )
     if claim.at and claim.factor == WHOLE_CELL:
         yield Fault((*path, "at"), "cannot take effect: a claim about whole cells says all in level and baseline")
         return
@@ -256,9 +258,9 @@ def _unknown_level(factor: str, level: Level, levels: Iterable[Level]) -> str:
     return unknown_name_message(level_text(level), [level_text(known) for known in levels], what)
 
 
-def _why_no_match(wanted: Mapping[str, Level], cells: Iterable[Cell]) -> str:
+def _why_no_match(selection: Mapping[str, Level], cells: Iterable[Cell]) -> str:
     levels = _levels_by_factor(cells)
-    for factor, level in wanted.items():
+    for factor, level in selection.items():
         if factor not in levels:
             return unknown_name_message(factor, levels, "a factor of any cell")
         if not _among(level, levels[factor]):

@@ -49,7 +49,7 @@ def takes_whole_numbers(study: Study, cell: Cell, name: str) -> bool:
     if name in TrainingConfiguration.model_fields:
         return TrainingConfiguration.model_fields[name].annotation is int
     try:
-        return hyperparameters_of(str(fixed_fields(study, cell).get("optimizer", "adam")))[name].whole
+        return hyperparameters_of(str(fixed_fields(study, cell).get("optimizer", "adam")))[name].is_integer
     except (ValueError, KeyError):
         return False
 

@@ -22,7 +22,7 @@ from study.spec.schema import (
     Study,
 )
 from vae.configuration import TrainingConfiguration
-from vae.settings.fields import Fault, Path, dotted, fault_text, shown
+from vae.settings.fields import Fault, Path, dotted, fault_text, value_text
 from vae.settings.nearest import unknown_name_message
 
 # The part of a study that stands at a path, list positions left out.
@@ -57,7 +57,7 @@ def _shape_fault(details: ErrorDetails) -> Fault:
         description = part.model_fields[str(name)].description if part else None
         return Fault(path, " ".join(f"is missing. {description or ''}".split()))
     if details["type"] == "string_pattern_mismatch":
-        return Fault(path, f"is {shown(details['input'])}; {_SAFE_NAME}")
+        return Fault(path, f"is {value_text(details['input'])}; {_SAFE_NAME}")
     return Fault(path, fault_text(details))
 
 

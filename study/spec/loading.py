@@ -62,8 +62,8 @@ def read_study_file(path: Path) -> Document:
     try:
         document = read_yaml(_text(path))
     except YamlError as error:
-        place = file if error.line is None else f"{file}:{error.line}"
-        raise StudyFileError(f"{place}: {error.text}") from None
+        location = file if error.line is None else f"{file}:{error.line}"
+        raise StudyFileError(f"{location}: {error.text}") from None
     if document.content is None:
         raise StudyFileError(f"{file}: is empty; a study file says at least name, question and confirm")
     if not isinstance(document.content, dict):
@@ -195,8 +195,8 @@ def _field_path(name: str, content: Mapping[str, Any]) -> FieldPath:
     if name in field_names():
         return ("training", name)
     search, confirm = (
-        (f"search.{own}" for own in Search.model_fields),
-        (f"confirm.{own}" for own in Confirm.model_fields),
+        (f"search.{field}" for field in Search.model_fields),
+        (f"confirm.{field}" for field in Confirm.model_fields),
     )
     legal = [*Study.model_fields, *field_names(), *search, *confirm]
     within = [full for full in legal if full.endswith(f".{name}")]

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells, training_configuration
 from study.spec.schema import ARM, NOISE_FLOOR, Level, MeanOfLast, NoiseFloorCell, Range, Search, Study, repeated_level
-from vae.settings.fields import Fault, FieldError, Path, shown
+from vae.settings.fields import Fault, FieldError, Path, value_text
 from vae.settings.nearest import unknown_name_message
 
 
@@ -21,7 +21,7 @@ def protocol_faults(study: Study) -> Iterator[Fault]:
     yield from _readout_faults(study)
     repeated = repeated_level(study.targets)
     if repeated is not None:
-        yield Fault(("targets",), f"has {shown(repeated)} twice; every target stands once")
+        yield Fault(("targets",), f"has {value_text(repeated)} twice; every target stands once")
     yield from _noise_floor_faults(study, study.noise_floor)
 
 
@@ -31,7 +31,9 @@ def _arm_faults(study: Study) -> Iterator[Fault]:
         arms += [(("cells", "add", i, "levels", ARM), level) for name, level in named.levels.items() if name == ARM]
     for path, level in arms:
         if not isinstance(level, str):
-            text = f"has the level {shown(level)}; the levels of {ARM} are names of tuning rules, such as defaults,"
+            text = (
+                f"has the level {value_text(level)}; the levels of {ARM} are names of tuning rules, such as defaults,"
+            )
             yield Fault(path, f"{text} learning_rate and everything")
     if arms and study.search is None:
         text = "names tuning rules, but nothing is searched; add search, whose spaces say `when: {arm: ...}`, or leave"

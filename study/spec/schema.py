@@ -21,9 +21,9 @@ ARM = "arm"
 SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
-def same_level(one: Level, other: Level) -> bool:
+def same_level(first: Level, second: Level) -> bool:
     """Whether two levels are the same: 1 and 1.0 are, 1 and true are not, 1 and "1" are not."""
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
+    return isinstance(first, bool) == isinstance(second, bool) and first == second
 
 
 def _readout(value: object) -> object:

@@ -29,7 +29,7 @@ from vae.errors import type_and_first_line
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
-_ASKED = "/api/2.0/mlflow/experiments/search"
+_SEARCH_PATH = "/api/2.0/mlflow/experiments/search"
 """What any user may ask of any MLflow server."""
 
 
@@ -47,7 +47,7 @@ def ask_server(uri: str, seconds: float) -> ServerAnswer:
     shows. Raises what that client raises."""
     answer = http_request(  # type: ignore[no-untyped-call]
         get_default_host_creds(uri),  # type: ignore[no-untyped-call]
-        _ASKED,
+        _SEARCH_PATH,
         "GET",
         max_retries=0,
         timeout=seconds,

@@ -16,12 +16,12 @@ MOST_CHARACTERS = 8_000
 
 def run_key(planned: PlannedTraining, identity_hash: str) -> str:
     """What makes a nested run unique: a training and its place in the study."""
-    return f"{planned.place}|{identity_hash}"
+    return f"{planned.position}|{identity_hash}"
 
 
 def run_tags(planned: PlannedTraining, record: Record, study: str, parent_run_id: str) -> dict[str, str]:
     """The tags of a training's run, below its study's parent run."""
-    tags = _place_tags(planned, parent_run_id) | {
+    tags = _position_tags(planned, parent_run_id) | {
         "outcome": record.outcome,
         "identity": record.identity.hash,
         "code_sha256": record.identity.code_sha256,
@@ -43,11 +43,11 @@ def run_tags(planned: PlannedTraining, record: Record, study: str, parent_run_id
 
 def failure_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, str]:
     """The tags of a run that tells of a training whose code raised; no report counts it."""
-    tags = _place_tags(planned, parent_run_id) | {"outcome": "failed", "superseded": "true"}
+    tags = _position_tags(planned, parent_run_id) | {"outcome": "failed", "superseded": "true"}
     return tags | ({"extra_round": str(planned.extra_round)} if planned.extra_round else {})
 
 
-def _place_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, str]:
+def _position_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, str]:
     tags = {
         "mlflow.parentRunId": parent_run_id,
         "kind": "training",
@@ -63,8 +63,8 @@ def _place_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, str]:
 def run_params(record: Record) -> dict[str, str]:
     """The parameters of a training's run, as text."""
     return {
-        name: _param_text(given)
-        for name, given in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()
+        name: _param_text(value)
+        for name, value in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()
     }
 
 
@@ -73,8 +73,8 @@ def text_or_none(number: int | None) -> str:
     return "none" if number is None else str(number)
 
 
-def _param_text(given: Any) -> str:
-    return json.dumps(given) if isinstance(given, (list, dict, bool)) or given is None else str(given)
+def _param_text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, (list, dict, bool)) or value is None else str(value)
 
 
 def with_execution(tag: str, execution: Mapping[str, Any]) -> str:

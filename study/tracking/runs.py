@@ -50,8 +50,8 @@ def existing_runs(client: MlflowClient, experiment_id: str) -> tuple[dict[str, K
     token = None
     while True:
         page = client.search_runs([experiment_id], "tags.kind = 'training'", max_results=_PAGE, page_token=token)
-        for whole in page:
-            key, run = whole.data.tags.get("key", ""), KnownRun.of(whole)
+        for mlflow_run in page:
+            key, run = mlflow_run.data.tags.get("key", ""), KnownRun.of(mlflow_run)
             first = runs.setdefault(key, run)
             if first is run or not key:
                 continue

@@ -56,14 +56,14 @@ def require_server(uri: str) -> str:
     _require_numbers(os.environ)
     from study.tracking.client import ask_server  # imports mlflow, which takes seconds
 
-    shown = f"the MLflow server at {without_credentials(uri)}"
+    subject = f"the MLflow server at {without_credentials(uri)}"
     try:
         answer = ask_server(uri, _SECONDS)
     except Exception as error:
-        raise TrackingError(f"{shown} {_fault_of_asking(uri, error)}") from error
+        raise TrackingError(f"{subject} {_fault_of_asking(uri, error)}") from error
     fault = _fault_of_answer(uri, answer.status, answer.text)
     if fault is not None:
-        raise TrackingError(f"{shown} {fault}")
+        raise TrackingError(f"{subject} {fault}")
     return answer.date
 
 
@@ -80,9 +80,10 @@ def _fault_of_asking(uri: str, error: Exception) -> str:
         if isinstance(cause, (ConnectionRefusedError, socket.gaierror)) or _is_of_route(cause):
             return f"cannot be reached ({cause}). Start it, {_INSTEAD}"
     if any(isinstance(cause, RequestException) for cause in causes):
-        meant = f"; did you mean {_other_scheme(uri)}?" if uri.startswith("http://") else ""
-        return f"does not answer as a web server does ({_said(causes[-1], uri)}){meant}. Mend the address, {_INSTEAD}"
-    return f"cannot be asked ({_said(causes[-1], uri)}). Mend the variables of MLflow's, {_INSTEAD}"
+        advice = f"; did you mean {_other_scheme(uri)}?" if uri.startswith("http://") else ""
+        fault = f"does not answer as a web server does ({_error_text(causes[-1], uri)})"
+        return f"{fault}{advice}. Mend the address, {_INSTEAD}"
+    return f"cannot be asked ({_error_text(causes[-1], uri)}). Mend the variables of MLflow's, {_INSTEAD}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -144,8 +145,8 @@ def _fault_of_answer(uri: str, status: int, text: str) -> str | None:
     return f"answers HTTP {status}, and not as MLflow does.{elsewhere} mend the address, {_INSTEAD}"
 
 
-def _fault_of_tls(uri: str, said: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in said:
+def _fault_of_tls(uri: str, message: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in message:
         return (
             "shows a certificate that is not trusted here; MLFLOW_TRACKING_SERVER_CERT_PATH names the file of the"
             " authorities that are"
@@ -164,26 +165,26 @@ def _require_database(uri: str) -> None:
     """Connects once to a database server: MLflow would try ten times, for minutes."""
     from study.tracking.store import require_database
 
-    shown = f"the MLflow database at {without_credentials(uri)}"
+    subject = f"the MLflow database at {without_credentials(uri)}"
     try:
         require_database(uri)
     except ModuleNotFoundError as error:
         package = _DRIVERS.get(error.name or "", error.name)
         raise TrackingError(
-            f"{shown} needs the package {package}, which is not installed here: `.venv/bin/uv pip install '{package}'`,"
-            f" {_INSTEAD}"
+            f"{subject} needs the package {package}, which is not installed here: `.venv/bin/uv pip install"
+            f" '{package}'`, {_INSTEAD}"
         ) from error
     except Exception as error:
         raise TrackingError(
-            f"{shown} cannot be used: {_said(error, uri)}. Is it up, and are user, password and database those that it"
-            f" knows? Mend the address, {_INSTEAD}"
+            f"{subject} cannot be used: {_error_text(error, uri)}. Is it up, and are user, password and database those"
+            f" that it knows? Mend the address, {_INSTEAD}"
         ) from error
 
 
-def _said(error: BaseException, uri: str) -> str:
+def _error_text(error: BaseException, uri: str) -> str:
     """What went wrong, in one line without any password."""
     if isinstance(error, (socket.gaierror, ConnectionError)) and error.strerror:
         return error.strerror
     text = " ".join(str(error).partition("(Background on this error")[0].split())
-    said = without_credentials(text, (*secrets_of_address(uri), *environment_secrets()))[:300]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = without_credentials(text, (*secrets_of_address(uri), *environment_secrets()))[:300]
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -25,14 +25,14 @@ def link(file: Path, artifact_uri: str) -> bool:
     folder = artifact_folder(artifact_uri)
     if folder is None:
         return False
-    place = folder / file.name
-    beside = place.with_name(f".{place.name}.{os.getpid()}")
+    target = folder / file.name
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists() or not place.samefile(file):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or not target.samefile(file):
             beside.unlink(missing_ok=True)
             beside.hardlink_to(file)
-            beside.replace(place)
+            beside.replace(target)
     except OSError:
         return False
     return True
@@ -44,10 +44,10 @@ def prepare_sqlite(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=10)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])  # 2 ms for a megabyte
-    if said != "ok":
+        answer = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])  # 2 ms for a megabyte
+    if answer != "ok":
         raise sqlite3.DatabaseError(
-            f"it is damaged ({said}); move it away with its -wal and -shm, and the records fill a new one"
+            f"it is damaged ({answer}); move it away with its -wal and -shm, and the records fill a new one"
         )
     if not event.contains(Engine, "connect", _without_waiting):
         event.listen(Engine, "connect", _without_waiting)

@@ -71,18 +71,18 @@ class Tracker:
         study: Study,
         *,
         artifacts: Path | None,
-        place: Callable[[Record], Path],
+        folder_of: Callable[[Record], Path],
         report: Callable[[str], None] = print,
     ) -> None:
         self._uri = without_credentials(uri)  # as messages name it
         self._study = study
-        self._place = place
+        self._folder_of = folder_of
         self._report = report
         self._queue: queue.SimpleQueue[tuple[PlannedTraining, Record] | None] = queue.SimpleQueue()
         self._attempts: list[_Attempt] = []
         self._writer: Writer | None = None
         self._last_beat = 0.0
-        self._wanted: set[str] = set()
+        self._keys: set[str] = set()
         require_sqlite(uri)
         with answering(self._uri):
             self._client = open_client(uri)
@@ -114,21 +114,21 @@ class Tracker:
             "executions": with_execution(parent.data.tags.get("executions", ""), execution),
             "mlflow.note.content": study_note(self._study),
             STUDY_SEAL: study_seal(self._study.model_dump(mode="json")),
-            **{name: str(given) for name, given in execution.items()},
+            **{name: str(value) for name, value in execution.items()},
         }
         declared = recorded_declarations(
             parent.data.tags.get(TAG), self._study, {*replayed, *(key.rpartition("|")[0] for key in self._runs if key)}
         )
         if declared is not None:
             tags[TAG] = declared
-        self._client.log_batch(self.parent_run_id, tags=[RunTag(name, given) for name, given in tags.items()])
+        self._client.log_batch(self.parent_run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         self._client.update_run(self.parent_run_id, status="RUNNING")
         self._client.set_experiment_tag(self._experiment_id, "mlflow.note.content", study_note(self._study))
         self._client.log_dict(self.parent_run_id, self._study.model_dump(mode="json"), "study/study.json")
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
         """Queues a finished training; returns at once."""
-        self._wanted.add(run_key(planned, record.identity.hash))
+        self._keys.add(run_key(planned, record.identity.hash))
         self._queue.put((planned, record))
 
     def close(self, complete: bool, seconds: float = 60.0) -> str | None:
@@ -292,7 +292,7 @@ class Tracker:
         )
         for start in range(_BATCH, len(metrics), _BATCH):
             self._client.log_batch(run.run_id, metrics=metrics[start : start + _BATCH])
-        for file in (self._place(record) / name for name in (WEIGHTS, LOG)):
+        for file in (self._folder_of(record) / name for name in (WEIGHTS, LOG)):
             if not link(file, run.artifact_uri) and (file.name == WEIGHTS or file.exists()):
                 self._client.log_artifact(run.run_id, str(file))
         self._client.set_terminated(run.run_id, "FINISHED", record.finished_ms)
@@ -300,15 +300,15 @@ class Tracker:
 
     def _renew_files(self, run: KnownRun, record: Record) -> None:
         """Gives a run that is there the files of its record: one that was damaged and trained again has others."""
-        link(self._place(record) / LOG, run.artifact_uri)
-        if link(self._place(record) / WEIGHTS, run.artifact_uri) and run.weights_sha256 != record.weights_sha256:
+        link(self._folder_of(record) / LOG, run.artifact_uri)
+        if link(self._folder_of(record) / WEIGHTS, run.artifact_uri) and run.weights_sha256 != record.weights_sha256:
             self._client.set_tag(run.run_id, "weights_sha256", record.weights_sha256)
 
     def _mark_superseded(self) -> None:
         """Tags what this version of the study file does not ask for, and runs that are there twice, so that reports
         leave them out."""
         self._runs, self._duplicates = existing_runs(self._client, self._experiment_id)
-        unwanted = [run for key, run in self._runs.items() if key not in self._wanted]
+        unwanted = [run for key, run in self._runs.items() if key not in self._keys]
         for run in [*unwanted, *self._duplicates]:
             if not run.superseded:
                 self._client.set_tag(run.run_id, "superseded", "true")

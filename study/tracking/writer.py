@@ -35,7 +35,7 @@ class Writer:
     """Who writes, and from where: an execution from the same place has the lock there, so that the one before it is
     gone."""
 
-    place: str
+    location: str
     person: str
 
     @classmethod
@@ -53,7 +53,7 @@ class Writer:
 
     def tag(self) -> str:
         """The text of the tag, another at each beat."""
-        return json.dumps({"place": self.place, "person": self.person, "beat": time.time()})
+        return json.dumps({"place": self.location, "person": self.person, "beat": time.time()})
 
 
 def require_sole_writer(client: Any, run_id: str, writer: Writer, uri: str, say: Callable[[str], None]) -> None:
@@ -61,7 +61,7 @@ def require_sole_writer(client: Any, run_id: str, writer: Writer, uri: str, say:
     run = client.get_run(run_id)
     first = run.data.tags.get(WRITER_TAG, "")
     other = _writer_of(first)
-    if run.info.status != "RUNNING" or other is None or other.place == writer.place:
+    if run.info.status != "RUNNING" or other is None or other.location == writer.location:
         return
     say(f"This study was begun by {other.person}; whether it still runs shows within {SILENT_SECONDS:.0f} s")
     until = time.monotonic() + SILENT_SECONDS
@@ -84,7 +84,7 @@ def beat(client: Any, run_id: str, writer: Writer) -> str | None:
     with suppress(Exception):
         other = _writer_of(client.get_run(run_id).data.tags.get(WRITER_TAG, ""))
         client.set_tag(run_id, WRITER_TAG, writer.tag())
-        if other is not None and other.place != writer.place:
+        if other is not None and other.location != writer.location:
             return other.person
     return None
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from study.addresses.places import checkpoints_fault, shown_place
+from study.addresses.locations import checkpoints_fault, public_location
 from study.worker.shared_checkpoints import SharedCheckpoints
 from study.worker.storage import SharedStorageError, is_uri, require_usable
 from vae.disk import sha256_of, write_atomically
@@ -41,36 +41,36 @@ def is_of_writing(error: BaseException) -> bool:
     )
 
 
-def remove_superseded(place: str, is_recorded: Callable[[str], bool]) -> None:
+def remove_superseded(location: str, is_recorded: Callable[[str], bool]) -> None:
     """Removes from a folder or a URI the checkpoints of trainings that are recorded, which nothing reads again: a
     killed worker leaves them behind.
 
     Those of packs as well, where a member is recorded: that member is in no pack again, so the others start in
     another one.
     """
-    if is_uri(place):
-        SharedCheckpoints(place).remove_superseded(is_recorded)
+    if is_uri(location):
+        SharedCheckpoints(location).remove_superseded(is_recorded)
         return
-    files = (file for kind in ("*.safetensors", "*.members") for file in Path(place).glob(kind))
+    files = (file for kind in ("*.safetensors", "*.members") for file in Path(location).glob(kind))
     for checkpoint in {file.with_suffix(".safetensors") for file in files}:
         if is_recorded(checkpoint.stem) or any(map(is_recorded, _members(checkpoint))):
             remove_checkpoint(checkpoint)
 
 
-def require_place(place: str) -> None:
+def require_location(location: str) -> None:
     """Raises SharedStorageError for a folder or URI that cannot be written; nothing for none."""
-    if place and (fault := checkpoints_fault(place)) is not None:
-        raise SharedStorageError(f"--checkpoints {shown_place(place)}: {fault}")
-    if is_uri(place):
-        require_usable(place)
-    elif place:
+    if location and (fault := checkpoints_fault(location)) is not None:
+        raise SharedStorageError(f"--checkpoints {public_location(location)}: {fault}")
+    if is_uri(location):
+        require_usable(location)
+    elif location:
         try:
-            write_atomically(probe := Path(place) / f"probe.{os.getpid()}", b"")
+            write_atomically(probe := Path(location) / f"probe.{os.getpid()}", b"")
             probe.unlink()
         except OSError as error:
             raise SharedStorageError(
-                f"--checkpoints {place}: the folder cannot be written ({error.strerror}); give one that every node can"
-                " write, or a URI"
+                f"--checkpoints {location}: the folder cannot be written ({error.strerror}); give one that every node"
+                " can write, or a URI"
             ) from error
 
 

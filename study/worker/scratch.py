@@ -28,14 +28,14 @@ def make_private(folder: Path) -> None:
 def scratch_folder() -> Path:
     """Where a node keeps its own checkpoints: a folder for each user, so that a later process finds them; where
     another user took that name, one for this process."""
-    own = Path(tempfile.gettempdir()) / f"vae-study-{getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"vae-study-{getuid()}"
     try:
-        make_private(own)
+        make_private(folder)
     except ForeignFolderError:
-        own = _for_this_process()
+        folder = _for_this_process()
     except OSError:
         pass  # nothing can be written there, which whoever tries to is told
-    return own / "checkpoints"
+    return folder / "checkpoints"
 
 
 @cache

@@ -127,12 +127,12 @@ class SharedCheckpoints:
                 self._storage.remove(each)
 
     @contextlib.contextmanager
-    def _forgiving(self, done: str) -> Iterator[None]:
+    def _forgiving(self, action: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - every storage has its own, none is worth a training
             self._problems.append(
-                f"shared checkpoints could not be {done} at {without_credentials(self._uri)} ({cause_of(error)});"
+                f"shared checkpoints could not be {action} at {without_credentials(self._uri)} ({cause_of(error)});"
                 " trainings go on with each node's own disk"
             )
 

@@ -18,7 +18,7 @@ import fsspec
 from fsspec import available_protocols
 
 from study.addresses.credentials import environment_secrets, secrets_of_address, without_credentials
-from study.addresses.places import OBJECT_STORAGE, checkpoints_fault
+from study.addresses.locations import OBJECT_STORAGE, checkpoints_fault
 from vae.errors import RequestError
 
 SECONDS_TO_ANSWER = 20.0
@@ -40,9 +40,9 @@ class SharedStorageError(RequestError):
     """The storage cannot hold checkpoints; the message says what to do."""
 
 
-def is_uri(place: str) -> bool:
+def is_uri(location: str) -> bool:
     """Whether `place` is a URI, and not a folder."""
-    return "://" in place or "::" in place
+    return "://" in location or "::" in location
 
 
 class StorageThread:
@@ -137,18 +137,18 @@ class Storage:
 
 def require_usable(uri: str) -> None:
     """Raises SharedStorageError unless a small file can be written there, read and removed within SECONDS_TO_ANSWER."""
-    shown = without_credentials(uri)
+    address = without_credentials(uri)
     try:
         StorageThread().result_in_time(partial(_try, uri))
     except SharedStorageError as error:
-        raise SharedStorageError(f"--checkpoints {shown}: {error}") from error
+        raise SharedStorageError(f"--checkpoints {address}: {error}") from error
     except TimeoutError as error:
         raise SharedStorageError(
-            f"--checkpoints {shown}: nothing answered there within {SECONDS_TO_ANSWER:g} s{_where_objects_are(uri)}"
+            f"--checkpoints {address}: nothing answered there within {SECONDS_TO_ANSWER:g} s{_where_objects_are(uri)}"
         ) from error
     except Exception as error:
         raise SharedStorageError(
-            f"--checkpoints {shown}: no file could be written there and read again"
+            f"--checkpoints {address}: no file could be written there and read again"
             f" ({_whole_cause(error, uri)}){_where_objects_are(uri)}"
         ) from error
 

@@ -316,13 +316,13 @@ def _machine() -> str:
     return socket.gethostname()
 
 
-def _libraries_fault(wanted: Mapping[str, str]) -> str | None:
+def _libraries_fault(required: Mapping[str, str]) -> str | None:
     """Why this machine may not train for a driver with other libraries: results are recorded, and found again, under
     the driver's versions."""
     differences = "; ".join(
-        f"{name} {version}, and the machine that runs the study has {name} {wanted[name]}"
+        f"{name} {version}, and the machine that runs the study has {name} {required[name]}"
         for name, version in libraries().items()
-        if wanted.get(name, version) != version
+        if required.get(name, version) != version
     )
     if not differences:
         return None

@@ -170,7 +170,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Outputs(outputs).tracking_uri,
         STUDY,
         artifacts=outputs / "artifacts",
-        place=lambda record: records.path(record.identity.hash),
+        folder_of=lambda record: records.path(record.identity.hash),
     )
     tracker.begin({"command": "run"})
     for planned, record in trainings:
@@ -209,7 +209,7 @@ def _is_read_back(uri: str, artifacts: Path | None, folder: Path) -> None:
     records = Records(folder / "trainings")
     for _, record in _odd_trainings():
         records.write(record, WEIGHTS_BYTES)
-    tracker = Tracker(uri, STUDY, artifacts=artifacts, place=lambda record: records.path(record.identity.hash))
+    tracker = Tracker(uri, STUDY, artifacts=artifacts, folder_of=lambda record: records.path(record.identity.hash))
     tracker.begin({"command": "run"})
     for planned, record in _odd_trainings():
         tracker.add(planned, record)
@@ -392,12 +392,12 @@ def test_what_a_changed_run_needs_is_what_the_message_says(store: Path, whole: S
     run_id = next(word for word in str(caught.value).split() if len(word) == 32)
     records = Records(outputs / "trainings")
     tracker = Tracker(
-        uri, STUDY, artifacts=outputs / "artifacts", place=lambda record: records.path(record.identity.hash)
+        uri, STUDY, artifacts=outputs / "artifacts", folder_of=lambda record: records.path(record.identity.hash)
     )
     tracker._client.delete_run(run_id)
     assert tracker.close(complete=False) is None
     tracker = Tracker(
-        uri, STUDY, artifacts=outputs / "artifacts", place=lambda record: records.path(record.identity.hash)
+        uri, STUDY, artifacts=outputs / "artifacts", folder_of=lambda record: records.path(record.identity.hash)
     )
     for planned, record in DONE:
         found = records.get(record.identity)

@@ -22,7 +22,7 @@ def tracker_of(uri: str, folder: Path, said: list[str]) -> Tracker:
         uri,
         STUDY,
         artifacts=artifacts,
-        place=lambda record: folder / "trainings" / record.identity.hash,
+        folder_of=lambda record: folder / "trainings" / record.identity.hash,
         report=said.append,
     )
 

@@ -185,32 +185,32 @@ class _ProgressLine:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._in_place = stream.isatty()
+        self._is_terminal = stream.isatty()
         self._began = time.monotonic()
-        self._said_at = -math.inf
+        self._reported_at = -math.inf
         self._first: int | None = None
 
-    def report(self, done: int, of: int) -> None:
+    def report(self, num_done: int, total: int) -> None:
         now = time.monotonic()
         if self._first is None:
-            self._first, self._began = done, now
-        if not self._in_place and done < of and now - self._said_at < _LINE_EVERY_SECONDS:
+            self._first, self._began = num_done, now
+        if not self._is_terminal and num_done < total and now - self._reported_at < _LINE_EVERY_SECONDS:
             return
-        self._said_at = now
-        text = f"{done:,} of {of:,} images{self._time_left(done, of, now)}"
+        self._reported_at = now
+        text = f"{num_done:,} of {total:,} images{self._time_left(num_done, total, now)}"
         print(
-            f"\r{text:60}" if self._in_place else text,
-            end="" if self._in_place else "\n",
+            f"\r{text:60}" if self._is_terminal else text,
+            end="" if self._is_terminal else "\n",
             file=self._stream,
             flush=True,
         )
 
-    def _time_left(self, done: int, of: int, now: float) -> str:
-        if self._first is None or done <= self._first or done >= of:
+    def _time_left(self, num_done: int, total: int, now: float) -> str:
+        if self._first is None or num_done <= self._first or num_done >= total:
             return ""
-        seconds = (now - self._began) / (done - self._first) * (of - done)
+        seconds = (now - self._began) / (num_done - self._first) * (total - num_done)
         return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"
 
     def end(self) -> None:
-        if self._in_place and self._first is not None:
+        if self._is_terminal and self._first is not None:
             print(file=self._stream)

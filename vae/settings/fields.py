@@ -101,7 +101,7 @@ def broken_rule(value: object, rule: str) -> str:
         hint = f"; write {_SWITCHES[value.lower()]}"
     elif isinstance(value, str) and "number" in rule and _is_number(value):
         hint = "; take the quotes away"
-    return f"is {shown(value)}; it must be {rule}{hint}"
+    return f"is {value_text(value)}; it must be {rule}{hint}"
 
 
 def _is_number(text: str) -> bool:
@@ -111,7 +111,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """A received value in the words of YAML, cut to a readable length."""
     if value is None:
         return "empty"
@@ -125,7 +125,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _whole(value: object) -> object:
+def _as_integer(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -137,7 +137,7 @@ def _scalar(value: object) -> object:
     return value
 
 
-Count = Annotated[int, Strict(), BeforeValidator(_whole)]
+Count = Annotated[int, Strict(), BeforeValidator(_as_integer)]
 Number = Annotated[float, Strict()]
 Switch = Annotated[bool, Strict()]
 OneScalar = Annotated[Scalar, BeforeValidator(_scalar)]

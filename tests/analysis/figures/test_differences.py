@@ -44,8 +44,8 @@ def test_dots_diamond_and_interval_are_those_of_the_first_reading(described: Dif
 
 def test_every_reading_is_explored_in_words(described: Differences) -> None:
     explorer = described.explorer("differences")
-    assert explorer.own is not None
-    first, second = explorer.own.content["comparisons"]
+    assert explorer.own_data is not None
+    first, second = explorer.own_data.content["comparisons"]
     assert first["readings"]["r0"]["said"] == "mean +2.00 nats, n = 3, better, 95 % interval +0.5 to +3.50"
     assert first["readings"]["r1"]["said"] == "mean 0.00 nats, n = 3, inconclusive"
     assert second["readings"]["r0"]["said"] == "no mean, inconclusive"

@@ -59,8 +59,8 @@ def test_both_forms_show_the_same_groups_in_the_same_look() -> None:
     assert [(group.key, group.colour, group.dash) for group in explorer.groups] == [
         (group.key, group.colour, group.dash) for group in GROUPS
     ]
-    assert explorer.own is not None
-    assert [entry["values"]["bound"] for entry in explorer.own.content["lines"]] == [
+    assert explorer.own_data is not None
+    assert [entry["values"]["bound"] for entry in explorer.own_data.content["lines"]] == [
         list(one.values["bound"]) for one in described.lines
     ]
 

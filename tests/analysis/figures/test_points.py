@@ -29,8 +29,8 @@ def test_a_point_has_the_look_of_its_group_and_is_an_outline_where_it_is_not_fil
 def test_rows_points_and_bars_are_explored_with_their_words() -> None:
     explorer = described(Point(0, 1.0, "one", "a"), Point(1, 2.0, "two")).explorer("ranks")
     assert explorer is not None
-    assert explorer.own is not None
-    rows = explorer.own.content["rows"]
+    assert explorer.own_data is not None
+    rows = explorer.own_data.content["rows"]
     assert [(row["mark"], row.get("said"), row.get("group")) for row in rows] == [
         ("name", None, "a"),
         ("point", "one", "a"),

@@ -49,8 +49,8 @@ def test_what_is_lost_or_far_below_the_best_stands_at_the_foot(described: Propos
 
 def test_proposals_and_the_ends_of_the_space_are_explored(described: Proposals) -> None:
     explorer = described.explorer("sensitivity")
-    assert explorer.own is not None
-    rows = explorer.own.content["rows"]
+    assert explorer.own_data is not None
+    rows = explorer.own_data.content["rows"]
     assert [(row["mark"], row.get("number"), row["h0"]) for row in rows] == [
         ("proposal", -100.0, 0.1),
         ("proposal", -500.0, 0.01),

@@ -267,7 +267,7 @@ def test_same_trainings_give_the_same_bytes_whoever_ran_them_when(
         trainings=results.trainings.assign(run_id="another", training_seconds=1e6),
         curves=results.curves.assign(seconds=results.curves["seconds"] * 7),
     )
-    explored = replace(explorer("first_curves"), dataset="curves", own=None)
+    explored = replace(explorer("first_curves"), dataset="curves", own_data=None)
     sections[0] = replace(sections[0], figures=(replace(sections[0].figures[0], explorer=explored),))
     slower = [
         replace(sections[0], tables=(replace(sections[0].tables[0], frame=pd.DataFrame({"seconds": [99.0]})),)),

@@ -51,7 +51,7 @@ def _bytes(section: Section) -> dict[str, bytes]:
 
 
 def _explored(explorer: Explorer) -> bytes:
-    return (explorer_text(explorer) + as_script_text(explorer.own.content if explorer.own else None)).encode()
+    return (explorer_text(explorer) + as_script_text(explorer.own_data.content if explorer.own_data else None)).encode()
 
 
 @pytest.fixture(scope="module")

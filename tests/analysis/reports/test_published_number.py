@@ -68,8 +68,8 @@ def test_every_seed_is_explored_around_the_published_number(results: StudyResult
     section = published_number.section(published_number.compute(StudyClaims(against)))
     explorer = section.figures[0].explorer
     assert explorer is not None
-    assert explorer.own is not None
-    drawn = [row for row in explorer.own.content["rows"] if "number" in row]
+    assert explorer.own_data is not None
+    drawn = [row for row in explorer.own_data.content["rows"] if "number" in row]
     assert [(row["group"], row["number"]) for row in drawn] == [
         (cell, pytest.approx(nats, rel=1e-5))
         for cell, nats in zip(section.tables[0].frame["cell"], section.tables[0].frame["nats"], strict=True)

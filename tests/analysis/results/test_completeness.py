@@ -65,7 +65,7 @@ def _row(planned: PlannedTraining) -> dict[str, Any]:
         "outcome": "finished",
         "objective": -100.0,
         "start_time": 0,
-        "run_id": planned.place,
+        "run_id": planned.position,
     }
     return (
         place
@@ -117,7 +117,7 @@ def test_a_repeat_is_a_whole_study_but_for_its_noise_floor() -> None:
 @pytest.mark.parametrize("last", [True, False])
 def test_whatever_is_taken_away_is_named_as_missing(phase: str, last: bool) -> None:
     own = [planned for planned in TRAININGS if planned.phase == phase and not planned.repeat]
-    lost = max(own, key=lambda planned: (planned.extra_round, planned.place)) if last else own[0]
+    lost = max(own, key=lambda planned: (planned.extra_round, planned.position)) if last else own[0]
     missing = missing_trainings(STUDY, table([planned for planned in TRAININGS if planned is not lost]))
     assert [(row["phase"], row["cell"], row["seed"]) for row in records(missing)] == [
         (lost.phase, lost.cell.label, lost.replicate)
@@ -167,7 +167,9 @@ ADAM = "optimizer=adam"
 def _small(*changes: dict[str, Any], without: tuple[str, ...] = ()) -> pd.DataFrame:
     """The rows of `invented_study` but for these places, and further ones: each a place with what is otherwise."""
     rows = {
-        planned.place: _row(planned) | {"superseded": False} for planned in OF_SMALL if planned.place not in without
+        planned.position: _row(planned) | {"superseded": False}
+        for planned in OF_SMALL
+        if planned.position not in without
     }
     further = [
         rows[change["place"]] | {"run_id": f"further {number}"} | change for number, change in enumerate(changes)
@@ -190,7 +192,7 @@ def test_a_training_whose_code_failed_is_one_of_this_study_file_though_it_came_t
 
 
 def test_a_training_that_failed_makes_way_for_the_one_that_was_trained_in_its_place() -> None:
-    place = OF_SMALL[0].place
+    place = OF_SMALL[0].position
     rows = _small({"place": place, "outcome": "failed", "start_time": 99})
     assert len(drop_superseded(rows)) == len(OF_SMALL)
     assert set(drop_superseded(rows)["outcome"]) == {"finished"}
@@ -198,7 +200,7 @@ def test_a_training_that_failed_makes_way_for_the_one_that_was_trained_in_its_pl
 
 def test_of_two_trainings_in_one_place_the_one_that_the_study_superseded_goes() -> None:
     """As after a change of code was first trained anew, then the earlier trainings kept."""
-    rows = _small({"place": OF_SMALL[0].place, "superseded": True, "start_time": 99})
+    rows = _small({"place": OF_SMALL[0].position, "superseded": True, "start_time": 99})
     assert "further 0" not in set(drop_superseded(rows)["run_id"])
 
 
@@ -210,7 +212,7 @@ def test_of_two_winners_of_a_cell_only_the_trainings_of_the_better_one_stay_and_
     cell is half one and half the other."""
     former = [planned for planned in OF_SMALL if planned.phase == "confirm" and planned.cell.label == ADAM]
     better = (former[0].proposal or 0) + 1 if former[0].proposal != 2 else 0
-    rows = _small(*({"place": planned.place, "proposal": better, "start_time": 0} for planned in former[:num_there]))
+    rows = _small(*({"place": planned.position, "proposal": better, "start_time": 0} for planned in former[:num_there]))
     is_better = (rows["phase"] == "search") & (rows["cell"] == ADAM) & (rows["proposal"] == better)
     rows = rows.assign(objective=rows["objective"].mask(is_better, -90.0))
     assert _confirmed(rows) == [(better, seed) for seed in range(num_there)]
@@ -227,7 +229,7 @@ def test_a_proposal_that_is_not_wholly_trained_beats_no_winner() -> None:
         for planned in OF_SMALL
         if planned.phase == "search" and planned.cell.label == ADAM and planned.proposal != former.proposal
     )
-    rows = _small(without=(other.place,))
+    rows = _small(without=(other.position,))
     lucky = (rows["phase"] == "search") & (rows["cell"] == ADAM) & (rows["proposal"] == other.proposal)
     assert _confirmed(rows.assign(objective=rows["objective"].mask(lucky, -90.0))) == [
         (former.proposal, 0),
@@ -238,7 +240,9 @@ def test_a_proposal_that_is_not_wholly_trained_beats_no_winner() -> None:
 def test_a_cell_whose_proposals_all_failed_misses_its_confirm_trainings_and_one_whose_proposals_diverged_does_not() -> (
     None
 ):
-    confirm = tuple(planned.place for planned in OF_SMALL if planned.phase == "confirm" and planned.cell.label == ADAM)
+    confirm = tuple(
+        planned.position for planned in OF_SMALL if planned.phase == "confirm" and planned.cell.label == ADAM
+    )
     rows = _small(without=confirm)
     searched = (rows["phase"] == "search") & (rows["cell"] == ADAM)
     for outcome, num_missing in (("failed", 2), ("diverged", 0)):

@@ -238,7 +238,7 @@ def test_evidence_longs_searches_are_the_same_trainings_as_those_of_evidence() -
 
     def searched(name: str) -> dict[str, str]:
         planned = [each for each in all_trainings(STUDIES[name]) if each.phase == "search" and each.cell.name is None]
-        return {each.place: identify(each).hash for each in planned}
+        return {each.position: identify(each).hash for each in planned}
 
     evidence, long = searched("evidence"), searched("evidence-long")
     assert STUDIES["evidence"].search == STUDIES["evidence-long"].search

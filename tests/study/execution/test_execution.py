@@ -44,7 +44,9 @@ def test_a_finished_study_is_replayed_without_releasing_anything() -> None:
     assert again.idle
     assert again.num_replayed == again.num_done == 16
     assert again.next() is None
-    assert sorted(planned.place for planned, _ in again.replayed) == sorted(planned.place for planned, _ in before)
+    assert sorted(planned.position for planned, _ in again.replayed) == sorted(
+        planned.position for planned, _ in before
+    )
 
 
 def test_a_training_that_ends_completes_every_place_that_waits_for_it_and_each_place_once() -> None:
@@ -54,7 +56,7 @@ def test_a_training_that_ends_completes_every_place_that_waits_for_it_and_each_p
         completed.append(execution.complete(invented_record(released[1])))
         assert released[1] in [planned for planned, _ in completed[-1]]
         assert execution.complete(invented_record(released[1])) == []
-    places = [planned.place for each in completed for planned, _ in each]
+    places = [planned.position for each in completed for planned, _ in each]
     assert len(places) == len(set(places)) == 20
     assert max(map(len, completed)) > 1
 
@@ -152,8 +154,8 @@ def test_a_pack_holds_the_seeds_of_one_configuration() -> None:
     packs = _packs(execution, 3)
     assert execution.finished
     assert all(planned.configuration == pack[0].configuration for pack in packs for planned in pack)
-    assert sorted(planned.place for pack in packs for planned in pack) == sorted(
-        planned.place for planned, _ in execute(study, Disk()).done
+    assert sorted(planned.position for pack in packs for planned in pack) == sorted(
+        planned.position for planned, _ in execute(study, Disk()).done
     )
     sizes = {phase: sorted(len(pack) for pack in packs if pack[0].phase == phase) for phase in ("search", "confirm")}
     assert sizes == {"search": [2] * 6, "confirm": [2, 2, 3, 3]}

@@ -209,12 +209,12 @@ REPEATED = invented_study(
 
 def test_the_first_search_is_the_one_that_it_would_be_alone() -> None:
     alone = {
-        training.place: training
+        training.position: training
         for training in all_trainings(
             invented_study(search=searched(num_proposals=5), confirm={"num_reporting_seeds": 2, "num_runners_up": 1})
         )
     }
-    assert {training.place: training for training in all_trainings(REPEATED) if not training.repeat} == alone
+    assert {training.position: training for training in all_trainings(REPEATED) if not training.repeat} == alone
 
 
 def test_each_repeat_has_sampler_and_tuning_seeds_of_its_own_and_the_reporting_seeds_of_all() -> None:
@@ -264,7 +264,7 @@ def test_each_repeats_own_winner_is_confirmed_and_no_runner_up_of_it() -> None:
 def test_places_and_titles_of_repeats_name_each_training_once() -> None:
     trainings = all_trainings(REPEATED)
     assert (
-        len({training.place for training in trainings})
+        len({training.position for training in trainings})
         == len({training.title for training in trainings})
         == len(trainings)
         == sum(num_trainings(REPEATED).values())

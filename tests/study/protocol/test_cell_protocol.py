@@ -73,7 +73,7 @@ def test_a_better_test_bound_cannot_change_the_winner() -> None:
     """The same study where every test bound is turned round has the same winners: the search phase has none to see."""
     trainings = all_trainings(invented_study())
     turned = all_trainings(invented_study(), _train_with(_with_test_bounds_turned))
-    assert [training.place for training in turned] == [training.place for training in trainings]
+    assert [training.position for training in turned] == [training.position for training in trainings]
 
 
 def _with_test_bounds_turned(planned: PlannedTraining, record: Record) -> Record:
@@ -90,7 +90,7 @@ def _with_test_bounds_turned(planned: PlannedTraining, record: Record) -> Record
 def test_the_test_set_is_never_read_in_the_search_and_once_in_the_confirm_phase() -> None:
     study = invented_study(training={"hidden_units": 8, "latent_dim": 2, "budget_samples": 1000, "test_at_end": True})
     for training in all_trainings(study):
-        assert training.configuration.test_at_end == (training.phase == "confirm"), training.place
+        assert training.configuration.test_at_end == (training.phase == "confirm"), training.position
         assert not training.configuration.test_curve
 
 
@@ -191,8 +191,10 @@ def _send(protocol: CellProtocol, batch: list[PlannedTraining]) -> list[PlannedT
 
 def test_adding_proposals_keeps_those_that_were_made() -> None:
     before = all_trainings(invented_study(search=searched(num_proposals=4)))
-    after = {training.place: training for training in all_trainings(invented_study(search=searched(num_proposals=8)))}
-    assert all(after[training.place] == training for training in before if training.phase == "search")
+    after = {
+        training.position: training for training in all_trainings(invented_study(search=searched(num_proposals=8)))
+    }
+    assert all(after[training.position] == training for training in before if training.phase == "search")
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc", "random"])
@@ -201,7 +203,7 @@ def test_places_and_titles_name_each_training_once(sampler: str) -> None:
         invented_study(search=searched(sampler=sampler), confirm={"num_reporting_seeds": 2, "num_runners_up": 1})
     )
     assert (
-        len({training.place for training in trainings})
+        len({training.position for training in trainings})
         == len({training.title for training in trainings})
         == len(trainings)
         == 20
@@ -232,6 +234,6 @@ def test_neither_order_nor_kills_nor_workers_change_what_is_trained(
 
 
 def _trained(study: Study, execution: WatchedExecution) -> dict[str, tuple[PlannedTraining, Record]]:
-    done = {planned.place: (planned, record) for planned, record in execution.done}
+    done = {planned.position: (planned, record) for planned, record in execution.done}
     assert len(done) == sum(num_trainings(study).values())
     return done

@@ -167,7 +167,7 @@ def test_an_extended_range_holds_the_old_one_and_nothing_illegal(
         return
     assert found.low <= searched.low < searched.high <= found.high
     assert found != searched
-    if not rule.whole:
+    if not rule.is_integer:
         assert rule.allows(found.low)
         assert rule.allows(found.high)
 

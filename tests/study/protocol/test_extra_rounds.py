@@ -312,7 +312,7 @@ def test_a_failed_training_holds_its_comparison_and_no_other() -> None:
             execution.complete(invented_record(released[1]))
     assert execution.idle
     assert not execution.finished
-    assert [cell.label for cell in execution.held_up] == ["optimizer=adagrad"]
+    assert [cell.label for cell in execution.waiting_cells] == ["optimizer=adagrad"]
     confirmed = {planned.configuration.optimizer for planned, _ in execution.done if planned.phase == "confirm"}
     assert confirmed == {"sgd"}
 
@@ -334,7 +334,7 @@ SAMPLED = {
 @cache
 def _expected(sampler: str) -> dict[str, tuple[PlannedTraining, Record]]:
     return {
-        planned.place: (planned, record) for planned, record in execute(SAMPLED[sampler], Disk(), num_workers=1).done
+        planned.position: (planned, record) for planned, record in execute(SAMPLED[sampler], Disk(), num_workers=1).done
     }
 
 
@@ -353,7 +353,7 @@ def test_neither_order_nor_kills_nor_workers_change_the_extra_rounds(
         execute(study, disk, num_workers=num_workers, choose=choose, kill_after=records_until_kill)
     last = execute(study, disk, num_workers=num_workers, choose=choose)
     assert last.finished
-    assert {planned.place: (planned, record) for planned, record in last.done} == _expected(sampler)
+    assert {planned.position: (planned, record) for planned, record in last.done} == _expected(sampler)
     assert set(disk.num_trained.values()) == {1}
     assert any(planned.extra_round for planned, _ in _expected(sampler).values())
 

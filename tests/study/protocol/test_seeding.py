@@ -35,7 +35,7 @@ def test_cells_are_paired_by_replicate() -> None:
 
 
 def _by_place(study: Study) -> dict[str, PlannedTraining]:
-    return {training.place: training for training in all_trainings(study)}
+    return {training.position: training for training in all_trainings(study)}
 
 
 def test_adding_a_level_changes_no_other_training() -> None:

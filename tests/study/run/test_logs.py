@@ -13,7 +13,7 @@ import pytest
 
 from study.addresses.credentials import without_credentials
 from study.records.records import LOG, Records
-from study.run.logs import NUM_KEPT, StudyLog, study_log
+from study.run.logs import NUM_LOGS, StudyLog, study_log
 from tests.support.executions import all_trainings
 from tests.support.studies import WEIGHTS_BYTES, invented_record, invented_study
 
@@ -185,12 +185,12 @@ def test_the_newest_files_are_kept_and_no_other_studys_touched(tmp_path: Path, s
     folder = tmp_path / "logs"
     for study in ("invented", "other"):
         (folder / study).mkdir(parents=True)
-        for number in range(NUM_KEPT + 5):
+        for number in range(NUM_LOGS + 5):
             (folder / study / f"20200101T0000{number:02d}Z-1.jsonl").write_text("")
     log = StudyLog(folder, "invented", said.append)
     kept = sorted(path.name for path in (folder / "invented").iterdir())
-    assert (len(kept), kept[-1], kept[0]) == (NUM_KEPT, log.path.name, "20200101T000006Z-1.jsonl")
-    assert len(list((folder / "other").iterdir())) == NUM_KEPT + 5
+    assert (len(kept), kept[-1], kept[0]) == (NUM_LOGS, log.path.name, "20200101T000006Z-1.jsonl")
+    assert len(list((folder / "other").iterdir())) == NUM_LOGS + 5
 
 
 def test_the_log_of_a_training_costs_less_than_a_millisecond(log: StudyLog) -> None:

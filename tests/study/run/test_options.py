@@ -22,7 +22,7 @@ def test_checkpoints_go_where_it_is_said_else_to_the_outputs_here_and_to_each_no
     checkpoints: str, address: str | None, place: str
 ) -> None:
     options = Options(Path("out"), "sqlite://", address=address, checkpoints=checkpoints)
-    assert options.checkpoint_place == place
+    assert options.checkpoint_location == place
 
 
 def test_trainings_run_on_gpus_only_where_some_are_asked_for() -> None:

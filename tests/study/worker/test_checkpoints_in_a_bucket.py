@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import study.worker.storage
-from study.worker.checkpoints import remove_superseded, require_place
+from study.worker.checkpoints import remove_superseded, require_location
 from study.worker.shared_checkpoints import SharedCheckpoints
 from study.worker.storage import SharedStorageError
 from tests.support.buckets import Bucket, bucket_server, forget_connections
@@ -49,7 +49,7 @@ def _as_its_user(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_a_bucket_that_can_be_used_is_left_as_it_was(bucket: Bucket) -> None:
     for place in (URI, "s3://checks", "s3a://checks/"):
-        require_place(place)
+        require_location(place)
     assert bucket.names() == []
 
 
@@ -132,7 +132,7 @@ def _refused(place: str, *said: str) -> None:
     """One line, within half a minute, without a key."""
     began = time.monotonic()
     with pytest.raises(SharedStorageError, match="--checkpoints") as raised:
-        require_place(place)
+        require_location(place)
     assert time.monotonic() - began < 30
     message = str(raised.value)
     assert "\n" not in message

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import study.worker.storage
-from study.worker.checkpoints import require_place
+from study.worker.checkpoints import require_location
 from study.worker.storage import SharedStorageError
 
 
 def test_a_place_that_can_be_used_is_left_as_it_was(tmp_path: Path) -> None:
     for place in (f"file://{tmp_path}/a", str(tmp_path / "b"), ""):
-        require_place(place)
+        require_location(place)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -49,7 +49,7 @@ def test_a_place_that_can_be_used_is_left_as_it_was(tmp_path: Path) -> None:
 )
 def test_a_place_that_cannot_be_used_is_one_message(place: str, said: str) -> None:
     with pytest.raises(SharedStorageError, match="--checkpoints") as raised:
-        require_place(place)
+        require_location(place)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -58,7 +58,7 @@ def test_storage_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(study.worker.storage, "SECONDS_TO_ANSWER", 0.2)
     monkeypatch.setattr(study.worker.storage, "_try", lambda uri: time.sleep(1))
     with pytest.raises(SharedStorageError, match=r"nothing answered there within 0\.2 s"):
-        require_place(f"file://{tmp_path}")
+        require_location(f"file://{tmp_path}")
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_storage_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pyt
 )
 def test_messages_show_no_credentials(place: str) -> None:
     with pytest.raises(SharedStorageError) as raised:
-        require_place(place)
+        require_location(place)
     assert "hidden-word" not in str(raised.value)

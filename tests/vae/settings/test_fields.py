@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vae.configuration import TrainingConfiguration
-from vae.settings.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of, shown
+from vae.settings.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of, value_text
 
 
 class Part(BaseModel):
@@ -70,7 +70,7 @@ def test_a_scalar_keeps_the_type_it_was_written_in(value: int | float | bool | s
     ],
 )
 def test_a_value_is_shown_in_the_words_of_yaml(value: object, text: str) -> None:
-    assert shown(value) == text
+    assert value_text(value) == text
 
 
 FAULTY: list[tuple[dict[str, Any], list[tuple[str | int, ...]]]] = [

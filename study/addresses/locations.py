@@ -13,49 +13,49 @@ OBJECT_STORAGE = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oci", "oss")
 
 _STORAGE = (*OBJECT_STORAGE, "file", "sftp")
 _OF_ONE_PROCESS = ("memory", "local_memory", "data")
-_PLACES = "a folder that all nodes see, or a URI such as s3://bucket/folder or file:///shared/folder"
+_ALLOWED = "a folder that all nodes see, or a URI such as s3://bucket/folder or file:///shared/folder"
 
 
-def checkpoints_fault(place: str) -> str | None:
+def checkpoints_fault(location: str) -> str | None:
     """What is wrong with a place of checkpoints as it is written, a folder or an fsspec URI, and what is allowed;
     None where nothing is."""
-    fault = _fault_of_place(place)
-    return fault and shown_place(fault)
+    fault = _fault_of_location(location)
+    return fault and public_location(fault)
 
 
-def shown_place(place: str) -> str:
+def public_location(location: str) -> str:
     """A place, or a text that names one, without the user and password that may stand in it, also where its slashes
     were mistyped."""
-    return re.sub(r"[^\s/'\"<>]+@", f"{HIDDEN}@", place)
+    return re.sub(r"[^\s/'\"<>]+@", f"{HIDDEN}@", location)
 
 
-def _fault_of_place(place: str) -> str | None:
-    if not place.strip():
-        return f"names no place; give {_PLACES}"
-    if place[0] in "'\"<" or place[-1] in "'\">":
+def _fault_of_location(location: str) -> str | None:
+    if not location.strip():
+        return f"names no place; give {_ALLOWED}"
+    if location[0] in "'\"<" or location[-1] in "'\">":
         return "holds quotes; the shell, not the place, has them"
-    if place.startswith("~"):
-        return f"begins with ~, which the shell did not replace; write the folder: {Path(place).expanduser()}"
-    if "::" in place and not place.startswith("arn:"):
-        return f"a chain of file systems (::) cannot hold checkpoints; give {_PLACES}"
-    return _fault_of_storage(*place.split("://", 1)) if "://" in place else _fault_of_folder(place)
+    if location.startswith("~"):
+        return f"begins with ~, which the shell did not replace; write the folder: {Path(location).expanduser()}"
+    if "::" in location and not location.startswith("arn:"):
+        return f"a chain of file systems (::) cannot hold checkpoints; give {_ALLOWED}"
+    return _fault_of_storage(*location.split("://", 1)) if "://" in location else _fault_of_folder(location)
 
 
-def _fault_of_folder(place: str) -> str | None:
+def _fault_of_folder(location: str) -> str | None:
     """Folders whose names begin as a URI does are URIs that were mistyped."""
-    if bucket := re.fullmatch(r"arn:aws[\w-]*:s3:::(.+)", place):
+    if bucket := re.fullmatch(r"arn:aws[\w-]*:s3:::(.+)", location):
         return f"is Amazon's name of a resource; did you mean s3://{bucket[1]}?"
-    beginning = re.match(rf"({'|'.join(_STORAGE)})(:/*|//+)", place, re.IGNORECASE)
+    beginning = re.match(rf"({'|'.join(_STORAGE)})(:/*|//+)", location, re.IGNORECASE)
     if beginning is None:
         return None
     slashes = ":///" if beginning[1].lower() == "file" else "://"
-    return f"is not whole; did you mean {beginning[1].lower()}{slashes}{place[beginning.end() :]}?"
+    return f"is not whole; did you mean {beginning[1].lower()}{slashes}{location[beginning.end() :]}?"
 
 
 def _fault_of_storage(kind: str, rest: str) -> str | None:
     """`rest` is what follows KIND://."""
     if kind in _OF_ONE_PROCESS:
-        return f"that storage is seen by one process alone; give {_PLACES}"
+        return f"that storage is seen by one process alone; give {_ALLOWED}"
     if kind in ("http", "https"):
         return (
             "a web server takes no files. The bucket of an S3 server is s3://bucket/folder, and the server's own"
