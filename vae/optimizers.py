@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 import torch
@@ -116,6 +116,18 @@ class WarmedAdagrad(torch.optim.Optimizer):
         parameter.addcdiv_(gradient, scale, value=-group["lr"] / (1 + (float(state["step"]) - 1) * group["lr_decay"]))
 
 
+@cache
+def without_compiler(kind: Any) -> Build:
+    """The same class of optimizers, but that none of its methods imports torch's compiler: a second and 150 MB.
+
+    torch wraps these methods for `torch.compile`; a wrapper imports the compiler to tell it to stay out. That of
+    `step` switches gradients off, too.
+    """
+    marked = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    plain: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in marked}
+    return type(kind.__name__, (kind,), plain | {"step": torch.no_grad()(inspect.unwrap(kind.step))})
+
+
 _TORCH_NAMES = {"epsilon": "eps", "learning_rate_decay": "lr_decay", "smoothing": "alpha"}
 
 
@@ -127,13 +139,13 @@ def _torch_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(
-    kind: type[torch.optim.Optimizer],
+    kind: Build,
     fixed: Mapping[str, Any],
     parameters: Iterable[Tensor],
     learning_rate: float,
     **arguments: Any,
 ) -> torch.optim.Optimizer:
-    return kind(parameters, lr=learning_rate, **fixed, **_torch_arguments(arguments))  # type: ignore[call-arg]
+    return without_compiler(kind)(parameters, lr=learning_rate, **fixed, **_torch_arguments(arguments))
 
 
 def _build_adagrad(parameters: Iterable[Tensor], learning_rate: float, **arguments: Any) -> torch.optim.Optimizer:
@@ -142,9 +154,8 @@ def _build_adagrad(parameters: Iterable[Tensor], learning_rate: float, **argumen
     inside = arguments.pop("epsilon_inside_root")
     if not warm_up and not inside:
         return _build(torch.optim.Adagrad, {"fused": True}, parameters, learning_rate, **arguments)
-    return WarmedAdagrad(
-        parameters, learning_rate, warm_up_batches=warm_up, epsilon_inside_root=inside, **_torch_arguments(arguments)
-    )
+    own = {"warm_up_batches": warm_up, "epsilon_inside_root": inside}
+    return _build(WarmedAdagrad, own, parameters, learning_rate, **arguments)
 
 
 _WEIGHT_DECAY = Hyperparameter(0.0, description="L2 penalty added to the gradient.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +94,27 @@ def test_defaults_are_torchs_own(name: str) -> None:
     found = follow(build_optimizer(name, [ours], OPTIMIZERS[name].learning_rate, {}), ours)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
     assert OPTIMIZERS[name].learning_rate == inspect.signature(kind).parameters["lr"].default
+
+
+_USED_IN_A_NEW_PROCESS = """
+import sys
+import torch
+from vae.optimizers import OPTIMIZERS, build_optimizer
+for name in OPTIMIZERS:
+    for arguments in [{}, *([{"warm_up_batches": 1}] if name == "adagrad" else [])]:
+        weights = torch.ones(3, requires_grad=True)
+        weights.grad = torch.ones(3)
+        optimizer = build_optimizer(name, [weights], 0.1, arguments)
+        optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        optimizer.zero_grad()
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_no_optimizer_imports_torchs_compiler() -> None:
+    used = subprocess.run([sys.executable, "-c", _USED_IN_A_NEW_PROCESS], capture_output=True, text=True, check=True)
+    assert used.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
