@@ -132,7 +132,7 @@ def _status_row(study: Study, cell: Cell, completed: list[tuple[PlannedTraining,
 
 
 def _counts(study: Study, cell: Cell, phase: Phase, trainings: list[PlannedTraining]) -> str:
-    num_extra = sum(trainings.extra_round > 0 for trainings in trainings)
+    num_extra = sum(training.extra_round > 0 for training in trainings)
     return f"{len(trainings) - num_extra}/{num_trainings_of_cell(study, cell, phase)}" + (
         f" +{num_extra} extra" if num_extra else ""
     )

@@ -19,6 +19,7 @@ from study.cluster.job_server import JobServer, job_server
 from study.cluster.submit import Submission, stage, submit
 from study.errors import LaunchError
 from study.spec.loading import load_study
+from tests.support.refusals import Site, assert_refused
 from tests.support.stores import free_port
 from tests.support.workplaces import NUM_TRAININGS, Workplace, wait_until
 from vae.errors import RequestError
@@ -217,3 +218,22 @@ def test_ctrl_c_ends_the_following_and_not_the_job(workplace: Workplace, head: t
         check=True,
     )
     assert server.job(job).status == "STOPPED"
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "http://:5000", "postgresql://me:hidden-word@localhost/mlflow"])
+def test_a_jobs_tracking_uri_that_the_cluster_cannot_use_is_refused_before_anything_is_asked(uri: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        submit(Submission("smoke", "http://127.0.0.1:1", tracking_uri=uri), print, print)
+    assert "--tracking-uri" in str(refused.value)
+    assert "hidden-word" not in str(refused.value)
+
+
+def test_a_job_server_that_is_none_is_said(workplace: Workplace, site: Site) -> None:
+    """Silent ones and others are in test_submit.py; here the whole command."""
+    for address, status, said in [
+        ("", 2, "http://HOST:8265"),
+        ("10.0.0.5:6379", 2, "takes HOST:PORT"),
+        (f"http://{site.place}", 1, "is not the job server"),
+        ("http://127.0.0.1:1", 1, "nothing answers"),
+    ]:
+        assert_refused(workplace.ask("submit", "tiny.yaml", "--address", address), status, said)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from study.addresses.credentials import without_credentials
 from study.records.records import LOG, Records
 from study.run.logs import NUM_LOGS, StudyLog, study_log
 from tests.support.executions import all_trainings
@@ -156,11 +155,6 @@ def test_no_secret_of_the_environment_is_ever_written(
     assert all(f"{name}=***" in text for name in secrets)
 
 
-def test_addresses_without_a_password_stay_as_they_are() -> None:
-    for text in ("http://127.0.0.1:5000", "sqlite:////home/me/outputs/mlflow.db", "mail me@host", "a://b c@d"):
-        assert without_credentials(text) == text
-
-
 def test_a_log_that_cannot_be_written_costs_a_message_and_nothing_else(tmp_path: Path, said: list[str]) -> None:
     (tmp_path / "logs").write_text("a file")
     log = StudyLog(tmp_path / "logs", "invented", said.append)
@@ -238,21 +232,3 @@ def test_a_user_without_a_password_is_a_word_like_any_other(tmp_path: Path, said
     log = StudyLog(tmp_path, "invented", said.append, uri)
     assert log.public("no such file: mlflow.db") == "no such file: mlflow.db"
     assert log.public(uri) == uri.replace("mlflow@", "***@")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "postgresql://host/mlflow?user=me&password=correct-horse&sslmode=require",
-        "could not GET https://host/x?X-Amz-Signature=correct-horse",
-        "{'Authorization': 'Basic correct-horse'}",
-        "authorization: Bearer correct-horse",
-        "Authorization=correct-horse, and so on",
-    ],
-)
-def test_parameters_and_headers_that_are_secret_are_hidden(text: str) -> None:
-    hidden = without_credentials(text)
-    assert "correct-horse" not in hidden
-    assert hidden.replace("***", "correct-horse").replace("Bearer ", "").replace("Basic ", "") == text.replace(
-        "Bearer ", ""
-    ).replace("Basic ", "")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from study.run.options import Options
+from tests.support.refusals import assert_soon_refused
+from tests.support.workplaces import Workplace
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,16 @@ def test_checkpoints_go_where_it_is_said_else_to_the_outputs_here_and_to_each_no
 def test_trainings_run_on_gpus_only_where_some_are_asked_for() -> None:
     devices = [Options(Path("out"), "sqlite://", num_gpus=number).device for number in (None, 0, 2)]
     assert devices == ["cpu", "cpu", "cuda"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ("tiny.yaml", "--outputs"),
+        ("tiny.yaml/inside", "--outputs"),
+        ("/proc/outputs", "cannot be written"),
+        ("x" * 300, "--outputs"),
+    ],
+)
+def test_an_outputs_folder_that_cannot_be_is_said(workplace: Workplace, outputs: str, said: str) -> None:
+    assert_soon_refused(workplace, 1, said, "--outputs", outputs)

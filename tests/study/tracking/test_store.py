@@ -6,7 +6,9 @@ from pathlib import Path
 
 from study.records.records import WEIGHTS
 from study.tracking.store import link
+from tests.support.refusals import assert_soon_refused
 from tests.support.tracked_studies import Done, tracker_of, write_all
+from tests.support.workplaces import Workplace
 
 
 def test_an_artifact_beside_the_records_is_a_second_name_of_the_weights(
@@ -24,3 +26,24 @@ def test_an_artifact_beside_the_records_is_a_second_name_of_the_weights(
     assert write_all(tracker_of(uri, tmp_path, said), done[:1]) is None
     assert artifact.samefile(record)
     assert [path.name for path in artifact.parent.iterdir()] == [WEIGHTS]
+
+
+NO_DATABASE = b"this is not a database" * 100
+
+
+def test_a_sqlite_file_that_cannot_be_opened_is_said_and_kept(workplace: Workplace) -> None:
+    (workplace.folder / "notes.db").write_bytes(NO_DATABASE)
+    for uri, said in {
+        "sqlite:////proc/mlflow.db": "/proc/mlflow.db cannot be opened",
+        "sqlite:///tiny.yaml/mlflow.db": "cannot be opened",
+        "sqlite:///notes.db": "not a database",
+    }.items():
+        assert_soon_refused(workplace, 1, said, "--tracking-uri", uri)
+    assert (workplace.folder / "notes.db").read_bytes() == NO_DATABASE
+
+
+def test_a_damaged_tracking_database_is_said_and_kept(workplace: Workplace) -> None:
+    workplace.outputs.mkdir()
+    (workplace.outputs / "mlflow.db").write_bytes(NO_DATABASE)
+    assert_soon_refused(workplace, 1, "not a database")
+    assert (workplace.outputs / "mlflow.db").read_bytes() == NO_DATABASE

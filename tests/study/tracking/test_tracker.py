@@ -72,21 +72,6 @@ def test_a_study_can_be_run_again_however_often_it_was(open_tracker: Open, uri: 
     assert json.loads(Store(uri).parent().data.tags["executions"]) == [{"command": "python -m study run tiny"}]
 
 
-def test_of_two_runs_of_one_training_one_counts(done: Done, open_tracker: Open, uri: str) -> None:
-    """A server that dies after it made a run, before it said so, is asked for the same run again."""
-    tracker, store = open_tracker(uri), Store(uri)
-    assert write_all(open_tracker(uri), done[:2]) is None
-    original = store.runs()[0]
-    unknown = store.client.create_run(
-        original.info.experiment_id,
-        tags={name: given for name, given in original.data.tags.items() if name in ("kind", "key", "identity")},
-    )
-    assert write_all(tracker, done) is None
-    store.assert_every_point_is_there_once(by_hash(done))
-    assert len(store.current()) == len(done)
-    assert store.client.get_run(unknown.info.run_id).data.tags["superseded"] == "true"
-
-
 def test_what_is_no_longer_asked_for_is_superseded_and_can_come_back(done: Done, open_tracker: Open, uri: str) -> None:
     for asked in (done, done[:5], done):
         assert write_all(open_tracker(uri), asked) is None
@@ -100,28 +85,6 @@ def test_what_is_kept_from_other_code_is_marked_for_as_long_as_it_is(done: Done,
         asked = [(planned, record.model_copy(update={"code_kept": kept})) for planned, record in done[:2]]
         assert write_all(open_tracker(uri), asked) is None
         assert [run.data.tags.get("code_kept") == "true" for run in Store(uri).current()] == [kept, kept]
-
-
-def test_a_diverged_training_keeps_its_curve_up_to_there(done: Done, open_tracker: Open, uri: str) -> None:
-    planned, record = done[0]
-    diverged = record.model_copy(
-        update={"outcome": "diverged", "diverged_at_samples": 700, "evaluations": record.evaluations[:1]}
-    )
-    assert write_all(open_tracker(uri), [(planned, diverged)]) is None
-    (run,) = Store(uri).runs()
-    assert run.data.tags["outcome"] == "diverged"
-    assert run.data.metrics["diverged_at_samples"] == 700
-    assert {step for name, step, _, _ in Store(uri).points(run) if name == "validation/lower_bound"} == {500}
-
-
-def test_a_long_curve_is_stored_whole(done: Done, open_tracker: Open, uri: str) -> None:
-    """More points than one call may hold."""
-    planned, record = done[0]
-    point = record.evaluations[0]
-    curve = tuple(replace(point, samples=step, timestamp_ms=point.timestamp_ms + step) for step in range(1, 701))
-    long = record.model_copy(update={"evaluations": curve})
-    assert write_all(open_tracker(uri), [(planned, long)]) is None
-    Store(uri).assert_every_point_is_there_once({record.identity.hash: long})
 
 
 def test_a_failed_training_is_a_run_with_its_traceback(

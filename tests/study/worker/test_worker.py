@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from study.records.identity import libraries
-from study.worker.checkpoints import checkpoint_path, remove_superseded
+from study.worker.checkpoints import checkpoint_path
 from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
 from study.worker.worker import DeviceLostError, Worker, is_of_device
 from tests.support.full_disks import no_file_above
@@ -136,15 +136,6 @@ def test_a_pack_of_other_members_starts_anew(tmp_path: Path) -> None:
     reports, results = _trained(_worker(), job)
     assert [report.samples for report in reports] == [500, 1000]
     _assert_as_alone(job, results, pack_size=2)
-
-
-def test_the_checkpoint_of_a_pack_goes_once_a_member_is_recorded(tmp_path: Path) -> None:
-    for worker, num_members in ((_worker(), 2), (_worker(), 3)):
-        worker.take(_job(tmp_path, num_members))
-        worker.step()
-        worker.stop()
-    remove_superseded(str(tmp_path), lambda identity: identity == "2")  # of `member 2`, as words
-    assert {path.stem for path in tmp_path.iterdir()} == {checkpoint_path(tmp_path, ["member 0", "member 1"]).stem}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from study.records.records import Record
 from study.spec import Study
 from study.spec.loading import load_study
 from tests.support.stores import Store
-from tests.support.workplaces import NUM_TRAININGS, TINY_STUDY, FinishedRun, Workplace, digest_alone
+from tests.support.workplaces import NUM_TRAININGS, TINY_STUDY, FinishedRun, Workplace
 from vae.checkpoint import load_weights
 from vae.disk import sha256_of
 
@@ -127,15 +127,6 @@ def test_the_parent_run_holds_the_study_and_this_execution(
     assert "Does the whole path work" in tags["mlflow.note.content"]
 
 
-@pytest.mark.parametrize("phase", ["search", "confirm"])
-def test_a_training_in_the_study_has_the_bits_of_the_same_training_alone(
-    finished: FinishedRun, store: Store, records: dict[str, Record], phase: str
-) -> None:
-    run = next(run for run in store.runs() if run.data.tags["phase"] == phase)
-    record = records[run.data.tags["identity"]]
-    assert digest_alone(record, finished.workplace.folder) == finished.workplace.digest(record)
-
-
 def test_the_log_of_the_execution_and_of_each_training_is_reachable_from_its_run(
     finished: FinishedRun, store: Store, records: dict[str, Record], tmp_path: Path
 ) -> None:
@@ -156,12 +147,6 @@ def test_the_log_of_the_execution_and_of_each_training_is_reachable_from_its_run
     assert own.count('"event": "evaluation"') == len(records[identity].evaluations)
 
 
-def test_nothing_but_results_is_left(finished: FinishedRun) -> None:
-    left = {path.name for path in finished.workplace.outputs.iterdir()} - {"mlflow.db-wal", "mlflow.db-shm"}
-    assert left == {"mlflow.db", "trainings", "artifacts", "locks", "logs", "ray"}
-    assert list((finished.workplace.outputs / "ray").iterdir()) == []
-
-
 def test_running_it_again_adds_nothing(continued: Workplace) -> None:
     stamps, store = continued.stamps(), Store(continued.tracking_uri)
     before = {run.info.run_id for run in store.runs()}
@@ -172,14 +157,6 @@ def test_running_it_again_adds_nothing(continued: Workplace) -> None:
     assert {run.info.run_id for run in store.runs()} == before
     store.assert_every_point_is_there_once(continued.records())
     assert len(json.loads(store.parent().data.tags["executions"])) == 2
-
-
-def test_the_status_and_the_plan_of_a_finished_study(continued: Workplace) -> None:
-    status, plan = continued.ask("status", "tiny.yaml"), continued.ask("plan", "tiny.yaml")
-    assert (status.returncode, plan.returncode) == (0, 0), status.stderr + plan.stderr
-    assert "12 of 12 trainings recorded; complete" in status.stdout
-    assert "8 search and 4 confirm trainings, 12 of them recorded already." in plan.stdout
-    assert "About 0 s on" in plan.stdout
 
 
 def test_an_added_level_and_seed_train_only_what_is_missing_and_a_smaller_study_supersedes_them(

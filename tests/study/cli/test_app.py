@@ -35,15 +35,15 @@ def test_an_unknown_field_is_refused_with_the_nearest_name(workplace: Workplace)
         ("nonsense", "field=value"),
     ],
 )
-def test_a_value_that_is_not_allowed_isassert_refused(workplace: Workplace, change: str, said: str) -> None:
+def test_a_value_that_is_not_allowed_is_refused(workplace: Workplace, change: str, said: str) -> None:
     assert_refused(workplace.ask("plan", "tiny.yaml", "--set", change), 2, said)
 
 
-def test_an_unknown_answer_about_changed_code_isassert_refused(workplace: Workplace) -> None:
+def test_an_unknown_answer_about_changed_code_is_refused(workplace: Workplace) -> None:
     assert_refused(workplace.ask("run", "tiny.yaml", "--code-changed", "maybe"), 2, "maybe", "retrain", "keep")
 
 
-def test_gpus_that_are_not_there_areassert_refused(workplace: Workplace) -> None:
+def test_gpus_that_are_not_there_are_refused(workplace: Workplace) -> None:
     hidden = workplace.with_environment(CUDA_VISIBLE_DEVICES="")
     assert_refused(hidden.run("run", "tiny.yaml", "--num-gpus", "1"), 2, "--num-gpus 1", "no GPU")
 
@@ -52,7 +52,7 @@ def test_gpus_that_are_not_there_areassert_refused(workplace: Workplace) -> None
     ("visible", "said"),
     [(None, "torch sees 2 on this machine"), ("3,5", "torch sees 2 on this machine (CUDA_VISIBLE_DEVICES=3,5)")],
 )
-def test_more_gpus_than_there_are_areassert_refused(
+def test_more_gpus_than_there_are_are_refused(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch, visible: str | None, said: str
 ) -> None:
     """Ray believes any number of GPUs, and gives workers some that are not there."""
@@ -74,17 +74,17 @@ def test_an_arithmetic_that_the_device_does_not_have_is_refused_before_anything_
     )
 
 
-def test_more_cores_than_there_are_areassert_refused(workplace: Workplace) -> None:
+def test_more_cores_than_there_are_are_refused(workplace: Workplace) -> None:
     assert_refused(workplace.ask("run", "tiny.yaml", "--num-cpus", "1000"), 2, "--num-cpus 1000", f"{os.cpu_count()}")
 
 
-def test_a_pack_size_that_is_none_isassert_refused(workplace: Workplace) -> None:
+def test_a_pack_size_that_is_none_is_refused(workplace: Workplace) -> None:
     assert_refused(
         workplace.ask("run", "tiny.yaml", "--pack-size", "-3"), 2, "--pack-size -3", "auto", "whole numbers from 1"
     )
 
 
-def test_a_gpu_share_that_is_none_isassert_refused(workplace: Workplace) -> None:
+def test_a_gpu_share_that_is_none_is_refused(workplace: Workplace) -> None:
     assert_refused(
         workplace.ask("run", "tiny.yaml", "--gpu-share", "2"), 2, "--gpu-share 2", "auto", "fractions of a GPU"
     )

@@ -1,0 +1,45 @@
+"""What a study would run and what of it is done, as a person reads it on the terminal."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from study.cli.overview import print_plan, print_status
+from study.protocol.counts import num_trainings
+from study.spec.cells import study_cells
+from tests.support.studies import invented_study
+from tests.support.workplaces import Workplace
+
+
+def test_the_status_and_the_plan_of_a_finished_study(continued: Workplace) -> None:
+    status, plan = continued.ask("status", "tiny.yaml"), continued.ask("plan", "tiny.yaml")
+    assert (status.returncode, plan.returncode) == (0, 0), status.stderr + plan.stderr
+    assert "12 of 12 trainings recorded; complete" in status.stdout
+    assert "8 search and 4 confirm trainings, 12 of them recorded already." in plan.stdout
+    assert "About 0 s on" in plan.stdout
+
+
+def test_the_plan_of_a_study_that_never_ran_counts_its_trainings_and_looks_for_no_data(tmp_path: Path) -> None:
+    study = invented_study()
+    shown = StringIO()
+    print_plan(study, tmp_path, 4, Console(file=shown, width=200))
+    totals = num_trainings(study)
+    assert (
+        f"{totals['search']} search and {totals['confirm']} confirm trainings, 0 of them recorded" in shown.getvalue()
+    )
+    assert "(from what one core of a Zen 4 was seen to do)" in shown.getvalue()
+    for cell in study_cells(study):
+        assert cell.label in shown.getvalue()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_status_of_a_study_that_never_ran_says_that_run_begins_it(tmp_path: Path) -> None:
+    study = invented_study()
+    shown = StringIO()
+    print_status(study, tmp_path, Console(file=shown, width=200))
+    assert f"0 of {sum(num_trainings(study).values())} trainings recorded; not running; `run` continues it." in (
+        shown.getvalue()
+    )
