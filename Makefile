@@ -24,7 +24,8 @@ RUN := .venv/bin/python
 COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
 WHERE = --outputs $(call quoted,$(OUTPUTS)) $(if $(TRACKING_URI),--tracking-uri $(call quoted,$(TRACKING_URI)))
 MACHINE = $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(MACHINE_OF_JOB)
-MACHINE_OF_JOB = $(if $(NUM_CPUS),--num-cpus $(call quoted,$(NUM_CPUS))) $(if $(NUM_GPUS),--num-gpus $(call quoted,$(NUM_GPUS))) $(if $(PACK_SIZE),--pack-size $(call quoted,$(PACK_SIZE))) $(if $(CHECKPOINTS),--checkpoints $(call quoted,$(CHECKPOINTS)))
+HOW_MUCH = $(if $(NUM_CPUS),--num-cpus $(call quoted,$(NUM_CPUS))) $(if $(NUM_GPUS),--num-gpus $(call quoted,$(NUM_GPUS))) $(if $(PACK_SIZE),--pack-size $(call quoted,$(PACK_SIZE)))
+MACHINE_OF_JOB = $(HOW_MUCH) $(if $(CHECKPOINTS),--checkpoints $(call quoted,$(CHECKPOINTS)))
 
 # Whole files of tests on every core, in the order of their folders: what a file builds for its tests is built once.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -44,7 +45,7 @@ help: ## this list
 	@echo '  TRACKING_URI=      an MLflow server; without it, a database in OUTPUTS'
 	@echo '  ADDRESS=           a Ray cluster that is up; without it, this machine'
 	@echo '  NUM_CPUS= NUM_GPUS=  how much of this machine a study may take'
-	@echo '  PACK_SIZE=auto     seeds of a configuration trained at once: one on a CPU, all that fit on a GPU'
+	@echo '  PACK_SIZE=auto     trainings of one shape trained at once: one on a CPU, all that fit on a GPU'
 	@echo '  CHECKPOINTS=       on a cluster: a folder or a URI that all nodes see; by default each node keeps its own'
 	@echo '  PYTHON=            the Python (3.11 or newer) that .venv is made with'
 	@echo '  PORT=5000          where the MLflow UI listens, on this machine alone'
@@ -71,7 +72,7 @@ curves: environment ## compare the curves of a CSV or Parquet file: FILE=curves.
 	@$(RUN) -m analysis curves $(call quoted,$(FILE)) --outputs $(call quoted,$(OUTPUTS)) $(ARGS)
 
 plan: environment ## what STUDY would train, how many trainings, about how long
-	@$(RUN) -m study plan $(call quoted,$(STUDY)) --outputs $(call quoted,$(OUTPUTS)) $(if $(NUM_CPUS),--num-cpus $(call quoted,$(NUM_CPUS))) $(ARGS)
+	@$(RUN) -m study plan $(call quoted,$(STUDY)) --outputs $(call quoted,$(OUTPUTS)) $(HOW_MUCH) $(ARGS)
 
 status: environment ## how far STUDY is
 	@$(RUN) -m study status $(call quoted,$(STUDY)) --outputs $(call quoted,$(OUTPUTS)) $(ARGS)

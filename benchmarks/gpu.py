@@ -1,11 +1,11 @@
-"""On a GPU: 256 seeds as one pack against one at a time, and against the memory traffic that the optimizer cannot
-avoid."""
+"""On a GPU: 256 seeds, and 256 configurations, as one pack against one at a time, and against the memory traffic that
+the optimizer cannot avoid."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -17,7 +17,7 @@ from vae.configuration import TrainingConfiguration
 from vae.minibatches import PreparedData
 from vae.model.network import num_parameters
 from vae.model.precision import Precision
-from vae.pack.pack import Pack
+from vae.pack.pack import Pack, PackedTraining
 from vae.randomness import Seeds
 from vae.training import Training
 
@@ -28,7 +28,9 @@ _ADAM_PASSES = 7
 _STEPS_BEFORE = 10
 """Steps before the clock starts: kernels are loaded, memory is taken, and the pack's step is recorded as a CUDA
 graph."""
-_TARGETS = {"packed": at_least(50), "traffic": at_least(0.6)}
+_TARGETS = {"packed": at_least(50), "traffic": at_least(0.6), "mixed": at_least(50)}
+_MIXED_OPTIMIZERS = ("adam", "adamw", "adagrad", "rmsprop")
+"""Of the members of the mixed pack in turn, each at a learning rate of its own."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,33 @@ def measure(settings: Settings) -> list[Row]:
     for precision in get_args(Precision):
         trained = configuration(precision=precision)
         repeats = [
-            measure_once(trained, data, "cuda", members, steps, settings.say)
+            measure_once([trained] * members, data, "cuda", steps, settings.say)
             for _ in settings.repeated(f"{NAME} {precision}", 5)
         ]
         rows += _rows(precision, members, repeats)
-    return rows
+    repeats = [
+        measure_once(mixed_configurations(members), data, "cuda", steps, settings.say)
+        for _ in settings.repeated(f"{NAME} mixed", 5)
+    ]
+    step = f"step of {members} configurations, float32"
+    return [
+        *rows,
+        Row(NAME, _names(members)[2], "ratio", over(repeats, lambda r: r.speed_up), _TARGETS["mixed"]),
+        Row(NAME, step, "ms", over(repeats, lambda r: 1e3 * r.pack)),
+    ]
+
+
+def mixed_configurations(num_members: int) -> list[TrainingConfiguration]:
+    """Every one another: four optimizers in turn, and a learning rate for each."""
+    return [
+        configuration(optimizer=_MIXED_OPTIMIZERS[member % len(_MIXED_OPTIMIZERS)], learning_rate=1e-4 * (1 + member))
+        for member in range(num_members)
+    ]
 
 
 def _rows(precision: str, num_members: int, repeats: list[PackTimes]) -> list[Row]:
     is_target = precision == "float32"
-    packed, traffic = (name if is_target else f"{name}, {precision}" for name in _names(num_members))
+    packed, traffic = (name if is_target else f"{name}, {precision}" for name in _names(num_members)[:2])
     return [
         Row(NAME, packed, "ratio", over(repeats, lambda r: r.speed_up), _TARGETS["packed"] if is_target else None),
         Row(
@@ -90,26 +109,31 @@ def _rows(precision: str, num_members: int, repeats: list[PackTimes]) -> list[Ro
     ]
 
 
-def _names(num_members: int) -> tuple[str, str]:
-    return f"{num_members} seeds packed / one at a time", "time of the optimizer's memory traffic / step of the pack"
+def _names(num_members: int) -> tuple[str, str, str]:
+    return (
+        f"{num_members} seeds packed / one at a time",
+        "time of the optimizer's memory traffic / step of the pack",
+        f"{num_members} configurations packed / one at a time",
+    )
 
 
 def measure_once(
-    trained: TrainingConfiguration,
+    configurations: Sequence[TrainingConfiguration],
     data: PreparedData,
     device: str,
-    num_members: int,
     num_steps: int,
     say: Callable[[str], None] = print,
 ) -> PackTimes:
-    """Steps of a pack and of one training in turn, the device waited for before and after; `say` is told what slows
-    the pack down."""
+    """Steps of a pack of these and of the first by itself in turn, the device waited for before and after; `say` is
+    told what slows the pack down."""
+    num_members = len(configurations)
     seeds = [Seeds.from_root(0, "benchmark", member) for member in range(num_members)]
-    single = Training(trained, seeds[0], data, device=device)
+    single = Training(configurations[0], seeds[0], data, device=device)
     alone = _seconds_per_step(single._train_step, device, num_steps)
-    pack = Pack(trained, seeds, data, device=device, report=say)
+    members = [PackedTraining(own, each, data) for own, each in zip(configurations, seeds, strict=True)]
+    pack = Pack(members, device=device, report=say)
     packed = _seconds_per_step(pack._train_step, device, num_steps)
-    inputs = itertools.chain.from_iterable(pack._draws.steps(0, pack.num_steps) for _ in itertools.count())
+    inputs = itertools.chain.from_iterable(pack._draws.steps(num_steps) for _ in itertools.count())
     drawing = _seconds_per_step(lambda: next(inputs), device, num_steps)
     moved = 4 * _ADAM_PASSES * num_members * num_parameters(single.model)
     return PackTimes(packed, drawing, alone, moved / bandwidth(device), num_members)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,11 @@ from vae.configuration import TrainingConfiguration
 from vae.randomness import Seeds
 
 
-def fingerprint(
-    configuration: TrainingConfiguration, seeds: Seeds | Sequence[Seeds], data_sha256: str, device: torch.device
-) -> str:
-    """What a checkpoint and whoever takes it up must agree in, as text; seeds of a training or of a pack's members."""
+def fingerprint(configuration: TrainingConfiguration, seeds: Seeds, data_sha256: str, device: torch.device) -> str:
+    """What a checkpoint of a training and whoever takes it up must agree in, as text."""
     facts = {
         "configuration": configuration.model_dump(mode="json"),
-        "seeds": asdict(seeds) if isinstance(seeds, Seeds) else [asdict(member) for member in seeds],
+        "seeds": asdict(seeds),
         "data": data_sha256,
         "device": device.type,
         "torch": str(torch.__version__),
@@ -50,16 +48,22 @@ class ResumePoint:
 
     def save(self, weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]) -> None:
         """Replaces the checkpoint; raises OSError where the disk refuses it."""
-        if self.path is None:
-            return
-        began = time.perf_counter()
         state = optimizer.state_dict()
         groups = [
             {name: number for name, number in group.items() if isinstance(number, (bool, int, float))}
             for group in state["param_groups"]
         ]
-        identifying = {"training": self._fingerprint, "optimizer_groups": groups}
-        save_checkpoint(self.path, Checkpoint(dict(weights), state["state"], {**facts, **identifying}))
+        self.write(weights, state["state"], {**facts, "optimizer_groups": groups})
+
+    def write(
+        self, weights: Mapping[str, Tensor], optimizer_state: Mapping[int, Mapping[str, Any]], facts: Mapping[str, Any]
+    ) -> None:
+        """The same of an optimizer's state alone, or of several optimizers' together."""
+        if self.path is None:
+            return
+        began = time.perf_counter()
+        state = {number: dict(own) for number, own in optimizer_state.items()}
+        save_checkpoint(self.path, Checkpoint(dict(weights), state, {**facts, "training": self._fingerprint}))
         self._saved = time.perf_counter()
         self._saving_seconds = self._saved - began
 

@@ -63,7 +63,7 @@ NumGpus = Annotated[int | None, typer.Option(min=0, help="GPUs to use; by defaul
 PackSize = Annotated[
     str,
     typer.Option(
-        metavar="auto|N", help="Seeds of a configuration trained at once; auto: one on a CPU, all that fit on a GPU."
+        metavar="auto|N", help="Trainings of one shape trained at once; auto: one on a CPU, all that fit on a GPU."
     ),
 ]
 Checkpoints = Annotated[
@@ -142,11 +142,21 @@ def run(
 
 
 @app.command()
-def plan(name: Name, set_: Set = None, outputs: OutputsFolder = Path("outputs"), num_cpus: NumCpus = None) -> None:
-    """Show what would run: cells, trainings, an estimate of the time."""
+def plan(
+    name: Name,
+    set_: Set = None,
+    outputs: OutputsFolder = Path("outputs"),
+    num_cpus: NumCpus = None,
+    num_gpus: NumGpus = None,
+    pack_size: PackSize = "auto",
+) -> None:
+    """Show what would run: cells, trainings, packs, an estimate of the time."""
     from study.cli.overview import print_plan
+    from study.execution.packing import AUTO, packing_of
 
-    print_plan(load_study(name, set_ or []), outputs, num_cpus or os.cpu_count() or 1, _console())
+    study = load_study(name, set_ or [])
+    packing = packing_of(study, pack_size, AUTO, num_gpus or 0)
+    print_plan(study, outputs, num_cpus or os.cpu_count() or 1, packing, _console())
 
 
 @app.command()

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from study.execution.estimate import count_parameters, duration, seconds_per_work, work
 from study.execution.execution import Execution
+from study.execution.packing import Packing, num_trials
 from study.outputs import Outputs
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.counts import max_extra_trainings, num_trainings, num_trainings_of_cell
@@ -21,8 +22,8 @@ from study.spec.cells import Cell, Phase, search_space, study_cells, training_co
 from study.spec.schema import Distribution, Range
 
 
-def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) -> None:
-    """Cells, trainings and an estimate of the time: from this machine's own records where there are any."""
+def print_plan(study: Study, outputs: Path, num_workers: int, packing: Packing, console: Console) -> None:
+    """Cells, trainings, packs and an estimate of the time: from this machine's own records where there are any."""
     execution = _replayed(study, outputs)
     completed = execution.replayed if execution else []
     phases = _phases(study)
@@ -65,7 +66,7 @@ def print_plan(study: Study, outputs: Path, num_workers: int, console: Console) 
         f"About {duration(remaining * rate / num_workers)} on {num_workers} cores, of"
         f" {duration(total * rate / num_workers)} in all (from {source})."
     )
-    for note in _notes(study):
+    for note in [*_packs(study, packing), *_notes(study)]:
         console.print(note)
 
 
@@ -75,6 +76,15 @@ def _phases(study: Study) -> tuple[Phase, ...]:
 
 def _phase_title(phase: str) -> str:
     return phase.replace("_", " ")
+
+
+def _packs(study: Study, packing: Packing) -> list[str]:
+    """In how many packs the study is trained; nothing where each training is a trial by itself."""
+    trials = num_trials(study, packing)
+    if trials == sum(num_trainings(study).values()):
+        return []
+    at_once = "as many as fit on a GPU" if packing.size is None else f"up to {packing.size}"
+    return [f"Trained as about {trials} packs: trainings of one shape that may run at the same time, {at_once}."]
 
 
 def _notes(study: Study) -> list[str]:

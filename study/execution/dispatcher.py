@@ -92,6 +92,7 @@ class Dispatcher:
     samples: dict[str, int] = field(default_factory=dict)
     postponed: list[tuple[float, Identity, PlannedTraining]] = field(default_factory=list)
     messages: set[str] = field(default_factory=set)
+    handing_over: set[str] = field(default_factory=set)
     stopping: bool = False
     error: Exception | None = None
 
@@ -109,8 +110,8 @@ class Dispatcher:
         with self._keeping_errors():
             if not self.over:
                 self._release_what_waited()
-                if len(self.running) < self.room.num_workers:
-                    return self._begun(trial_id, self.execution.next_pack(self.packing.max_members))
+                if len(self.running) < self.room.num_workers and not self.handing_over:  # what it releases is packed
+                    return self._begun(trial_id, self.execution.next_pack(self.packing))
         return None
 
     def _begun(self, trial_id: str, released: list[tuple[Identity, PlannedTraining]]) -> Job | None:
@@ -119,14 +120,18 @@ class Dispatcher:
         self.running[trial_id] = {identity.hash: (identity, planned) for identity, planned in released}
         for identity, planned in released:
             self.observer.started(planned, identity.hash, trial_id)
-        members = tuple(Member(identity.hash, planned.seeds) for identity, planned in released)
+        members = tuple(
+            Member(identity.hash, planned.configuration.model_dump_json(), planned.seeds)
+            for identity, planned in released
+        )
         share = self.settings.memory_share if self.settings.device == "cuda" else 1 / self.room.num_workers
-        return Job(released[0][1].configuration.model_dump_json(), members, replace(self.settings, memory_share=share))
+        return Job(members, replace(self.settings, memory_share=share))
 
     def report(self, trial_id: str, report: TrialReport) -> None:
         """A worker's report."""
         with self._keeping_errors():
             self._say(report.messages)
+            (self.handing_over.add if report.handing_over else self.handing_over.discard)(trial_id)
             for finished in report.results:
                 self._keep(trial_id, finished, report.machine)
             if report.failure:
@@ -166,6 +171,7 @@ class Dispatcher:
         """A trial whose worker died: another one takes what it has not handed over, a little later; too often, and
         it is given up."""
         with self._keeping_errors():
+            self.handing_over.discard(trial_id)
             if trial_id in self.running:
                 self._postpone(trial_id)
 

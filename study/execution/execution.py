@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from study.execution.estimate import work
+from study.execution.packing import Packing
 from study.protocol.cell_protocol import CellProtocol, Gate, PlannedTraining, StepResult, Summary, cell_protocol
 from study.records.identity import Identity
 from study.records.records import Record
@@ -142,27 +143,24 @@ class Execution:
             )
         self._in_order = True
 
-    def next_pack(self, max_members: Callable[[PlannedTraining], int]) -> list[tuple[Identity, PlannedTraining]]:
-        """The next training to start, and with it others of the same configuration that may start too; empty when
-        all that may run now is running.
-
-        `max_members` says of the first how many there may be in all. Each member is completed, or fails, by itself.
-        """
+    def next_pack(self, packing: Packing) -> list[tuple[Identity, PlannedTraining]]:
+        """The next training to start, and with it others of the same shape that may start too, of whichever cell and
+        phase; empty when all that may run now is running. Each is completed, or fails, by itself."""
         first = self.next()
         if first is None:
             return []
-        others = self._take_alike(first[1], max_members(first[1]) - 1)
+        others = self._take_alike(first[1], packing)
         return [first, *others]
 
-    def _take_alike(self, planned: PlannedTraining, most: int) -> list[tuple[Identity, PlannedTraining]]:
-        """Up to `most` released trainings that differ from `planned` by their seeds alone, in order; they are
-        released no longer."""
-        alike = list(
-            islice((each for each in self._released if each[1].configuration == planned.configuration), max(0, most))
-        )
-        hashes = {identity.hash for identity, _ in alike}
-        if hashes:
-            self._released = deque(each for each in self._released if each[0].hash not in hashes)
+    def _take_alike(self, planned: PlannedTraining, packing: Packing) -> list[tuple[Identity, PlannedTraining]]:
+        """Released trainings of the shape of `planned`, in order, as many as its pack has room for; they are released
+        no longer."""
+        most, shape = packing.max_members(planned) - 1, packing.shape(planned)
+        if most <= 0 or shape is None:
+            return []
+        alike = list(islice((each for each in self._released if packing.shape(each[1]) == shape), most))
+        taken = {identity.hash for identity, _ in alike}
+        self._released = deque(each for each in self._released if each[0].hash not in taken)
         return alike
 
     def complete(self, record: Record) -> list[Completed]:

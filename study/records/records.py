@@ -30,7 +30,7 @@ _SEAL = re.compile(rb'\A\{\n "sha256": "([0-9a-f]{64})",')
 class Record(BaseModel):
     """What a finished training leaves on disk; it alone decides that the training is complete.
 
-    `pack_size` is how many seeds were trained at once, which changes a result by rounding alone. `code_kept` is not
+    `pack_size` is how many trainings were begun at once, which changes a result by rounding alone. `code_kept` is not
     part of it: set on a record that stands in for one of newer code, as its user asked.
     """
 

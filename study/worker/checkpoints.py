@@ -27,6 +27,15 @@ def list_members(checkpoint: Path, identities: Sequence[str]) -> None:
         write_atomically(_list(checkpoint), _lines(identities))
 
 
+def packs_with(checkpoint: Path, identities: Sequence[str]) -> list[Path]:
+    """The checkpoints beside this one of other packs that have any of these trainings: an execution that was killed
+    may have had them in other company."""
+    wanted = set(identities)
+    lists = [file for file in sorted(checkpoint.parent.glob("*.members")) if wanted & set(read_members(file))]
+    others = [file.with_suffix(".safetensors") for file in lists if file.stem != checkpoint.stem]
+    return [path for path in others if path.exists()]
+
+
 def remove_checkpoint(checkpoint: Path) -> None:
     """Removes a checkpoint and what stands beside it; what cannot be removed stays: nothing reads it again."""
     for path in (checkpoint, _list(checkpoint)):
@@ -45,15 +54,15 @@ def remove_superseded(location: str, is_recorded: Callable[[str], bool]) -> None
     """Removes from a folder or a URI the checkpoints of trainings that are recorded, which nothing reads again: a
     killed worker leaves them behind.
 
-    Those of packs as well, where a member is recorded: that member is in no pack again, so the others start in
-    another one.
+    Those of packs as well, where every member is recorded: until then the others go on from it.
     """
     if is_uri(location):
         SharedCheckpoints(location).remove_superseded(is_recorded)
         return
     files = (file for kind in ("*.safetensors", "*.members") for file in Path(location).glob(kind))
     for checkpoint in {file.with_suffix(".safetensors") for file in files}:
-        if is_recorded(checkpoint.stem) or any(map(is_recorded, _members(checkpoint))):
+        members = read_members(_list(checkpoint)) or [checkpoint.stem]
+        if all(map(is_recorded, members)):
             remove_checkpoint(checkpoint)
 
 
@@ -74,9 +83,10 @@ def require_location(location: str) -> None:
             ) from error
 
 
-def _members(checkpoint: Path) -> list[str]:
+def read_members(file: Path) -> list[str]:
+    """Whose a pack's checkpoint is, from the list beside it; nobody's where that cannot be read."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        return _list(checkpoint).read_text().split()
+        return file.read_text().splitlines()
     return []
 
 

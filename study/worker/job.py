@@ -11,9 +11,10 @@ from vae.randomness import Seeds
 
 @dataclass(frozen=True)
 class Member:
-    """One of the seeds that a trial trains: its training's identity, as a hash, and its seeds."""
+    """One of the trainings of a trial: its identity, as a hash, its configuration, as JSON, and its seeds."""
 
     identity: str
+    configuration: str
     seeds: Seeds
 
 
@@ -35,9 +36,8 @@ class WorkerSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One trial: a configuration, as JSON, under the seeds of its members."""
+    """One trial: the trainings that are its members."""
 
-    configuration: str
     members: tuple[Member, ...]
     settings: WorkerSettings
 
@@ -49,8 +49,8 @@ class Job:
     def decoded(cls, text: str) -> Job:
         """The job that `encoded` gave that text."""
         facts = json.loads(text)
-        members = tuple(Member(each["identity"], Seeds(**each["seeds"])) for each in facts["members"])
-        return cls(facts["configuration"], members, WorkerSettings(**facts["settings"]))
+        members = tuple(Member(**{**each, "seeds": Seeds(**each["seeds"])}) for each in facts["members"])
+        return cls(members, WorkerSettings(**facts["settings"]))
 
 
 @dataclass(frozen=True)

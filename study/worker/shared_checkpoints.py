@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import cached_property, partial
 from pathlib import Path
@@ -49,6 +49,24 @@ class SharedCheckpoints:
                 write_atomically(path, content)
                 self._tried[path] = self._copied[path] = _stamp(path)
 
+    def fetch_packs(self, path: Path, identities: Sequence[str]) -> None:
+        """Puts beside the checkpoint at `path` those of other packs that have any of these trainings, with the lists
+        of their members."""
+        with self._forgiving("read"):
+            lists = self._thread.result_in_time(partial(self._lists_with, set(identities)))
+            for name, content in lists.items():
+                other = path.with_name(name)
+                if other.stem != path.stem:
+                    self.fetch(other.with_suffix(".safetensors"))
+                    write_atomically(other, content)
+
+    def _lists_with(self, identities: set[str]) -> dict[str, bytes]:
+        """The lists of members, by name, that have any of these trainings."""
+        contents = {
+            name: self._storage.read(name) or b"" for name in self._storage.names() if name.endswith(".members")
+        }
+        return {name: content for name, content in contents.items() if identities & set(content.decode().splitlines())}
+
     def copy(self, path: Path) -> None:
         """Begins to copy the checkpoint at `path` and what stands beside it, where it has changed and no copy is
         under way."""
@@ -83,7 +101,7 @@ class SharedCheckpoints:
         return problems
 
     def remove_superseded(self, is_recorded: Callable[[str], bool]) -> None:
-        """Removes copies of trainings that are recorded, of packs with a recorded member, and files that a killed
+        """Removes copies of trainings that are recorded, of packs all of whose members are, and files that a killed
         worker left half written."""
         with self._forgiving("read"):
             self._thread.result_in_time(partial(self._tidy, is_recorded), SECONDS_TO_TIDY)
@@ -101,7 +119,7 @@ class SharedCheckpoints:
     def _is_superseded(self, name: str, is_recorded: Callable[[str], bool]) -> bool:
         stem, _, kind = name.rpartition(".")
         if kind == "members":
-            return any(is_recorded(identity) for identity in (self._storage.read(name) or b"").decode().split())
+            return all(is_recorded(identity) for identity in (self._storage.read(name) or b"").decode().splitlines())
         return kind == "safetensors" and is_recorded(stem)
 
     def _copy(self, path: Path, stamp: tuple[int, int]) -> None:

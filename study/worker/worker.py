@@ -1,5 +1,5 @@
-"""What a worker does with one trial after another: trains a configuration under one seed or several, a few seconds
-at a time. Knows no Ray."""
+"""What a worker does with one trial after another: trains its members, one or several, a few seconds at a time. Knows
+no Ray."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from study.records.identity import libraries
-from study.worker.checkpoints import checkpoint_path, is_of_writing, list_members, remove_checkpoint
+from study.worker.checkpoints import checkpoint_path, is_of_writing, list_members, packs_with, remove_checkpoint
 from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
 from study.worker.scratch import scratch_folder
 from study.worker.shared_checkpoints import SharedCheckpoints
@@ -30,7 +30,7 @@ from vae.data.dataset import Dataset
 from vae.errors import ExplainedError, first_line
 from vae.minibatches import PreparedData, prepare
 from vae.pack.memory import device_memory, is_out_of_memory, members_that_fit, num_images_on_device
-from vae.pack.pack import Pack, PackError
+from vae.pack.pack import Pack, PackedTraining, PackError
 from vae.training import Progress, Training, TrainingResult
 
 PAUSE_SECONDS = 2.0
@@ -110,21 +110,24 @@ class Worker:
             self._shared[uri] = SharedCheckpoints(uri)
         return self._shared.get(uri)
 
-    def _data(self, configuration: TrainingConfiguration) -> PreparedData:
-        key = (configuration.dataset, configuration.train_on_all, configuration.pixels, configuration.binarisation_seed)
-        if key not in self._prepared:
-            self._prepared = {key: prepare(self._datasets[configuration.dataset], configuration)}
-        return self._prepared[key]
+    def _data(self, configurations: Sequence[TrainingConfiguration]) -> list[PreparedData]:
+        """The data of each training of a job, shared where they are the same; kept for the next job."""
+        keys = [(own.dataset, own.train_on_all, own.pixels, own.binarisation_seed) for own in configurations]
+        self._prepared = {key: self._prepared[key] for key in keys if key in self._prepared}
+        for key, own in zip(keys, configurations, strict=True):
+            if key not in self._prepared:
+                self._prepared[key] = prepare(self._datasets[own.dataset], own)
+        return [self._prepared[key] for key in keys]
 
 
 class _Trial:
-    """One job: one seed as a vae.training.Training, several as a vae.pack.pack.Pack, or as parts that fit, one after
-    the other, where memory is short."""
+    """One job: one training as a vae.training.Training, several as a vae.pack.pack.Pack, or as parts that fit, one
+    after the other, where memory is short."""
 
     def __init__(
         self,
         job: Job,
-        prepared: Callable[[TrainingConfiguration], PreparedData],
+        prepared: Callable[[Sequence[TrainingConfiguration]], list[PreparedData]],
         superseded: list[Path],
         shared: SharedCheckpoints | None = None,
     ) -> None:
@@ -140,12 +143,16 @@ class _Trial:
         self._progress: Iterator[Progress] = iter(())
         self._samples = self._resumed_samples = 0
         self._trained: deque[tuple[Member, TrainingResult]] = deque()
+        self._handed_over: set[str] = set()
         self._messages: list[str] = []
 
     @cached_property
-    def _configuration(self) -> TrainingConfiguration:
-        """Read with the first step, whose errors are reported: it may name code that this node lacks."""
-        return TrainingConfiguration.model_validate_json(self._job.configuration)
+    def _trainings(self) -> dict[str, tuple[TrainingConfiguration, PreparedData]]:
+        """By identity. Read with the first step, whose errors are reported: they may name code that this node lacks."""
+        members = self._job.members
+        configurations = [TrainingConfiguration.model_validate_json(member.configuration) for member in members]
+        pairs = zip(configurations, self._prepared(configurations), strict=True)
+        return dict(zip((member.identity for member in members), pairs, strict=True))
 
     def step(self) -> TrialReport:
         """A slice of the training, or of handing over its results. Raises what the user's code raises."""
@@ -163,7 +170,7 @@ class _Trial:
             if not is_out_of_memory(error) or len(self._part) <= 1:
                 raise
             size = math.ceil(len(self._part) / 2)
-            reason = f"{_machine()} ran out of memory with {len(self._part)} seeds at once"
+            reason = f"{_machine()} ran out of memory with {len(self._part)} trainings at once"
         return self._divide(size, reason)  # here, where no traceback holds what the pack took
 
     def save(self) -> None:
@@ -180,7 +187,7 @@ class _Trial:
             self._messages.append(message)
         messages, self._messages = (*self._messages, *(self._shared.problems() if self._shared else ())), []
         if failure and len(self._part) > 1:
-            failure += f" (with {len(self._part)} seeds trained at once; --pack-size 1 trains one at a time)"
+            failure += f" (one of {len(self._part)} trained at once; --pack-size 1 trains one at a time)"
         return TrialReport(
             self._samples,
             _machine(),
@@ -201,38 +208,50 @@ class _Trial:
         self._samples = next(self._progress).samples
         if self._shared:
             self._shared.copy(self._checkpoint())
-        results = _results_of(self._running)
-        if results is None:
-            return self.report()
-        self._superseded += [self._running.resume_point.path] if self._running.resume_point.path else []
-        self._running, self._progress = None, iter(())
-        self._trained.extend(zip(self._part, results, strict=True))
-        return self._hand_over()
+        self._trained += self._ended(self._running)
+        if isinstance(self._running, Pack) and self._running.members:
+            return self._hand_over() if self._trained else self.report()
+        if self._trained:
+            self._superseded += [self._running.resume_point.path] if self._running.resume_point.path else []
+            self._running, self._progress = None, iter(())
+            return self._hand_over()
+        return self.report()
+
+    def _ended(self, running: Training | Pack) -> list[tuple[Member, TrainingResult]]:
+        """The members of the part that runs that ended with this slice, and what came of them."""
+        if isinstance(running, Pack):
+            return [(self._part[place], result) for place, result in running.take_results().items()]
+        return [] if running.result is None else [(self._part[0], running.result)]
 
     def _begin(self) -> Training | Pack:
-        configuration, data = self._configuration, self._prepared(self._configuration)
         if self._part_size is None:
-            self._part_size = self._size_of_parts(configuration, data)
+            self._part_size = self._size_of_parts()
         self._part = tuple(self._to_train.popleft() for _ in range(min(self._part_size, len(self._to_train))))
         if self.settings.device == "cuda":  # a pack that outgrows its share fails itself, not its neighbour
             torch.cuda.set_per_process_memory_fraction(self.settings.memory_share if len(self._part) > 1 else 1.0)
-        checkpoint = self._checkpoint()
+        checkpoint, identities = self._checkpoint(), [member.identity for member in self._part]
         if self._shared:
             self._shared.fetch(checkpoint)
+            self._shared.fetch_packs(checkpoint, identities)
         options: dict[str, Any] = {
             "device": self.settings.device,
             "checkpoint": checkpoint,
             "checkpoint_every_seconds": self.settings.checkpoint_every_seconds,
         }
-        if len(self._part) == 1:
+        further = packs_with(checkpoint, identities)
+        if len(self._part) == 1 and not further:
+            configuration, data = self._trainings[identities[0]]
             return Training(configuration, self._part[0].seeds, data, **options)
         try:
-            list_members(checkpoint, [member.identity for member in self._part])
+            list_members(checkpoint, identities)
         except OSError as error:
             self._say_unwritten(error)
-        return Pack(
-            configuration, [member.seeds for member in self._part], data, **options, report=self._messages.append
-        )
+        trainings = [
+            PackedTraining(configuration, member.seeds, data)
+            for member in self._part
+            for configuration, data in [self._trainings[member.identity]]
+        ]
+        return Pack(trainings, **options, further=further, report=self._messages.append)
 
     def _go_on_without_checkpoint(self, error: OSError) -> TrialReport:
         """A full disk costs no training: it goes on from where it is, in memory, and tries to write again after as
@@ -254,26 +273,26 @@ class _Trial:
         folder = scratch_folder() if self._shared or not self.settings.checkpoints else Path(self.settings.checkpoints)
         return checkpoint_path(folder, [member.identity for member in self._part])
 
-    def _size_of_parts(self, configuration: TrainingConfiguration, data: PreparedData) -> int:
+    def _size_of_parts(self) -> int:
         """As many members as memory holds, in parts of about one size; at least one, which is trained alone."""
         num_members = len(self._job.members)
         if num_members == 1:
             return 1
         memory_bytes = _memory_bytes(self.settings)
-        fit = max(1, members_that_fit(configuration, data.num_pixels, num_images_on_device(data), memory_bytes))
+        configurations, data = zip(*self._trainings.values(), strict=True)
+        fit = max(1, members_that_fit(configurations, data[0].num_pixels, num_images_on_device(data), memory_bytes))
         size = math.ceil(num_members / math.ceil(num_members / fit))
         if size < num_members:
             self._messages.append(
-                f"{_machine()} has no memory for {num_members} seeds at once; they are trained {size} at a time"
+                f"{_machine()} has no memory for {num_members} trainings at once; they are trained {size} at a time"
             )
         return size
 
     def _divide(self, size: int, reason: str) -> TrialReport:
-        """The members that were begun are trained in smaller parts, from their beginning."""
-        remove_checkpoint(self._checkpoint())
-        if self._shared:
-            self._shared.remove(self._checkpoint())
-        self._to_train.extendleft(reversed(self._part))
+        """Those members of the part that have not ended are trained in smaller parts, from where the checkpoint has
+        them."""
+        self._superseded.append(self._checkpoint())
+        self._to_train.extendleft(member for member in reversed(self._part) if member.identity not in self._handed_over)
         self._part_size = size
         self._running, self._progress, self._samples = None, iter(()), 0
         gc.collect()
@@ -284,22 +303,17 @@ class _Trial:
 
     def _hand_over(self) -> TrialReport:
         """The next of the results, about BYTES_PER_REPORT of them; the last report of a job is that of its last
-        results."""
+        results. A pack whose other members train on does so with the step after them."""
         results: list[MemberResult] = []
         while self._trained and sum(len(result.weights) for result in results) < BYTES_PER_REPORT:
             member, result = self._trained.popleft()
             facts = asdict(replace(result, weights={}))
             del facts["weights"]
             facts["pack_size"] = len(self._part)
-            weights = encode_weights(result.weights, self._configuration)
+            weights = encode_weights(result.weights, self._trainings[member.identity][0])
             results.append(MemberResult(member.identity, facts, weights))
+            self._handed_over.add(member.identity)
         return self.report(results)
-
-
-def _results_of(running: Training | Pack) -> Sequence[TrainingResult] | None:
-    if isinstance(running, Pack):
-        return running.results
-    return None if running.result is None else [running.result]
 
 
 def is_of_device(error: BaseException) -> bool:

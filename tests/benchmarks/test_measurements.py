@@ -17,6 +17,7 @@ from analysis.results.reader import read_study
 from benchmarks.empty_trials import EmptyStudy, Growth
 from benchmarks.gpu import measure as measure_gpu
 from benchmarks.gpu import measure_once as measure_pack
+from benchmarks.gpu import mixed_configurations
 from benchmarks.large_store import large_study, write_large_store
 from benchmarks.matrix_products import layers_of, step_flop, step_products
 from benchmarks.memory import NodeMemory, copies_of_data
@@ -163,13 +164,17 @@ def test_gpu_rows_say_that_there_is_no_gpu(tmp_path: Path, monkeypatch: pytest.M
     said: list[str] = []
     rows = measure_gpu(Settings(True, None, tmp_path, tmp_path, 2, said.append))
     assert said == ["[gpu] there is no GPU here"]
-    assert [row.verdict for row in rows] == ["not measured", "not measured"]
+    assert [row.verdict for row in rows] == ["not measured"] * 3
 
 
 def test_pack_measurement_works_without_a_gpu(data: PreparedData) -> None:
-    times = measure_pack(SMALL, data, "cpu", 3, 2)
-    assert times.num_members == 3
-    assert min(times.pack, times.single, times.traffic) > 0
+    of_one_kind = [SMALL] * 3
+    small = {"hidden_units": 16, "latent_dim": 2, "batch_size": 10}
+    of_its_own = [each.model_copy(update=small) for each in mixed_configurations(5)]
+    for configurations in (of_one_kind, of_its_own):
+        times = measure_pack(configurations, data, "cpu", 2)
+        assert times.num_members == len(configurations)
+        assert min(times.pack, times.single, times.traffic) > 0
 
 
 def test_failing_command_says_what_it_said(tmp_path: Path) -> None:

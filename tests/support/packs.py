@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tests.support.trainings import small_data
+from tests.support.trainings import small_configuration, small_data, small_dataset
 from vae.configuration import TrainingConfiguration
+from vae.minibatches import prepare
 from vae.optimizers import OPTIMIZERS
-from vae.pack.pack import Pack
+from vae.pack.pack import Pack, PackedTraining
 from vae.randomness import Seeds
 from vae.training import TrainingResult
 
@@ -23,17 +25,32 @@ WEIGHT_TOLERANCE = 1e-3
 BOUND_TOLERANCE_NATS = 1e-3
 
 
-def packed(configuration: TrainingConfiguration, seeds: tuple[Seeds, ...] = PACK_SEEDS) -> list[TrainingResult]:
+def members(configuration: TrainingConfiguration, seeds: Sequence[Seeds] = PACK_SEEDS) -> list[PackedTraining]:
+    """Trainings of that configuration under these seeds on the small data."""
+    data = small_data(configuration)
+    return [PackedTraining(configuration, own, data) for own in seeds]
+
+
+def mixed(configurations: Sequence[TrainingConfiguration]) -> list[PackedTraining]:
+    """A training of each configuration on the small data, each under seeds of its own; those of one kind of pixels
+    have one array of images."""
+    dataset = small_dataset()
+    return [
+        PackedTraining(own, Seeds.from_root(root), prepare(dataset, own)) for root, own in enumerate(configurations)
+    ]
+
+
+def packed(configuration: TrainingConfiguration, seeds: Sequence[Seeds] = PACK_SEEDS) -> list[TrainingResult]:
     """The results of a pack of these seeds on the small data, a member each."""
-    return finished(Pack(configuration, seeds, small_data(configuration)))
+    return finished(Pack(members(configuration, seeds)))
 
 
 def finished(pack: Pack) -> list[TrainingResult]:
-    """The results of that pack, trained to its end."""
+    """The results of that pack, trained to its end; of those members that had none before."""
+    results = pack.take_results()
     for _ in pack.run():
-        pass
-    assert pack.results is not None
-    return pack.results
+        results |= pack.take_results()
+    return [results[place] for place in sorted(results)]
 
 
 def assert_same_within_rounding(packed: TrainingResult, alone: TrainingResult) -> None:
@@ -77,3 +94,17 @@ CHANGES: list[dict[str, Any]] = [
 def named(changes: dict[str, Any]) -> str:
     """`optimizer=adam,momentum=0.5`, the name of a test's case."""
     return ",".join(f"{name}={field}" for name, field in changes.items())
+
+
+MIXED = [
+    small_configuration(num_evaluations=3, **changes)
+    for changes in (
+        {"optimizer": "adam", "budget_samples": 500},
+        {"optimizer": "nadam", "budget_samples": 300, "learning_rate_schedule": "cosine"},
+        {"optimizer": "adam", "budget_samples": 500, "pixels": "dynamic"},
+        {"optimizer": "radam", "budget_samples": 400},
+        {"optimizer": "adagrad", "warm_up_batches": 12, "pixels": "fixed"},
+        {"optimizer": "sgd", "learning_rate": 1e3},
+    )
+]
+"""Configurations of one shape that differ in optimizers, schedules, pixels and budgets; the last one diverges."""

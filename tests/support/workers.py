@@ -23,9 +23,9 @@ def another_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def job(uri: str, num_members: int = 1) -> Job:
     """A training of 1,000 samples under each of so many seeds, checkpointed at every step."""
-    members = tuple(Member(f"member{number}", Seeds.from_root(number)) for number in range(num_members))
-    settings = WorkerSettings(uri, checkpoint_every_seconds=0)
-    return Job(small_configuration(dataset="blobs").model_dump_json(), members, settings)
+    configuration = small_configuration(dataset="blobs").model_dump_json()
+    members = tuple(Member(f"member{number}", configuration, Seeds.from_root(number)) for number in range(num_members))
+    return Job(members, WorkerSettings(uri, checkpoint_every_seconds=0))
 
 
 def worker() -> Worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -54,38 +55,49 @@ class PackMemory:
         return max(0, (num_bytes - self.shared_bytes) // self.member_bytes)
 
 
-def num_images_on_device(data: PreparedData) -> int:
-    """Images that a pack holds on its device: those to train on and all that are evaluated."""
-    return sum(
-        len(images) for images in (data.train, data.train_evaluation, data.validation, data.test) if images is not None
-    )
+def num_images_on_device(data: Iterable[PreparedData]) -> int:
+    """Images that a pack holds on its device: those to train on and all that are evaluated; each array once of those
+    that members have in common."""
+    arrays = {
+        (name, images.ctypes.data): len(images)
+        for own in data
+        for name in ("train", "train_evaluation", "validation", "test")
+        if (images := getattr(own, name)) is not None
+    }
+    return sum(arrays.values())
 
 
-def memory_of_pack(configuration: TrainingConfiguration, num_pixels: int, num_images: int) -> PackMemory:
-    """What members share (the images, workspaces, an evaluation's activations) and what each takes.
+def memory_of_pack(configurations: Sequence[TrainingConfiguration], num_pixels: int, num_images: int) -> PackMemory:
+    """What members of one shape share (the images, workspaces, an evaluation's activations) and what each takes.
 
     A member takes its weights, gradients and optimizer state, the activations that its minibatch keeps for the
-    gradients, the gradients of the largest of them, and what is drawn ahead for it. Activations and optimizer state
-    are measured on a small model of that configuration, so they hold for a user's model too.
+    gradients, the gradients of the largest of them, and what is drawn ahead for it; of the members' optimizers and
+    pixels those count that take most. Activations and optimizer state are measured on a small model of that
+    shape, so they hold for a user's model too.
     """
+    configuration = configurations[0]
     model = build_empty_model(configuration, num_pixels)
     kept, largest = _activation_bytes_per_image(cast(LatentVariableModel, model), num_pixels)
     rows = configuration.batch_size * (kept + _GRADIENTS_OF_ACTIVATIONS * largest + 5 * num_pixels)
-    weights = 4 * num_parameters(model) * (_COPIES_OF_WEIGHTS + _numbers_of_the_optimizer(configuration))
+    weights = 4 * num_parameters(model) * (_COPIES_OF_WEIGHTS + max(_numbers_of_the_optimizers(configurations)))
     if configuration.precision == "bfloat16":
         weights += 4 * num_parameters(model)  # rounded weights and their gradients, two bytes each
-    drawn = BLOCKS_AHEAD * bytes_of_a_step(configuration, num_pixels)
+    drawn = BLOCKS_AHEAD * max(bytes_of_a_step(each, num_pixels) for each in configurations)
     evaluation = EVALUATED_ROWS_AT_ONCE * (kept + 5 * num_pixels)
     shared = num_images * num_pixels + _WORKSPACE_BYTES + BLOCKS_AHEAD * BLOCK_BYTES + evaluation
     return PackMemory(shared, weights + rows + drawn)
 
 
-def members_that_fit(configuration: TrainingConfiguration, num_pixels: int, num_images: int, free_bytes: int) -> int:
-    """The most members of one pack in `free_bytes` of a device, a fifth of it left free; 0 where not even one fits.
+def members_that_fit(
+    configurations: Sequence[TrainingConfiguration], num_pixels: int, num_images: int, free_bytes: int
+) -> int:
+    """The most members of these that one pack has in `free_bytes` of a device, a fifth of it left free; 0 where not
+    even one fits.
 
     `num_images` counts all images on the device, see num_images_on_device.
     """
-    return memory_of_pack(configuration, num_pixels, num_images).members_within(int(_SHARE_OF_FREE_MEMORY * free_bytes))
+    within = int(_SHARE_OF_FREE_MEMORY * free_bytes)
+    return memory_of_pack(configurations, num_pixels, num_images).members_within(within)
 
 
 def device_memory(device: str | torch.device) -> int:
@@ -124,13 +136,12 @@ def _activation_bytes_per_image(model: LatentVariableModel, num_pixels: int, num
     return sum(kept.values()) // num_images, max(kept.values()) // num_images
 
 
-def _numbers_of_the_optimizer(configuration: TrainingConfiguration) -> int:
-    """Numbers per weight that the optimizer keeps or needs for a moment, found by letting it take one step."""
-    weight = torch.zeros(8, requires_grad=True)
-    weight.grad = torch.zeros(8)
-    optimizer = build_optimizer(
-        configuration.optimizer, [weight], configuration.learning_rate, configuration.optimizer_arguments
-    )
-    optimizer.step()
-    kept = sum(isinstance(held, Tensor) and held.shape == weight.shape for held in optimizer.state[weight].values())
-    return kept + (0 if optimizer.param_groups[0].get("fused") else _NUMBERS_OF_AN_UPDATE)
+def _numbers_of_the_optimizers(configurations: Sequence[TrainingConfiguration]) -> Iterator[int]:
+    """Numbers per weight that each optimizer keeps or needs for a moment, found by letting it take one step."""
+    for own in {(each.optimizer, *sorted(each.optimizer_arguments.items())): each for each in configurations}.values():
+        weight = torch.zeros(8, requires_grad=True)
+        weight.grad = torch.zeros(8)
+        optimizer = build_optimizer(own.optimizer, [weight], own.learning_rate, own.optimizer_arguments)
+        optimizer.step()
+        kept = sum(isinstance(held, Tensor) and held.shape == weight.shape for held in optimizer.state[weight].values())
+        yield kept + (0 if optimizer.param_groups[0].get("fused") else _NUMBERS_OF_AN_UPDATE)

@@ -13,16 +13,9 @@ from torch.func import functional_call, vmap
 from vae.bound import BoundTerms, lower_bound
 from vae.building import build_empty_model, build_initial_model
 from vae.configuration import TrainingConfiguration
-from vae.errors import ExplainedError
-from vae.minibatches import PreparedData
 from vae.model.network import LatentVariableModel
 from vae.model.precision import Precision, multiplying_in
-from vae.optimizers import OPTIMIZERS, specification
-from vae.randomness import Seeds
-
-
-class PackError(ExplainedError):
-    """A configuration that cannot be trained as a pack; the message says why and what to do."""
+from vae.pack.members import PackedTraining, PackError
 
 
 class _MethodOf(nn.Module):
@@ -72,13 +65,12 @@ class StackedModel:
         self.buffers = {name: _stacked(buffer, num_members) for name, buffer in self._template.named_buffers()}
 
     @classmethod
-    def initial(
-        cls, configuration: TrainingConfiguration, data: PreparedData, seeds: Sequence[Seeds], device: torch.device
-    ) -> StackedModel:
-        """Members at the initial weights that their seeds give."""
-        model = cls(build_empty_model(configuration, data.num_pixels), len(seeds), device)
-        for member, own in enumerate(seeds):
-            model._set(member, build_initial_model(configuration, data, own.init))
+    def initial(cls, members: Sequence[PackedTraining], device: torch.device) -> StackedModel:
+        """Members at the initial weights that their configurations and seeds give."""
+        first = members[0]
+        model = cls(build_empty_model(first.configuration, first.data.num_pixels), len(members), device)
+        for row, own in enumerate(members):
+            model._set(row, build_initial_model(own.configuration, own.data, own.seeds.init))
         return model
 
     def losses(self, x: Tensor, noise: Tensor, precision: Precision = "float32") -> Tensor:
@@ -90,10 +82,11 @@ class StackedModel:
         members = multiplying_in(precision, _Members(self._template, self.weights, self.buffers))
         return -lower_bound(members, x, noise).lower_bound.mean(-1)
 
-    def bounds_of_same_images(self, members: slice, x: Tensor, noise: Tensor) -> BoundTerms:
-        """The bound [members, images] of some members: the same x [images, pixels], noise [members, images, latent]."""
+    def bounds_of_same_images(self, rows: Sequence[int], x: Tensor, noise: Tensor) -> BoundTerms:
+        """The bound [rows, images] of some members: the same x [images, pixels], noise [rows, images, latent]."""
         weights, buffers = (
-            {name: tensor[members] for name, tensor in stacked.items()} for stacked in (self.weights, self.buffers)
+            {name: _rows_of(tensor, rows) for name, tensor in stacked.items()}
+            for stacked in (self.weights, self.buffers)
         )
         return lower_bound(_Members(self._template, weights, buffers), x, noise)
 
@@ -102,27 +95,43 @@ class StackedModel:
         return {**self.weights, **self.buffers}
 
     @torch.no_grad()
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Takes up what `state` returned."""
+    def load_row(self, row: int, state: Mapping[str, Tensor], row_of_state: int) -> None:
+        """Takes up a row of what `state` returned."""
         for name, tensor in self.state().items():
-            tensor.copy_(state[name])
+            tensor[row].copy_(state[name][row_of_state])
 
     @torch.no_grad()
-    def member(self, member: int) -> nn.Module:
+    def keep(self, rows: Sequence[int]) -> None:
+        """Lets all other members go, tensor by tensor, so that it takes little memory."""
+        for stacked in (self.weights, self.buffers):
+            for name, tensor in stacked.items():
+                kept = as_stored(as_stored(tensor.detach())[list(rows)])
+                stacked[name] = kept.requires_grad_(tensor.requires_grad)
+        self.num_members = len(rows)
+
+    @torch.no_grad()
+    def member(self, row: int) -> nn.Module:
         """The model of one member, until the next is asked for."""
         for name, tensor in _tensors(self._template):
-            tensor.copy_(self.state()[name][member])
+            tensor.copy_(self.state()[name][row])
         return self._template.model
 
     @torch.no_grad()
-    def _set(self, member: int, model: nn.Module) -> None:
+    def _set(self, row: int, model: nn.Module) -> None:
         for name, tensor in _tensors(_MethodOf(model)):
-            self.state()[name][member].copy_(tensor)
+            self.state()[name][row].copy_(tensor)
 
 
 def as_stored(tensor: Tensor) -> Tensor:
     """A stacked weight as it lies in memory: matrices are transposed, as gradients of batched products come."""
     return tensor.transpose(-2, -1) if tensor.dim() == 3 else tensor
+
+
+def _rows_of(tensor: Tensor, rows: Sequence[int]) -> Tensor:
+    """Some rows of a stacked tensor, which lie in memory as all of it does; neighbours are not copied."""
+    if rows[-1] - rows[0] == len(rows) - 1:
+        return tensor[rows[0] : rows[-1] + 1]
+    return as_stored(as_stored(tensor)[list(rows)])
 
 
 def _stacked(tensor: Tensor, num_members: int) -> Tensor:
@@ -136,23 +145,14 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers()
 
 
-def require_packable(configuration: TrainingConfiguration) -> None:
-    """Raises PackError for an optimizer that may look at several weights at once: members would disturb each other."""
-    if not specification(configuration.optimizer).elementwise:
-        raise PackError(
-            f"optimizer {configuration.optimizer!r} is not known to treat every weight by itself, so the members of a"
-            " pack would disturb each other; train it one seed at a time, or use one of"
-            f" {', '.join(name for name, known in OPTIMIZERS.items() if known.elementwise)}"
-        )
-
-
 def require_packable_model(configuration: TrainingConfiguration, num_pixels: int) -> None:
     """Raises PackError for a model that torch.func cannot batch, or that depends on more than weights and input.
 
     Found by trying: the bound and its gradients for two members and two blank images, on the CPU.
     """
     model = StackedModel(build_empty_model(configuration, num_pixels), 2, torch.device("cpu"))
-    model.load_state({name: torch.stack([tensor, tensor]) for name, tensor in _tensors(model._template)})
+    for row in range(2):
+        model._set(row, model._template.model)
     before = {name: buffer.clone() for name, buffer in model.buffers.items()}
     latent_dim = cast(LatentVariableModel, model._template.model).latent_dim
     try:
@@ -160,7 +160,7 @@ def require_packable_model(configuration: TrainingConfiguration, num_pixels: int
     except Exception as error:  # a user's model may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PackError(
-            f"model {configuration.model!r} cannot be trained as a pack, train it one seed at a time: torch.func.vmap"
+            f"model {configuration.model!r} cannot be trained as a pack, train it by itself: torch.func.vmap"
             f" says: {reason}"
         ) from error
     changed = [
@@ -168,7 +168,7 @@ def require_packable_model(configuration: TrainingConfiguration, num_pixels: int
     ]
     if changed:
         raise PackError(
-            f"model {configuration.model!r} cannot be trained as a pack, train it one seed at a time: its buffer"
+            f"model {configuration.model!r} cannot be trained as a pack, train it by itself: its buffer"
             f" {changed[0]!r} changes with the images that it sees (running statistics, say); in a pack a model's"
             " output may depend on its weights and input alone"
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from study.cli.overview import print_plan, print_status
+from study.execution.packing import Packing
 from study.protocol.counts import num_trainings
 from study.spec.cells import study_cells
 from tests.support.studies import invented_study
@@ -25,7 +26,7 @@ def test_the_status_and_the_plan_of_a_finished_study(continued: Workplace) -> No
 def test_the_plan_of_a_study_that_never_ran_counts_its_trainings_and_looks_for_no_data(tmp_path: Path) -> None:
     study = invented_study()
     shown = StringIO()
-    print_plan(study, tmp_path, 4, Console(file=shown, width=200))
+    print_plan(study, tmp_path, 4, Packing(), Console(file=shown, width=200))
     totals = num_trainings(study)
     assert (
         f"{totals['search']} search and {totals['confirm']} confirm trainings, 0 of them recorded" in shown.getvalue()
@@ -34,6 +35,16 @@ def test_the_plan_of_a_study_that_never_ran_counts_its_trainings_and_looks_for_n
     for cell in study_cells(study):
         assert cell.label in shown.getvalue()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_says_in_how_many_packs_a_study_is_trained(tmp_path: Path) -> None:
+    """Two cells of one shape: rounds of two proposals and of one, two seeds each, then two reporting seeds in each."""
+    study = invented_study()
+    for size, said in ((4, "about 4 packs"), (64, "about 3 packs"), (1, "")):
+        shown = StringIO()
+        print_plan(study, tmp_path, 4, Packing(size), Console(file=shown, width=200))
+        assert said in shown.getvalue()
+        assert ("packs" in shown.getvalue()) == bool(said)
 
 
 def test_the_status_of_a_study_that_never_ran_says_that_run_begins_it(tmp_path: Path) -> None:

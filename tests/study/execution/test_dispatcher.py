@@ -129,6 +129,34 @@ def test_a_pack_whose_worker_dies_half_way_through_handing_over_trains_the_rest_
     assert sorted(told.records) == sorted(record.identity.hash for _, record in execute(STUDY, Disk()).done)
 
 
+def test_nothing_starts_while_a_pack_hands_over_so_that_all_that_it_releases_is_packed() -> None:
+    run = _run(Told(), size=2)
+    run.next_job("trial")
+    first, second = (_result(run, "trial", number) for number in range(2))
+    run.report("trial", TrialReport(1000, "machine", handing_over=True, results=(first,)))
+    assert run.next_job("other") is None
+    run.report("trial", TrialReport(1000, "machine", done=True, results=(second,)))
+    assert run.next_job("other") is not None
+    run.report("other", TrialReport(1000, "machine", handing_over=True, results=(_result(run, "other"),)))
+    run.lost("other")
+    run.postponed = [(0.0, identity, planned) for _, identity, planned in run.postponed]
+    assert run.next_job("next") is not None, "a worker that died hands nothing over"
+
+
+def test_a_member_that_is_done_early_is_recorded_and_the_others_train_on() -> None:
+    told = Told()
+    run = _run(told, size=4)
+    job = run.next_job("trial")
+    assert job is not None
+    assert len({member.configuration for member in job.members}) == 2, "two cells"
+    run.report("trial", TrialReport(500, "machine", results=(_result(run, "trial"),)))
+    assert (len(told.records), len(run.running["trial"])) == (1, 3)
+    results = tuple(_result(run, "trial", number) for number in range(3))
+    run.report("trial", TrialReport(1000, "machine", done=True, results=results))
+    assert len(told.records) == 4
+    assert run.execution.finished
+
+
 def test_a_stop_is_said_once_and_what_a_second_one_does() -> None:
     told = Told()
     run = _run(told)

@@ -9,6 +9,7 @@ import pytest
 
 from study.execution.estimate import work
 from study.execution.execution import Execution
+from study.execution.packing import Packing
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.records import Record
 from study.spec import Study
@@ -16,6 +17,7 @@ from study.spec.cells import study_cells
 from study.spec.loading import load_study
 from tests.support.executions import Disk, WatchedExecution, all_trainings, execute
 from tests.support.studies import identify, invented_record, invented_study, searched
+from vae.pack.members import pack_shape
 
 TWO_CHOICES = {"hyperparameters": {"learning_rate": {"choices": [0.01, 0.02]}}}
 
@@ -141,34 +143,56 @@ def _adam_diverges(planned: PlannedTraining) -> Record:
 def _packs(execution: Execution, most: int) -> list[list[PlannedTraining]]:
     """Every pack of up to `most` that the execution releases, each completed before the next."""
     packs = []
-    while pack := execution.next_pack(lambda planned: most):
+    while pack := execution.next_pack(Packing(most)):
         packs.append([planned for _, planned in pack])
         for _, planned in pack:
             execution.complete(invented_record(planned))
     return packs
 
 
-def test_a_pack_holds_the_seeds_of_one_configuration() -> None:
-    study = invented_study(confirm={"num_reporting_seeds": 5})
+def test_a_pack_holds_trainings_of_one_shape_of_all_cells_proposals_and_seeds() -> None:
+    """One hidden layer and two are two shapes; optimizers and learning rates are of none."""
+    study = invented_study(
+        factors={"optimizer": ["adagrad", "adam"], "num_hidden_layers": [1, 2]}, confirm={"num_reporting_seeds": 5}
+    )
     execution = Execution(study, identify, lambda identity: None)
-    packs = _packs(execution, 3)
+    packs = _packs(execution, 8)
     assert execution.finished
-    assert all(planned.configuration == pack[0].configuration for pack in packs for planned in pack)
+    assert all(len({pack_shape(planned.configuration) for planned in pack}) == 1 for pack in packs)
     assert sorted(planned.position for pack in packs for planned in pack) == sorted(
         planned.position for planned, _ in execute(study, Disk()).done
     )
-    sizes = {phase: sorted(len(pack) for pack in packs if pack[0].phase == phase) for phase in ("search", "confirm")}
-    assert sizes == {"search": [2] * 6, "confirm": [2, 2, 3, 3]}
-    assert [planned.replicate for planned in next(pack for pack in packs if len(pack) == 3)] == [0, 1, 2]
+    searched = [pack for pack in packs if pack[0].phase == "search"]
+    # of each shape two cells x two seeds x first two proposals, then one
+    assert sorted(len(pack) for pack in searched) == [4, 4, 8, 8]
+    for pack in searched:
+        assert {planned.configuration.optimizer for planned in pack} == {"adagrad", "adam"}
+        assert len({planned.configuration.learning_rate for planned in pack}) == len(pack) / 2
+    assert sorted(len(pack) for pack in packs if pack[0].phase == "confirm") == [2, 2, 8, 8]
+
+
+def test_a_pack_is_filled_with_what_is_confirmed_where_a_search_leaves_room() -> None:
+    space = {"when": {"optimizer": "adam"}, "hyperparameters": {"learning_rate": {"low": 1e-3, "high": 0.1}}}
+    study = invented_study(search=searched(spaces=[space]), confirm={"num_reporting_seeds": 5})
+    first, *others = _packs(Execution(study, identify, lambda identity: None), 8)
+    assert [planned.phase for planned in first] == ["search"] * 4 + ["confirm"] * 4
+    assert {planned.cell.label for planned in first[4:]} == {"optimizer=adagrad"}
+    assert [len(pack) for pack in others] == [3, 5]
+
+
+def test_what_cannot_be_packed_is_a_trial_by_itself() -> None:
+    study = invented_study(search=None, factors={"optimizer": ["torch.optim:Adafactor", "adam", "sgd"]})
+    packs = _packs(Execution(study, identify, lambda identity: None), 64)
+    assert sorted(len(pack) for pack in packs) == [1, 1, 4]
 
 
 def test_packs_of_one_are_the_trainings_in_their_order() -> None:
     packed, alone = (Execution(invented_study(), identify, lambda identity: None) for _ in range(2))
     while (released := alone.next()) is not None:
-        assert packed.next_pack(lambda planned: 1) == [released]
+        assert packed.next_pack(Packing(1)) == [released]
         for execution in (packed, alone):
             execution.complete(invented_record(released[1]))
-    assert packed.next_pack(lambda planned: 1) == []
+    assert packed.next_pack(Packing(1)) == []
 
 
 def test_what_is_recorded_is_in_no_pack() -> None:
@@ -176,17 +200,17 @@ def test_what_is_recorded_is_in_no_pack() -> None:
     for planned in all_trainings(study):
         if planned.replicate in (0, 2):
             disk.write(invented_record(planned))
-    packs = _packs(Execution(study, identify, disk.lookup), 4)
-    assert [[planned.replicate for planned in pack] for pack in packs] == [[1, 3], [1, 3]]
+    (pack,) = _packs(Execution(study, identify, disk.lookup), 4)
+    assert sorted(planned.replicate for planned in pack) == [1, 1, 3, 3]
 
 
 def test_a_pack_whose_code_raises_fails_every_member() -> None:
     execution = Execution(invented_study(search=None), identify, lambda identity: None)
-    for identity, _ in execution.next_pack(lambda planned: 8):
+    for identity, _ in execution.next_pack(Packing(2)):
         execution.fail(identity.hash, "RuntimeError: no")
     assert len(execution.failures) == 2
     assert {failure.planned.cell.label for failure in execution.failures} == {"optimizer=adagrad"}
-    assert len(execution.next_pack(lambda planned: 8)) == 2
+    assert len(execution.next_pack(Packing(2))) == 2
 
 
 def test_what_holds_others_up_starts_first_and_then_the_longest() -> None:

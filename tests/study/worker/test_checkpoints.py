@@ -10,6 +10,7 @@ from study.worker.checkpoints import (
     checkpoint_path,
     is_of_writing,
     list_members,
+    packs_with,
     remove_checkpoint,
     remove_superseded,
     require_location,
@@ -19,14 +20,29 @@ from tests.support.workers import job, worker
 from vae.disk import write_atomically
 
 
-def test_the_checkpoint_of_a_pack_goes_once_a_member_is_recorded(tmp_path: Path) -> None:
+def test_the_checkpoint_of_a_pack_goes_once_all_its_members_are_recorded(tmp_path: Path) -> None:
+    """Until then those that are not go on from it."""
     for num_members in (2, 3):
         stopped = worker()
         stopped.take(job(str(tmp_path), num_members))
         stopped.step()
         stopped.stop()
-    remove_superseded(str(tmp_path), lambda identity: identity == "member2")
-    assert {path.stem for path in tmp_path.iterdir()} == {checkpoint_path(tmp_path, ["member0", "member1"]).stem}
+    remove_superseded(str(tmp_path), lambda identity: identity in ("member0", "member1"))
+    whole = checkpoint_path(tmp_path, ["member0", "member1", "member2"])
+    assert {path.stem for path in tmp_path.iterdir()} == {whole.stem}
+
+
+def test_packs_that_have_one_of_these_trainings_are_found_beside_a_checkpoint(tmp_path: Path) -> None:
+    packs = [["a", "b"], ["b", "c"], ["d", "e"], ["a", "e"]]
+    for members in packs:
+        checkpoint = checkpoint_path(tmp_path, members)
+        list_members(checkpoint, members)
+        checkpoint.write_bytes(b"weights")
+    checkpoint.unlink()  # the last one has not been written yet
+    own = checkpoint_path(tmp_path, ["a", "b"])
+    assert packs_with(own, ["a", "b"]) == [checkpoint_path(tmp_path, ["b", "c"])]
+    other = checkpoint_path(tmp_path, ["b", "e"])
+    assert set(packs_with(other, ["b", "e"])) == {checkpoint_path(tmp_path, members) for members in packs[:3]}
 
 
 def test_other_members_or_another_order_of_them_are_another_checkpoint(tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ def test_copies_of_recorded_trainings_and_torn_files_are_removed(tmp_path: Path)
         "notes.txt",
     ):
         (folder / name).write_bytes(b"")
-    (folder / "pack-1.members").write_text("other\ndone\n")
-    (folder / "pack-2.members").write_text("other\nopen\n")
-    remove_superseded(f"file://{folder}", lambda identity: identity == "done")
+    (folder / "pack-1.members").write_text("done\ndone-too\n")
+    (folder / "pack-2.members").write_text("done\nopen\n")
+    remove_superseded(f"file://{folder}", lambda identity: identity.startswith("done"))
     assert sorted(path.name for path in folder.iterdir()) == [
         "notes.txt",
         "open.safetensors",

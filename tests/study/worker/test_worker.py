@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +32,19 @@ BOUND_TOLERANCE_NATS = 1e-3
 
 def _job(folder: Path, num_members: int, configuration: TrainingConfiguration | None = None) -> Job:
     """Seeds of one configuration, their identities being `member 0` and so on."""
-    members = tuple(Member(f"member {number}", Seeds.from_root(number)) for number in range(num_members))
-    configuration = configuration or small_configuration(dataset="blobs")
-    return Job(configuration.model_dump_json(), members, WorkerSettings(str(folder)))
+    return _mixed_job(folder, [configuration or small_configuration(dataset="blobs")] * num_members)
+
+
+def _mixed_job(folder: Path, configurations: Sequence[TrainingConfiguration]) -> Job:
+    members = tuple(
+        Member(f"member {number}", configuration.model_dump_json(), Seeds.from_root(number))
+        for number, configuration in enumerate(configurations)
+    )
+    return Job(members, WorkerSettings(str(folder)))
+
+
+def _configuration(member: Member) -> TrainingConfiguration:
+    return TrainingConfiguration.model_validate_json(member.configuration)
 
 
 def _with(job: Job, **settings: Any) -> Job:
@@ -64,10 +74,9 @@ def _trained(worker: Worker, job: Job) -> tuple[list[TrialReport], dict[str, Mem
 
 def _assert_as_alone(job: Job, results: dict[str, MemberResult], pack_size: int) -> None:
     """Every member has a result, that of the same training by itself within rounding."""
-    configuration = TrainingConfiguration.model_validate_json(job.configuration)
     assert results.keys() == {member.identity for member in job.members}
     for member in job.members:
-        facts = results[member.identity].facts
+        facts, configuration = results[member.identity].facts, _configuration(member)
         alone = train(configuration, member.seeds, small_data(configuration))
         assert facts["pack_size"] == pack_size
         assert facts["outcome"] == alone.outcome
@@ -78,7 +87,7 @@ def _assert_as_alone(job: Job, results: dict[str, MemberResult], pack_size: int)
 def test_one_seed_has_the_bits_of_the_training_alone(tmp_path: Path) -> None:
     job = _job(tmp_path, 1)
     reports, results = _trained(_worker(), job)
-    configuration = TrainingConfiguration.model_validate_json(job.configuration)
+    configuration = _configuration(job.members[0])
     alone = train(configuration, job.members[0].seeds, small_data(configuration))
     assert results["member 0"].weights == encode_weights(alone.weights, configuration)
     assert results["member 0"].facts["pack_size"] == 1
@@ -127,15 +136,68 @@ def test_a_stopped_pack_continues_with_the_same_bits_and_leaves_nothing(tmp_path
     assert list(checkpoint.parent.iterdir()) == []
 
 
-def test_a_pack_of_other_members_starts_anew(tmp_path: Path) -> None:
+def test_members_go_on_in_a_pack_of_other_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a kill, when what was recorded meanwhile is in no pack again; what is new begins."""
+    monkeypatch.setattr("study.worker.worker.PAUSE_SECONDS", 600.0)
     stopped = _worker()
     stopped.take(_job(tmp_path, 3))
     stopped.step()
     stopped.stop()
+    job = _job(tmp_path, 4)
+    others = replace(job, members=(job.members[3], job.members[1], job.members[2]))
+    reports, results = _trained(_worker(), others)
+    assert reports[0].resumed_samples == 0
+    assert [sorted(result.identity for result in report.results) for report in reports if report.results] == [
+        ["member 1", "member 2"],
+        ["member 3"],
+    ]
+    _assert_as_alone(others, results, pack_size=3)
+
+
+def test_a_member_that_is_left_of_a_pack_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("study.worker.worker.PAUSE_SECONDS", 600.0)
     job = _job(tmp_path, 2)
+    stopped = _worker()
+    stopped.take(job)
+    stopped.step()
+    stopped.stop()
+    alone = replace(job, members=job.members[1:])
+    reports, results = _trained(_worker(), alone)
+    assert [report.samples for report in reports] == [1000]
+    _assert_as_alone(alone, results, pack_size=1)
+
+
+def test_trainings_that_differ_are_trained_at_once_and_each_is_handed_over_when_it_is_done(tmp_path: Path) -> None:
+    """A pause between two evaluations, on a slow machine, hands nothing over."""
+    changes: list[dict[str, Any]] = [
+        {"optimizer": "adagrad", "learning_rate": 0.03, "test_at_end": True},
+        {"optimizer": "adam", "budget_samples": 400, "pixels": "dynamic"},
+        {"optimizer": "adam", "learning_rate": 0.01, "budget_samples": 400, "pixels": "fixed"},
+    ]
+    job = _mixed_job(tmp_path, [small_configuration(dataset="blobs", **each) for each in changes])
     reports, results = _trained(_worker(), job)
-    assert [report.samples for report in reports] == [500, 1000]
-    _assert_as_alone(job, results, pack_size=2)
+    handed_over = [(sorted(result.identity for result in each.results), each.done) for each in reports if each.results]
+    assert handed_over == [(["member 1", "member 2"], False), (["member 0"], True)]
+    _assert_as_alone(job, results, pack_size=3)
+
+
+def test_a_mixed_pack_that_is_killed_after_some_are_done_goes_on_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpointed at every step, however long that takes, and reported at evaluations alone."""
+    monkeypatch.setattr("vae.pack.pack._SAVING_SHARE", 0)
+    monkeypatch.setattr("study.worker.worker.PAUSE_SECONDS", 600.0)
+    budgets = [200, 1000, 1000]
+    job = _mixed_job(tmp_path, [small_configuration(dataset="blobs", budget_samples=budget) for budget in budgets])
+    job = _with(job, checkpoint_every_seconds=0.0)
+    killed = _worker()
+    killed.take(job)
+    handed_over = [result.identity for _ in range(3) for result in killed.step().results]
+    assert handed_over == ["member 0"]
+    rest = replace(job, members=job.members[1:])
+    reports, results = _trained(_worker(), rest)
+    assert reports[0].resumed_samples == 500
+    _assert_as_alone(rest, results, pack_size=2)
 
 
 @contextmanager
@@ -152,10 +214,10 @@ def _address_space(num_bytes: int) -> Iterator[None]:
 
 def _bytes_for(job: Job, num_members: int) -> int:
     """What a process must have left for the estimate to let so many members train at once, as one worker of one."""
-    configuration = TrainingConfiguration.model_validate_json(job.configuration)
+    configuration = _configuration(job.members[0])
     data = small_data(configuration)
     return (
-        int(memory_of_pack(configuration, data.num_pixels, num_images_on_device(data)).bytes_of(num_members) / 0.8)
+        int(memory_of_pack([configuration], data.num_pixels, num_images_on_device([data])).bytes_of(num_members) / 0.8)
         + 2**24
     )
 
@@ -172,7 +234,7 @@ def test_a_pack_that_memory_does_not_hold_is_trained_in_parts_and_says_so(tmp_pa
     with _address_space(_bytes_for(job, 2)):
         reports, results = _trained(worker, job)
     (message,) = [message for report in reports for message in report.messages]
-    assert message.endswith("has no memory for 5 seeds at once; they are trained 2 at a time")
+    assert message.endswith("has no memory for 5 trainings at once; they are trained 2 at a time")
     assert [results[f"member {number}"].facts["pack_size"] for number in range(5)] == [2, 2, 2, 2, 1]
 
 
@@ -223,7 +285,7 @@ def test_a_pack_that_runs_out_of_memory_is_trained_in_halves(tmp_path: Path, mon
     with _address_space(_bytes_for(job, 4) + 3_000 * 2**20):
         reports, results = _trained(worker, job)
     assert [message.partition(" ran out")[2] for report in reports for message in report.messages] == [
-        " of memory with 4 seeds at once; they are trained 2 at a time"
+        " of memory with 4 trainings at once; they are trained 2 at a time"
     ]
     _assert_as_alone(job, results, pack_size=2)
 

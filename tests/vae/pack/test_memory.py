@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.packs import mixed
 from tests.support.trainings import small_configuration, small_data
 from vae.configuration import TrainingConfiguration
 from vae.pack.memory import device_memory, members_that_fit, memory_of_pack, num_images_on_device
@@ -21,16 +22,16 @@ NUM_PARAMETERS = 784 * 500 + 500 + 2 * (500 * 20 + 20) + 20 * 500 + 500 + 500 * 
 def test_a_member_of_the_paper_s_network_takes_at_least_its_weights_gradients_and_moments() -> None:
     """Sixteen bytes a weight under Adam; and less than three times that with the activations of a minibatch of 100."""
     least = 16 * NUM_PARAMETERS
-    assert least < memory_of_pack(PAPER, 784, 80_000).member_bytes < 3 * least
+    assert least < memory_of_pack([PAPER], 784, 80_000).member_bytes < 3 * least
 
 
 @pytest.mark.parametrize(
     ("optimizer", "numbers"), [("sgd", 0), ("momentum", 1), ("adagrad", 1), ("adam", 2), ("amsgrad", 3)]
 )
 def test_the_optimizer_s_own_state_is_counted(optimizer: str, numbers: int) -> None:
-    stateless = memory_of_pack(PAPER.model_copy(update={"optimizer": "sgd"}), 784, 0).member_bytes
+    stateless = memory_of_pack([PAPER.model_copy(update={"optimizer": "sgd"})], 784, 0).member_bytes
     assert (
-        memory_of_pack(PAPER.model_copy(update={"optimizer": optimizer}), 784, 0).member_bytes
+        memory_of_pack([PAPER.model_copy(update={"optimizer": optimizer})], 784, 0).member_bytes
         == stateless + 4 * numbers * NUM_PARAMETERS
     )
 
@@ -43,21 +44,40 @@ def test_what_makes_a_member_larger_makes_packs_smaller(changes: dict[str, Any])
     free = 16 * 2**30
     assert (
         0
-        < members_that_fit(PAPER.model_copy(update=changes), 784, 80_000, free)
-        < members_that_fit(PAPER, 784, 80_000, free)
+        < members_that_fit([PAPER.model_copy(update=changes)], 784, 80_000, free)
+        < members_that_fit([PAPER], 784, 80_000, free)
     )
 
 
 def test_members_fit_in_proportion_to_the_memory_that_the_data_leave() -> None:
-    memory = memory_of_pack(PAPER, 784, 80_000)
-    assert members_that_fit(PAPER, 784, 80_000, memory.shared_bytes) == 0
+    memory = memory_of_pack([PAPER], 784, 80_000)
+    assert members_that_fit([PAPER], 784, 80_000, memory.shared_bytes) == 0
     free = int(memory.bytes_of(100) / 0.8) + memory.member_bytes // 2
-    assert members_that_fit(PAPER, 784, 80_000, free) == 100
-    assert memory_of_pack(PAPER, 784, 90_000).shared_bytes - memory.shared_bytes == 10_000 * 784
+    assert members_that_fit([PAPER], 784, 80_000, free) == 100
+    assert memory_of_pack([PAPER], 784, 90_000).shared_bytes - memory.shared_bytes == 10_000 * 784
 
 
 def test_all_images_that_lie_on_the_device_are_counted() -> None:
-    assert num_images_on_device(small_data(small_configuration())) == 300 + 300 + 60 + 40
+    assert num_images_on_device([small_data(small_configuration())]) == 300 + 300 + 60 + 40
+
+
+def test_of_members_of_other_pixels_only_what_they_have_in_common_is_counted_once() -> None:
+    """Grey and dynamic pixels have one array to train on; dynamic and fixed ones are evaluated on images of theirs."""
+    grey, dynamic, fixed = (
+        own.data for own in mixed([small_configuration(pixels=kind) for kind in ("grey", "dynamic", "fixed")])
+    )
+    assert num_images_on_device([grey, grey]) == 300 + 400
+    assert num_images_on_device([grey, dynamic]) == 300 + 2 * 400
+    assert num_images_on_device([grey, dynamic, fixed]) == 2 * 300 + 3 * 400
+
+
+def test_a_mixed_pack_is_counted_as_one_of_those_members_that_take_most() -> None:
+    kinds = [{"optimizer": "sgd"}, {"optimizer": "amsgrad"}, {"optimizer": "adam", "pixels": "dynamic"}]
+    each = [PAPER.model_copy(update=changes) for changes in kinds]
+    mixed_pack = memory_of_pack(each, 784, 0).member_bytes
+    assert mixed_pack > max(memory_of_pack([own], 784, 0).member_bytes for own in each)
+    largest = PAPER.model_copy(update={"optimizer": "amsgrad", "pixels": "dynamic"})
+    assert mixed_pack == memory_of_pack([largest], 784, 0).member_bytes
 
 
 def test_the_memory_of_this_machine_is_known() -> None:
@@ -72,7 +92,7 @@ from tests.support.trainings import blobs
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import dataset_from_arrays
 from vae.minibatches import prepare
-from vae.pack.pack import Pack
+from vae.pack.pack import Pack, PackedTraining
 from vae.pack.memory import memory_of_pack
 from vae.randomness import Seeds
 
@@ -80,28 +100,41 @@ def peak_bytes():
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return 1024 * int(line.split()[1])
 
-configuration = TrainingConfiguration(
-    hidden_units=500, latent_dim=20, batch_size=100, budget_samples=200, num_evaluations=1, **json.loads(sys.argv[1])
-)
-data = prepare(dataset_from_arrays("blobs", blobs(360, 0), blobs(40, 1)), configuration)
+base = dict(hidden_units=500, latent_dim=20, batch_size=100, budget_samples=600, num_evaluations=1)
+kinds = [TrainingConfiguration(**base | changes) for changes in json.loads(sys.argv[1])]
+dataset = dataset_from_arrays("blobs", blobs(360, 0), blobs(40, 1))
+prepared = [prepare(dataset, kind) for kind in kinds]
 peaks = []
 for num_members in (1, 24, 56):
     Path("/proc/self/clear_refs").write_text("5")
-    pack = Pack(configuration, [Seeds.from_root(root) for root in range(num_members)], data)
+    pack = Pack(
+        [
+            PackedTraining(kinds[root % len(kinds)], Seeds.from_root(root), prepared[root % len(kinds)])
+            for root in range(num_members)
+        ]
+    )
     for _ in pack.run():
-        pass
+        pack.take_results()
     peaks.append(peak_bytes())
     del pack
-estimated = memory_of_pack(configuration, data.num_pixels, 0).member_bytes
+estimated = memory_of_pack(kinds, 36, 0).member_bytes
 print(json.dumps({"measured": (peaks[2] - peaks[1]) / 32, "estimated": estimated}))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "changes", [{}, {"optimizer": "radam", "num_hidden_layers": 2}, {"pixels": "dynamic"}], ids=str
+    "kinds",
+    [
+        [{}],
+        [{"optimizer": "radam", "num_hidden_layers": 2}],
+        [{"pixels": "dynamic"}],
+        [{"optimizer": "amsgrad"}, {"optimizer": "amsgrad", "learning_rate": 0.1, "budget_samples": 200}],
+        [{"optimizer": "adam"}, {"optimizer": "adamax", "pixels": "fixed"}, {"pixels": "dynamic"}],
+    ],
+    ids=str,
 )
-def test_what_a_member_really_takes_is_below_the_estimate_and_above_half_of_it(changes: dict[str, Any]) -> None:
+def test_what_a_member_really_takes_is_below_the_estimate_and_above_half_of_it(kinds: list[dict[str, Any]]) -> None:
     """A process that trains 24 members (more than are evaluated at once), then 56: the growth of its largest
     resident memory per member."""
     given_back_at_once = {
@@ -109,7 +142,7 @@ def test_what_a_member_really_takes_is_below_the_estimate_and_above_half_of_it(c
         "MALLOC_MMAP_THRESHOLD_": "65536",
     }  # else what malloc keeps of an earlier pack is counted, or not
     finished = subprocess.run(
-        [sys.executable, "-c", _MEASURE, json.dumps(changes)],
+        [sys.executable, "-c", _MEASURE, json.dumps(kinds)],
         capture_output=True,
         text=True,
         check=True,
@@ -124,12 +157,14 @@ import json, resource, sys
 from pathlib import Path
 from tests.support.trainings import small_configuration, small_data
 from vae.pack.memory import device_memory, is_out_of_memory
-from vae.pack.pack import Pack
+from vae.pack.pack import Pack, PackedTraining
 from vae.randomness import Seeds
 
 def is_trained(configuration, num_members):
     try:
-        for _ in Pack(configuration, [Seeds.from_root(root) for root in range(num_members)], data).run():
+        for _ in Pack(
+            [PackedTraining(configuration, Seeds.from_root(root), data) for root in range(num_members)]
+        ).run():
             pass
     except Exception as error:
         assert is_out_of_memory(error), error

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.support.packs import packed
 from tests.support.trainings import small_configuration, small_data
 from tests.support.users_models import ConvolutionalModel
 from vae.configuration import TrainingConfiguration
-from vae.pack.pack import Pack, PackError, require_packable_model
+from vae.pack.members import PackError
+from vae.pack.model import require_packable_model
 from vae.randomness import Seeds
 from vae.training import train
 
@@ -79,11 +81,7 @@ def test_a_user_s_model_trains_in_a_pack_as_it_would_alone(changes: dict[str, An
     """All names of its state come back, a weight under both of its names among them."""
     configuration = _configuration(ConvolutionalModel, **changes)
     data = small_data(configuration)
-    pack = Pack(configuration, SEEDS, data)
-    for _ in pack.run():
-        pass
-    assert pack.results is not None
-    for seeds, member in zip(SEEDS, pack.results, strict=True):
+    for seeds, member in zip(SEEDS, packed(configuration, SEEDS), strict=True):
         alone = train(configuration, seeds, data)
         assert member.weights.keys() == alone.weights.keys()
         for name, weight in alone.weights.items():
@@ -105,11 +103,11 @@ def test_a_model_that_cannot_be_packed_is_refused_by_name_with_the_reason(model:
     configuration = _configuration(model)
     with pytest.raises(
         PackError,
-        match=rf"model '.*:{model.__name__}' cannot be trained as a pack, train it one seed at a time.*{reason}",
+        match=rf"model '.*:{model.__name__}' cannot be trained as a pack, train it by itself.*{reason}",
     ):
         require_packable_model(configuration, 36)
     with pytest.raises(PackError):
-        Pack(configuration, SEEDS, small_data(configuration))
+        packed(configuration, SEEDS)
 
 
 def test_the_project_s_own_model_can_be_packed() -> None:

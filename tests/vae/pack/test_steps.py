@@ -3,102 +3,69 @@ that graphs compute the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.support.packs import CHANGES, PACK_SEEDS, assert_same_within_rounding, finished, named
+from tests.support.operations import ASKING_THE_DEVICE, Seen
+from tests.support.packs import CHANGES, PACK_SEEDS, assert_same_within_rounding, finished, members, mixed, named
 from tests.support.trainings import small_configuration, small_data
 from vae.configuration import TrainingConfiguration
-from vae.optimizers import OPTIMIZERS, build_optimizer
+from vae.optimizers import OPTIMIZERS
+from vae.pack.draws import StepInputs, TrainingImages
 from vae.pack.model import StackedModel, as_stored
 from vae.pack.pack import Pack
-from vae.pack.steps import GraphedSteps, _is_recordable, keep_state_on_device
+from vae.pack.steps import GraphedSteps, PackStep
 from vae.training import train
 
 CPU = torch.device("cpu")
-ASKING_THE_DEVICE = {
-    "aten::_local_scalar_dense",
-    "aten::is_nonzero",
-    "aten::equal",
-    "aten::nonzero",
-    "aten::masked_select",
-}
-
-
-class _Seen(TorchDispatchMode):
-    """Notes every operation that reaches a device."""
-
-    def __init__(self, ignored: Callable[[str], bool] = lambda name: False) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.names: list[str] = []
-        self._ignored = ignored
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        name = func._schema.name
-        self.names.append(name)
-        return None if self._ignored(name) else func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"pixels": "dynamic"}, {"weight_prior": True, "num_hidden_layers": 2}, {"optimizer": "adagrad"}],
+    [
+        {},
+        {"pixels": "dynamic"},
+        {"pixels": "fixed"},
+        {"weight_prior": True, "num_hidden_layers": 2},
+        {"optimizer": "adagrad"},
+    ],
     ids=named,
 )
 def test_a_step_asks_the_device_for_no_number(changes: dict[str, Any]) -> None:
     """Under fused optimizers the step is the same operations on a CPU and on a GPU; none of them makes the host
     wait."""
-    configuration = small_configuration(**changes)
-    data = small_data(configuration)
-    pack = Pack(configuration, PACK_SEEDS, data)
+    pack = Pack(mixed([small_configuration(**changes), small_configuration(learning_rate=0.01, **changes)]))
     pack._train_step()
     inputs = next(pack._inputs)
-    with _Seen() as seen:
-        pack._step(inputs)
+    with Seen() as seen:
+        pack._step.on_device(inputs)
+        for run in pack._step.updates.runs:  # which on a GPU are part of it
+            run.optimizer.step()
     assert "aten::bmm" in seen.names
     assert not ASKING_THE_DEVICE.intersection(seen.names)
 
 
-@pytest.mark.parametrize("name", list(OPTIMIZERS))
-def test_no_optimizer_asks_a_gpu_for_a_number(name: str) -> None:
-    """On tensors that are said to be a GPU's and hold no numbers, with a learning rate that lies there: whatever
-    asks for a number fails."""
-    with FakeTensorMode(), _Seen(ignored=lambda operation: operation.startswith("aten::_fused")) as seen:
-        gpu = torch.device("cuda")
-        weights = [torch.empty(3, 5, 4, device=gpu), torch.empty(3, 4, device=gpu)]
-        optimizer = build_optimizer(name, weights, 1e-3, {})
-        keep_state_on_device(optimizer)
-        for group in optimizer.param_groups:
-            group["lr"] = torch.zeros((), device=gpu)
-        for _ in range(3):
-            for weight in weights:
-                weight.grad = torch.empty_like(weight, requires_grad=False)
-            optimizer.step()
-        for weight in weights:
-            for key, held in optimizer.state[weight].items():
-                assert held is None or held.device.type == "cuda", f"{key} lies on the host"
-    assert not ASKING_THE_DEVICE.intersection(seen.names)
-
-
-def test_radam_is_not_recorded() -> None:
-    """Its update on a device cancels in float32: beta2 = 0.9999 has rho_2 = 2.0, which is not rectified, and in
-    float32 6.3, which is."""
-    weights = [torch.zeros(3)]
-    assert _is_recordable(build_optimizer("adam", weights, 1e-3, {}))
-    assert not _is_recordable(build_optimizer("radam", weights, 1e-3, {}))
+@pytest.mark.parametrize("places", [[], [1], [0, 2], [0, 1, 2]])
+def test_pixels_are_resampled_for_those_alone_that_ask_for_it(places: list[int]) -> None:
+    trainings = mixed([small_configuration(pixels="dynamic" if place in places else "grey") for place in range(3)])
+    images = TrainingImages(trainings, CPU)
+    step = PackStep(trainings, StackedModel.initial(trainings, CPU), images)
+    order = torch.arange(60).view(3, 20)
+    thresholds = torch.randint(0, 255, (len(places), 20, 36), dtype=torch.uint8)
+    x, _ = step.minibatch(StepInputs(order, torch.zeros(3, 2, 20), thresholds, torch.zeros(3)))
+    for place in range(3):
+        pixels = images.images[order[place]]
+        lit = (pixels > thresholds[places.index(place)]).float() if place in places else pixels.float() / 255
+        assert torch.equal(x[place], lit)
 
 
 def test_gradients_lie_in_memory_as_the_optimizer_wants_them() -> None:
     """A copy would add to the memory traffic that bounds a pack's speed."""
-    configuration = small_configuration(num_hidden_layers=2)
-    model = StackedModel.initial(configuration, small_data(configuration), PACK_SEEDS, CPU)
+    model = StackedModel.initial(members(small_configuration(num_hidden_layers=2)), CPU)
+    model.keep([0, 1, 2])
     x, noise = torch.rand(3, 20, 36), torch.randn(3, 20, 2)
     for weight, gradient in zip(
         model.weights.values(),
@@ -114,9 +81,25 @@ def test_gradients_lie_in_memory_as_the_optimizer_wants_them() -> None:
 def test_on_a_gpu_a_member_of_a_pack_is_a_training_alone_within_rounding(changes: dict[str, Any]) -> None:
     configuration = small_configuration(budget_samples=400, test_at_end=True, num_importance_samples=5, **changes)
     data = small_data(configuration)
-    pack = Pack(configuration, PACK_SEEDS, data, device="cuda")
-    for seeds, member in zip(PACK_SEEDS, finished(pack), strict=True):
+    for seeds, member in zip(PACK_SEEDS, finished(Pack(members(configuration), device="cuda")), strict=True):
         assert_same_within_rounding(member, train(configuration, seeds, data, device="cuda"))
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_members_of_a_mixed_pack_are_trainings_alone_within_rounding() -> None:
+    """All optimizers, those that need the host among them, budgets and pixels: graphs are recorded several times."""
+    changes: list[dict[str, Any]] = [
+        *({"optimizer": name, "learning_rate_schedule": "cosine"} for name in OPTIMIZERS),
+        {"optimizer": "adagrad", "warm_up_batches": 3, "budget_samples": 200},
+        {"pixels": "dynamic", "learning_rate": 0.01},
+        {"pixels": "fixed", "budget_samples": 300},
+    ]
+    trainings = mixed([small_configuration(**{"budget_samples": 400} | each) for each in changes])
+    alone = [train(own.configuration, own.seeds, own.data, device="cuda") for own in trainings]
+    said: list[str] = []
+    for member, single in zip(finished(Pack(trainings, device="cuda", report=said.append)), alone, strict=True):
+        assert_same_within_rounding(member, single)
+    assert {line.split()[0] for line in said} == {"RAdam", "WarmedAdagrad"}
 
 
 @pytest.mark.gpu
@@ -125,13 +108,12 @@ def test_on_a_gpu_a_continued_pack_has_the_bits_of_one_in_one_piece(name: str, t
     """The steps before a recording are taken anew after a resume, operation by operation: they are to round as
     recorded ones do."""
     configuration = small_configuration(optimizer=name, learning_rate_schedule="cosine")
-    data = small_data(configuration)
-    whole = finished(Pack(configuration, PACK_SEEDS, data, device="cuda"))
-    stopped = Pack(configuration, PACK_SEEDS, data, device="cuda", checkpoint=tmp_path / "checkpoint")
+    whole = finished(Pack(members(configuration), device="cuda"))
+    stopped = Pack(members(configuration), device="cuda", checkpoint=tmp_path / "checkpoint")
     for _ in range(10):
         stopped._train_step()
     stopped.save()
-    continued = finished(Pack(configuration, PACK_SEEDS, data, device="cuda", checkpoint=tmp_path / "checkpoint"))
+    continued = finished(Pack(members(configuration), device="cuda", checkpoint=tmp_path / "checkpoint"))
     for found, expected in zip(continued, whole, strict=True):
         assert all(torch.equal(found.weights[key], tensor) for key, tensor in expected.weights.items())
 
@@ -141,7 +123,7 @@ def test_on_a_gpu_a_continued_pack_has_the_bits_of_one_in_one_piece(name: str, t
 def test_on_a_gpu_every_other_optimizer_s_step_is_recorded(name: str) -> None:
     said: list[str] = []
     configuration = small_configuration(optimizer=name, learning_rate_schedule="cosine")
-    pack = Pack(configuration, PACK_SEEDS, small_data(configuration), device="cuda", report=said.append)
+    pack = Pack(members(configuration), device="cuda", report=said.append)
     finished(pack)
     assert said == []
     assert isinstance(pack._take_step, GraphedSteps)
@@ -152,10 +134,10 @@ def test_on_a_gpu_every_other_optimizer_s_step_is_recorded(name: str) -> None:
     ("changes", "name"),
     [({"optimizer": "adagrad", "warm_up_batches": 10}, "WarmedAdagrad"), ({"optimizer": "radam"}, "RAdam")],
 )
-def test_on_a_gpu_what_counts_on_the_host_runs_without_a_graph_and_says_so(changes: dict[str, Any], name: str) -> None:
+def test_on_a_gpu_an_update_that_counts_on_the_host_is_no_part_of_the_graph(changes: dict[str, Any], name: str) -> None:
     said: list[str] = []
     configuration = small_configuration(**changes)
-    finished(Pack(configuration, PACK_SEEDS, small_data(configuration), device="cuda", report=said.append))
+    finished(Pack(members(configuration), device="cuda", report=said.append))
     assert len(said) == 1
     assert f"{name} counts its steps on the host" in said[0]
 
@@ -164,7 +146,7 @@ def test_on_a_gpu_what_counts_on_the_host_runs_without_a_graph_and_says_so(chang
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 def test_on_a_gpu_lower_precisions_train_as_well(precision: str) -> None:
     def bounds(trained: TrainingConfiguration) -> list[float]:
-        results = finished(Pack(trained, PACK_SEEDS, small_data(trained), device="cuda"))
+        results = finished(Pack(members(trained), device="cuda"))
         return [result.evaluations[-1].metrics["validation/lower_bound"] for result in results]
 
     exact = small_configuration()
