@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from vae.bound import lower_bound
-from vae.densities import bernoulli_log_likelihood_and_mean, gaussian_kl_from_standard
+from vae.densities import gaussian_kl_from_standard
 from vae.model.activations import ACTIVATIONS
 from vae.model.network import VAE, LatentVariableModel
 from vae.model.precision import Precision, multiplying_in
 
 _ALIGNMENT = 16
 """float32 numbers in a cache line: where a layer's weights start in the block."""
+_MOST_LIT = 0.9
+"""Of all pixels: above it, gathering weights takes longer than multiplying zeros."""
 
 
 class LossGradient(Protocol):
@@ -24,11 +26,14 @@ class LossGradient(Protocol):
 
     weights: list[Tensor]
     """All parameters, as few tensors as there can be: for optimizers that treat every number by itself."""
+    model: LatentVariableModel
+    """The model in float32 without autograd, by the quickest way: for evaluations."""
 
     def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
-        """The loss, the mean negative lower bound in nats, of pixels x [batch, pixels] and noise [batch, latent].
+        """Writes to every parameter's `grad`, in float32, the gradient of the loss: the mean negative lower bound in
+        nats of pixels x [batch, pixels] in [0, 1] under noise [batch, latent].
 
-        Every parameter's `grad` then holds the gradient of this loss, in float32.
+        Returns a number that is finite just where the loss is: the loss itself, or what costs less.
         """
         ...
 
@@ -43,8 +48,9 @@ class Autograd:
 
     def __init__(self, model: nn.Module, precision: Precision) -> None:
         self.weights: list[Tensor] = list(model.parameters())
+        self.model = cast(LatentVariableModel, model)
         self._parameters = model
-        self._model = multiplying_in(precision, cast(LatentVariableModel, model))
+        self._model = multiplying_in(precision, self.model)
 
     def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
         """See LossGradient."""
@@ -55,11 +61,11 @@ class Autograd:
 
 
 class WrittenOut:
-    """The same loss and gradient of vae.model.network.VAE, by hand.
+    """The same gradient for vae.model.network.VAE, by hand, and the model itself without autograd.
 
     All weights lie in one block of memory and all gradients in another, of which the model's parameters and their
     `grad` become parts: gradients are written where the optimizer reads them, and mean and log variance are one
-    product.
+    product. The loss itself is not computed: its gradient does not need it.
     """
 
     def __init__(self, model: VAE, precision: Precision) -> None:
@@ -72,28 +78,44 @@ class WrittenOut:
             [decoder.output],
         ]
         self.weights: list[Tensor] = [_in_one_block(groups)]
-        kind = _BFloat16Layer if precision == "bfloat16" else _Layer
-        layers = [
-            kind(_joined([part.weight for part in group]), _joined([part.bias for part in group])) for group in groups
+        joined = [
+            (_joined([part.weight for part in group]), _joined([part.bias for part in group])) for group in groups
         ]
+        is_rounded = precision == "bfloat16"
+        layers = [(_BFloat16Layer if is_rounded else _Layer)(*pair) for pair in joined]
+        if not is_rounded:
+            layers[0] = _PixelLayer(*joined[0])
         self._encoder = _Network(layers[: len(hidden[0]) + 1], model.activation)
         self._decoder = _Network(layers[len(hidden[0]) + 1 :], model.activation)
+        self.latent_dim = model.latent_dim
+        self.model: LatentVariableModel = model if is_rounded else self
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z|x), each [batch, latent], for x [batch, pixels]."""
+        mean, log_variance = self._encoder.forward(x).chunk(2, -1)
+        return mean, log_variance
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Bernoulli logits [..., pixels] for z [..., latent]."""
+        return self._decoder.forward(z.flatten(0, -2)).view(*z.shape[:-1], -1)
 
     @torch.no_grad()
     def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
-        """See LossGradient: vae.bound.lower_bound, then its derivatives from the pixels back to the encoder."""
-        mean, log_variance = self._encoder.forward(x).chunk(2, -1)
+        """See LossGradient: the logits and the KL of vae.bound.lower_bound, then the loss's derivatives from the pixels
+        back to the encoder. The loss is finite where the logits and the KL are."""
+        mean, log_variance = self.encode(x)
         scaled_noise = torch.exp(0.5 * log_variance) * noise
         logits = self._decoder.forward(mean + scaled_noise)
-        log_likelihood, pixel_mean = bernoulli_log_likelihood_and_mean(x, logits)
-        loss = -(log_likelihood - gaussian_kl_from_standard(mean, log_variance).sum(-1)).mean()
+        finite_as_loss = logits.sum() + gaussian_kl_from_standard(mean, log_variance).sum()
 
         share = 1 / len(x)
-        z_gradient = self._decoder.input_gradient(self._decoder.backward(pixel_mean.sub_(x).mul_(share)))
+        z_gradient = self._decoder.input_gradient(self._decoder.backward(logits.sigmoid_().sub_(x).mul_(share)))
         mean_gradient = torch.add(z_gradient, mean, alpha=share)
         log_variance_gradient = 0.5 * torch.add(z_gradient * scaled_noise, log_variance.exp() - 1, alpha=share)
         self._encoder.backward(torch.cat([mean_gradient, log_variance_gradient], -1))
-        return loss
+        return finite_as_loss
 
 
 @torch.no_grad()
@@ -148,6 +170,38 @@ class _BFloat16Layer(_Layer):
         return torch.mm(self._rounded_gradient, self._rounded_weight).float()
 
 
+class _PixelLayer(_Layer):
+    """The same for the layer that sees the pixels, in float32.
+
+    Many pixels are 0 in a whole minibatch: a third at MNIST's edges. They add nothing to a, and the gradients of their
+    weights are 0. On a CPU both products leave them out, unless nearly all pixels are lit; so W lies in memory pixel by
+    pixel, and what is gathered and written are rows.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__(weight, bias)
+        self._rows, self._gradient_rows = weight.t(), self._weight_gradient.t()
+        self._lit_gradient = torch.empty_like(self._rows, requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """a [batch, outputs], for x that is not negative; keeps x, or its lit pixels."""
+        lit = x.sum(0).nonzero().squeeze(1) if x.device.type == "cpu" else None
+        if lit is None or len(lit) > _MOST_LIT * x.shape[1]:
+            self._lit = None
+            return super().forward(x)
+        self._lit, self._x = lit, x.index_select(1, lit)
+        return torch.addmm(self._bias, self._x, self._rows.index_select(0, lit))
+
+    def backward(self, gradient: Tensor) -> None:
+        """Writes the gradients of W and b, given that of a."""
+        if self._lit is None:
+            super().backward(gradient)
+            return
+        torch.sum(gradient, 0, out=self._bias_gradient)
+        lit_gradient = torch.mm(self._x.t(), gradient, out=self._lit_gradient[: len(self._lit)])
+        self._gradient_rows.zero_().index_add_(0, self._lit, lit_gradient)
+
+
 class _Network:
     """Hidden layers, each with the non-linearity, and a linear one."""
 
@@ -190,11 +244,14 @@ def _in_one_block(groups: Sequence[Sequence[nn.Linear]]) -> nn.Parameter:
     for start, part in zip(starts, parts, strict=False):
         for parameter in part:
             end = start + parameter.numel()
-            room = block.data[start:end].view_as(parameter)
-            parameter.data = room.copy_(parameter.data)
-            parameter.grad = block.grad[start:end].view_as(parameter)
+            parameter.data = _view(block.data[start:end], parameter.shape, part is parts[0]).copy_(parameter.data)
+            parameter.grad = _view(block.grad[start:end], parameter.shape, part is parts[0])
             start = end
     return block
+
+
+def _view(numbers: Tensor, shape: torch.Size, transposed: bool) -> Tensor:
+    return numbers.view(shape[::-1]).t() if transposed else numbers.view(shape)
 
 
 def _joined(parameters: Sequence[Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from vae.configuration import TrainingConfiguration
 from vae.evaluation import evaluate_importance_weighted_bound, evaluate_lower_bound, evaluated_sets
 from vae.gradient import add_gradient_of_prior, loss_gradient
 from vae.minibatches import Minibatches, PreparedData
-from vae.model.network import LatentVariableModel, num_parameters
+from vae.model.network import num_parameters
 from vae.model.precision import products_in, reproducible_arithmetic, require_precision
 from vae.optimizers import build_optimizer, specification
 from vae.randomness import Seeds
@@ -84,7 +84,10 @@ def training_result(
         name = "train" if data.validation is None else "validation"
         has_learned = evaluations[-1].metrics[f"{name}/lower_bound"] > data.constant_pixel_bound
         outcome = "finished" if has_learned else "failed_to_learn"
-    weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+    weights = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     curve, size = tuple(evaluations), num_parameters(model)
     return TrainingResult(outcome, curve, weights, size, seconds, started_ms, now_ms(), diverged_at_samples)
 
@@ -176,26 +179,26 @@ class Training:
                 return
 
     def _train_step(self) -> float:
-        """One minibatch; returns its loss, the mean of the negative lower bound in nats per example."""
+        """One minibatch; returns a number that is finite just where its loss is."""
         x, noise = self.minibatches.at(self.step)
-        loss = self.loss_gradient(x.to(self.device), noise.to(self.device))
+        finite_as_loss = self.loss_gradient(x.to(self.device), noise.to(self.device))
         if self.configuration.weight_prior:
             add_gradient_of_prior(self.parameters, len(self.data.train))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.configuration, self.step, self.num_steps)
         self.optimizer.step()
         self.step += 1
-        return float(loss)
+        return float(finite_as_loss)
 
     def _evaluate(self) -> Evaluation | None:
         """Measures the bounds now; None, and the training has diverged, where one is not finite."""
         is_last = self.step == self.num_steps
         metrics: dict[str, float] = {}
         for name, images in evaluated_sets(self.data, self.configuration, is_last).items():
-            metrics |= evaluate_lower_bound(self._model, images, name, self.seeds.evaluation, self.device)
+            metrics |= evaluate_lower_bound(self.loss_gradient.model, images, name, self.seeds.evaluation, self.device)
         if is_last and self.configuration.test_at_end:
             metrics |= evaluate_importance_weighted_bound(
-                self._model, self.data.test, self.configuration, self.seeds.evaluation, self.device
+                self.loss_gradient.model, self.data.test, self.configuration, self.seeds.evaluation, self.device
             )
         if not all(math.isfinite(measured) for measured in metrics.values()):
             self.diverged_at_samples = self.samples
@@ -203,10 +206,6 @@ class Training:
         evaluation = Evaluation(self.samples, self.seconds, now_ms(), metrics)
         self.evaluations.append(evaluation)
         return evaluation
-
-    @property
-    def _model(self) -> LatentVariableModel:
-        return cast(LatentVariableModel, self.model)
 
     def save(self) -> None:
         """Writes the checkpoint, where one was asked for."""

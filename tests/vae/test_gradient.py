@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import cast
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.support.gradients import gradients, model_and_minibatch
 from tests.support.trainings import SEEDS, small_configuration, small_data
@@ -15,6 +16,7 @@ from tests.support.users_models import OwnVAE
 from vae.gradient import Autograd, WrittenOut, loss_gradient
 from vae.model.activations import ACTIVATIONS
 from vae.model.network import VAE, num_parameters
+from vae.model.precision import Precision
 from vae.training import Training, train
 
 
@@ -24,11 +26,57 @@ def test_the_written_out_gradient_is_that_of_autograd(num_hidden_layers: int, ac
     """In float64: equal within the rounding of sums in another order, about 1e-15 each."""
     written, x, noise = model_and_minibatch(num_hidden_layers, activation)
     differentiated = copy.deepcopy(written)
-    loss = WrittenOut(written, "float32")(x, noise)
-    expected = Autograd(differentiated, "float32")(x, noise)
-    torch.testing.assert_close(loss, expected, rtol=1e-13, atol=0)
+    WrittenOut(written, "float32")(x, noise)
+    Autograd(differentiated, "float32")(x, noise)
     for found, wanted in zip(gradients(written), gradients(differentiated), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("share_lit", [0.0, 0.2, 0.5, 1.0])
+def test_pixels_that_are_0_in_the_whole_minibatch_are_left_out_and_their_weights_get_a_gradient_of_0(
+    share_lit: float,
+) -> None:
+    """A minibatch of other pixels came before, so that what its gradients left behind would be seen."""
+    written, x, noise = model_and_minibatch()
+    differentiated = copy.deepcopy(written)
+    is_lit = torch.arange(x.shape[1]) % 10 < 10 * share_lit
+    of_loss = WrittenOut(written, "float32")
+    for pixels in (x * (torch.arange(x.shape[1]) % 3 == 0), x * is_lit):
+        of_loss(pixels, noise)
+        Autograd(differentiated, "float32")(pixels, noise)
+        for found, wanted in zip(gradients(written), gradients(differentiated), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-13)
+    by_pixel = cast(Tensor, cast(nn.Linear, written.encoder.hidden[0]).weight.grad).t()
+    assert torch.equal(by_pixel.any(1), is_lit)
+
+
+@pytest.mark.parametrize("num_lit", [36, 12])
+def test_what_a_gradient_returns_is_finite_just_where_the_loss_is(num_lit: int) -> None:
+    for name, number in [
+        ("decoder.output.bias", math.inf),
+        ("encoder.mean.bias", math.nan),
+        ("decoder.output.bias", 1e9),
+    ]:
+        written, x, noise = model_and_minibatch()
+        x[:, num_lit:] = 0
+        assert math.isfinite(WrittenOut(written, "float32")(x, noise))
+        with torch.no_grad():
+            written.get_parameter(name)[1] = number
+        loss = Autograd(copy.deepcopy(written), "float32")(x, noise)
+        assert math.isfinite(WrittenOut(written, "float32")(x, noise)) == math.isfinite(loss)
+    with torch.no_grad():
+        written.encoder.log_variance.bias[1] = 1_000.0
+    assert not math.isfinite(WrittenOut(written, "float32")(x, noise)), "the variance overflows, and with it the KL"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_model_that_is_evaluated_is_the_trained_one_in_float32(precision: Precision) -> None:
+    model, x, noise = model_and_minibatch(num_hidden_layers=2, dtype=torch.float32)
+    x[:, ::3] = 0
+    evaluated = loss_gradient(model, precision).model
+    torch.testing.assert_close(evaluated.encode(x), model.encode(x), rtol=1e-5, atol=1e-6)
+    of_many = noise.expand(5, *noise.shape)
+    torch.testing.assert_close(evaluated.decode(of_many), model.decode(of_many), rtol=1e-5, atol=1e-6)
 
 
 def test_a_second_gradient_replaces_the_first() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,28 @@ def test_a_folder_that_is_no_control_group_limits_nothing(tmp_path: Path) -> Non
 
 def test_a_quota_of_one_core_leaves_one_core(group: Path) -> None:
     assert usable_cores(group) == 1
+
+
+@pytest.mark.parametrize(("chosen", "is_large"), [(None, True), ("0", False)])
+def test_large_tensors_lie_on_large_memory_pages_where_the_kernel_has_them(chosen: str | None, is_large: bool) -> None:
+    """A user who has said otherwise is not overruled."""
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not setting.exists() or "[never]" in setting.read_text():
+        pytest.skip("this kernel offers no large pages")
+    if "[always]" in setting.read_text():
+        pytest.skip("this kernel gives large pages to all, asked or not")
+    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    program = """
+import vae.training, torch
+tensor = torch.ones(2**24)
+lines = open("/proc/self/smaps_rollup").read().splitlines()
+print(sum(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages")))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment | ({} if chosen is None else {"THP_MEM_ALLOC_ENABLE": chosen}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (int(run.stdout) >= 60_000) == is_large, run.stdout
