@@ -25,6 +25,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 ROOT = Path(__file__).resolve().parent.parent
 MEASUREMENTS = {
     "step": "benchmarks.step",
+    "training": "benchmarks.training_speed",
     "peer_loop": "benchmarks.peer_loop",
     "peer_tune": "benchmarks.peer_tune",
     "utilisation": "benchmarks.utilisation",

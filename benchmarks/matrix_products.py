@@ -24,12 +24,12 @@ class Linear:
     first: bool = False
 
 
-def layers_of(configuration: TrainingConfiguration, num_pixels: int) -> tuple[Linear, ...]:
+def layers_of(configuration: TrainingConfiguration, num_pixels: int, num_lit: int | None = None) -> tuple[Linear, ...]:
     """The layers of the VAE, encoder then decoder; mean and log variance of q(z|x) as one layer of twice the
-    outputs."""
+    outputs. The first sees `num_lit` pixels, where the others are 0 in the whole minibatch."""
     hidden = [Linear(configuration.hidden_units, configuration.hidden_units)] * (configuration.num_hidden_layers - 1)
     encoder = [
-        Linear(num_pixels, configuration.hidden_units, first=True),
+        Linear(num_lit or num_pixels, configuration.hidden_units, first=True),
         *hidden,
         Linear(configuration.hidden_units, 2 * configuration.latent_dim),
     ]

@@ -245,3 +245,18 @@ def test_unknown_measurement_is_refused_with_the_nearest_name(root: Path) -> Non
     assert done.returncode == 2
     assert "stpe" in done.stderr
     assert "step" in done.stderr
+
+
+def test_a_step_is_measured_with_the_pixels_that_its_first_layer_multiplies(images: Dataset) -> None:
+    """A third of the pixels are 0 everywhere: the products alone have as many operations as those in the step."""
+    dark = images.train_images.copy()
+    dark[:, ::3] = 0
+    shape = (-1, *images.image_shape)
+    given = dataset_from_arrays("dark", dark.reshape(shape), images.test_images.reshape(shape), num_validation=50)
+    training = Training(SMALL, Seeds.from_root(0), prepare(given, SMALL))
+    times = measure_once(training, 10, torch.float32)
+    lit = 784 - len(range(0, 784, 3))
+    assert times.flop == step_flop(layers_of(SMALL, 784, lit), SMALL.batch_size)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], with_flops=True) as recorded:
+        training._train_step()
+    assert times.flop == sum(e.flops for e in recorded.key_averages() if e.key in ("aten::mm", "aten::addmm"))
