@@ -1,5 +1,5 @@
 """log p(x) by importance weighting with K = 5000 samples: against the matrix products it needs, and against Pythae's
-get_nll."""
+get_nll. And by annealed importance sampling, against its own products."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks import pythae
 from benchmarks.matrix_products import seconds_of
 from benchmarks.rows import Row, Settings, UnavailableError, at_least, not_measured, over
 from benchmarks.workload import HIDDEN_UNITS, LATENT_DIM, mnist, training
-from vae.likelihood import LogLikelihood, estimate_log_likelihood
+from vae.likelihood import Annealing, LogLikelihood, annealed_importance_sampling, estimate_log_likelihood
 from vae.minibatches import binarise
 from vae.model.network import LatentVariableModel
 from vae.model.precision import reproducible_arithmetic
@@ -28,13 +28,14 @@ _NUM_PIXELS = 784
 _ROWS_AT_ONCE = (250, 500, 1_000, 5_000)
 _PYTHAE_BATCH = 100
 """The default of get_nll."""
-_TARGETS = {"products": at_least(0.75), "pythae": at_least(50)}
+_TARGETS = {"products": at_least(0.75), "pythae": at_least(50), "annealing": at_least(0.6)}
+_COLUMNS_AT_ONCE = (128, 256, 512, 1_024)
 
 
 @dataclass(frozen=True)
 class LikelihoodTimes:
     """Seconds per image in one repeat: ours, the decoder's products alone, get_nll as it comes and under no_grad,
-    one thread each; then ours and get_nll as it comes on all cores."""
+    one thread each; then ours and get_nll as it comes on all cores; then by annealing, and its products alone."""
 
     ours: float
     products: float
@@ -43,6 +44,8 @@ class LikelihoodTimes:
     ours_on_all: float
     pythae_on_all: float | None
     difference_nats: float | None
+    annealed: float
+    annealing_products: float
 
 
 @dataclass
@@ -52,6 +55,8 @@ class _Contest:
     settings: Settings
     num_images: int
     num_pythae_images: int
+    num_annealed_images: int
+    annealing: Annealing
     package: Path | None = None
     unavailable: str = ""
 
@@ -88,8 +93,27 @@ class _Contest:
         mean_of_same = float(estimated.log_likelihood[: self.num_pythae_images].mean())
         difference = None if stock is None else stock["log_likelihood"] - mean_of_same
         return LikelihoodTimes(
-            ours, products, _seconds(stock), _seconds(without_gradients), ours_on_all, _seconds(on_all), difference
+            ours,
+            products,
+            _seconds(stock),
+            _seconds(without_gradients),
+            ours_on_all,
+            _seconds(on_all),
+            difference,
+            *self._annealed(),
         )
+
+    def _annealed(self) -> tuple[float, float]:
+        """Seconds per image, of ours and of the products alone, which are taken before and after."""
+        times = 3 if self.settings.quick else 100
+        with reproducible_arithmetic():
+            before = annealing_products_seconds_per_image(self.annealing, times)
+            images = self.images[: self.num_annealed_images]
+            seconds = seconds_of(
+                lambda: annealed_importance_sampling(self.model, images, 0, self.annealing, num_threads=1)
+            )
+            after = annealing_products_seconds_per_image(self.annealing, times)
+        return seconds / len(images), (before + after) / 2
 
     def _ours(self, num_threads: int) -> tuple[float, LogLikelihood]:
         """Seconds per image, and the estimates."""
@@ -138,9 +162,35 @@ def _seconds_per_row(rows: int, times: int) -> float:
     return float(np.median([seconds_of(decode) for _ in range(times)])) / rows
 
 
+def annealing_products_seconds_per_image(annealing: Annealing, times: int) -> float:
+    """Seconds of the products of one image's gradients, alone and warm, at the number of columns that suits the
+    machine best: one gradient for each chain, temperature and leapfrog step."""
+    num_gradients = annealing.num_chains * annealing.num_temperatures * annealing.num_leapfrog_steps
+    return min(_seconds_per_gradient(columns, times) for columns in _COLUMNS_AT_ONCE) * num_gradients
+
+
+def _seconds_per_gradient(columns: int, times: int) -> float:
+    """Seconds of log p(x|z)'s gradient by z, of its four products, per column."""
+    into, out = torch.randn(HIDDEN_UNITS, LATENT_DIM + 1), torch.randn(_NUM_PIXELS, HIDDEN_UNITS + 1)
+    back, down = torch.randn(HIDDEN_UNITS, _NUM_PIXELS), torch.randn(LATENT_DIM, HIDDEN_UNITS)
+    z, h = torch.randn(LATENT_DIM + 1, columns), torch.randn(HIDDEN_UNITS + 1, columns)
+    logits, of_h, of_z = (torch.empty(size, columns) for size in (_NUM_PIXELS, HIDDEN_UNITS, LATENT_DIM))
+
+    def gradient() -> Tensor:
+        torch.mm(into, z, out=h[:-1])
+        torch.mm(out, h, out=logits)
+        torch.mm(back, logits, out=of_h)
+        return torch.mm(down, of_h, out=of_z)
+
+    gradient()
+    return float(np.median([seconds_of(gradient) for _ in range(times)])) / columns
+
+
 def measure(settings: Settings) -> list[Row]:
-    """Our estimate, the products and Pythae in turn, on the same weights and binary images."""
-    contest = _Contest(settings, *((2, 1) if settings.quick else (100, 5)))
+    """Our estimates, the products and Pythae in turn, on the same weights and binary images."""
+    quick = settings.quick
+    annealing = Annealing(num_temperatures=2 if quick else 500)
+    contest = _Contest(settings, *((2, 1, 1) if quick else (100, 5, 16)), annealing)
     repeats = [contest.once() for _ in settings.repeated(NAME, 5)]
     rate = Row(
         NAME,
@@ -158,7 +208,26 @@ def measure(settings: Settings) -> list[Row]:
         over(repeats, lambda r: r.ours_on_all * 10_000 / 60),
         note="from its images per second",
     )
-    return [rate, *_pythae_rows(repeats, contest.unavailable), ours, whole_set]
+    pythaes = _pythae_rows(repeats, contest.unavailable)
+    return [rate, *pythaes, ours, whole_set, *_annealing_rows(repeats, annealing)]
+
+
+def _annealing_rows(repeats: list[LikelihoodTimes], annealing: Annealing) -> list[Row]:
+    how = (
+        f"{annealing.num_chains} chains, {annealing.num_temperatures} temperatures, {annealing.num_leapfrog_steps}"
+        " leapfrog steps, one thread"
+    )
+    return [
+        Row(
+            NAME,
+            "AIS: products alone / ours",
+            "ratio",
+            over(repeats, lambda r: r.annealing_products / r.annealed),
+            _TARGETS["annealing"],
+            f"{how}; ours with its pilot",
+        ),
+        Row(NAME, "AIS: ours, per image", "s", over(repeats, lambda r: r.annealed), note=how),
+    ]
 
 
 def _pythae_rows(repeats: list[LikelihoodTimes], unavailable: str) -> list[Row]:

@@ -16,11 +16,23 @@ from numpy.typing import NDArray
 from vae.errors import ExplainedError, RequestError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vae.configuration import TrainingConfiguration
-    from vae.likelihood import LogLikelihood
+    from vae.likelihood import AnnealedLikelihood, Annealing, LogLikelihood, ReportProgress
     from vae.model.network import LatentVariableModel
 
 FEW_EFFECTIVE_SAMPLES = 10
+FEW_EFFECTIVE_CHAINS = 2
+LITTLE_ACCEPTANCE = 0.2
+_COUNTS = {
+    "importance": {"num-samples": (5_000, "samples per image.")},
+    "ais": {
+        "num-chains": (16, "chains per image."),
+        "num-temperatures": (1_000, "steps of each chain from the prior to the posterior; the more, the closer."),
+        "num-leapfrog-steps": (10, "gradients per step."),
+    },
+}
 _LINE_EVERY_SECONDS = 10.0
 
 
@@ -38,7 +50,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "weights", metavar="WEIGHTS", type=Path, help="weights.safetensors, as trainings and studies leave it."
     )
-    parser.add_argument("--num-samples", type=int, default=5_000, help="Importance samples per image. [5000]")
+    parser.add_argument(
+        "--method",
+        choices=tuple(_METHODS),
+        default="importance",
+        help="importance: samples of the encoder's posterior. ais: annealed importance sampling, chains from the prior"
+        " to the posterior without the encoder; closer, and slower by far. [importance]",
+    )
+    for method, counts in _COUNTS.items():
+        for name, (default, text) in counts.items():
+            parser.add_argument(f"--{name}", type=int, metavar="N", help=f"{method}: {text} [{default}]")
     parser.add_argument("--images", type=int, metavar="N", help="The first N test images; by default all.")
     parser.add_argument("--seed", type=int, default=0, help="The root of the samples' random streams. [0]")
     parser.add_argument(
@@ -62,23 +83,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0. Raises ExplainedError for a wrong request, and where data or a place to write are missing."""
-    from vae.likelihood import estimate_log_likelihood, request_digest
-
     _check(options)
     progress = _ProgressLine(sys.stderr)
     try:
-        prepared = _prepare(options)
-        digest = request_digest(prepared.model, prepared.images, options.num_samples, options.seed)
-        estimates = options.output / f"{digest[:16]}.safetensors"
-        estimate = estimate_log_likelihood(
-            prepared.model,
-            prepared.images,
-            options.num_samples,
-            options.seed,
-            num_threads=options.num_threads,
-            resume=estimates,
-            report=progress.report,
-        )
+        text, estimates = _METHODS[options.method](options, _prepare(options), progress.report)
     except ValueError as error:
         raise RequestError(str(error)) from error
     except OSError as error:
@@ -88,16 +96,58 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     finally:
         progress.end()
-    print(summary(estimate, options.num_samples, prepared.title))
+    print(text)
     print(f"per image: {estimates}")
     return 0
 
 
+def _by_importance_sampling(
+    options: argparse.Namespace, prepared: _Prepared, report: ReportProgress
+) -> tuple[str, Path]:
+    """What is printed, and the file with the estimates per image."""
+    from vae.likelihood import estimate_log_likelihood, request_digest
+
+    num_samples = options.num_samples
+    digest = request_digest(prepared.model, prepared.images, options.seed, {"num_samples": num_samples})
+    estimates = options.output / f"{digest[:16]}.safetensors"
+    estimate = estimate_log_likelihood(
+        prepared.model,
+        prepared.images,
+        num_samples,
+        options.seed,
+        num_threads=options.num_threads,
+        resume=estimates,
+        report=report,
+    )
+    return summary(estimate, num_samples, prepared.title), estimates
+
+
+def _by_annealing(options: argparse.Namespace, prepared: _Prepared, report: ReportProgress) -> tuple[str, Path]:
+    """What is printed, and the file with the estimates per image."""
+    from vae.likelihood import Annealing, annealed_importance_sampling, request_digest
+
+    annealing = Annealing(options.num_chains, options.num_temperatures, options.num_leapfrog_steps)
+    digest = request_digest(prepared.model, prepared.images, options.seed, annealing.settings)
+    estimates = options.output / f"{digest[:16]}.safetensors"
+    estimate = annealed_importance_sampling(
+        prepared.model,
+        prepared.images,
+        options.seed,
+        annealing,
+        num_threads=options.num_threads,
+        resume=estimates,
+        report=report,
+    )
+    return annealed_summary(estimate, annealing, prepared.title), estimates
+
+
+_METHODS = {"importance": _by_importance_sampling, "ais": _by_annealing}
+
+
 def _check(options: argparse.Namespace) -> None:
-    for name, least in (("num_samples", 1), ("images", 1), ("seed", 0), ("num_threads", 1)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise RequestError(f"--{name.replace('_', '-')} {value}: it must be a whole number from {least} up")
+    _check_counts(options)
+    for name, least in (("images", 1), ("seed", 0), ("num_threads", 1)):
+        _check_number(name.replace("_", "-"), getattr(options, name), least)
     if not options.weights.is_file():
         inside = options.weights / "weights.safetensors"
         hint = (
@@ -112,6 +162,25 @@ def _check(options: argparse.Namespace) -> None:
         raise RequestError(
             f"--output {options.output}: the folder cannot be made ({error.strerror}); name another"
         ) from error
+
+
+def _check_counts(options: argparse.Namespace) -> None:
+    """Refuses counts of a method that was not asked for; gives those of the other their defaults."""
+    for method, counts in _COUNTS.items():
+        for name, (default, _) in counts.items():
+            number = getattr(options, name.replace("-", "_"))
+            _check_number(name, number, 1)
+            if number is not None and method != options.method:
+                raise RequestError(
+                    f"--{name} is an option of --method {method}, and the method is {options.method}; leave one out, or"
+                    f" give --method {method}"
+                )
+            setattr(options, name.replace("-", "_"), default if number is None else number)
+
+
+def _check_number(name: str, number: int | None, least: int) -> None:
+    if number is not None and number < least:
+        raise RequestError(f"--{name} {number}: it must be a whole number from {least} up")
 
 
 def _prepare(options: argparse.Namespace) -> _Prepared:
@@ -154,30 +223,66 @@ def _binary(configuration: TrainingConfiguration, options: argparse.Namespace) -
 
 def summary(estimate: LogLikelihood, num_samples: int, title: str) -> str:
     """The mean in nats with its errors, and a warning where a few samples carry an image's estimate."""
-    num_images = len(estimate.log_likelihood)
-    mean = float(estimate.log_likelihood.mean())
-    spread = (
-        f"{float(estimate.log_likelihood.std()) / math.sqrt(num_images):.2f} over images"
-        if num_images > 1
-        else "unknown for one image"
-    )
-    monte_carlo = float(estimate.standard_error.square().sum().sqrt()) / num_images
     lines = [
-        f"log p(x) = {mean:.2f} nats per image; standard error {spread}, {monte_carlo:.2g} of Monte Carlo alone",
+        _mean(estimate.log_likelihood, estimate.standard_error),
         f"K = {num_samples:,}; {title}",
+        _effective(estimate.effective_sample_size, "samples"),
     ]
-    lines.append(
-        f"effective samples of an image: median {float(estimate.effective_sample_size.median()):,.1f}, fewest"
-        f" {float(estimate.effective_sample_size.min()):,.1f}"
-    )
     num_few = int((estimate.effective_sample_size < FEW_EFFECTIVE_SAMPLES).sum())
     if num_few:
         lines.append(
-            f"warning: {num_few:,} of {num_images:,} images rest on fewer than {FEW_EFFECTIVE_SAMPLES} effective"
-            " samples: their estimates tend to be too low and their Monte Carlo errors too small. Give more"
-            " --num-samples, or use vae.likelihood.annealed_importance_sampling."
+            f"warning: {num_few:,} of {len(estimate.log_likelihood):,} images rest on fewer than"
+            f" {FEW_EFFECTIVE_SAMPLES} effective samples: their estimates tend to be too low and their Monte Carlo"
+            " errors too small. Give more --num-samples, or --method ais."
         )
     return "\n".join(lines)
+
+
+def annealed_summary(estimate: AnnealedLikelihood, annealing: Annealing, title: str) -> str:
+    """The mean in nats with its errors and the acceptance, and warnings of chains that hardly moved or too few."""
+    num_images = len(estimate.log_likelihood)
+    fewest = float(estimate.lowest_acceptance.min())
+    lines = [
+        _mean(estimate.log_likelihood, estimate.standard_error),
+        f"{annealing.num_chains:,} chains, {annealing.num_temperatures:,} temperatures,"
+        f" {annealing.num_leapfrog_steps:,} leapfrog steps; {title}",
+        _effective(estimate.effective_sample_size, "chains"),
+        f"accepted proposals: {float(estimate.acceptance.mean()):.0%}; of the chain that accepted fewest {fewest:.0%}",
+    ]
+    num_still = int((estimate.lowest_acceptance < LITTLE_ACCEPTANCE).sum())
+    if num_still:
+        lines.append(
+            f"warning: {num_still:,} of {num_images:,} images have a chain that accepted less than"
+            f" {LITTLE_ACCEPTANCE:.0%} of its proposals, the worst {fewest:.1%}: it hardly moved, and its weight is"
+            " too low as a rule. Give more --num-temperatures."
+        )
+    num_few = int((estimate.effective_sample_size < FEW_EFFECTIVE_CHAINS).sum())
+    if num_few and annealing.num_chains >= FEW_EFFECTIVE_CHAINS:
+        lines.append(
+            f"warning: {num_few:,} of {num_images:,} images rest on fewer than {FEW_EFFECTIVE_CHAINS} effective"
+            " chains: their estimates tend to be too low and their Monte Carlo errors too small. Give more"
+            " --num-temperatures, or more --num-chains."
+        )
+    return "\n".join(lines)
+
+
+def _mean(log_likelihood: Tensor, standard_error: Tensor) -> str:
+    """The mean over images, and its errors."""
+    num_images = len(log_likelihood)
+    spread = (
+        f"{float(log_likelihood.std()) / math.sqrt(num_images):.2f} over images"
+        if num_images > 1
+        else "unknown for one image"
+    )
+    monte_carlo = float(standard_error.square().sum().sqrt()) / num_images
+    return (
+        f"log p(x) = {float(log_likelihood.mean()):.2f} nats per image; standard error {spread}, {monte_carlo:.2g} of"
+        " Monte Carlo alone"
+    )
+
+
+def _effective(sizes: Tensor, what: str) -> str:
+    return f"effective {what} of an image: median {float(sizes.median()):,.1f}, fewest {float(sizes.min()):,.1f}"
 
 
 class _ProgressLine:

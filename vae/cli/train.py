@@ -47,9 +47,10 @@ def _parser() -> _Parser:
     _add_options(train)
     likelihood = commands.add_parser(
         "likelihood",
-        help="estimate log p(x) of test images by importance sampling",
+        help="estimate log p(x) of test images",
         description=(
-            "Estimates log p(x) of binary test images by importance sampling. Interrupted, the same command continues."
+            "Estimates log p(x) of binary test images by importance sampling, or by annealed importance sampling."
+            " Interrupted, the same command continues."
         ),
         allow_abbrev=False,
     )

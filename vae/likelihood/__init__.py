@@ -6,13 +6,22 @@ neither is what comes out. Images are bytes [n, pixels]; the model and the noise
 float64. No training depends on them.
 """
 
-from vae.likelihood.annealing import annealed_importance_sampling, inverse_temperatures
-from vae.likelihood.estimates import LogLikelihood
-from vae.likelihood.importance_sampling import estimate_log_likelihood, request_digest
+from vae.likelihood.annealing import (
+    AnnealedLikelihood,
+    Annealing,
+    annealed_importance_sampling,
+    inverse_temperatures,
+)
+from vae.likelihood.estimates import LogLikelihood, ReportProgress
+from vae.likelihood.image_groups import request_digest
+from vae.likelihood.importance_sampling import estimate_log_likelihood
 from vae.likelihood.posterior_density import posterior_density_estimator
 
 __all__ = [
+    "AnnealedLikelihood",
+    "Annealing",
     "LogLikelihood",
+    "ReportProgress",
     "annealed_importance_sampling",
     "estimate_log_likelihood",
     "inverse_temperatures",

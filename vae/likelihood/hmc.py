@@ -1,83 +1,109 @@
-"""Hamiltonian Monte Carlo on latent variables: many chains for many images at once, step sizes adapted per image."""
+"""Hamiltonian Monte Carlo on latent variables: many chains for many images at once, a step size for each image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vae.densities import standard_gaussian_log_density
-from vae.likelihood.estimates import log_pixels
-from vae.model.network import LatentVariableModel
-
-LogDensity = Callable[[Tensor], Tensor]
-"""log density up to a constant [chains, n] of latents [chains, n, latent], in nats; differentiable once."""
+from vae.likelihood.pixel_gradients import PixelGradients
 
 TARGET_ACCEPTANCE = 0.65
 """The share of accepted proposals at which HMC costs least in many dimensions (Beskos et al. 2013, Wu et al. 2017)."""
 
-FIRST_STEP_SIZE = 0.1
-_ADAPTATION = 0.1
+_ADAPTATION = 0.5
+_QUARTER_PERIOD = math.pi / 2
 
 
 @dataclass
 class Chains:
-    """z [chains, n, latent]; per image [n] one step size, and the share of the last proposals that was accepted."""
+    """Where chains are: z [chains, n, latent], log p(x|z) [chains, n] there, and its gradient [chains, n, latent]."""
 
     z: Tensor
-    step_size: Tensor
-    acceptance: Tensor
+    log_pixels: Tensor
+    gradient: Tensor
 
 
-def log_joint(model: LatentVariableModel, x: Tensor, beta: float = 1.0) -> LogDensity:
-    """z -> log p(z) + beta log p(x|z) [chains, n], in nats, for images x [n, pixels]: the posterior at beta = 1."""
-    return lambda z: standard_gaussian_log_density(z).sum(-1) + beta * log_pixels(model, x, z)
+class ImageStreams:
+    """Random numbers for the chains of n images, each image's from a stream of its own."""
+
+    def __init__(self, streams: Sequence[np.random.Generator], device: str | torch.device = "cpu") -> None:
+        self._streams, self._device = streams, device
+
+    def normal(self, num_chains: int, latent_dim: int) -> Tensor:
+        """Standard normal [chains, n, latent], in float32."""
+        drawn = [stream.standard_normal((num_chains, latent_dim), dtype=np.float32) for stream in self._streams]
+        return torch.from_numpy(np.stack(drawn, 1)).to(self._device)
+
+    def uniform(self, num_chains: int) -> Tensor:
+        """Uniform on [0, 1) [chains, n], in float64."""
+        return torch.from_numpy(np.stack([stream.random(num_chains) for stream in self._streams], 1)).to(self._device)
 
 
-def start_chains(z: Tensor, step_size: float) -> Chains:
-    """Chains that have not moved yet, from latents [chains, n, latent]."""
-    return Chains(z, torch.full(z.shape[1:2], step_size, device=z.device), torch.ones(z.shape[1:2], device=z.device))
+def longest_step_sizes(chains: Chains, num_leapfrog_steps: int) -> Tensor:
+    """The longest step size that `adapted` allows, for each image [n].
+
+    A trajectory then takes a quarter of a period under the prior, and ends where it knows nothing of its start. A
+    posterior is nowhere much wider, so that longer ones would only turn back.
+    """
+    return torch.full(chains.z.shape[1:2], _QUARTER_PERIOD / num_leapfrog_steps, device=chains.z.device)
+
+
+def start_chains(pixels: PixelGradients, z: Tensor) -> Chains:
+    """Chains that have not moved yet, at latents [chains, n, latent]."""
+    return Chains(z, *pixels.value_and_gradient(z))
 
 
 def transition(
-    chains: Chains, log_density: LogDensity, num_leapfrog_steps: int, random: np.random.Generator, adapt: bool = True
-) -> None:
-    """Moves every chain by one HMC transition that leaves `log_density` invariant (Neal 2011, section 5.3).
+    chains: Chains,
+    pixels: PixelGradients,
+    beta: float,
+    step_size: Tensor,
+    num_leapfrog_steps: int,
+    random: ImageStreams,
+) -> Tensor:
+    """Moves every chain by one HMC transition that leaves p(z) p(x|z)^beta invariant (Neal 2011, section 5.3).
 
-    With `adapt`, each image's step size then grows or shrinks towards 65 % acceptance: right while a chain finds its
-    distribution; to be switched off where samples are taken.
+    `step_size` [n] must not depend on where the chains are. Returns the probability [chains, n] with which each
+    proposal was accepted. It costs a gradient per leapfrog step.
     """
-    momentum = _normal(random, chains.z)
-    start = log_density(chains.z).detach() - 0.5 * momentum.square().sum(-1)
-    z, momentum = _leapfrog(chains.z, momentum, log_density, chains.step_size[:, None], num_leapfrog_steps)
-    gain = log_density(z).detach() - 0.5 * momentum.square().sum(-1) - start
-    uniform = torch.from_numpy(random.random(tuple(gain.shape))).to(gain)
-    accepted = torch.log(uniform) < gain  # never where the gain is not a number
-    chains.z = torch.where(accepted[..., None], z, chains.z)
-    chains.acceptance = accepted.float().mean(0)
-    if adapt:
-        chains.step_size = chains.step_size * torch.exp(_ADAPTATION * (chains.acceptance - TARGET_ACCEPTANCE))
+    momentum = random.normal(len(chains.z), chains.z.shape[-1])
+    before = _log_density(chains, beta) - 0.5 * momentum.square().sum(-1)
+    proposal, momentum = _leapfrog(chains, momentum, pixels, beta, step_size[:, None], num_leapfrog_steps)
+    gain = _log_density(proposal, beta) - 0.5 * momentum.square().sum(-1) - before
+    probability = gain.clamp_max(0).exp().nan_to_num(0.0)
+    accepted = random.uniform(len(chains.z)) < probability
+    chains.z = torch.where(accepted[..., None], proposal.z, chains.z)
+    chains.log_pixels = torch.where(accepted, proposal.log_pixels, chains.log_pixels)
+    chains.gradient = torch.where(accepted[..., None], proposal.gradient, chains.gradient)
+    return probability
+
+
+def adapted(step_size: Tensor, probability: Tensor, num_leapfrog_steps: int) -> Tensor:
+    """The step sizes [n] after proposals of that probability [chains, n]: grown or shrunk towards 65 % acceptance.
+
+    Right while chains find their distribution. Where samples or weights are taken it would bias them.
+    """
+    grown = step_size * torch.exp(_ADAPTATION * (probability.mean(0) - TARGET_ACCEPTANCE)).to(step_size)
+    return grown.clamp_max(_QUARTER_PERIOD / num_leapfrog_steps)
+
+
+def _log_density(chains: Chains, beta: float) -> Tensor:
+    """log p(z) + beta log p(x|z), up to a constant [chains, n]."""
+    return beta * chains.log_pixels - 0.5 * chains.z.square().sum(-1)
 
 
 def _leapfrog(
-    z: Tensor, momentum: Tensor, log_density: LogDensity, step_size: Tensor, num_steps: int
-) -> tuple[Tensor, Tensor]:
-    momentum = momentum + 0.5 * step_size * _gradient(z, log_density)
-    for step in range(num_steps):
+    chains: Chains, momentum: Tensor, pixels: PixelGradients, beta: float, step_size: Tensor, num_steps: int
+) -> tuple[Chains, Tensor]:
+    z, gradient = chains.z, chains.gradient
+    momentum = momentum + 0.5 * step_size * (beta * gradient - z)
+    for _ in range(num_steps - 1):
         z = z + step_size * momentum
-        share = 1.0 if step < num_steps - 1 else 0.5
-        momentum = momentum + share * step_size * _gradient(z, log_density)
-    return z, momentum
-
-
-def _gradient(z: Tensor, log_density: LogDensity) -> Tensor:
-    with torch.enable_grad():
-        leaf = z.detach().requires_grad_()
-        return torch.autograd.grad(log_density(leaf).sum(), leaf)[0]
-
-
-def _normal(random: np.random.Generator, like: Tensor) -> Tensor:
-    return torch.from_numpy(random.standard_normal(tuple(like.shape), dtype=np.float32)).to(like)
+        momentum = momentum + step_size * (beta * pixels.gradient(z) - z)
+    end = start_chains(pixels, z + step_size * momentum)
+    return end, momentum + 0.5 * step_size * (beta * end.gradient - end.z)

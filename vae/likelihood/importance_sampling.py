@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from vae.bound import log_importance_weights
-from vae.checkpoint import weights_digest
-from vae.disk import sha256_of
 from vae.likelihood.estimates import (
     LogLikelihood,
     ReportProgress,
@@ -25,12 +20,12 @@ from vae.likelihood.estimates import (
     joined,
     log_pixels,
 )
-from vae.likelihood.partial_estimates import PartialEstimates
+from vae.likelihood.image_groups import checked_threads, estimate_groups, partial_estimates, streams_of
 from vae.likelihood.pixel_sums import PixelSums
+from vae.likelihood.transposed_decoder import has_transposed_decoder
 from vae.minibatches import scale_pixels
-from vae.model.network import VAE, Decoder, LatentVariableModel
+from vae.model.network import VAE, LatentVariableModel
 from vae.model.precision import products_in
-from vae.randomness import derive, generator
 
 _COLUMNS_AT_ONCE = 500
 """Latents decoded at once by PixelSums: 1.6 MB of logits nearly fit a core's caches; 500 to 1,000 were the quickest."""
@@ -62,22 +57,19 @@ def estimate_log_likelihood(
     earlier one ended; ValueError where it holds another request's.
     """
     check_request(images, num_samples)
-    if num_threads is not None and num_threads < 1:
-        raise ValueError(f"num_threads is {num_threads}; it must be at least 1")
-    bound_to = _facts(model, images, num_samples, seed) if resume else {}
-    partial = PartialEstimates(resume, bound_to, len(images), len(LogLikelihood._fields))
-    groups = [slice(start, min(start + images_at_once, len(images))) for start in range(0, len(images), images_at_once)]
-    missing = [group for group in groups if not partial.has(group)]
-    done = len(images) - sum(group.stop - group.start for group in missing)
+    threads = checked_threads(num_threads)
     request = _Request(model, images, num_samples, seed, samples_at_once, torch.device(device))
-    try:
-        for group, estimate in _each(request, missing, num_threads or torch.get_num_threads()):
-            partial.put(group, torch.stack(estimate))
-            done += group.stop - group.start
-            report(done, len(images))
-    finally:
-        partial.save()
-    return LogLikelihood(*partial.numbers)
+    by_pixel_sums = request.has_pixel_sums()
+    sample = _sample_by_pixel_sums if by_pixel_sums else _sample
+    numbers = estimate_groups(
+        lambda group, _: torch.stack(sample(request, group)),
+        len(images),
+        images_at_once,
+        partial_estimates(model, images, seed, {"num_samples": num_samples}, len(LogLikelihood._fields), resume),
+        threads if by_pixel_sums else None,
+        report,
+    )
+    return LogLikelihood(*numbers)
 
 
 @dataclass(frozen=True)
@@ -93,51 +85,11 @@ class _Request:
 
     def has_pixel_sums(self) -> bool:
         """Whether the model and the images are such that `PixelSums` is right for them, and worth it."""
-        if type(self.model) is not VAE or type(self.model.decoder) is not Decoder or self.device.type != "cpu":
-            return False
-        is_float32 = self.model.decoder.output.weight.dtype == torch.float32
-        return is_float32 and bool(np.isin(self.images, (0, 255)).all())
+        return has_transposed_decoder(self.model, self.device) and bool(np.isin(self.images, (0, 255)).all())
 
     def streams(self, group: slice) -> list[np.random.Generator]:
         """The random stream of each image of a group."""
-        return [generator(derive(self.seed, "likelihood", position)) for position in range(group.start, group.stop)]
-
-
-def request_digest(model: LatentVariableModel, images: NDArray[np.uint8], num_samples: int, seed: int) -> str:
-    """sha256 of all that `estimate_log_likelihood` depends on but rounding: a name for the file to resume from."""
-    return sha256_of(repr(_facts(model, images, num_samples, seed)).encode())
-
-
-def _facts(model: LatentVariableModel, images: NDArray[np.uint8], num_samples: int, seed: int) -> dict[str, str]:
-    """What a file to resume from is bound to. A module's text has its activations, which no weight shows."""
-    assert isinstance(model, nn.Module)
-    text = re.sub(r" at 0x[0-9a-f]+", "", f"{type(model).__module__} {model!r}")
-    return {
-        "weights": weights_digest(model.state_dict()),
-        "model": sha256_of(text.encode()),
-        "images": sha256_of(f"{images.shape}".encode() + np.ascontiguousarray(images).tobytes()),
-        "num_samples": str(num_samples),
-        "seed": str(seed),
-    }
-
-
-def _each(request: _Request, groups: Sequence[slice], num_threads: int) -> Iterator[tuple[slice, LogLikelihood]]:
-    """The estimates of every group of images, as they come."""
-    if not request.has_pixel_sums():
-        yield from ((group, _sample(request, group)) for group in groups)
-        return
-    with ThreadPoolExecutor(num_threads, "likelihood", _become_one_of_many) as pool:
-        futures = {pool.submit(_sample_by_pixel_sums, request, group): group for group in groups}
-        try:
-            yield from ((futures[future], future.result()) for future in as_completed(futures))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _become_one_of_many() -> None:
-    """One thread of its own, so that sums have one order, and denormals flushed, so that they cost nothing."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+        return streams_of(group, self.seed, "likelihood")
 
 
 @torch.no_grad()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vae.likelihood.transposed_decoder import transposed_layers
 from vae.model.network import Decoder
 
 FACTORS_PER_LOGARITHM = 16
@@ -15,23 +13,13 @@ _SURELY_RIGHT = 1_000.0  # sigmoid of it is 1: a pixel that is added to fill a g
 _SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
 
 
-@dataclass(frozen=True)
-class _TransposedLayer:
-    """Weight and bias as one matrix [outputs, inputs + 1], and the non-linearity, in place."""
-
-    weight: Tensor
-    activate: Callable[[Tensor], object]
-
-
 class PixelSums:
     r"""sum_d log p(x_d|z), in nats, of a binary image x under a decoder of tanh or other layers.
 
     With s_d = 2 x_d - 1, a binary pixel has log p(x_d|z) = log sigmoid(s_d t_d), t the logits. The signs go into the
     last weights once per image, so that the image is not looked at again for every z; and the sum is that of the
-    logarithms of products of FACTORS_PER_LOGARITHM sigmoids. tanh(a) = 2 sigmoid(2a) - 1 goes into the weights
-    around it: torch's sigmoid takes a sixth of the time of its tanh and half of its exp. A factor and a
-    multiplication each err by about half a unit in the last place of 1 (6e-8): over 784 pixels 1e-4 nats at the very
-    most, 1e-5 as a rule.
+    logarithms of products of FACTORS_PER_LOGARITHM sigmoids. A factor and a multiplication each err by about half a
+    unit in the last place of 1 (6e-8): over 784 pixels 1e-4 nats at the very most, 1e-5 as a rule.
 
     A product that underflows (logits that sum to 87 or more against the image within one group) makes the sum -inf:
     the caller must compute that one in another way. Arrays are transposed, [units, columns], so that halves to be
@@ -40,7 +28,7 @@ class PixelSums:
 
     def __init__(self, decoder: Decoder, columns_at_once: int) -> None:
         self._columns_at_once = columns_at_once
-        self._hidden, self._output = _layers(decoder)
+        self._hidden, self._output = transposed_layers(decoder)
         num_pixels, num_inputs = self._output.shape
         num_rows = -(-num_pixels // FACTORS_PER_LOGARITHM) * FACTORS_PER_LOGARITHM
         self._signed = self._output.new_zeros(num_rows, num_inputs)
@@ -68,7 +56,7 @@ class PixelSums:
         inputs = latents
         for layer, outputs in zip(self._hidden, hidden, strict=True):
             torch.mm(layer.weight, inputs, out=outputs[:-1])
-            layer.activate(outputs[:-1])
+            layer.activate(outputs[:-1], outputs[:-1])
             outputs[-1] = 1
             inputs = outputs
         torch.mm(self._signed, inputs, out=logits)
@@ -78,27 +66,3 @@ class PixelSums:
             logits = logits[:half].mul_(logits[half:])
         torch.threshold_(logits, _SMALLEST_NORMAL, 0.0)  # a denormal product has lost digits, and its logarithm nats
         return logits.log_().sum(0)
-
-
-def _layers(decoder: Decoder) -> tuple[list[_TransposedLayer], Tensor]:
-    """The hidden layers, and the output's weight and bias; a tanh is a sigmoid between weights that make up for it."""
-    modules = list(decoder.hidden)
-    linear = [module for module in [*modules[::2], decoder.output] if isinstance(module, nn.Linear)]
-    activations = modules[1::2]
-    matrices = []
-    for index, layer in enumerate(linear):
-        weight, bias = layer.weight.detach(), layer.bias.detach()
-        if index > 0 and isinstance(activations[index - 1], nn.Tanh):
-            weight, bias = 2 * weight, bias - weight.sum(1)
-        if index < len(activations) and isinstance(activations[index], nn.Tanh):
-            weight, bias = 2 * weight, 2 * bias
-        matrices.append(torch.cat([weight, bias[:, None]], 1))
-    hidden = [
-        _TransposedLayer(matrix, _in_place(activation))
-        for matrix, activation in zip(matrices, activations, strict=False)
-    ]
-    return hidden, matrices[-1]
-
-
-def _in_place(activation: nn.Module) -> Callable[[Tensor], object]:
-    return torch.sigmoid_ if isinstance(activation, nn.Tanh) else lambda a: a.copy_(activation(a))

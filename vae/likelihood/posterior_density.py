@@ -7,12 +7,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vae.likelihood.estimates import LogLikelihood, ReportProgress, WeightSums, check_request, ignore_progress, joined
-from vae.likelihood.hmc import FIRST_STEP_SIZE, Chains, log_joint, start_chains, transition
+from vae.densities import standard_gaussian_log_density
+from vae.likelihood.estimates import LogLikelihood, ReportProgress, WeightSums, check_request, ignore_progress
+from vae.likelihood.hmc import (
+    Chains,
+    ImageStreams,
+    adapted,
+    longest_step_sizes,
+    start_chains,
+    transition,
+)
+from vae.likelihood.image_groups import estimate_groups, streams_of
+from vae.likelihood.partial_estimates import PartialEstimates
+from vae.likelihood.pixel_gradients import images_at_once, pixel_gradients
+from vae.likelihood.transposed_decoder import has_transposed_decoder
 from vae.minibatches import scale_pixels
 from vae.model.network import LatentVariableModel
 from vae.model.precision import products_in
-from vae.randomness import derive, generator
 
 MOST_LATENT_DIMENSIONS = 4
 """The paper uses its estimator below 5 dimensions; above, a fitted density misses the posterior (appendix D)."""
@@ -26,7 +37,6 @@ def posterior_density_estimator(
     num_samples: int = 50,
     num_transitions: int = 100,
     num_leapfrog_steps: int = 4,
-    images_at_once: int = 100,
     device: str | torch.device = "cpu",
     report: ReportProgress = ignore_progress,
 ) -> LogLikelihood:
@@ -47,43 +57,52 @@ def posterior_density_estimator(
             f" {model.latent_dim + 2} samples to be fitted to"
         )
     check_request(images, num_samples)
-    estimates = []
-    for start in range(0, len(images), images_at_once):
-        x = scale_pixels(images[start : start + images_at_once]).to(device)
-        random = generator(derive(seed, "posterior density"), start)
+    device = torch.device(device)
+
+    def estimate(group: slice, _: object) -> Tensor:
+        x = scale_pixels(images[group]).to(device)
+        random = ImageStreams(streams_of(group, seed, "posterior density"), device)
         with products_in("float32", device):
-            chains = _encoder_samples(model, x, num_samples, random)
-            _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=True)
-            fitted = _fit_gaussian(chains.z)
-            _move(chains, model, x, num_transitions, num_leapfrog_steps, random, adapt=False)
-            with torch.no_grad():
-                log_fitted: Tensor = fitted.log_prob(chains.z.double())
-                sums = WeightSums(len(x))
-                sums.add(log_fitted - log_joint(model, x, 1.0)(chains.z))
+            fitted, chains = _fit_and_sample(model, x, num_samples, num_transitions, num_leapfrog_steps, random)
+        log_fitted: Tensor = fitted.log_prob(chains.z.double())
+        sums = WeightSums(len(x))
+        sums.add(log_fitted - chains.log_pixels - standard_gaussian_log_density(chains.z).sum(-1))
         inverse = sums.estimate()
-        estimates.append(inverse._replace(log_likelihood=-inverse.log_likelihood))
-        report(start + len(x), len(images))
-    return joined(estimates)
+        return torch.stack(inverse._replace(log_likelihood=-inverse.log_likelihood))
+
+    numbers = estimate_groups(
+        estimate,
+        len(images),
+        images_at_once(model, device, num_samples),
+        PartialEstimates(None, {}, len(images), len(LogLikelihood._fields)),
+        torch.get_num_threads() if has_transposed_decoder(model, device) else None,
+        report,
+    )
+    return LogLikelihood(*numbers)
 
 
-@torch.no_grad()
-def _encoder_samples(model: LatentVariableModel, x: Tensor, num_samples: int, random: np.random.Generator) -> Chains:
-    mean, log_variance = model.encode(x)
-    noise = torch.from_numpy(random.standard_normal((num_samples, *mean.shape), dtype=np.float32)).to(mean)
-    return start_chains(mean + torch.exp(0.5 * log_variance) * noise, FIRST_STEP_SIZE)
-
-
-def _move(
-    chains: Chains,
+def _fit_and_sample(
     model: LatentVariableModel,
     x: Tensor,
+    num_samples: int,
     num_transitions: int,
     num_leapfrog_steps: int,
-    random: np.random.Generator,
-    adapt: bool,
-) -> None:
+    random: ImageStreams,
+) -> tuple[torch.distributions.MultivariateNormal, Chains]:
+    """A Gaussian for each image, fitted to samples of its posterior, and other samples, at fixed step sizes."""
+    pixels = pixel_gradients(model, x, num_samples)
+    with torch.no_grad():
+        mean, log_variance = model.encode(x)
+    noise = random.normal(num_samples, model.latent_dim)
+    chains = start_chains(pixels, (mean + torch.exp(0.5 * log_variance) * noise).to(noise))
+    step_size = longest_step_sizes(chains, num_leapfrog_steps)
     for _ in range(num_transitions):
-        transition(chains, log_joint(model, x, 1.0), num_leapfrog_steps, random, adapt)
+        probability = transition(chains, pixels, 1.0, step_size, num_leapfrog_steps, random)
+        step_size = adapted(step_size, probability, num_leapfrog_steps)
+    fitted = _fit_gaussian(chains.z)
+    for _ in range(num_transitions):
+        transition(chains, pixels, 1.0, step_size, num_leapfrog_steps, random)
+    return fitted, chains
 
 
 def _fit_gaussian(z: Tensor) -> torch.distributions.MultivariateNormal:

@@ -17,10 +17,16 @@ from safetensors.torch import load_file
 from tests.support.trainings import blobs, small_configuration
 from vae.building import model_from_weights
 from vae.checkpoint import encode_weights, load_weights
-from vae.cli.likelihood import _ProgressLine, summary
+from vae.cli.likelihood import _ProgressLine, annealed_summary, summary
 from vae.cli.train import main
 from vae.data.dataset import load_dataset
-from vae.likelihood import LogLikelihood, estimate_log_likelihood
+from vae.likelihood import (
+    AnnealedLikelihood,
+    Annealing,
+    LogLikelihood,
+    annealed_importance_sampling,
+    estimate_log_likelihood,
+)
 from vae.minibatches import prepare
 from vae.model.network import VAE
 
@@ -75,6 +81,26 @@ def test_it_prints_the_mean_of_the_library_s_estimate_and_keeps_it_per_image(
     assert torch.equal(load_file(kept)["numbers"], torch.stack(expected))
 
 
+def test_annealing_is_asked_for_by_its_method(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Asked twice, the second time it reads what the first kept."""
+    path = weights_of(dataset)
+    options = ["--method", "ais", "--num-chains", "4", "--num-temperatures", "20", "--num-leapfrog-steps", "3"]
+    arguments = ["likelihood", str(path), *options, "--images", "5", "--output", str(dataset.parent / "kept")]
+    assert main(arguments) == 0
+    weights, configuration = load_weights(path)
+    images = prepare(load_dataset(str(dataset), dataset), configuration).test[:5]
+    model = model_from_weights(weights, configuration, 36)
+    expected = annealed_importance_sampling(model, images, 0, Annealing(4, 20, 3))  # type: ignore[arg-type]
+    printed, errors = capsys.readouterr()
+    assert printed.startswith(f"log p(x) = {float(expected.log_likelihood.mean()):.2f} nats per image; standard error ")
+    assert "4 chains, 20 temperatures, 3 leapfrog steps; 5 test images of" in printed
+    assert errors.splitlines()[-1] == "5 of 5 images"
+    kept = Path(printed.splitlines()[-1].removeprefix("per image: "))
+    assert torch.equal(load_file(kept)["numbers"], torch.stack(expected))
+    assert main(arguments) == 0
+    assert capsys.readouterr() == (printed, "")
+
+
 def stopped_after_the_first_line(root: Path, arguments: list[str]) -> int:
     """How many images the first line of progress tells of; the process then gets Ctrl-C and must say how to go on."""
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
@@ -109,6 +135,23 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(root: Path, data
     images = prepare(load_dataset(str(dataset), dataset), configuration).test[:10]
     expected = estimate_log_likelihood(model_from_weights(weights, configuration, 36), images, 60_000, 0)  # type: ignore[arg-type]
     assert torch.equal(load_file(file)["numbers"][:, :10], torch.stack(expected))
+
+
+@pytest.mark.slow
+def test_annealing_stops_at_once_and_goes_on(root: Path, dataset: Path) -> None:
+    """Sixteen images at a time, for some two seconds: Ctrl-C gives up those under way and keeps those that are done."""
+    path, kept = weights_of(dataset), dataset.parent / "kept"
+    options = ["--method", "ais", "--num-temperatures", "1000", "--num-leapfrog-steps", "4", "--images", "300"]
+    arguments = ["likelihood", str(path), *options, "--num-threads", "1", "--output", str(kept)]
+    assert stopped_after_the_first_line(root, arguments) == 16
+    (file,) = kept.iterdir()
+    assert int(load_file(file)["done"].sum()) == 16
+    assert stopped_after_the_first_line(root, arguments) == 32
+    weights, configuration = load_weights(path)
+    images = prepare(load_dataset(str(dataset), dataset), configuration).test[:32]
+    model = model_from_weights(weights, configuration, 36)
+    expected = annealed_importance_sampling(model, images, 0, Annealing(16, 1_000, 4))  # type: ignore[arg-type]
+    assert torch.equal(load_file(file)["numbers"][:, :32], torch.stack(expected))
 
 
 def test_the_command_of_the_readme_estimates(root: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,6 +216,18 @@ def test_a_model_of_grey_pixels_is_refused_until_binary_ones_are_asked_for(
         (["{folder}/blobs/test_images.npy"], 2, "cannot be read as safetensors"),
         (["{weights}", "--num-samples", "0"], 2, "--num-samples 0: it must be a whole number from 1 up"),
         (["{weights}", "--num-samples", "many"], 2, "invalid int value: 'many'"),
+        (["{weights}", "--method", "annealing"], 2, "invalid choice: 'annealing'"),
+        (["{weights}", "--method", "ais", "--num-chains", "0"], 2, "--num-chains 0: it must be a whole number from 1"),
+        (
+            ["{weights}", "--num-temperatures", "9"],
+            2,
+            "--num-temperatures is an option of --method ais",
+        ),
+        (
+            ["{weights}", "--method", "ais", "--num-samples", "9"],
+            2,
+            "--num-samples is an option of --method",
+        ),
         (["{weights}", "--images", "301"], 2, "--images 301: {folder}/blobs has 300 test images"),
         (["{weights}", "--images", "-3"], 2, "--images -3"),
         (["{weights}", "--seed", "-1"], 2, "--seed -1"),
@@ -232,6 +287,24 @@ def test_the_summary_warns_of_images_that_rest_on_few_samples() -> None:
     )
     assert "warning" not in of([100.0, 50.0])
     assert "warning: 1 of 2 images rest on fewer than 10 effective samples" in of([100.0, 2.0])
+
+
+def test_the_summary_of_annealing_tells_of_chains_that_do_not_accept_and_of_few_that_count() -> None:
+    def of(effective: list[float], lowest_acceptance: list[float]) -> str:
+        nats, errors, acceptance = [-90.0, -100.0], [0.3, 0.4], [0.7, 0.6]
+        numbers = (nats, errors, effective, acceptance, lowest_acceptance)
+        estimate = AnnealedLikelihood(*(torch.tensor(number, dtype=torch.float64) for number in numbers))
+        return annealed_summary(estimate, Annealing(), "2 images")
+
+    assert of([5.0, 3.0], [0.5, 0.4]).splitlines() == [
+        "log p(x) = -95.00 nats per image; standard error 5.00 over images, 0.25 of Monte Carlo alone",
+        "16 chains, 1,000 temperatures, 10 leapfrog steps; 2 images",
+        "effective chains of an image: median 3.0, fewest 3.0",
+        "accepted proposals: 65%; of the chain that accepted fewest 40%",
+    ]
+    still = of([5.0, 3.0], [0.5, 0.031])
+    assert "warning: 1 of 2 images have a chain that accepted less than 20% of its proposals, the worst 3.1%" in still
+    assert "warning: 1 of 2 images rest on fewer than 2 effective chains" in of([5.0, 1.2], [0.5, 0.4])
 
 
 def test_progress_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
