@@ -15,50 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from tests.support.manifests import SECRET, base_manifests, mapping_of, mappings_in
 
 VARIABLE = re.compile(r"\$\{(\w+)(:[-?])?([^}]*)\}")
-SECRET = re.compile(r"PASSWORD|TOKEN|SECRET")
 PINNED = re.compile(r"[^:@]+:(?!latest$)[\w.-]*\d[\w.-]*$")
 
 
 @pytest.fixture(scope="module")
 def compose(root: Path) -> dict[str, Any]:
-    return _mapping((root / "docker" / "compose.yaml").read_text())
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    content = yaml.safe_load(text)
-    assert isinstance(content, dict)
-    return content
-
-
-def _manifests(root: Path) -> list[dict[str, Any]]:
-    """Every object of the base."""
-    files = sorted((root / "docker" / "kubernetes" / "base").glob("*.yaml"))
-    objects = [each for file in files for each in yaml.safe_load_all(file.read_text())]
-    assert {each["kind"] for each in objects} >= {
-        "Deployment",
-        "StatefulSet",
-        "RayCluster",
-        "RayJob",
-        "NetworkPolicy",
-        "Service",
-        "PersistentVolumeClaim",
-    }
-    return objects
-
-
-def _of_kind(root: Path, kind: str) -> list[dict[str, Any]]:
-    return [each for each in _manifests(root) if each["kind"] == kind]
-
-
-def _everywhere(content: object) -> Iterator[dict[str, Any]]:
-    """Every mapping in a document."""
-    if isinstance(content, dict):
-        yield content
-    for inner in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
-        yield from _everywhere(inner)
+    return mapping_of((root / "docker" / "compose.yaml").read_text())
 
 
 def _as_compose_reads_it(text: str, given: dict[str, str]) -> str:
@@ -67,7 +33,7 @@ def _as_compose_reads_it(text: str, given: dict[str, str]) -> str:
 
 
 def test_compose_publishes_on_loopback_alone(root: Path) -> None:
-    services = _mapping(_as_compose_reads_it((root / "docker" / "compose.yaml").read_text(), {}))["services"]
+    services = mapping_of(_as_compose_reads_it((root / "docker" / "compose.yaml").read_text(), {}))["services"]
     published = [port for service in services.values() for port in service.get("ports", [])]
     assert len(published) == 2, "MLflow and the job server"
     assert all(str(port).startswith("127.0.0.1:") for port in published), published
@@ -140,153 +106,14 @@ def test_every_image_is_pinned(root: Path, compose: dict[str, Any]) -> None:
     defaults = [_as_compose_reads_it(service["image"], {}) for service in compose["services"].values()]
     images = defaults + [
         each["image"]
-        for each in _everywhere(_manifests(root))
+        for each in mappings_in(base_manifests(root))
         if isinstance(each.get("image"), str) and each["image"] != "vae-study"
     ]
     assert images
     assert [image for image in images if not PINNED.match(image)] == []
     for kustomization in (root / "docker" / "kubernetes").rglob("kustomization.yaml"):
-        for image in _mapping(kustomization.read_text()).get("images", []):
+        for image in mapping_of(kustomization.read_text()).get("images", []):
             assert PINNED.match(f"{image['name']}:{image['newTag']}"), kustomization
-
-
-def test_kubernetes_shows_nothing_outside_the_cluster(root: Path) -> None:
-    assert {service["spec"]["type"] for service in _of_kind(root, "Service")} == {"ClusterIP"}
-    assert [each["spec"]["headGroupSpec"]["serviceType"] for each in _of_kind(root, "RayCluster")] == ["ClusterIP"]
-    assert not [
-        each
-        for each in _everywhere(_manifests(root))
-        if each.get("hostNetwork") or "hostPort" in each or each.get("privileged")
-    ]
-    assert not [each for each in _manifests(root) if each["kind"] in ("Ingress", "Secret")]
-
-
-def test_kubernetes_lets_nothing_in_but_what_is_named(root: Path) -> None:
-    policies = {each["metadata"]["name"]: each["spec"] for each in _of_kind(root, "NetworkPolicy")}
-    assert policies["nothing-comes-in"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
-    named = [source for policy in policies.values() for rule in policy.get("ingress", []) for source in rule["from"]]
-    assert named
-    assert all(source.get("podSelector") for source in named), "a rule without pods would let everybody in"
-
-
-def test_kubernetes_takes_secrets_by_reference(root: Path) -> None:
-    variables = [
-        each for each in _everywhere(_manifests(root)) if {"name"} <= set(each) and SECRET.search(str(each["name"]))
-    ]
-    assert {each["name"] for each in variables} >= {
-        "POSTGRES_PASSWORD",
-        "MLFLOW_AUTH_ADMIN_PASSWORD",
-        "MLFLOW_FLASK_SERVER_SECRET_KEY",
-    }
-    assert all(each["valueFrom"]["secretKeyRef"]["name"] == "vae-study-secrets" for each in variables)
-    (cluster,) = _of_kind(root, "RayCluster")
-    assert cluster["metadata"]["name"] != "vae-study-secrets", (
-        "KubeRay keeps its token in a Secret of the cluster's name"
-    )
-    asked = {each["valueFrom"]["secretKeyRef"]["key"] for each in variables} | {"postgres-password"}
-    documented = (root / "docs" / "cluster.md").read_text()
-    assert [key for key in asked if f"--from-literal={key}=" not in documented] == []
-
-
-def test_every_container_runs_without_privileges(root: Path) -> None:
-    pods = [each["spec"] for each in _everywhere(_manifests(root)) if "containers" in each.get("spec", {})]
-    assert len(pods) == 4, "PostgreSQL, MLflow, the head, the workers"
-    for pod in pods:
-        for container in pod["containers"]:
-            assert (pod["securityContext"] | container["securityContext"])["runAsNonRoot"], container["name"]
-            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, container["name"]
-            assert container["resources"]["limits"]["memory"], container["name"]
-
-
-def test_ray_of_kubernetes_is_that_of_the_lock_and_asks_for_a_token(root: Path) -> None:
-    (cluster,) = _of_kind(root, "RayCluster")
-    assert f"ray=={cluster['spec']['rayVersion']} " in (root / "docker" / "requirements.lock").read_text()
-    assert cluster["spec"]["authOptions"] == {"mode": "token"}
-    (job,) = _of_kind(root, "RayJob")
-    assert job["spec"]["clusterSelector"] == {"ray.io/cluster": cluster["metadata"]["name"]}
-    assert "backoffLimit" not in job["spec"], "KubeRay refuses it beside a selector"
-
-
-def test_the_overlays_name_files_that_are_there_and_paths_that_fit(root: Path) -> None:
-    overlays = root / "docker" / "kubernetes" / "overlays"
-    for kustomization in overlays.glob("*/kustomization.yaml"):
-        content = _mapping(kustomization.read_text())
-        assert all((kustomization.parent / each).is_dir() for each in content["resources"])
-        assert all((kustomization.parent / each["path"]).is_file() for each in content.get("patches", []))
-    (workers,) = yaml.safe_load((overlays / "gpu" / "gpu-workers.yaml").read_text())
-    (container,) = workers["value"]["template"]["spec"]["containers"]
-    assert (
-        container["resources"]["limits"]["nvidia.com/gpu"]
-        == container["resources"]["requests"]["nvidia.com/gpu"]
-        == "1"
-    )
-    base = _mapping((root / "docker" / "kubernetes" / "base" / "kustomization.yaml").read_text())
-    assert {"kustomization.yaml", *base["resources"]} == {
-        file.name for file in (root / "docker" / "kubernetes" / "base").iterdir()
-    }
-
-
-def test_a_study_on_kubernetes_waits_for_mlflow(root: Path) -> None:
-    (job,) = _of_kind(root, "RayJob")
-    (gpu,) = yaml.safe_load((root / "docker" / "kubernetes" / "overlays" / "gpu" / "gpu-study.yaml").read_text())
-    for entrypoint in (job["spec"]["entrypoint"], gpu["value"]):
-        assert re.match(
-            r'bash -c "python /opt/vae-study/docker/healthy\.py http://mlflow:5000/health --within \d+ && python -m'
-            r" study run ",
-            entrypoint,
-        )
-
-
-def test_checkpoints_on_kubernetes_go_where_a_secret_or_an_overlay_says(root: Path) -> None:
-    kubernetes = root / "docker" / "kubernetes"
-    (cluster,) = _of_kind(root, "RayCluster")
-    groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
-    groups += [
-        each["value"] for each in yaml.safe_load((kubernetes / "overlays" / "gpu" / "gpu-workers.yaml").read_text())
-    ]
-    for group in groups:
-        (container,) = group["template"]["spec"]["containers"]
-        assert container["envFrom"] == [{"secretRef": {"name": "vae-study-checkpoints", "optional": True}}], container[
-            "name"
-        ]
-    claim = _mapping((kubernetes / "components" / "shared-checkpoints" / "claim.yaml").read_text())
-    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
-    patched = {
-        each["path"]
-        for file in kubernetes.rglob("*workers.yaml")
-        for each in yaml.safe_load(file.read_text())
-        if "/volumes" in each["path"]
-    }
-    assert patched == {
-        f"/spec/{place}/template/spec/volumes{end}"
-        for place, end in (("headGroupSpec", "/-"), ("workerGroupSpecs/0", ""), ("workerGroupSpecs/1", ""))
-    }
-    documented = (root / "docs" / "cluster.md").read_text()
-    assert [
-        word
-        for word in ("secret generic vae-study-checkpoints", "ReadWriteMany", "overlays/cpu-shared-checkpoints")
-        if word not in documented
-    ] == []
-
-
-def test_every_node_of_the_overlays_with_shared_checkpoints_mounts_them(root: Path) -> None:
-    for name, num_groups in (("cpu-shared-checkpoints", 2), ("gpu-shared-checkpoints", 3)):
-        overlay = root / "docker" / "kubernetes" / "overlays" / name
-        assert (overlay / "kustomization.yaml").is_file()
-        if not shutil.which("kubectl"):  # the test above knows the paths that are patched
-            continue
-        made = subprocess.run(
-            ["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, timeout=60, check=True
-        ).stdout
-        (cluster,) = [each for each in yaml.safe_load_all(made) if each["kind"] == "RayCluster"]
-        specs = [
-            each["template"]["spec"]
-            for each in [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
-        ]
-        assert len(specs) == num_groups
-        for spec in specs:
-            assert {"name": "checkpoints", "mountPath": "/checkpoints"} in spec["containers"][0]["volumeMounts"]
-            assert {"name": "checkpoints", "persistentVolumeClaim": {"claimName": "checkpoints"}} in spec["volumes"]
 
 
 def test_the_image_has_the_versions_of_the_lock_and_no_development_tools(root: Path) -> None:

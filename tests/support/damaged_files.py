@@ -7,6 +7,8 @@ import random
 import re
 from collections.abc import Callable
 
+import pytest
+
 
 def flip_a_bit(content: bytes, choose: random.Random) -> bytes:
     """The content with one bit the other way round."""
@@ -67,3 +69,7 @@ def damaged(content: bytes, choose: random.Random) -> tuple[str, bytes]:
         changed = damage(content, choose)
         if changed != content:
             return damage.__name__, changed
+
+
+# How often each kind of damage is drawn: a few, and many.
+FEW_AND_MANY = pytest.mark.parametrize(("number", "seed"), [(12, 1), pytest.param(150, 2, marks=pytest.mark.slow)])

@@ -78,3 +78,10 @@ def section(name: str, kind: str = "descriptive", **changes: object) -> Section:
         ),
     )
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def frames_of(section: Section) -> dict[str, pd.DataFrame]:
+    """The numbers of every table and figure, by name."""
+    return {table.name: table.frame for table in section.tables} | {
+        figure.name: figure.frame for figure in section.figures
+    }

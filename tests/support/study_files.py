@@ -18,7 +18,6 @@ confirm:
   num_reporting_seeds: 1
 """
 
-
 TUNED = """\
 name: mine
 question: Which?

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.statistics import intervals
+from tests.support.rich_studies import rich as rich
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,6 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,22 +13,10 @@ from analysis.document.explorer import Explorer, as_script_text, explorer_text
 from analysis.document.sections import Section
 from analysis.figures import style as figures
 from analysis.reports import hidden_layer_ablation, optimizer_comparison
-from analysis.results.reader import StudyResults, read_study
-from study.spec import Study
+from analysis.results.reader import StudyResults
 from study.spec.schema import Claim
 from tests.support.claims import rows_of, some
-from tests.support.synthetic_store import Place, add_study, places, synthetic_study
-
-TWO = {"optimizer": ("adagrad", "adam")}
-
-
-def _report(results: StudyResults) -> Section:
-    return optimizer_comparison.section(optimizer_comparison.compute(StudyClaims(results)))
-
-
-def _read(uri: str, folder: Path, study: Study, **options: Any) -> StudyResults:
-    add_study(uri, folder, study, **options)
-    return read_study(study.name, uri)
+from tests.support.optimizer_reports import optimizer_report
 
 
 def _bytes(section: Section) -> dict[str, bytes]:
@@ -56,7 +40,7 @@ def _explored(explorer: Explorer) -> bytes:
 
 @pytest.fixture(scope="module")
 def section(results: StudyResults) -> Section:
-    return _report(results)
+    return optimizer_report(results)
 
 
 def test_the_primary_claim_is_found_with_its_size_and_horizon(section: Section) -> None:
@@ -91,11 +75,11 @@ def test_holm_is_over_all_declared_claims_of_the_study(results: StudyResults, se
 
 
 def test_a_second_report_has_the_same_bytes(results: StudyResults, section: Section) -> None:
-    assert _bytes(_report(results)) == _bytes(section)
+    assert _bytes(optimizer_report(results)) == _bytes(section)
 
 
 def test_a_report_of_rows_in_another_order_has_the_same_bytes(section: Section, shuffled: StudyResults) -> None:
-    assert _bytes(_report(shuffled)) == _bytes(section)
+    assert _bytes(optimizer_report(shuffled)) == _bytes(section)
 
 
 def test_every_cell_and_every_proposal_is_in_the_tables(section: Section) -> None:
@@ -122,118 +106,6 @@ def test_learning_curves_are_means_over_reporting_seeds(results: StudyResults, s
     assert row["mean_nats"] == pytest.approx(own["nats"].mean(), rel=1e-5)
     assert row["low_nats"] < row["mean_nats"] < row["high_nats"]
     assert row["num_seeds"] == 6
-
-
-def _outcomes(study: Study, phase: str, cell: str, outcome: str, seeds: tuple[int, ...] = (0,)) -> Mapping[Place, str]:
-    return {
-        place: outcome
-        for place, _, _ in places(study)
-        if place.phase == phase and place.cell == cell and place.seed in seeds
-    }
-
-
-def test_a_diverged_seed_leaves_no_mean_no_interval_and_no_verdict(store_uri: str, tmp_path: Path) -> None:
-    study = synthetic_study("one-diverged", factors=TWO)
-    section = _report(
-        _read(store_uri, tmp_path, study, outcomes=_outcomes(study, "confirm", "optimizer=adam", "diverged"))
-    )
-    claim = rows_of(section)[0]
-    assert (claim.verdict, claim.estimate, claim.interval, claim.p) == (
-        "inconclusive",
-        None,
-        None,
-        1.0,
-    )
-    assert some(claim.worst_case_interval)[0] is None
-    assert (claim.num_diverged_level, claim.num_diverged_baseline) == (1, 0)
-    cells = next(table.frame for table in section.tables if table.name == "optimizer_cells").set_index("cell")
-    assert cells["mean_nats"].isna().tolist() == [False, True]
-    assert cells.loc["optimizer=adam", "diverged"] == 1
-    assert any("adam: 1 of 6 reporting seeds diverged" in warning for warning in section.warnings)
-    assert "flatter" in section.answer
-
-
-def test_a_cell_without_a_winner_is_said_at_the_top(store_uri: str, tmp_path: Path) -> None:
-    study = synthetic_study("no-winner", factors=TWO)
-    confirm = frozenset(
-        place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam"
-    )
-    section = _report(
-        _read(
-            store_uri,
-            tmp_path,
-            study,
-            outcomes=_outcomes(study, "search", "optimizer=adam", "diverged"),
-            missing=confirm,
-        )
-    )
-    assert "adam: every proposal of its search diverged or failed, so it has no confirm phase." in section.warnings
-    assert rows_of(section)[0].verdict == "inconclusive"
-    assert "every proposal of its search diverged" in section.answer
-    lost = next(figure for figure in section.figures if figure.name == "optimizer_learning_rate_sensitivity").frame
-    assert lost[lost["cell"] == "optimizer=adam"]["num_lost"].tolist() == [1, 1, 1]
-
-
-def test_missing_trainings_leave_a_number_but_no_verdict(store_uri: str, tmp_path: Path) -> None:
-    study = synthetic_study("incomplete", num_reporting_seeds=8, factors=TWO)
-    section = _report(
-        _read(store_uri, tmp_path, study, missing=frozenset({Place("confirm", "optimizer=adam", 1, 0, 3)}))
-    )
-    claim = rows_of(section)[0]
-    assert (claim.n, claim.num_missing, claim.verdict) == (7, 1, "inconclusive")
-    assert claim.estimate == pytest.approx(3.0, abs=0.3)
-    assert section.warnings[0].startswith("What the 1 missing training would change is not known")
-
-
-def test_one_reporting_seed_says_that_it_cannot_decide(store_uri: str, tmp_path: Path) -> None:
-    study = synthetic_study("one-seed", num_reporting_seeds=1, factors=TWO)
-    section = _report(_read(store_uri, tmp_path, study))
-    claim = rows_of(section)[0]
-    assert (claim.verdict, claim.interval, claim.smallest_p) == ("inconclusive", None, 1.0)
-    assert any("at least 6 are needed" in warning for warning in section.warnings)
-    assert "1 paired seed: too few" in section.answer
-
-
-def test_a_study_with_one_optimizer_says_why_nothing_follows(store_uri: str, tmp_path: Path) -> None:
-    study = synthetic_study("one-optimizer", num_reporting_seeds=2, factors={"optimizer": ("adam",)}, claims=())
-    section = _report(_read(store_uri, tmp_path, study))
-    assert section.answer.startswith(
-        "Nothing can be concluded about optimizers: the study has one level of optimizer, adam"
-    )
-    assert not section.claims
-
-
-def test_a_study_without_a_search_phase_is_reported(store_uri: str, tmp_path: Path) -> None:
-    study = synthetic_study("no-search", factors=TWO, search=None)
-    section = _report(_read(store_uri, tmp_path, study))
-    assert section.paragraphs[0].startswith("Nothing was tuned")
-    assert [figure.name for figure in section.figures] == ["optimizer_learning_curves", "optimizer_paired_differences"]
-
-
-def test_a_study_in_which_nothing_has_run_is_reported(store_uri: str, tmp_path: Path) -> None:
-    study = synthetic_study("not-begun", factors=TWO)
-    section = _report(_read(store_uri, tmp_path, study, missing=frozenset(place for place, _, _ in places(study))))
-    assert section.warnings[0].startswith("What the 18 missing trainings would change is not known")
-    assert rows_of(section)[0].verdict == "inconclusive"
-    assert not section.figures
-
-
-def test_a_winner_on_the_edge_of_its_search_labels_the_claim(results: StudyResults) -> None:
-    trainings = results.trainings.copy()
-    edge = (trainings["phase"] == "confirm") & (trainings["cell"] == "num_hidden_layers=1,optimizer=adam")
-    trainings.loc[edge, "proposal"] = 2
-    section = _report(replace(results, trainings=trainings))
-    assert rows_of(section)[0].edges_touched == (
-        "adam, 1 hidden layer: learning_rate 0.00464 is the largest that was proposed",
-    )
-    assert "A winner lies on the edge of its search" in section.answer
-
-
-def test_exploratory_comparisons_are_named_so_where_no_claim_was_declared(results: StudyResults) -> None:
-    section = _report(replace(results, study=results.study.model_copy(update={"claims": ()})))
-    assert section.answer.startswith("No claim about optimizer was declared beforehand; what follows is exploration.")
-    assert {claim.kind for claim in rows_of(section)} == {"exploratory"}
-    assert {claim.declared.when for claim in rows_of(section)} == {"not declared"}
 
 
 def test_a_claim_that_no_two_cells_can_answer_says_so(results: StudyResults) -> None:

@@ -15,12 +15,17 @@ from analysis.cli.report import REPORTS, make_section
 from analysis.reports import factor as factor_report
 from analysis.reports import optimizer_comparison
 from analysis.reports.factor import FactorFindings
-from analysis.reports.study_page import build_report
+from analysis.reports.study_page import (
+    build_report,
+    completeness_warnings,
+    search_space,
+    totals,
+)
 from analysis.results.reader import StudyResults, read_study
 from study.spec import Study
-from tests.support.synthetic_store import Place, add_study, places, synthetic_study
-
-TWO = {"optimizer": ("adagrad", "adam")}
+from study.spec.schema import Search
+from tests.support.optimizer_reports import TWO_OPTIMIZERS, read_written
+from tests.support.synthetic_store import Place, add_study, build_store, places, synthetic_study
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,7 @@ class Report:
 
 def _study(name: str, num_reporting_seeds: int = 6, **changes: Any) -> Study:
     claims = synthetic_study().claims[:1]
-    return synthetic_study(name, num_reporting_seeds, **({"factors": TWO, "claims": claims} | changes))
-
-
-def _read(uri: str, folder: Path, study: Study, **options: Any) -> StudyResults:
-    add_study(uri, folder / "artifacts", study, **options)
-    return read_study(study.name, uri)
+    return synthetic_study(name, num_reporting_seeds, **({"factors": TWO_OPTIMIZERS, "claims": claims} | changes))
 
 
 def _report(results: StudyResults, folder: Path) -> Report:
@@ -66,7 +66,7 @@ def _primary(report: Report) -> dict[str, Any]:
 
 
 def test_one_reporting_seed_gives_a_difference_and_no_verdict(store_uri: str, tmp_path: Path) -> None:
-    report = _report(_read(store_uri, tmp_path, _study("bad-one-seed", 1, targets=(-108.0,))), tmp_path)
+    report = _report(read_written(store_uri, tmp_path, _study("bad-one-seed", 1, targets=(-108.0,))), tmp_path)
     claim = _primary(report)
     assert (claim["verdict"], claim["n"], claim["interval"], claim["smallest_p"]) == ("inconclusive", 1, None, 1.0)
     assert "1 paired seed: too few for a 95 % interval" in report.top
@@ -78,7 +78,7 @@ def test_a_study_without_a_finished_search_says_that_everything_is_missing(store
     study = _study("bad-no-search")
     begun = Place("search", "optimizer=adam", 0, None, 0)
     missing = frozenset(place for place, _, _ in places(study) if place != begun)
-    report = _report(_read(store_uri, tmp_path, study, missing=missing), tmp_path)
+    report = _report(read_written(store_uri, tmp_path, study, missing=missing), tmp_path)
     claim = _primary(report)
     assert (claim["verdict"], claim["estimate"], claim["n"]) == ("inconclusive", None, 0)
     assert "17 of 18 trainings that the study asks for are missing" in report.top
@@ -93,7 +93,7 @@ def test_a_cell_of_which_every_training_diverged_is_the_worst_there_is(store_uri
         for place, _, _ in places(study)
         if place.phase == "confirm" and place.cell == "optimizer=adagrad"
     }
-    report = _report(_read(store_uri, tmp_path, study, outcomes=lost), tmp_path)
+    report = _report(read_written(store_uri, tmp_path, study, outcomes=lost), tmp_path)
     claim = _primary(report)
     assert (claim["verdict"], claim["estimate"], claim["num_diverged_baseline"], claim["n"]) == (
         "better",
@@ -116,7 +116,7 @@ def test_a_cell_all_of_whose_proposals_diverged_has_no_winner_to_compare(store_u
     missing = frozenset(
         place for place, _, _ in places(study) if place.phase == "confirm" and place.cell == "optimizer=adam"
     )
-    found = _findings(_read(store_uri, tmp_path, study, outcomes=lost, missing=missing))
+    found = _findings(read_written(store_uri, tmp_path, study, outcomes=lost, missing=missing))
     assert (found.claims[0].verdict, found.claims[0].num_missing) == ("inconclusive", 0)
     assert "no winner to compare" in found.claims[0].statement
     assert any(
@@ -150,7 +150,7 @@ def test_trainings_of_two_versions_are_told_apart_or_said_to_be_mixed(store_uri:
 
 def test_a_factor_of_one_level_compares_nothing(store_uri: str, tmp_path: Path) -> None:
     study = _study("bad-one-level", 2, factors={"optimizer": ("adam",)}, claims=())
-    report = _report(_read(store_uri, tmp_path, study), tmp_path)
+    report = _report(read_written(store_uri, tmp_path, study), tmp_path)
     assert report.claims == []
     assert "Nothing can be concluded about optimizers: the study has one level of optimizer, adam" in report.page
     assert "Nothing can be concluded about hidden layers" in report.page
@@ -163,7 +163,7 @@ def test_a_noise_floor_that_cannot_be_had_leaves_every_verdict_open(store_uri: s
         plain | {"equivalence_margin_nats": "noise_floor", "noise_floor": {"at": "optimizer=adam"}}
     )
     missing = frozenset(place for place, _, _ in places(study) if place.phase == "noise_floor")
-    found = _findings(_read(store_uri, tmp_path, study, missing=missing))
+    found = _findings(read_written(store_uri, tmp_path, study, missing=missing))
     assert any(
         "The noise floor that was to say which differences matter cannot be had" in said
         for said in factor_report.warnings(found)
@@ -211,3 +211,34 @@ def test_a_readout_of_more_points_than_were_measured_says_so(results: StudyResul
     claim = _findings(replace(results, study=study)).claims[0]
     assert (claim.verdict, claim.estimate, claim.num_unread) == ("inconclusive", None, 24)
     assert "24 trainings were measured too seldom for the readout, mean of the last 3" in claim.statement
+
+
+def test_missing_and_diverged_trainings_are_counted_in_warnings(tmp_path: Path) -> None:
+    label = "num_hidden_layers=1,optimizer=adam"
+    study = synthetic_study()
+    diverged = {Place("search", label, 0, None, 0): "diverged", Place("confirm", label, 1, 0, 2): "failed_to_learn"}
+    uri = build_store(tmp_path, study, outcomes=diverged, missing=frozenset({Place("confirm", label, 1, 0, 5)}))
+    found = read_study(study.name, uri)
+    assert list(completeness_warnings(found)) == [
+        "1 of 36 trainings that the study asks for are missing; run the study again to train them.",
+        "1 of 12 trainings diverged in the search phase.",
+        "1 of 23 trainings failed to learn in the confirm phase.",
+    ]
+    assert totals(found) == "35 trainings: 33 finished, 1 diverged, 1 failed to learn, 0 failed, 1 missing."
+
+
+def test_search_space_is_said_in_words() -> None:
+    hyperparameters = {
+        "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+        "batch_size": {"low": 20, "high": 200, "integer": True},
+        "epsilon": {"choices": (1e-8, 1e-3)},
+    }
+    spaces = [{"hyperparameters": hyperparameters}, {"when": {"optimizer": "adam"}, "hyperparameters": hyperparameters}]
+    study = synthetic_study(search=Search.model_validate({"num_proposals": 2, "spaces": spaces}))
+    frame = search_space(study)
+    assert frame["searched"].tolist()[:3] == [
+        "0.0001 to 0.01, log scale",
+        "whole numbers 20 to 200",
+        "one of 1e-08, 0.001",
+    ]
+    assert frame["cells"].tolist() == ["all"] * 3 + ["optimizer=adam"] * 3

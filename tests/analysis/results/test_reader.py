@@ -12,8 +12,12 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from analysis.results.reader import ResultsError, StudyResults, _points_of_server, read_study
+from analysis.reports.study_page import (
+    build_report,
+)
+from analysis.results.reader import ResultsError, StudyResults, _points_of_server, attach_report, read_study
 from study.spec import Study
+from tests.support.sections import section
 from tests.support.synthetic_store import Place, add_study, places, synthetic_study
 from vae.configuration import TrainingConfiguration
 
@@ -213,3 +217,14 @@ def test_a_study_with_no_training_yet_is_read_and_all_of_it_is_missing(store_uri
     found = read_study("nothing", store_uri)
     assert found.trainings.empty
     assert len(found.missing) == 4 * 3 + 4
+
+
+def test_report_is_attached_to_the_parent_run(results: StudyResults, tmp_path: Path) -> None:
+    build_report(results, [section("first")], tmp_path / "study")
+    attach_report(results, tmp_path / "study")
+    client = MlflowClient(tracking_uri=results.tracking_uri)
+    assert {item.path for item in client.list_artifacts(results.parent_run_id, "report")} >= {
+        "report/index.html",
+        "report/claims.json",
+        "report/tables",
+    }

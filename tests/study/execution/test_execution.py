@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 
 import pytest
 
@@ -16,6 +17,7 @@ from study.spec import Study
 from study.spec.cells import study_cells
 from study.spec.loading import load_study
 from tests.support.executions import Disk, WatchedExecution, all_trainings, execute
+from tests.support.gated_studies import ONE_EDGE, WIDE, gated_study
 from tests.support.studies import identify, invented_record, invented_study, searched
 from vae.pack.members import pack_shape
 
@@ -256,3 +258,71 @@ def test_the_default_study_leaves_no_core_idle(num_workers: int, least: float) -
         execution.complete(invented_record(planned))
     assert execution.finished
     assert busy / (num_workers * now) >= least
+
+
+def all_but_adagrad_trained(execution: WatchedExecution) -> list[PlannedTraining]:
+    """What is released of adagrad, when of the others all that can be trained without it is."""
+    held: list[PlannedTraining] = []
+    while (released := execution.next()) is not None:
+        if released[1].configuration.optimizer == "adagrad":
+            held.append(released[1])
+        else:
+            execution.complete(invented_record(released[1]))
+    return held
+
+
+def test_only_the_cells_of_a_comparison_wait_for_each_other_and_one_that_touches_an_edge_frees_the_rest_at_once() -> (
+    None
+):
+    execution = WatchedExecution(ONE_EDGE)
+    held = all_but_adagrad_trained(execution)
+    done = Counter(
+        (planned.configuration.optimizer, planned.phase, planned.extra_round) for planned, _ in execution.done
+    )
+    assert done == {
+        ("adam", "search", 0): 16,
+        ("adam", "search", 1): 4,
+        ("adam", "confirm", 0): 2,
+        ("sgd", "search", 0): 16,
+        ("sgd", "confirm", 0): 2,
+    }
+    for planned in held:
+        execution.complete(invented_record(planned))
+    assert not execution.finished
+    assert execution.released
+
+
+def test_a_cell_without_an_edge_waits_until_it_is_known_that_nobody_has_one() -> None:
+    study = gated_study({"adagrad": WIDE, "adam": WIDE}, (("adam", "adagrad"),), num_proposals=16)
+    execution = WatchedExecution(study)
+    held = all_but_adagrad_trained(execution)
+    assert {planned.phase for planned, _ in execution.done} == {"search"}
+    while held:
+        execution.complete(invented_record(held.pop()))
+        held += [
+            planned
+            for planned in execution.released
+            if planned.configuration.optimizer == "adagrad" and planned.phase == "search"
+        ]
+        if any(planned.phase == "confirm" for planned in execution.released):
+            break
+        while execution.next() is not None:
+            pass
+    assert {planned.cell.label for planned in execution.released if planned.phase == "confirm"} == {
+        "optimizer=adagrad",
+        "optimizer=adam",
+    }
+
+
+def test_a_failed_training_holds_its_comparison_and_no_other() -> None:
+    execution = WatchedExecution(ONE_EDGE)
+    while (released := execution.next()) is not None:
+        if released[1].configuration.optimizer == "adam":
+            execution.fail(released[0].hash, "Traceback\nRuntimeError: no")
+        else:
+            execution.complete(invented_record(released[1]))
+    assert execution.idle
+    assert not execution.finished
+    assert [cell.label for cell in execution.waiting_cells] == ["optimizer=adagrad"]
+    confirmed = {planned.configuration.optimizer for planned, _ in execution.done if planned.phase == "confirm"}
+    assert confirmed == {"sgd"}

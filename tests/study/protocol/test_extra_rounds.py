@@ -6,10 +6,8 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,58 +17,11 @@ from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.counts import max_extra_trainings, num_trainings
 from study.protocol.edges import decoded, hull, touched_edges
 from study.records.records import Record
-from study.spec import Study
 from study.spec.cells import comparisons, search_space, study_cells
 from study.spec.schema import Range
-from tests.support.executions import Disk, WatchedExecution, all_trainings, execute
+from tests.support.executions import Disk, all_trainings, execute
+from tests.support.gated_studies import LOW, ONE_EDGE, WIDE, claim_of, extra_counts, gated_study
 from tests.support.studies import identify, invented_metrics, invented_record, invented_study, searched
-
-# The invented bound is best at a learning rate of 0.018: below the top of WIDE, beyond the top of LOW.
-WIDE: dict[str, Any] = {"low": 1e-3, "high": 0.1, "log": True}
-LOW: dict[str, Any] = {"low": 1e-4, "high": 1e-2, "log": True}
-
-
-def claim(level: str, baseline: str) -> dict[str, Any]:
-    return {"name": f"{level}-{baseline}", "factor": "optimizer", "level": level, "baseline": baseline}
-
-
-def study_of(
-    rates: Mapping[str, dict[str, Any]],
-    claims: tuple[tuple[str, str], ...],
-    confirm: dict[str, Any] | None = None,
-    **search: Any,
-) -> Study:
-    """A cell for each optimizer with its own range of learning rates; the pairs in `claims` are compared."""
-    spaces = [{"when": {"optimizer": name}, "hyperparameters": {"learning_rate": rate}} for name, rate in rates.items()]
-    own = {
-        "sampler": "qmc",
-        "num_proposals": 6,
-        "round_size": 3,
-        "num_tuning_seeds": 1,
-        "max_extra_rounds": 1,
-        "extra_proposals": 4,
-        "spaces": spaces,
-    }
-    return invented_study(
-        factors={"optimizer": list(rates)},
-        search=searched(**(own | search)),
-        claims=[claim(*pair) for pair in claims],
-        confirm=confirm or {"num_reporting_seeds": 2},
-    )
-
-
-ONE_EDGE = study_of({"adagrad": WIDE, "adam": LOW, "sgd": LOW}, (("adam", "adagrad"),), num_proposals=16)
-
-
-def extra_counts(study: Study, trainings: list[PlannedTraining]) -> dict[str, list[int]]:
-    """By optimizer, how many search trainings each extra round has."""
-    rounds = Counter(
-        (training.configuration.optimizer, training.extra_round) for training in trainings if training.extra_round
-    )
-    return {
-        str(level): [count for (name, _), count in sorted(rounds.items()) if name == level]
-        for level in study.factors["optimizer"]
-    }
 
 
 def test_an_edge_of_one_cell_gives_every_cell_of_its_comparison_the_same_extra_round_and_no_other() -> None:
@@ -82,12 +33,12 @@ def test_an_edge_of_one_cell_gives_every_cell_of_its_comparison_the_same_extra_r
 
 
 def test_without_an_edge_there_is_no_extra_round() -> None:
-    study = study_of({"adagrad": WIDE, "adam": WIDE}, (("adam", "adagrad"),), num_proposals=16)
+    study = gated_study({"adagrad": WIDE, "adam": WIDE}, (("adam", "adagrad"),), num_proposals=16)
     assert extra_counts(study, all_trainings(study)) == {"adagrad": [], "adam": []}
 
 
 def test_a_chain_of_claims_is_one_comparison() -> None:
-    study = study_of(
+    study = gated_study(
         {"adagrad": WIDE, "adam": WIDE, "sgd": LOW, "rmsprop": WIDE},
         (("adam", "adagrad"), ("adam", "sgd")),
         num_proposals=16,
@@ -127,7 +78,7 @@ def _best(trainings: list[PlannedTraining], optimizer: str, last_round: int) -> 
 
 
 def test_a_cell_that_touched_nothing_is_asked_what_more_proposals_would_have_asked() -> None:
-    longer = study_of(
+    longer = gated_study(
         {"adagrad": WIDE, "adam": LOW, "sgd": LOW},
         (),
         num_proposals=20,
@@ -161,7 +112,7 @@ def test_the_winner_of_all_rounds_is_confirmed() -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 4])
 def test_a_search_that_never_leaves_its_edge_ends_after_the_declared_rounds(most: int) -> None:
-    study = study_of(
+    study = gated_study(
         {"adagrad": {"low": 1e-9, "high": 1e-8, "log": True}, "adam": WIDE},
         (("adam", "adagrad"),),
         max_extra_rounds=most,
@@ -183,7 +134,7 @@ def test_a_search_that_never_leaves_its_edge_ends_after_the_declared_rounds(most
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_a_search_of_one_proposal_is_given_more_in_its_own_space_and_no_longer_than_declared(most: int) -> None:
-    study = study_of(
+    study = gated_study(
         {"adagrad": WIDE, "adam": WIDE},
         (("adam", "adagrad"),),
         num_proposals=1,
@@ -210,12 +161,12 @@ def test_a_list_of_one_choice_is_never_searched_on() -> None:
         extra_proposals=2,
         spaces=[space],
     )
-    study = invented_study(search=search, claims=[claim("adam", "adagrad")])
+    study = invented_study(search=search, claims=[claim_of("adam", "adagrad")])
     assert not any(training.extra_round for training in all_trainings(study))
 
 
 def test_trainings_of_extra_rounds_are_no_more_than_was_said() -> None:
-    study = study_of(
+    study = gated_study(
         {"adagrad": LOW, "adam": LOW}, (("adam", "adagrad"),), num_tuning_seeds=2, max_extra_rounds=2, num_repeats=2
     )
     trainings = all_trainings(study)
@@ -231,7 +182,7 @@ def test_a_cell_all_of_whose_proposals_diverged_is_searched_on_with_the_others()
         diverges = planned.configuration.optimizer == "adagrad" and not planned.extra_round
         return record.model_copy(update={"outcome": "diverged"}) if diverges else record
 
-    study = study_of({"adagrad": WIDE, "adam": LOW}, (("adam", "adagrad"),), num_proposals=16)
+    study = gated_study({"adagrad": WIDE, "adam": LOW}, (("adam", "adagrad"),), num_proposals=16)
     trainings = all_trainings(study, train)
     assert extra_counts(study, trainings) == {"adagrad": [4], "adam": [4]}
 
@@ -245,80 +196,12 @@ def test_a_winner_between_diverged_proposals_touches_no_edge() -> None:
             record.model_copy(update={"outcome": "diverged"}) if planned.configuration.learning_rate > 4e-3 else record
         )
 
-    study = study_of({"adagrad": LOW, "adam": LOW}, (("adam", "adagrad"),), num_proposals=16)
+    study = gated_study({"adagrad": LOW, "adam": LOW}, (("adam", "adagrad"),), num_proposals=16)
     assert extra_counts(study, all_trainings(study, train)) == {"adagrad": [], "adam": []}
 
 
-def all_but_adagrad_trained(execution: WatchedExecution) -> list[PlannedTraining]:
-    """What is released of adagrad, when of the others all that can be trained without it is."""
-    held: list[PlannedTraining] = []
-    while (released := execution.next()) is not None:
-        if released[1].configuration.optimizer == "adagrad":
-            held.append(released[1])
-        else:
-            execution.complete(invented_record(released[1]))
-    return held
-
-
-def test_only_the_cells_of_a_comparison_wait_for_each_other_and_one_that_touches_an_edge_frees_the_rest_at_once() -> (
-    None
-):
-    execution = WatchedExecution(ONE_EDGE)
-    held = all_but_adagrad_trained(execution)
-    done = Counter(
-        (planned.configuration.optimizer, planned.phase, planned.extra_round) for planned, _ in execution.done
-    )
-    assert done == {
-        ("adam", "search", 0): 16,
-        ("adam", "search", 1): 4,
-        ("adam", "confirm", 0): 2,
-        ("sgd", "search", 0): 16,
-        ("sgd", "confirm", 0): 2,
-    }
-    for planned in held:
-        execution.complete(invented_record(planned))
-    assert not execution.finished
-    assert execution.released
-
-
-def test_a_cell_without_an_edge_waits_until_it_is_known_that_nobody_has_one() -> None:
-    study = study_of({"adagrad": WIDE, "adam": WIDE}, (("adam", "adagrad"),), num_proposals=16)
-    execution = WatchedExecution(study)
-    held = all_but_adagrad_trained(execution)
-    assert {planned.phase for planned, _ in execution.done} == {"search"}
-    while held:
-        execution.complete(invented_record(held.pop()))
-        held += [
-            planned
-            for planned in execution.released
-            if planned.configuration.optimizer == "adagrad" and planned.phase == "search"
-        ]
-        if any(planned.phase == "confirm" for planned in execution.released):
-            break
-        while execution.next() is not None:
-            pass
-    assert {planned.cell.label for planned in execution.released if planned.phase == "confirm"} == {
-        "optimizer=adagrad",
-        "optimizer=adam",
-    }
-
-
-def test_a_failed_training_holds_its_comparison_and_no_other() -> None:
-    execution = WatchedExecution(ONE_EDGE)
-    while (released := execution.next()) is not None:
-        if released[1].configuration.optimizer == "adam":
-            execution.fail(released[0].hash, "Traceback\nRuntimeError: no")
-        else:
-            execution.complete(invented_record(released[1]))
-    assert execution.idle
-    assert not execution.finished
-    assert [cell.label for cell in execution.waiting_cells] == ["optimizer=adagrad"]
-    confirmed = {planned.configuration.optimizer for planned, _ in execution.done if planned.phase == "confirm"}
-    assert confirmed == {"sgd"}
-
-
 SAMPLED = {
-    sampler: study_of(
+    sampler: gated_study(
         {"adagrad": WIDE, "adam": LOW, "sgd": LOW},
         (("adam", "adagrad"),),
         {"num_reporting_seeds": 2, "num_runners_up": 1},
@@ -371,7 +254,7 @@ def test_every_cell_of_a_comparison_gets_the_same_number_of_proposals(
         name: {"low": low, "high": low * factor, "log": True}
         for name, (low, factor) in zip(("adagrad", "adam", "sgd", "rmsprop"), ranges, strict=True)
     }
-    study = study_of(
+    study = gated_study(
         rates, (("adam", "adagrad"), ("rmsprop", "sgd")), max_extra_rounds=most, extra_proposals=2 if most else None
     ).model_copy(update={"seed": seed})
     counts = extra_counts(study, all_trainings(study))
