@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,28 @@ def test_a_lost_node_is_continued_elsewhere_to_the_same_bits(
     continued.stop()
     assert list(other_disk.iterdir()) == []
     assert list((tmp_path / "shared").iterdir()) == []
+
+
+def test_members_of_a_pack_of_a_lost_node_go_on_elsewhere_in_other_company(
+    tmp_path: Path, own_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copy is found by the list of its members; each goes on from where that has it."""
+    uri = f"file://{tmp_path}/shared"
+    lost = worker()
+    lost.take(job(uri, 2))
+    assert lost.step().samples == 500
+    lost.stop()
+    another_node(tmp_path / "second node", monkeypatch)
+    others = job(uri, 3)
+    continued = worker()
+    continued.take(replace(others, members=others.members[1:]))
+    reports = [continued.step(), continued.step()]
+    assert [[result.identity for result in report.results] for report in reports] == [["member1"], ["member2"]]
+    assert [report.samples for report in reports] == [500, 1000]
+    alone = job(uri, 1)
+    third = worker()
+    third.take(replace(alone, members=alone.members[:1]))
+    assert third.step().samples == 1000, "the one that is left goes on too"
 
 
 def test_a_stopped_worker_leaves_its_last_step_in_the_storage(tmp_path: Path, own_disk: Path) -> None:
