@@ -320,7 +320,7 @@ def test_what_is_given_to_make_reaches_a_command_as_one_word_whatever_it_holds(r
         ("report", 3),
         ("compare", 4),
         ("curves", 2),
-        ("plan", 3),
+        ("plan", 5),
         ("status", 2),
         ("doctor", 3),
     ):
