@@ -23,6 +23,7 @@ from vae.data.idx import FILES
 RECORD = invented_record(all_trainings(invented_study())[0])
 
 
+@pytest.mark.usefixtures("mnist")  # which downloads it where it is not there yet
 def test_data_that_is_missing_damaged_or_named_wrongly_is_said(
     outputs: Path, mnist_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
