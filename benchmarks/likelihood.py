@@ -3,8 +3,11 @@ get_nll. And by annealed importance sampling, against its own products."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +17,8 @@ from torch import Tensor
 
 from benchmarks import pythae
 from benchmarks.matrix_products import seconds_of
+from benchmarks.old_build import take_turns
+from benchmarks.processes import timed_command
 from benchmarks.rows import Row, Settings, UnavailableError, at_least, not_measured, over
 from benchmarks.workload import HIDDEN_UNITS, LATENT_DIM, mnist, training
 from vae.likelihood import Annealing, LogLikelihood, annealed_importance_sampling, estimate_log_likelihood
@@ -25,6 +30,7 @@ from vae.randomness import generator
 NAME = "likelihood"
 NUM_SAMPLES = 5_000
 _NUM_PIXELS = 784
+_ANNEALING_PROGRAM = Path(__file__).parent / "peers" / "annealing_program.py"
 _ROWS_AT_ONCE = (250, 500, 1_000, 5_000)
 _PYTHAE_BATCH = 100
 """The default of get_nll."""
@@ -208,8 +214,17 @@ def measure(settings: Settings) -> list[Row]:
         over(repeats, lambda r: r.ours_on_all * 10_000 / 60),
         note="from its images per second",
     )
+    builds = take_turns(settings, f"{NAME} by annealing", 5, partial(_annealing_seconds, settings))
+    old = builds.ratio(NAME, "AIS: seconds of a temperature", lambda seconds: seconds)
     pythaes = _pythae_rows(repeats, contest.unavailable)
-    return [rate, *pythaes, ours, whole_set, *_annealing_rows(repeats, annealing)]
+    return [rate, *pythaes, ours, whole_set, *_annealing_rows(repeats, annealing), old]
+
+
+def _annealing_seconds(settings: Settings, root: Path) -> float:
+    log = settings.folder("annealing") / "log.txt"
+    num_temperatures = "10" if settings.quick else "500"
+    timed_command([sys.executable, str(_ANNEALING_PROGRAM), str(settings.data), num_temperatures], log, root=root)
+    return float(json.loads(log.read_text().splitlines()[-1])["seconds"])
 
 
 def _annealing_rows(repeats: list[LikelihoodTimes], annealing: Annealing) -> list[Row]:

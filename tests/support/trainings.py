@@ -16,6 +16,7 @@ from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset, dataset_from_arrays
 from vae.densities import bernoulli_log_density, standard_gaussian_log_density
 from vae.minibatches import PreparedData, prepare
+from vae.model.network import LatentVariableModel
 from vae.randomness import Seeds
 from vae.training import Training, TrainingResult, train
 
@@ -132,7 +133,7 @@ def drawn_images(model: CurvedModel, num: int, seed: int = 0) -> NDArray[np.uint
 
 @torch.no_grad()
 def quadrature_log_likelihood(
-    model: CurvedModel, x: Tensor, half_width: float = 9.0, num_nodes: int | None = None
+    model: LatentVariableModel, x: Tensor, half_width: float = 9.0, num_nodes: int | None = None
 ) -> Tensor:
     """log p(x) [n] by the trapezoid rule over the latent space of one or two dimensions.
 
