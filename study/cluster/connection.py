@@ -14,8 +14,10 @@ import ray
 from ray.exceptions import RayError
 
 from study.addresses.reachable import require_reachable
-from study.cluster.internals import show_token, without_spare_processes
+from study.cluster import forked_worker
+from study.cluster.internals import show_token, without_spare_processes, workers_started_by
 from study.cluster.ray_errors import why_unusable
+from study.cluster.template import worker_template
 from study.cluster.watch import watched
 from study.errors import LaunchError
 from study.execution.capacity import Resources, Room
@@ -33,22 +35,34 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
+_HERE = {
+    "RAY_idle_worker_killing_time_threshold_ms": "600000"
+}  # else those that wait for the first trials may be ended
+
 
 @contextlib.contextmanager
 def cluster(resources: Resources, plugins: tuple[str, ...] = ()) -> Iterator[Room]:
     """Ray, started here or joined at its address; yields what it has room for, at a cluster perhaps nothing yet.
     Raises LaunchError."""
-    os.environ.update({name: os.environ.get(name, setting) for name, setting in _QUIET.items()})
+    settings = _QUIET if resources.address else _QUIET | _HERE
+    os.environ.update({name: os.environ.get(name, setting) for name, setting in settings.items()})
     options = _of_cluster(resources.address, plugins) if resources.address else _of_this_machine(resources)
-    try:
-        with contextlib.nullcontext() if resources.address else without_spare_processes(ray):
-            ray.init(**options, logging_level=logging.ERROR, log_to_driver=False)
-    except Exception as error:
-        raise LaunchError(why_unusable(resources.address, error)) from error
-    try:
-        yield _room(resources)
-    finally:
-        ray.shutdown()
+    with contextlib.nullcontext() if resources.address else worker_template():
+        try:
+            with contextlib.nullcontext() if resources.address else _lean():
+                ray.init(**options, logging_level=logging.ERROR, log_to_driver=False)
+        except Exception as error:
+            raise LaunchError(why_unusable(resources.address, error)) from error
+        try:
+            yield _room(resources)
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _lean() -> Iterator[None]:
+    with without_spare_processes(ray), workers_started_by(ray, Path(forked_worker.__file__), forked_worker.PROGRAM):
+        yield
 
 
 def _of_cluster(address: str, plugins: tuple[str, ...]) -> dict[str, Any]:
@@ -60,14 +74,13 @@ def _of_cluster(address: str, plugins: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _of_this_machine(resources: Resources) -> dict[str, Any]:
-    """Ray's options here; its workers import torch while the driver sets up Tune."""
+    """Ray's options here. No environment for workers: those that wait idle would be of another one."""
     return {
         "num_cpus": resources.num_cpus,
         "num_gpus": resources.num_gpus,
         "include_dashboard": False,
         "configure_logging": True,
         "_temp_dir": str(own_temporary_folder()),
-        "runtime_env": {"worker_process_setup_hook": "study.cluster.trainable.warm"},
     }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 TRIALS = ("_trials", "_trial_metadata", "_stopped_trials", "_trials_to_cache", "_live_trials")
@@ -63,6 +65,47 @@ def without_spare_processes(ray: Any) -> Iterator[None]:
     finally:
         for name, method in before.items():
             setattr(node, name, method)
+
+
+@contextlib.contextmanager
+def workers_started_by(ray: Any, program: Path, variable: str) -> Iterator[None]:
+    """A local Ray that is started inside runs `program` for a worker, with what it would have run in the environment
+    as `variable`. Its agent takes any free port: for the usual one it waits seconds where another Ray has it.
+
+    Ray has no option for either, so its node's parameters are changed on the way. Where the method is gone, Ray starts
+    as it likes.
+    """
+    node: Any = getattr(getattr(getattr(ray, "_private", None), "node", None), "Node", None)
+    if not hasattr(node, "start_raylet"):
+        yield
+        return
+    start = node.start_raylet
+
+    def start_with(self: Any, *arguments: Any, **options: Any) -> Any:
+        if parameters := getattr(self, "_ray_params", None):
+            os.environ[variable] = parameters.worker_path
+            parameters.worker_path = str(program)
+            parameters.dashboard_agent_listen_port = 0
+        return start(self, *arguments, **options)
+
+    try:
+        node.start_raylet = start_with
+        yield
+    finally:
+        node.start_raylet = start
+
+
+def share_idle_workers(controller: Any, trial: Any, ray: Any) -> None:
+    """Has a Tune controller take a trial's worker from those that wait idle in this machine's Ray.
+
+    Tune gives every actor an environment of its own, for PyTorch Lightning and for credentials, which workers here
+    have anyway: Ray then starts another process for it, and one that makes environments. Where its cache of actors is
+    gone, studies only start later.
+    """
+    cache = getattr(getattr(controller, "_class_cache", None), "_cache", None)
+    if isinstance(cache, dict):
+        kind = trial.get_trainable_cls()
+        cache.setdefault(kind, ray.remote(kind))
 
 
 def _nothing(*arguments: Any, **options: Any) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from study.cluster.internals import forget_finished, keep_warm
+from study.cluster.internals import forget_finished, keep_warm, share_idle_workers
 from study.cluster.ray_errors import how_ray_ended
 from study.cluster.signals import stopping_on_signals
 from study.cluster.trainable import JOB, REPORT, StudyTrainable
@@ -79,14 +80,18 @@ class _StudyCallback(tune.Callback):
 
 
 class _WarmWorkers(FIFOScheduler):
-    """First in, first out; keeps as many idle workers warm as there is room for at all."""
+    """First in, first out; keeps as many idle workers warm as there is room for at all, and `here`, on this machine's
+    own Ray, begins with those that it started."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, here: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._room = room
+        self._here = here
         self._num_warm = 0
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        if self._here:
+            share_idle_workers(tune_controller, trial, ray)
         num_more = self._room.num_workers - self._num_warm
         if num_more > 0 and keep_warm(tune_controller, trial.placement_group_factory, num_more):
             self._num_warm += num_more
@@ -138,7 +143,7 @@ def _tuner(dispatcher: Dispatcher, datasets: Mapping[str, Dataset], scratch: Pat
             max_concurrent_trials=_MOST_AT_ONCE,
             reuse_actors=True,
             search_alg=_StudySearcher(dispatcher),
-            scheduler=_WarmWorkers(dispatcher.room),
+            scheduler=_WarmWorkers(dispatcher.room, here=not resources.address),
         ),
         run_config=RunConfig(
             name=scratch.name,

@@ -50,7 +50,3 @@ class StudyTrainable(tune.Trainable):
     def cleanup(self) -> None:
         """Saves what is unfinished."""
         self._worker.stop()
-
-
-def warm() -> None:
-    """Nothing: to have imported this is what a worker's process does while it waits for its first trial."""

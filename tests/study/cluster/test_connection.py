@@ -1,18 +1,25 @@
-"""Ray's own folder: within one that nobody else may enter, and never one that somebody else made."""
+"""Ray's own folder: within one that nobody else may enter, and never one that somebody else made. Its workers here:
+forked, and others where one died."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import ray
+from ray.exceptions import ActorDiedError
 
-from study.cluster.connection import own_temporary_folder
+from study.cluster.connection import cluster, own_temporary_folder
 from study.doctor.machine import SOCKET, longest_temporary
 from study.errors import LaunchError
+from study.execution.capacity import Resources
 
 
 @pytest.fixture
@@ -68,3 +75,25 @@ def test_the_longest_temporary_folder_is_the_longest_whose_sockets_can_be_made(
                 made.bind(path)
         else:
             made.bind(path)
+
+
+class _Worker:
+    def what_it_is(self) -> tuple[int, bool, list[str]]:
+        """Its process, whether it was forked from the template, and what it had imported before."""
+        commands = Path(f"/proc/{os.getppid()}/cmdline").read_bytes().split(b"\0")
+        return os.getpid(), b"study.cluster.template" in commands, [name for name in ("torch",) if name in sys.modules]
+
+
+def test_workers_here_are_forked_with_torch_imported_and_one_that_is_killed_is_replaced() -> None:
+    with cluster(Resources(num_cpus=1)):
+        kind: Any = ray.remote(num_cpus=1)(_Worker)
+        worker = kind.remote()
+        process, is_forked, imported = ray.get(worker.what_it_is.remote())
+        assert is_forked
+        assert imported == ["torch"]
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(ActorDiedError):
+            ray.get([worker.what_it_is.remote() for _ in range(100)])
+        other, is_forked, _ = ray.get(kind.remote().what_it_is.remote())
+    assert other != process
+    assert is_forked

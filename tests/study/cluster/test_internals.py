@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import ray
 from ray._private.node import Node
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.execution.tune_controller import TuneController
 
-from study.cluster.internals import SPARE, TRIALS, forget_finished, keep_warm, without_spare_processes
+from study.cluster.internals import (
+    SPARE,
+    TRIALS,
+    forget_finished,
+    keep_warm,
+    share_idle_workers,
+    without_spare_processes,
+    workers_started_by,
+)
 
 
 @dataclass(eq=False)
@@ -75,3 +87,33 @@ def test_tunes_controller_keeps_idle_workers_in_a_cache_that_can_grow() -> None:
     assert grown == [("a core", 2)]
     assert not keep_warm(SimpleNamespace(), "a core", 2)
     assert "_actor_cache" in TuneController.__init__.__code__.co_names
+
+
+def test_rays_node_is_told_of_another_worker_program_and_its_own_is_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[SimpleNamespace] = []
+    node = SimpleNamespace(start_raylet=lambda self: started.append(self._ray_params))
+    rays = SimpleNamespace(_private=SimpleNamespace(node=SimpleNamespace(Node=node)))
+    before = node.start_raylet
+    monkeypatch.delenv("PROGRAM_OF_A_TEST", raising=False)
+    with workers_started_by(rays, Path("/ours.py"), "PROGRAM_OF_A_TEST"):
+        theirs = SimpleNamespace(worker_path="/theirs.py", dashboard_agent_listen_port=52365)
+        node.start_raylet(SimpleNamespace(_ray_params=theirs))
+    assert started == [SimpleNamespace(worker_path="/ours.py", dashboard_agent_listen_port=0)]
+    assert (os.environ["PROGRAM_OF_A_TEST"], node.start_raylet) == ("/theirs.py", before)
+
+
+def test_rays_node_starts_workers_by_a_program_of_this_name() -> None:
+    assert {"worker_path", "dashboard_agent_listen_port"} <= set(Node.start_raylet.__code__.co_names)
+    with workers_started_by(SimpleNamespace(), Path("/ours.py"), "PROGRAM_OF_A_TEST"):
+        pass  # a Ray of another kind
+
+
+def test_tunes_workers_are_those_that_wait_idle() -> None:
+    """An actor of an environment of its own, as Tune would make it, would be another process."""
+    controller, trial = SimpleNamespace(_class_cache=_ActorClassCache()), SimpleNamespace(get_trainable_cls=lambda: int)
+    share_idle_workers(controller, trial, SimpleNamespace(remote=lambda kind: ("actor", kind)))
+    assert controller._class_cache.get(int) == ("actor", int)
+    share_idle_workers(SimpleNamespace(), trial, ray)  # a controller of another kind
+    assert "_class_cache" in TuneController.__init__.__code__.co_names
