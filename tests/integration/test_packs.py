@@ -44,7 +44,7 @@ LONG_PACK = [
     *("--set", "search.num_proposals=1"),
     *("--set", "search.budget_samples=1000"),
     *("--set", "search.num_evaluations=1"),
-    *("--set", "training.budget_samples=200000"),
+    *("--set", "training.budget_samples=120000"),
 ]
 
 
