@@ -91,7 +91,8 @@ ui: environment ## open MLflow on this machine; Ctrl-C stops it
 	esac; \
 	$(RUN) -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' "$$port" 2>/dev/null \
 	|| { echo "Port $$port is not free on 127.0.0.1; name another: make ui PORT=5001" >&2; exit 1; }; \
-	echo "MLflow will be at http://127.0.0.1:$$port in about ten seconds; Ctrl-C stops it."; \
+	echo "MLflow will be at http://127.0.0.1:$$port in about ten seconds; Ctrl-C stops it. The studies in it:"; \
+	$(RUN) -m study links $(WHERE) --server "http://127.0.0.1:$$port" || exit 1; \
 	PYTHONWARNINGS=ignore MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
 	exec $(RUN) -m mlflow ui --host 127.0.0.1 --port "$$port" --workers 1 --uvicorn-opts '--lifespan off --log-level warning' \
 	--backend-store-uri "$${uri:-sqlite:///$$outputs/mlflow.db}" $(ARGS)

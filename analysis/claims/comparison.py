@@ -16,13 +16,13 @@ from analysis.findings.cells import CellFinding
 from analysis.findings.learning_rate_steps import LearningRateStep, learning_rate_step
 from analysis.findings.margin import Margin
 from analysis.findings.readings import declared_readout, mean_curves
-from analysis.findings.titles import cell_title, level_title, levels_title
 from analysis.statistics.pairs import ComparedSide, PairedComparison, paired_result, with_holm
 from analysis.statistics.readouts import Reading
 from analysis.statistics.verdicts import DECIDED, Outcomes, Rule, Verdict
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, Cell, claim_pairs, level_text, study_cells
 from study.spec.schema import NOISE_FLOOR, Claim
+from study.spec.titles import cell_title, level_title, levels_title
 from vae.configuration import TrainingConfiguration
 
 SAYS_WHAT_DATA_ARE = ("dataset", "pixels", "binarisation_seed")

@@ -12,11 +12,11 @@ from analysis.claims.numbers import decimals_of, ends, result_fields
 from analysis.claims.schema import ClaimRow, DeclaredEntry, LearningRateStepEntry, RepeatEntry
 from analysis.claims.wording import worded
 from analysis.findings.learning_rate_steps import LearningRateStep
-from analysis.findings.titles import levels_title
 from analysis.statistics.intervals import rounded
 from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.schema import NOISE_FLOOR
+from study.spec.titles import levels_title
 
 
 def claim_row(

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings.readings import curve_metric, curve_numbers, phase_curves, readings, seed_numbers
-from analysis.findings.titles import cell_title
 from analysis.results.completeness import records
 from analysis.results.outcomes import LOST, OUTCOMES
 from analysis.results.reader import StudyResults
@@ -22,6 +21,7 @@ from analysis.statistics.verdicts import Outcomes
 from study.protocol.edges import decoded, hull, touched_edges
 from study.spec.cells import Cell, search_space, study_cells
 from study.spec.schema import NOISE_FLOOR, Distribution
+from study.spec.titles import cell_title
 
 IMPORTANCE = "test/importance_weighted_bound"
 

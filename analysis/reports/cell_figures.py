@@ -20,11 +20,11 @@ from analysis.figures.lines import Line, Lines, LinesView, as_numbers, spans_dec
 from analysis.figures.panels import Axis, Panel
 from analysis.figures.proposals import ProposalPoint, Proposals
 from analysis.findings.cells import CellFinding, CurveFinding, ProposalFinding
-from analysis.findings.titles import level_title, levels_title
 from analysis.statistics.intervals import rounded
 from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.schema import Range
+from study.spec.titles import level_title, levels_title
 
 CURVE_COLUMNS = ("cell", "metric", "samples", "mean_nats", "low_nats", "high_nats", "num_seeds")
 

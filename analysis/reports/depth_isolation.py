@@ -18,7 +18,6 @@ from analysis.figures.differences import Differences, Pair, paired_numbers, read
 from analysis.figures.style import optimizer_colour
 from analysis.findings.cells import CellFinding
 from analysis.findings.margin import Margin
-from analysis.findings.titles import levels_title
 from analysis.reports.cell_figures import optimizer_of
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_columns
@@ -26,6 +25,7 @@ from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, level_text
 from study.spec.schema import Claim, Level
+from study.spec.titles import levels_title
 
 DEPTH = "num_hidden_layers"
 NEARLY_EQUAL = 0.01

@@ -16,7 +16,6 @@ from analysis.document.numbers import numeric
 from analysis.document.sections import Table
 from analysis.findings.cells import CellFinding, code_versions
 from analysis.findings.margin import Margin
-from analysis.findings.titles import level_title, space_text
 from analysis.results.outcomes import OUTCOMES
 from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
@@ -25,6 +24,7 @@ from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, study_cells
 from study.spec.schema import Level
+from study.spec.titles import level_title, space_text
 
 MOST_STATEMENTS = 4
 COMPARISON_COLUMNS = (

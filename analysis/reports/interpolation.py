@@ -13,9 +13,9 @@ from torch import Tensor
 
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures.images import Block, Bytes, grid_figure
-from analysis.findings.titles import cell_title
 from analysis.results.reader import ResultsError, StudyResults
 from study.spec.cells import study_cells
+from study.spec.titles import cell_title
 from vae import latent
 from vae.building import model_from_weights
 from vae.checkpoint import CheckpointError, load_weights

@@ -22,7 +22,6 @@ from analysis.figures.panels import Axis, one_panel
 from analysis.figures.points import Bar, Point, Points, PointsView, Row
 from analysis.figures.style import optimizer_colour, optimizer_shape
 from analysis.findings.cells import CellFinding
-from analysis.findings.titles import level_title
 from analysis.reports.cell_figures import cell_groups, optimizer_of
 from analysis.statistics.intervals import Vector, rounded
 from analysis.statistics.pairs import interval_columns
@@ -37,6 +36,7 @@ from analysis.statistics.rankings import (
 from analysis.statistics.readouts import metric_title
 from study.spec import Study
 from study.spec.cells import level_text
+from study.spec.titles import level_title
 
 NUM_RESAMPLES = 2_000
 NUM_THRESHOLDS = 101

@@ -137,6 +137,8 @@ def run(
         f" before. Tracked at {without_credentials(options.tracking_uri)}",
         flush=True,
     )
+    if options.tracking_uri.startswith(("http://", "https://")):
+        _print_links(options.tracking_uri, options.tracking_uri, [study.name])
     if report:
         become_report(study, outputs, tracking_uri)
 
@@ -210,6 +212,22 @@ def doctor(context: typer.Context) -> None:
     from study.doctor import examine as checks
 
     raise SystemExit(checks.main(context.args))
+
+
+@app.command(hidden=True)
+def links(tracking_uri: TrackingUri = None, outputs: OutputsFolder = Path("outputs"), server: str = "") -> None:
+    """The address of each study's own view at an MLflow server: for `make ui`."""
+    uri = _tracking_uri(tracking_uri, outputs)
+    _print_links(uri, server or uri, None)
+
+
+def _print_links(uri: str, server: str, names: list[str] | None) -> None:
+    from study.tracking.client import experiments_with_views
+    from study.tracking.views import view_link
+
+    for name, experiment_id in experiments_with_views(uri).items():
+        if names is None or name in names:
+            print(f"{name}: {view_link(without_credentials(server), experiment_id)}", flush=True)
 
 
 @app.command("list")

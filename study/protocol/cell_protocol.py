@@ -14,6 +14,7 @@ from study.protocol.seeding import sampler_seed, training_seeds
 from study.spec import Study
 from study.spec.cells import Cell, Phase, noise_floor_cells, search_space, training_configuration
 from study.spec.schema import Distribution, Range, Search
+from study.spec.titles import short_title
 from vae.configuration import TrainingConfiguration
 from vae.randomness import Seeds
 from vae.settings.fields import FieldError
@@ -48,15 +49,18 @@ class PlannedTraining:
         return "|".join([self.phase, self.cell.label, *numbers, *extra_round, *repeat])
 
     @property
+    def curve_title(self) -> str:
+        """The cell, and what of it is not its winner: trainings of one title differ in seed or proposal alone."""
+        runner_up = f" · runner-up {self.rank}" if self.phase == "confirm" and self.rank else ""
+        noise_floor = " · noise floor" if self.phase == "noise_floor" else ""
+        repeat = f" · repeat {self.repeat}" if self.repeat else ""
+        return f"{short_title(self.cell)}{runner_up}{noise_floor}{repeat}"
+
+    @property
     def title(self) -> str:
-        """A name that a person can read: the run's name in MLflow."""
-        names = {
-            "search": f"proposal {self.proposal}",
-            "confirm": f"runner-up {self.rank}" if self.rank else "confirm",
-            "noise_floor": "noise floor",
-        }
-        repeat = f"repeat {self.repeat} · " if self.repeat else ""
-        return f"{repeat}{names[self.phase]} · seed {self.replicate} · {self.cell.name or self.cell.label}"
+        """A name that a person can read: the run's name in MLflow, what differs first, since columns are narrow."""
+        proposal = f" · proposal {self.proposal}" if self.phase == "search" else ""
+        return f"{self.curve_title}{proposal} · seed {self.replicate}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 """MLflow as a projection of the records: runs, tags, seals, and who writes them.
 
-Only `tracker` imports mlflow; the package may know records and the protocol, and no execution.
+Only `client`, `runs`, `pages` and `tracker` import mlflow; the package may know records and the protocol, and no
+execution.
 """

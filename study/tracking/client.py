@@ -17,6 +17,7 @@ for _name, _setting in {
 }.items():
     os.environ.setdefault(_name, _setting)  # read by mlflow at import
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
@@ -24,6 +25,7 @@ from mlflow.utils.rest_utils import http_request
 from study.addresses.credentials import public_line, without_credentials
 from study.errors import TrackingError
 from study.tracking.store import require_database
+from study.tracking.views import VIEW_TAG
 from vae.errors import type_and_first_line
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -57,6 +59,15 @@ def ask_server(uri: str, seconds: float) -> ServerAnswer:
     return ServerAnswer(answer.status_code, answer.text, answer.headers.get("Date", ""))
 
 
+def version_of_server(uri: str) -> str:
+    """The version of MLflow whose pages show the store at that address: a server's own, else the one installed here,
+    which `make ui` starts. Raises what MLflow's client raises."""
+    if not uri.startswith(("http://", "https://")):
+        return mlflow.__version__
+    answer = http_request(get_default_host_creds(uri), "/version", "GET", max_retries=0, timeout=10)  # type: ignore[no-untyped-call]
+    return str(answer.text.strip())
+
+
 def open_client(uri: str) -> MlflowClient:
     """A client of the store at that address. Raises what the store's driver raises."""
     require_database(uri)
@@ -68,6 +79,14 @@ def num_experiments(uri: str) -> int:
     it cannot be used."""
     with answering(without_credentials(uri)):
         return len(open_client(uri).search_experiments(max_results=1000))
+
+
+def experiments_with_views(uri: str) -> dict[str, str]:
+    """The name of each study that has views in the store at that address, with the id of its experiment. Raises
+    TrackingError where the store cannot be used."""
+    with answering(without_credentials(uri)):
+        found = open_client(uri).search_experiments(max_results=1000)
+    return {each.name: str(each.experiment_id) for each in found if any(tag.startswith(VIEW_TAG) for tag in each.tags)}
 
 
 @contextmanager

@@ -53,6 +53,7 @@ def _position_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, st
         "kind": "training",
         "phase": planned.phase,
         "cell": planned.cell.label,
+        "cell_title": planned.curve_title,
         "proposal": text_or_none(planned.proposal),
         "rank": text_or_none(planned.rank),
         "seed": str(planned.replicate),

@@ -24,6 +24,7 @@ class KnownRun:
     superseded: bool
     code_kept: bool
     weights_sha256: str
+    cell_title: str
 
     @classmethod
     def of(cls, run: Run) -> KnownRun:
@@ -37,6 +38,7 @@ class KnownRun:
             tags.get("superseded") == "true",
             tags.get("code_kept") == "true",
             tags.get("weights_sha256", ""),
+            tags.get("cell_title", ""),
         )
 
 

@@ -22,8 +22,10 @@ from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.declarations import TAG, recorded_declarations
 from study.records.records import LOG, WEIGHTS, Record
 from study.spec import Study
+from study.tracking.cell_runs import cell_colours
 from study.tracking.client import answering, open_client, public_cause
 from study.tracking.contents import failure_tags, run_key, run_params, run_tags, study_note, with_execution
+from study.tracking.pages import write_cells, write_views
 from study.tracking.runs import KnownRun, existing_runs, metrics_of
 from study.tracking.seal import SEAL, STUDY_SEAL, seal_of, study_seal
 from study.tracking.server import require_sqlite
@@ -78,6 +80,8 @@ class Tracker:
         self._study = study
         self._folder_of = folder_of
         self._report = report
+        self._confirmed: list[tuple[PlannedTraining, Record]] = []
+        self._colours = cell_colours(study)
         self._queue: queue.SimpleQueue[tuple[PlannedTraining, Record] | None] = queue.SimpleQueue()
         self._attempts: list[_Attempt] = []
         self._writer: Writer | None = None
@@ -124,10 +128,13 @@ class Tracker:
         self._client.log_batch(self.parent_run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         self._client.update_run(self.parent_run_id, status="RUNNING")
         self._client.set_experiment_tag(self._experiment_id, "mlflow.note.content", study_note(self._study))
+        write_views(self._client, self._experiment_id, self._study, self._report)
         self._client.log_dict(self.parent_run_id, self._study.model_dump(mode="json"), "study/study.json")
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
         """Queues a finished training; returns at once."""
+        if planned.phase == "confirm":
+            self._confirmed.append((planned, record))
         self._keys.add(run_key(planned, record.identity.hash))
         self._queue.put((planned, record))
 
@@ -152,6 +159,7 @@ class Tracker:
         try:
             if complete and not refused:
                 self._mark_superseded()
+                self._write_cells()
             self._client.set_terminated(self.parent_run_id, "FINISHED" if complete and not refused else "KILLED")
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe
             return f"MLflow at {self._uri}: {public_cause(error)}; run the same command again when it answers"
@@ -261,7 +269,10 @@ class Tracker:
         if run is not None and run.status == "FINISHED":
             self._renew_files(run, record)
             if run.superseded:
-                self._client.set_tag(run.run_id, "superseded", "false")
+                self._client.delete_tag(run.run_id, "superseded")
+            if run.cell_title != planned.curve_title:  # written by a version that named runs otherwise
+                self._client.set_tag(run.run_id, "cell_title", planned.curve_title)
+                self._client.set_tag(run.run_id, "mlflow.runName", planned.title[:_MOST_CHARACTERS_OF_A_NAME])
             if run.code_kept != record.code_kept:
                 self._client.set_tag(run.run_id, "code_kept", str(record.code_kept).lower())
             return
@@ -269,6 +280,7 @@ class Tracker:
             run = None  # begun with a record that was damaged since, of which it may hold points
         if run is None:
             tags = run_tags(planned, record, self._study.name, self.parent_run_id) | {"key": key}
+            tags["mlflow.runColor"] = self._colours[planned.cell.label]
             tags[SEAL] = seal_of(
                 record.started_ms,
                 run_params(record),
@@ -314,6 +326,11 @@ class Tracker:
                 self._client.set_tag(run.run_id, "superseded", "true")
             if run.status == "RUNNING":
                 self._client.set_terminated(run.run_id, "KILLED")
+
+    def _write_cells(self) -> None:
+        """A run for each cell, and views whose charts show where the cells ended."""
+        shown = write_cells(self._client, self._experiment_id, self._study, self._confirmed)
+        write_views(self._client, self._experiment_id, self._study, lambda line: None, shown)
 
     def log_failure(self, planned: PlannedTraining, message: str, log: str = "") -> bool:
         """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the

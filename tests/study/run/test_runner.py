@@ -78,7 +78,7 @@ def test_runs_carry_the_tags_that_the_architecture_lists(store: Store, records: 
 def test_run_names_can_be_read(store: Store) -> None:
     names = {run.info.run_name for run in store.runs()}
     assert len(names) == NUM_TRAININGS
-    assert {"proposal 0 · seed 1 · optimizer=adam", "confirm · seed 0 · optimizer=adagrad"} <= names
+    assert {"adam · proposal 0 · seed 1", "adagrad · seed 0"} <= names
 
 
 def test_parameters_are_the_resolved_configuration_by_full_names(store: Store, records: dict[str, Record]) -> None:

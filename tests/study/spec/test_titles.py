@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.findings.titles import cell_title, level_title, levels_title, space_text
 from study.spec.cells import Cell
 from study.spec.schema import Choices, Distribution, Level, Range
+from study.spec.titles import cell_title, level_title, levels_title, short_title, space_text
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,14 @@ def test_a_cell_has_its_name_or_its_levels_and_without_factors_it_is_the_only_on
     assert cell_title(Cell((("optimizer", "adam"),), "control")) == "control"
     assert cell_title(Cell((("optimizer", "adam"),))) == "adam"
     assert cell_title(Cell(())) == "the only cell"
+
+
+def test_a_short_title_has_the_same_levels_in_fewer_letters() -> None:
+    levels = (("latent_dim", 20), ("num_hidden_layers", 1), ("optimizer", "adam"))
+    assert short_title(Cell(levels)) == "adam 20 latents 1 layer"
+    assert short_title(Cell((("num_hidden_layers", 2),))) == "2 layers"
+    assert short_title(Cell(levels, "control")) == "control"
+    assert short_title(Cell(())) == "all"
 
 
 def test_a_search_space_is_its_hyperparameters_by_name_with_their_scale() -> None:

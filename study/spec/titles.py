@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from study.spec.cells import Cell, level_text
 from study.spec.schema import ARM, Choices, Distribution, Level
 
+SHORT = {"num_hidden_layers": "layer", "latent_dim": "latent"}
 SAYS_ITSELF = frozenset({"optimizer", "activation", "dataset", "cell"})
 COUNTED = {"num_hidden_layers": "hidden layer", "latent_dim": "latent dimension"}
 
@@ -30,6 +31,18 @@ def levels_title(levels: Mapping[str, Level]) -> str:
 def cell_title(cell: Cell) -> str:
     """A cell's name, or its levels in words."""
     return cell.name or levels_title(dict(cell.levels)) or "the only cell"
+
+
+def short_title(cell: Cell) -> str:
+    """The same in fewer letters, for narrow columns: `adam 1 layer 20 latents`."""
+    levels = sorted(cell.levels, key=lambda named: (named[0] != "optimizer", named[0]))
+    return cell.name or " ".join(_short_level(name, level) for name, level in levels) or "all"
+
+
+def _short_level(factor: str, level: Level) -> str:
+    if factor not in SHORT:
+        return level_title(factor, level)
+    return f"{level_text(level)} {SHORT[factor]}" + ("" if level_text(level) == "1" else "s")
 
 
 def space_text(space: Mapping[str, Distribution]) -> str:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from study.tracking import pages
+from study.tracking.views import VIEW_TAG
+from tests.support.stores import Store
+from tests.support.tracked_studies import Done, Open, write_all
+
+
+def cells(store: Store) -> dict[str, str]:
+    """The id of each cell's run, by its name."""
+    experiment = store.client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    runs = store.client.search_runs([experiment.experiment_id], "tags.kind = 'cell'")
+    assert len({run.info.run_name for run in runs}) == len(runs)
+    return {str(run.info.run_name): str(run.info.run_id) for run in runs}
+
+
+def test_every_cell_is_one_run_however_often_the_study_is_run(done: Done, open_tracker: Open, uri: str) -> None:
+    titles = {planned.curve_title for planned, _ in done if planned.phase == "confirm"}
+    assert write_all(open_tracker(uri), done) is None
+    first = cells(Store(uri))
+    assert first.keys() == titles
+    assert write_all(open_tracker(uri), done) is None
+    assert cells(Store(uri)) == first
+
+
+def test_a_cells_run_gives_way_to_one_of_more_seeds(done: Done, open_tracker: Open, uri: str) -> None:
+    confirmed = [item for item in done if item[0].phase == "confirm"]
+    title = confirmed[-1][0].curve_title
+    fewer = [item for item in done if item is not confirmed[-1]]
+    assert write_all(open_tracker(uri), fewer) is None
+    first = cells(Store(uri))
+    assert write_all(open_tracker(uri), done) is None
+    second = cells(Store(uri))
+    assert {name for name in second if second[name] != first.get(name)} == {title}
+    run = Store(uri).client.get_run(second[title])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["seeds"].split(" of ")[0] == run.data.tags["seeds"].split(" of ")[1]
+
+
+def test_views_are_left_out_with_a_word_where_the_pages_are_of_another_version(
+    done: Done, open_tracker: Open, uri: str, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "version_of_server", lambda uri: "2.9.2")
+    tracker = open_tracker(uri)
+    tracker.begin({})
+    assert write_all(tracker, done) is None
+    experiment = Store(uri).client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    assert not [tag for tag in experiment.tags if tag.startswith(VIEW_TAG)]
+    assert any("2.9.2" in line and "left out" in line for line in said)
