@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae.data.idx import FILES, DataError, Files, decode_idx, files_of_folder, idx_header
+from vae.data.pixels import image_bytes, label_bytes
 from vae.data.published import PUBLISHED, PublishedDataset, fault, fetch, read_cached
 from vae.disk import sha256_of
 from vae.plugins import PluginError, is_plugin, load_plugin
@@ -76,10 +77,11 @@ def dataset_from_arrays(
     test_labels: NDArray[np.uint8] | None = None,
     num_validation: int | None = None,
 ) -> Dataset:
-    """A dataset of uint8 images [n, height, width] and labels [n]; by default a sixth of the training images validates.
+    """A dataset of images [n, height, width] and labels [n]; by default a sixth of the training images validates.
 
-    The arrays are not copied unless they must be; the dataset's own are read-only. Raises DataError for arrays that
-    do not fit.
+    Images are whole numbers from 0 to 255, or true and false, and may have one channel, [n, height, width, 1] or
+    [n, 1, height, width]. Bytes are not copied unless they must be; the dataset's own arrays are read-only. Raises
+    DataError for arrays that do not fit.
     """
     train, test = (
         _images(f"{name}: the training images", train_images),
@@ -125,7 +127,9 @@ def _dataset(
 
 
 def _images(what: str, array: Any) -> NDArray[np.uint8]:
-    images = _bytes(what, array)
+    images = image_bytes(what, array)
+    if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
+        images = images.squeeze(3 if images.shape[3] == 1 else 1)
     if images.ndim != 3 or 0 in images.shape:
         raise DataError(f"{what} have shape {images.shape}; it must be [n, height, width], none of them 0.")
     return images
@@ -134,24 +138,10 @@ def _images(what: str, array: Any) -> NDArray[np.uint8]:
 def _labels(what: str, array: Any, num_images: int) -> NDArray[np.uint8] | None:
     if array is None:
         return None
-    labels = _bytes(what, array)
+    labels = label_bytes(what, array)
     if labels.shape != (num_images,):
         raise DataError(f"{what} have shape {labels.shape}; it must be [{num_images}], one for each image.")
     return labels
-
-
-def _bytes(what: str, array: Any) -> NDArray[np.uint8]:
-    """A read-only contiguous view of the array, or of a copy where it is not contiguous."""
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{what} are of type {type(array).__name__}; they must be a numpy array of uint8.")
-    if array.dtype != np.uint8:
-        raise DataError(
-            f"{what} are {array.dtype}; they must be uint8, from 0 to 255. Intensities in [0, 1] become so by (255 *"
-            " images).round().astype(numpy.uint8)."
-        )
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 def _idx_sha256(array: NDArray[np.uint8]) -> str:

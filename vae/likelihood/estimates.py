@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vae.data.pixels import scale_fault
 from vae.densities import bernoulli_log_density
 from vae.model.network import LatentVariableModel
 
@@ -65,13 +66,15 @@ def log_pixels(model: LatentVariableModel, x: Tensor, z: Tensor) -> Tensor:
 
 
 def check_request(images: NDArray[np.uint8], num_samples: int) -> None:
-    """Raises ValueError for images that are not bytes [n, pixels], and for less than one sample."""
+    """Raises ValueError for images that are not bytes [n, pixels] from 0 to 255, and for less than one sample."""
     if num_samples < 1:
         raise ValueError(f"{num_samples} samples were asked for; it must be at least 1")
     if images.ndim != 2 or len(images) == 0 or images.dtype != np.uint8:
         raise ValueError(
             f"images are {images.dtype} of shape {images.shape}; they must be uint8 [n, pixels], at least one"
         )
+    if fault := scale_fault(images):
+        raise ValueError(f"images are {images.dtype}{fault}")
 
 
 def ignore_progress(done: int, of: int) -> None:
