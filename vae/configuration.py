@@ -104,6 +104,13 @@ class TrainingConfiguration(BaseModel):
                 return fields | {"learning_rate": rate}
         return fields
 
+    @field_validator("learning_rate", mode="before")
+    @classmethod
+    def _given_where_the_optimizer_has_none(cls, rate: Any, info: ValidationInfo) -> Any:
+        if rate is None:
+            raise ValueError(f"is to be given: {info.data.get('optimizer')} has no learning rate of its own")
+        return rate
+
     @field_validator("model")
     @classmethod
     def _known_model(cls, name: str) -> str:

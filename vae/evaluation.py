@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vae.bound import BoundTerms, combine_log_weights, log_importance_weights, lower_bound
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import Images, PreparedData, scale_pixels
-from vae.model.network import LatentVariableModel
+from vae.model.network import LatentVariableModel, in_evaluation_mode
 from vae.streams import IMAGES_PER_STREAM, fill_evaluation_noise, importance_noise
 
 _ROWS_PER_STREAM = 5_000
@@ -42,15 +42,16 @@ def evaluate_lower_bound(
     """
     totals = torch.zeros(len(BoundTerms._fields), dtype=torch.float64, device=device)
     at_once = _rows_at_once(device)
-    for start in range(0, len(images), IMAGES_PER_STREAM):
-        of_stream = images[start : start + IMAGES_PER_STREAM]
-        drawn = np.empty((model.latent_dim, len(of_stream)), np.float32)
-        fill_evaluation_noise(seed, name, start, drawn)
-        noise = torch.from_numpy(drawn.T).to(device)
-        for first in range(0, len(of_stream), at_once):
-            x = scale_pixels(of_stream[first : first + at_once]).to(device)
-            terms = lower_bound(model, x, noise[first : first + at_once])
-            totals += torch.stack([term.double().sum() for term in terms])
+    with in_evaluation_mode(model):
+        for start in range(0, len(images), IMAGES_PER_STREAM):
+            of_stream = images[start : start + IMAGES_PER_STREAM]
+            drawn = np.empty((model.latent_dim, len(of_stream)), np.float32)
+            fill_evaluation_noise(seed, name, start, drawn)
+            noise = torch.from_numpy(drawn.T).to(device)
+            for first in range(0, len(of_stream), at_once):
+                x = scale_pixels(of_stream[first : first + at_once]).to(device)
+                terms = lower_bound(model, x, noise[first : first + at_once])
+                totals += torch.stack([term.double().sum() for term in terms])
     return named_means(name, (totals / len(images)).tolist())
 
 
@@ -72,16 +73,17 @@ def evaluate_importance_weighted_bound(
     chosen = images[: configuration.num_importance_images]
     at_once = max(1, _ROWS_PER_STREAM // num_samples)
     total, variance = 0.0, 0.0
-    for start in range(0, len(chosen), at_once):
-        x = scale_pixels(chosen[start : start + at_once]).to(device)
-        noise = torch.from_numpy(importance_noise(seed, start, num_samples, len(x), model.latent_dim)).to(device)
-        mean, log_variance = model.encode(x)
-        samples = noise.split(max(1, _rows_at_once(device) // len(x)))
-        bounds = combine_log_weights(
-            torch.cat([log_importance_weights(model, x, mean, log_variance, part) for part in samples])
-        )
-        total += float(bounds.bound.double().sum())
-        variance += float(bounds.standard_error.double().square().sum())
+    with in_evaluation_mode(model):
+        for start in range(0, len(chosen), at_once):
+            x = scale_pixels(chosen[start : start + at_once]).to(device)
+            noise = torch.from_numpy(importance_noise(seed, start, num_samples, len(x), model.latent_dim)).to(device)
+            mean, log_variance = model.encode(x)
+            samples = noise.split(max(1, _rows_at_once(device) // len(x)))
+            bounds = combine_log_weights(
+                torch.cat([log_importance_weights(model, x, mean, log_variance, part) for part in samples])
+            )
+            total += float(bounds.bound.double().sum())
+            variance += float(bounds.standard_error.double().square().sum())
     measured = {"test/importance_weighted_bound": total / len(chosen)}
     if num_samples > 1:
         measured["test/importance_weighted_bound_standard_error"] = math.sqrt(variance) / len(chosen)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vae.densities import gaussian_kl_from_standard
-from vae.model.network import LatentVariableModel
+from vae.model.network import LatentVariableModel, in_evaluation_mode
 from vae.randomness import standard_normal
 
 ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov 2016, section 5.2
@@ -23,14 +23,16 @@ _IMAGES_AT_ONCE = 2_000  # bounds the memory of the hidden layers, not the resul
 @torch.no_grad()
 def encode(model: LatentVariableModel, images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and log variance of q(z|x), each [num_images, latent], for images [num_images, pixels]."""
-    parts = [model.encode(part) for part in torch.split(images, _IMAGES_AT_ONCE)]
+    with in_evaluation_mode(model):
+        parts = [model.encode(part) for part in torch.split(images, _IMAGES_AT_ONCE)]
     return torch.cat([mean for mean, _ in parts]), torch.cat([log_variance for _, log_variance in parts])
 
 
 @torch.no_grad()
 def decode(model: LatentVariableModel, latents: Tensor) -> Tensor:
     """The mean image of p(x|z), [..., pixels] in [0, 1], for latents [..., latent]."""
-    return torch.sigmoid(model.decode(latents))
+    with in_evaluation_mode(model):
+        return torch.sigmoid(model.decode(latents))
 
 
 def _fractions(num_points: int, like: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, cast
@@ -54,11 +55,14 @@ Build = Callable[..., torch.optim.Optimizer]
 
 @dataclass(frozen=True)
 class OptimizerSpecification:
-    """An optimizer: how it is built, what it can be told, and whether it treats every weight by itself."""
+    """An optimizer: how it is built, what it can be told, and whether it treats every weight by itself.
+
+    `learning_rate` is its own; None where it has none.
+    """
 
     build: Build
     hyperparameters: Mapping[str, Hyperparameter]
-    learning_rate: float
+    learning_rate: float | None
     elementwise: bool = True
 
 
@@ -259,6 +263,7 @@ def _plugin_specification(name: str) -> OptimizerSpecification:
     if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
         raise ValueError(f"{name!r} is not a class derived from torch.optim.Optimizer")
     parameters = list(inspect.signature(kind).parameters.values())[1:]
+    rate = next((parameter.default for parameter in parameters if parameter.name == "lr"), None)
     if "lr" not in {parameter.name for parameter in parameters}:
         raise ValueError(f"{name!r} takes no argument lr, through which it would be given learning_rate")
     hyperparameters = {
@@ -266,7 +271,8 @@ def _plugin_specification(name: str) -> OptimizerSpecification:
         for p in parameters
         if p.name != "lr" and isinstance(p.default, (bool, int, float))
     }
-    return OptimizerSpecification(partial(_build_plugin, kind), hyperparameters, 1e-3, elementwise=False)
+    own_rate = float(rate) if isinstance(rate, (int, float, Tensor)) else None
+    return OptimizerSpecification(partial(_build_plugin, kind), hyperparameters, own_rate, elementwise=False)
 
 
 def specification(name: str) -> OptimizerSpecification:
@@ -302,4 +308,34 @@ def build_optimizer(
     """The optimizer over `parameters`, its defaults filled in; fused where torch has a fused form for this device."""
     chosen = specification(name)
     defaults = {argument: hyperparameter.default for argument, hyperparameter in chosen.hyperparameters.items()}
-    return chosen.build(parameters, learning_rate, **(defaults | dict(arguments)))
+    optimizer = chosen.build(parameters, learning_rate, **(defaults | dict(arguments)))
+    if has_average(optimizer):
+        optimizer.train()  # type: ignore[attr-defined]
+    return optimizer
+
+
+@contextmanager
+def at_its_average(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """The weights that an optimizer stands for, for all that is measured and written; then those it goes on from.
+
+    Schedule-free optimizers train at one point and stand for an average, and have `eval()` and `train()` to change
+    from one to the other. The way back is exact here, so that how often one looks cannot change the training.
+    """
+    if not has_average(optimizer):
+        yield
+        return
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    before = [weight.detach().clone() for weight in weights]
+    optimizer.eval()  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        optimizer.train()  # type: ignore[attr-defined]
+        with torch.no_grad():
+            for weight, own in zip(weights, before, strict=True):
+                weight.copy_(own)
+
+
+def has_average(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer has the modes of `at_its_average`."""
+    return all(callable(getattr(optimizer, mode, None)) for mode in ("eval", "train"))

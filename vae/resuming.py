@@ -29,6 +29,33 @@ def fingerprint(configuration: TrainingConfiguration, seeds: Seeds, data_sha256:
     return json.dumps(facts, sort_keys=True)
 
 
+def differences(kept: str, wanted: str) -> dict[str, tuple[Any, Any]]:
+    """What two trainings differ in, by their fingerprints: each field with what it is in the one and the other."""
+    try:
+        one, other = (_flat(json.loads(text)) for text in (kept, wanted))
+    except ValueError:  # that of a pack
+        one, other = {"training": kept}, {"training": wanted}
+    names = dict.fromkeys((*one, *other))
+    return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
+
+
+def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
+    configuration: dict[str, Any] = dict(facts["configuration"])
+    own: dict[str, Any] = configuration.pop("optimizer_arguments") | configuration.pop("model_arguments")
+    return configuration | own | {name: facts[name] for name in facts if name != "configuration"}
+
+
+def goes_on(kept: str, wanted: str) -> bool:
+    """Whether the one training is the other's beginning: the same, or of a smaller budget under a constant rate."""
+    if kept == wanted:
+        return True
+    differing = differences(kept, wanted)
+    if differing.keys() != {"budget_samples"}:
+        return False
+    is_constant = json.loads(wanted)["configuration"]["learning_rate_schedule"] == "constant"
+    return is_constant and bool(differing["budget_samples"][0] < differing["budget_samples"][1])
+
+
 class ResumePoint:
     """The checkpoint file of the training or pack that `fingerprint` identifies; without a path nothing is kept.
 
@@ -68,7 +95,8 @@ class ResumePoint:
         self._saving_seconds = self._saved - began
 
     def load(self) -> Checkpoint | None:
-        """The checkpoint; None where there is no valid one of this very training, which then starts from the beginning.
+        """The checkpoint; None where there is no valid one of this very training, or of its beginning (see `goes_on`):
+        it then starts anew.
 
         The file is left as it is: it may be unreadable for a moment only, and the next checkpoint replaces it.
         """
@@ -78,7 +106,7 @@ class ResumePoint:
             checkpoint = load_checkpoint(self.path)
         except CheckpointError:
             return None
-        return checkpoint if checkpoint.facts.get("training") == self._fingerprint else None
+        return checkpoint if goes_on(str(checkpoint.facts.get("training")), self._fingerprint) else None
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:

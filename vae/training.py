@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from vae.gradient import add_gradient_of_prior, loss_gradient
 from vae.minibatches import Minibatches, PreparedData
 from vae.model.network import num_parameters
 from vae.model.precision import products_in, reproducible_arithmetic, require_precision
-from vae.optimizers import build_optimizer, specification
+from vae.optimizers import at_its_average, build_optimizer, specification
 from vae.randomness import Seeds
 from vae.resuming import ResumePoint, fingerprint, restore_optimizer
 
@@ -115,6 +116,7 @@ class Training:
         self.data = data
         self.device = torch.device(device)
         self.num_steps = configuration.budget_samples // configuration.batch_size
+        self._points = configuration.evaluation_points()
         self.minibatches = Minibatches(data.train, configuration, seeds)
         self.model = build_initial_model(configuration, data, seeds.init).to(self.device)
         self.loss_gradient = loss_gradient(self.model, configuration.precision)
@@ -148,21 +150,30 @@ class Training:
         Between two yields nothing of the process is changed for others; leaving the iterator loses at most the
         steps since the last checkpoint.
         """
-        points = self.configuration.evaluation_points()
         while self.result is None:
             evaluation = None
             with reproducible_arithmetic(), products_in("float32", self.device):
-                if len(self.evaluations) < len(points):
-                    target = points[len(self.evaluations)]
+                target = self._next_evaluation()
+                if target is not None:
                     with products_in(self.configuration.precision, self.device):
                         self._train_until(target, pause_every_seconds)
-                    evaluation = (
-                        self._evaluate() if self.samples == target and self.diverged_at_samples is None else None
-                    )
-                if self.diverged_at_samples is not None or len(self.evaluations) == len(points):
+                    if self.samples == target and self.diverged_at_samples is None:
+                        with at_its_average(self.optimizer):
+                            evaluation = self._evaluate()
+                if self.diverged_at_samples is not None or self._next_evaluation() is None:
                     end = (self.evaluations, self.seconds, self.started_ms, self.diverged_at_samples)
-                    self.result = training_result(self.model, self.data, *end)
+                    with at_its_average(self.optimizer):
+                        self.result = training_result(self.model, self.data, *end)
             yield Progress(self.samples, evaluation)
+
+    def _next_evaluation(self) -> int | None:
+        """After how many samples the bounds are measured next, at the earliest now; None after the last time.
+
+        A training that was begun with a smaller budget keeps what was measured then.
+        """
+        measured = self.evaluations[-1].samples if self.evaluations else 0
+        following = bisect_left(self._points, max(self.samples, measured + 1))
+        return self._points[following] if following < len(self._points) else None
 
     def _train_until(self, target: int, max_seconds: float) -> None:
         """Steps to `target` samples, or until `max_seconds` have passed, or the loss is not finite."""
@@ -184,8 +195,9 @@ class Training:
         finite_as_loss = self.loss_gradient(x.to(self.device), noise.to(self.device))
         if self.configuration.weight_prior:
             add_gradient_of_prior(self.parameters, len(self.data.train))
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.configuration, self.step, self.num_steps)
+        if self.configuration.learning_rate_schedule != "constant":  # else the optimizer's own affair
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate_at(self.configuration, self.step, self.num_steps)
         self.optimizer.step()
         self.step += 1
         return float(finite_as_loss)

@@ -18,7 +18,7 @@ from study.records.records import Record, Records
 from study.run.lock import is_running
 from study.run.replay import load_datasets, replay
 from study.spec import Study
-from study.spec.cells import Cell, Phase, search_space, study_cells, training_configuration
+from study.spec.cells import Cell, Phase, common_configuration, search_space, study_cells
 from study.spec.schema import Distribution, Range
 
 
@@ -40,7 +40,7 @@ def print_plan(study: Study, outputs: Path, num_workers: int, packing: Packing, 
         space = ", ".join(
             f"{name} {_distribution_text(distribution)}" for name, distribution in search_space(study, cell).items()
         )
-        parameters = count_parameters(training_configuration(study, cell, "confirm", {}))
+        parameters = count_parameters(common_configuration(study, cell))
         table.add_row(
             cell.name or cell.label,
             f"{parameters:,}",
@@ -50,7 +50,7 @@ def print_plan(study: Study, outputs: Path, num_workers: int, packing: Packing, 
     console.print(table)
     rate = seconds_per_work([record for _, record in completed])
     total = sum(
-        work(training_configuration(study, cell, phase, {})) * num_trainings_of_cell(study, cell, phase)
+        work(common_configuration(study, cell, phase)) * num_trainings_of_cell(study, cell, phase)
         for cell in study_cells(study)
         for phase in phases
     )

@@ -20,7 +20,7 @@ from study.addresses.stores import tracking_uri_fault
 from study.cluster.job_server import JobServer, JobState, job_server
 from study.errors import LaunchError
 from study.spec import Study
-from study.spec.cells import study_cells, training_configuration
+from study.spec.cells import common_configuration, study_cells
 from study.spec.code import PluginFiles, code_of, plugin_files
 from study.spec.loading import load_study
 from vae.errors import RequestError, type_and_first_line
@@ -129,7 +129,7 @@ def stage(study: Study, name: str, folder: Path) -> list[str]:
         shutil.copyfile(name, folder / Path(name).name)
     for files in plugin_files(code_of(study)):
         _stage_plugin(files, folder)
-    datasets = {training_configuration(study, cell, "confirm", {}).dataset for cell in study_cells(study)}
+    datasets = {common_configuration(study, cell).dataset for cell in study_cells(study)}
     messages = [message for dataset in sorted(datasets) if (message := _stage_images(dataset, folder))]
     num_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if num_bytes > _MAX_BYTES:

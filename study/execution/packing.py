@@ -12,7 +12,7 @@ from typing import NamedTuple
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.counts import num_trainings_of_cell
 from study.spec import Study
-from study.spec.cells import Cell, Phase, search_space, study_cells, training_configuration
+from study.spec.cells import Cell, Phase, common_configuration, search_space, study_cells
 from study.spec.schema import Choices
 from vae.configuration import TrainingConfiguration
 from vae.errors import RequestError
@@ -149,14 +149,14 @@ def _batches(study: Study) -> Iterator[_Batch]:
     for cell in study_cells(study):
         search, turn = study.search, 0
         if search is not None and search_space(study, cell):
-            configuration = training_configuration(study, cell, "search", {})
+            configuration = common_configuration(study, cell, "search")
             for first in range(0, search.num_proposals, search.round_size):
                 proposals = min(search.round_size, search.num_proposals - first)
                 number = proposals * search.num_tuning_seeds * search.num_repeats
                 yield _Batch(turn, "search", configuration, number)
                 turn += 1
         after = sum(num_trainings_of_cell(study, cell, phase) for phase in ("confirm", "noise_floor"))
-        yield _Batch(turn, "confirm", training_configuration(study, cell, "confirm", {}), after)
+        yield _Batch(turn, "confirm", common_configuration(study, cell), after)
 
 
 @cache
@@ -217,4 +217,4 @@ def _optimizers(study: Study, cell: Cell) -> list[str]:
     searched = search_space(study, cell).get("optimizer")
     if isinstance(searched, Choices):
         return [str(choice) for choice in searched.choices]
-    return [training_configuration(study, cell, "confirm", {}).optimizer]
+    return [common_configuration(study, cell).optimizer]

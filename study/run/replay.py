@@ -11,7 +11,7 @@ from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity, training_identity
 from study.records.records import Record, Records
 from study.spec import Study
-from study.spec.cells import study_cells, training_configuration
+from study.spec.cells import common_configuration, study_cells
 from vae.data.dataset import Dataset, load_dataset
 from vae.errors import RequestError
 
@@ -44,7 +44,7 @@ class Lookup:
 
 def load_datasets(study: Study, cache: Path, report: Callable[[str], None]) -> dict[str, Dataset]:
     """Every dataset that a cell of the study names. Raises DataError."""
-    names = dict.fromkeys(training_configuration(study, cell, "confirm", {}).dataset for cell in study_cells(study))
+    names = dict.fromkeys(common_configuration(study, cell).dataset for cell in study_cells(study))
     return {name: load_dataset(name, cache, report) for name in names}
 
 

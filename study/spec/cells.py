@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from study.spec.schema import ARM, Claim, Distribution, Level, Search, Study, same_level
+from study.spec.schema import ARM, Claim, Distribution, Level, Range, Search, Study, same_level
 from vae.configuration import TrainingConfiguration
 from vae.settings.fields import Path
 
@@ -166,6 +166,14 @@ def training_configuration(
     if phase == "search" and study.search is not None:
         fields |= _of_the_search(study.search, fields)
     return TrainingConfiguration.from_flat(fields)
+
+
+def common_configuration(study: Study, cell: Cell, phase: Phase = "confirm") -> TrainingConfiguration:
+    """A cell's configuration before anything is proposed, for what its trainings have in common. A searched learning
+    rate has its first value, since an optimizer may have none of its own. Raises FieldError."""
+    rate = search_space(study, cell).get("learning_rate")
+    first = {} if rate is None else {"learning_rate": rate.low if isinstance(rate, Range) else rate.choices[0]}
+    return training_configuration(study, cell, phase, first)
 
 
 def _of_the_search(search: Search, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.spec.cells import study_cells, training_configuration
+from study.spec.cells import common_configuration, study_cells
 from study.spec.schema import Study
 from vae.plugins import is_plugin, plugin_source
 
 
 def code_of(study: Study) -> tuple[str, ...]:
     """Every module:attribute that the study's cells train with, each once, in the order of their names."""
-    configurations = [training_configuration(study, cell, "confirm", {}) for cell in study_cells(study)]
+    configurations = [common_configuration(study, cell) for cell in study_cells(study)]
     names = {name for each in configurations for name in (each.dataset, each.model, each.optimizer)}
     return tuple(sorted(filter(is_plugin, names)))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from study.spec.cells import Cell, comparisons, noise_floor_cells, search_space, study_cells, training_configuration
+from study.spec.cells import Cell, common_configuration, comparisons, noise_floor_cells, search_space, study_cells
 from study.spec.schema import ARM, NOISE_FLOOR, Level, MeanOfLast, NoiseFloorCell, Range, Search, Study, repeated_level
 from vae.settings.fields import Fault, FieldError, Path, value_text
 from vae.settings.nearest import unknown_name_message
@@ -99,7 +99,7 @@ def _evaluation_points(study: Study) -> Iterator[tuple[int, ...]]:
     """Of each cell where its curves have points; not of one whose configuration is faulty, which is said elsewhere."""
     for cell in study_cells(study):
         with suppress(FieldError):
-            yield training_configuration(study, cell, "confirm", {}).evaluation_points()
+            yield common_configuration(study, cell).evaluation_points()
 
 
 def _noise_floor_faults(study: Study, noise_floor: NoiseFloorCell | None) -> Iterator[Fault]:

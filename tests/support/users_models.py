@@ -39,3 +39,38 @@ class ConvolutionalModel(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         logits: Tensor = self.decoder(z) * self.scale + self.shift + (z @ self.tied).sum(-1, keepdim=True)
         return logits
+
+
+class BatchNormModel(nn.Module):
+    """Batch normalisation in encoder and decoder: other numbers in training, and running statistics."""
+
+    def __init__(self, num_pixels: int, hidden_units: int, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.encoder = nn.Sequential(nn.Linear(num_pixels, hidden_units), nn.BatchNorm1d(hidden_units), nn.ReLU())
+        self.posterior = nn.Linear(hidden_units, 2 * latent_dim)
+        self.decoder = nn.Sequential(nn.Linear(latent_dim, hidden_units), nn.BatchNorm1d(hidden_units), nn.ReLU())
+        self.output = nn.Linear(hidden_units, num_pixels)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.posterior(self.encoder(x)).chunk(2, dim=-1)
+        return mean, log_variance
+
+    def decode(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.decoder(z.flatten(0, -2)))
+        return logits.view(*z.shape[:-1], -1)
+
+
+class FrozenBatchNormModel(BatchNormModel):
+    """The same with the encoder's statistics frozen, as a pretrained part has them."""
+
+    def __init__(self, num_pixels: int, hidden_units: int, latent_dim: int) -> None:
+        super().__init__(num_pixels, hidden_units, latent_dim)
+        self.encoder.eval()
+
+
+class LouderInTraining(OwnVAE):
+    """Logits that depend on the mode and on nothing else: no buffer shows it."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(z) * (2.0 if self.training else 1.0)

@@ -116,3 +116,12 @@ def test_log_spacing_multiplies_by_the_same_factor_from_the_first_to_the_last() 
         budget_samples=1_000_000, num_evaluations=5, evaluation_spacing="log", first_evaluation_samples=100
     )
     assert configuration.evaluation_points() == (100, 1_000, 10_000, 100_000, 1_000_000)
+
+
+@pytest.mark.parametrize("optimizer", ["NoRate", "RateOfNone"])
+def test_a_learning_rate_is_to_be_given_where_the_optimizer_has_none_of_its_own(optimizer: str) -> None:
+    name = f"tests.support.users_optimizers:{optimizer}"
+    with pytest.raises(ValueError, match=f"is to be given: {name} has no learning rate of its own"):
+        TrainingConfiguration(optimizer=name)
+    assert TrainingConfiguration(optimizer=name, learning_rate=0.3).learning_rate == 0.3
+    assert TrainingConfiguration(optimizer="tests.support.users_optimizers:OwnRate").learning_rate == 1.0

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tests.support.users_models import BatchNormModel
 from vae import latent
 from vae.model.network import VAE
 from vae.randomness import generator
@@ -166,3 +167,14 @@ def test_nothing_in_the_latent_space_is_differentiated() -> None:
         latent.decode(model, torch.zeros(1, 2)),
     ):
         assert not tensor.requires_grad
+
+
+def test_a_model_in_training_mode_is_looked_at_in_evaluation_mode_and_left_as_it_was() -> None:
+    model = BatchNormModel(6, 5, 2)
+    images, latents = torch.rand(3, 6), torch.randn(4, 2)
+    looked = (*latent.encode(model, images), latent.decode(model, latents))
+    assert model.training
+    assert model.encoder.training
+    model.eval()
+    expected = (*model.encode(images), torch.sigmoid(model.decode(latents)))
+    assert all(torch.equal(one, other) for one, other in zip(looked, expected, strict=True))

@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tests.support.users_optimizers import Averaging
 from vae.optimizers import (
     OPTIMIZERS,
     WarmedAdagrad,
     argument_faults,
+    at_its_average,
     build_optimizer,
     hyperparameters_of,
     specification,
@@ -308,3 +310,37 @@ def test_a_plugin_optimizer_has_the_numbers_of_its_signature_as_hyperparameters(
     expected = follow(torch.optim.ASGD([theirs], lr=0.05, alpha=0.5), theirs)
     assert torch.equal(follow(build_optimizer("torch.optim:ASGD", [ours], 0.05, {"alpha": 0.5}), ours), expected)
     assert not specification("torch.optim:ASGD").elementwise
+
+
+USERS = "tests.support.users_optimizers"
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [
+        (f"{USERS}:OwnRate", 1.0),
+        (f"{USERS}:TensorRate", 0.25),
+        ("torch.optim:Adadelta", 1.0),
+        ("torch.optim:Adafactor", 1e-2),
+        ("torch.optim:Rprop", 1e-2),
+        ("torch.optim:SGD", 1e-3),
+        (f"{USERS}:NoRate", None),
+        (f"{USERS}:RateOfNone", None),
+    ],
+)
+def test_a_plugin_optimizer_has_the_learning_rate_of_its_signature(name: str, rate: float | None) -> None:
+    assert specification(name).learning_rate == rate
+
+
+def test_an_average_is_in_the_weights_while_they_are_measured_and_the_way_back_is_exact() -> None:
+    weights = start()
+    optimizer = build_optimizer(f"{USERS}:Averaging", [weights], 0.05, {})
+    assert isinstance(optimizer, Averaging)
+    trained = follow(optimizer, weights, num_steps=3)
+    with at_its_average(optimizer):
+        average = weights.detach().clone()
+    assert not torch.allclose(average, trained)
+    assert torch.equal(weights.detach(), trained)
+    optimizer.step()  # it is back in the mode of training
+    with at_its_average(torch.optim.SGD([weights])):
+        pass  # an optimizer without modes stands for its weights

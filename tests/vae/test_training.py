@@ -9,19 +9,29 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from tests.support.trainings import SEEDS, interrupted_digest, small_configuration, small_data, trained, trained_digest
+from tests.support.trainings import (
+    SEEDS,
+    interrupted_digest,
+    small_configuration,
+    small_data,
+    small_dataset,
+    trained,
+    trained_digest,
+)
 from vae.building import model_from_weights
 from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset
+from vae.evaluation import evaluate_lower_bound
 from vae.minibatches import prepare
+from vae.model.network import LatentVariableModel
 from vae.optimizers import OPTIMIZERS
 from vae.training import Training, learning_rate_at, train
 
@@ -330,3 +340,91 @@ def test_a_frozen_weight_stays_as_it_is_under_the_weight_prior() -> None:
     result = train(configuration, SEEDS, small_data(configuration))
     assert result.outcome != "diverged"
     assert result.weights["scale"].tolist() == [1.0]
+
+
+BATCH_NORM = "tests.support.users_models:BatchNormModel"
+
+
+def test_the_bounds_of_a_model_with_modes_are_those_of_the_weights_that_are_kept() -> None:
+    """Measured in evaluation mode: an odd image at the end of a block, and one image a time where K is 5,000."""
+    configuration = small_configuration(
+        model=BATCH_NORM, test_at_end=True, num_importance_samples=5_000, num_importance_images=3
+    )
+    data = prepare(small_dataset(num_test=251), configuration)
+    result = train(configuration, SEEDS, data)
+    model = cast(LatentVariableModel, model_from_weights(result.weights, configuration, data.num_pixels))
+    measured = evaluate_lower_bound(model, data.test, "test", SEEDS.evaluation, torch.device("cpu"))
+    final = result.evaluations[-1].metrics
+    assert {name: final[name] for name in measured} == measured
+    assert math.isfinite(final["test/importance_weighted_bound"])
+
+
+@pytest.mark.parametrize("model", ["BatchNormModel", "FrozenBatchNormModel"])
+def test_how_often_one_looks_changes_no_weight_and_no_running_statistics(model: str) -> None:
+    name = f"tests.support.users_models:{model}"
+    looks = [trained(model=name, num_evaluations=number).weights for number in (1, 10)]
+    assert weights_digest(looks[0]) == weights_digest(looks[1])
+    assert int(looks[0]["decoder.1.num_batches_tracked"]) == 50
+    assert int(looks[0]["encoder.1.num_batches_tracked"]) == (50 if model == "BatchNormModel" else 0)
+
+
+def test_running_statistics_are_taken_up_again(tmp_path: Path) -> None:
+    assert interrupted_digest(tmp_path / "c", [7, 30], model=BATCH_NORM) == trained_digest(model=BATCH_NORM)
+
+
+def test_an_optimizer_that_stands_for_an_average_is_measured_and_kept_at_it(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"optimizer": "tests.support.users_optimizers:Averaging", "learning_rate": 0.01}
+    configuration = small_configuration(**fields)
+    data = small_data(configuration)
+    training = Training(configuration, SEEDS, data)
+    for _ in training.run():
+        pass
+    assert training.result is not None
+    weights = training.result.weights
+    means = [training.optimizer.state[parameter]["mean"] for parameter in training.model.parameters()]
+    assert all(torch.equal(kept, mean) for kept, mean in zip(weights.values(), means, strict=True))
+    model = cast(LatentVariableModel, model_from_weights(weights, configuration, data.num_pixels))
+    assert data.validation is not None
+    measured = evaluate_lower_bound(model, data.validation, "validation", SEEDS.evaluation, torch.device("cpu"))
+    final = training.result.evaluations[-1].metrics["validation/lower_bound"]
+    assert final == pytest.approx(measured["validation/lower_bound"], rel=1e-6)
+    assert weights_digest(weights) == trained_digest(**fields, num_evaluations=9)
+    assert weights_digest(weights) == interrupted_digest(tmp_path / "c", [7, 30], **fields)
+
+
+def test_under_a_constant_schedule_an_optimizer_may_change_its_rate_itself(tmp_path: Path) -> None:
+    fields = {"optimizer": "tests.support.users_optimizers:Decaying", "learning_rate": 0.01}
+    configuration = small_configuration(**fields)
+    training = Training(configuration, SEEDS, small_data(configuration))
+    for _ in training.run():
+        pass
+    assert training.optimizer.param_groups[0]["lr"] == 0.01 / 2**50
+    assert interrupted_digest(tmp_path / "c", [7, 30], **fields) == trained_digest(**fields)
+
+
+def test_a_larger_budget_goes_on_to_the_weights_of_one_training_and_keeps_what_was_measured(tmp_path: Path) -> None:
+    for budget in (400, 1_000):
+        configuration = small_configuration(budget_samples=budget, num_evaluations=3)
+        training = Training(configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "c")
+        assert training.samples == (0 if budget == 400 else 400)
+        for _ in training.run():
+            pass
+        training.save()
+    assert training.result is not None
+    assert weights_digest(training.result.weights) == trained_digest()
+    assert [evaluation.samples for evaluation in training.evaluations] == [140, 260, 400, 660, 1_000]
+
+
+@pytest.mark.parametrize("schedule", [{"learning_rate_schedule": "cosine"}, {"learning_rate": 0.5}])
+def test_another_training_or_one_whose_rates_depend_on_the_budget_does_not_go_on(
+    tmp_path: Path, schedule: dict[str, Any]
+) -> None:
+    first = small_configuration(
+        budget_samples=400, learning_rate_schedule=schedule.get("learning_rate_schedule", "constant")
+    )
+    training = Training(first, SEEDS, small_data(first), checkpoint=tmp_path / "c")
+    for _ in training.run():
+        pass
+    training.save()
+    other = small_configuration(budget_samples=1_000, **schedule)
+    assert Training(other, SEEDS, small_data(other), checkpoint=tmp_path / "c").samples == 0

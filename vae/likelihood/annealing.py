@@ -18,7 +18,7 @@ from vae.likelihood.image_groups import KeepGoing, checked_threads, estimate_gro
 from vae.likelihood.pixel_gradients import PixelGradients, images_at_once, pixel_gradients
 from vae.likelihood.transposed_decoder import has_transposed_decoder
 from vae.minibatches import scale_pixels
-from vae.model.network import LatentVariableModel
+from vae.model.network import LatentVariableModel, in_evaluation_mode
 from vae.model.precision import products_in
 
 TemperatureSchedule = Literal["linear", "sigmoid"]
@@ -115,14 +115,15 @@ def annealed_importance_sampling(
             step_sizes = settle_step_sizes(pixels, annealing.pilot(), model.latent_dim, pilot, keep_going)
             return _estimate(pixels, annealing, model.latent_dim, step_sizes, streams, keep_going)
 
-    numbers = estimate_groups(
-        estimate,
-        len(images),
-        images_at_once(model, device, annealing.num_chains),
-        partial_estimates(model, images, seed, annealing.settings, len(AnnealedLikelihood._fields), resume),
-        num_threads if has_transposed_decoder(model, device) else None,
-        report,
-    )
+    with in_evaluation_mode(model):
+        numbers = estimate_groups(
+            estimate,
+            len(images),
+            images_at_once(model, device, annealing.num_chains),
+            partial_estimates(model, images, seed, annealing.settings, len(AnnealedLikelihood._fields), resume),
+            num_threads if has_transposed_decoder(model, device) else None,
+            report,
+        )
     return AnnealedLikelihood(*numbers)
 
 

@@ -24,7 +24,7 @@ from vae.likelihood.image_groups import checked_threads, estimate_groups, partia
 from vae.likelihood.pixel_sums import PixelSums
 from vae.likelihood.transposed_decoder import has_transposed_decoder
 from vae.minibatches import scale_pixels
-from vae.model.network import VAE, LatentVariableModel
+from vae.model.network import VAE, LatentVariableModel, in_evaluation_mode
 from vae.model.precision import products_in
 
 _COLUMNS_AT_ONCE = 500
@@ -61,14 +61,15 @@ def estimate_log_likelihood(
     request = _Request(model, images, num_samples, seed, samples_at_once, torch.device(device))
     by_pixel_sums = request.has_pixel_sums()
     sample = _sample_by_pixel_sums if by_pixel_sums else _sample
-    numbers = estimate_groups(
-        lambda group, _: torch.stack(sample(request, group)),
-        len(images),
-        images_at_once,
-        partial_estimates(model, images, seed, {"num_samples": num_samples}, len(LogLikelihood._fields), resume),
-        threads if by_pixel_sums else None,
-        report,
-    )
+    with in_evaluation_mode(model):
+        numbers = estimate_groups(
+            lambda group, _: torch.stack(sample(request, group)),
+            len(images),
+            images_at_once,
+            partial_estimates(model, images, seed, {"num_samples": num_samples}, len(LogLikelihood._fields), resume),
+            threads if by_pixel_sums else None,
+            report,
+        )
     return LogLikelihood(*numbers)
 
 

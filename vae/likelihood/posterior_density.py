@@ -22,7 +22,7 @@ from vae.likelihood.partial_estimates import PartialEstimates
 from vae.likelihood.pixel_gradients import images_at_once, pixel_gradients
 from vae.likelihood.transposed_decoder import has_transposed_decoder
 from vae.minibatches import scale_pixels
-from vae.model.network import LatentVariableModel
+from vae.model.network import LatentVariableModel, in_evaluation_mode
 from vae.model.precision import products_in
 
 MOST_LATENT_DIMENSIONS = 4
@@ -70,14 +70,15 @@ def posterior_density_estimator(
         inverse = sums.estimate()
         return torch.stack(inverse._replace(log_likelihood=-inverse.log_likelihood))
 
-    numbers = estimate_groups(
-        estimate,
-        len(images),
-        images_at_once(model, device, num_samples),
-        PartialEstimates(None, {}, len(images), len(LogLikelihood._fields)),
-        torch.get_num_threads() if has_transposed_decoder(model, device) else None,
-        report,
-    )
+    with in_evaluation_mode(model):
+        numbers = estimate_groups(
+            estimate,
+            len(images),
+            images_at_once(model, device, num_samples),
+            PartialEstimates(None, {}, len(images), len(LogLikelihood._fields)),
+            torch.get_num_threads() if has_transposed_decoder(model, device) else None,
+            report,
+        )
     return LogLikelihood(*numbers)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -144,6 +146,23 @@ def build_model(name: str, standard: dict[str, Any], further: dict[str, Any], se
             f"{name!r} sets no attribute latent_dim; a model needs it, so that latents of the right size can be drawn"
         )
     return model
+
+
+@contextmanager
+def in_evaluation_mode(model: object) -> Iterator[None]:
+    """Every part of a model as `eval()` sets it, for all that is measured; afterwards each in the mode that it had.
+
+    A layer that looks at the other images of a minibatch (batch normalisation) or draws (dropout) does so in training
+    alone, and its running statistics stay as they are. What is no torch.nn.Module has no modes.
+    """
+    modes = [(part, part.training) for part in model.modules()] if isinstance(model, nn.Module) else []
+    if isinstance(model, nn.Module):
+        model.eval()
+    try:
+        yield
+    finally:
+        for part, is_training in modes:
+            part.training = is_training
 
 
 def num_parameters(model: nn.Module) -> int:

@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from vae.bound import BoundTerms, lower_bound
 from vae.building import build_empty_model, build_initial_model
 from vae.configuration import TrainingConfiguration
-from vae.model.network import LatentVariableModel
+from vae.model.network import LatentVariableModel, in_evaluation_mode
 from vae.model.precision import Precision, multiplying_in
 from vae.pack.members import PackedTraining, PackError
 
@@ -88,7 +88,8 @@ class StackedModel:
             {name: _rows_of(tensor, rows) for name, tensor in stacked.items()}
             for stacked in (self.weights, self.buffers)
         )
-        return lower_bound(_Members(self._template, weights, buffers), x, noise)
+        with in_evaluation_mode(self._template):
+            return lower_bound(_Members(self._template, weights, buffers), x, noise)
 
     def state(self) -> dict[str, Tensor]:
         """All weights and buffers, stacked."""

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.spec import Study
-from study.spec.cells import Cell, Phase, claim_pairs, level_text, search_space, study_cells, training_configuration
+from study.spec.cells import (
+    Cell,
+    Phase,
+    claim_pairs,
+    common_configuration,
+    level_text,
+    search_space,
+    study_cells,
+    training_configuration,
+)
 from study.spec.schema import Choices, Level, Range
 
 PHASES: tuple[Phase, ...] = ("search", "confirm")
@@ -222,3 +231,16 @@ def test_levels_that_python_takes_for_equal_are_two_cells_of_a_claim() -> None:
     )
     (pair,) = claim_pairs(study, study.claims[0])
     assert [cell.label for cell in pair] == ["optimizer=adam,own_field=true", "optimizer=adam,own_field=1"]
+
+
+@pytest.mark.parametrize("searched", [{"low": 1e-3, "high": 1e-2, "log": True}, {"choices": [1e-3, 1e-2]}])
+def test_what_a_cell_s_trainings_have_in_common_is_known_where_only_the_search_gives_a_learning_rate(
+    searched: dict[str, Any],
+) -> None:
+    study = study_of(
+        training={"optimizer": "tests.support.users_optimizers:NoRate", "hidden_units": 30},
+        factors={"latent_dim": [2, 3]},
+        search={"num_proposals": 2, "spaces": [{"hyperparameters": {"learning_rate": searched}}]},
+        claims=[],
+    )
+    assert [common_configuration(study, cell).latent_dim for cell in study_cells(study)] == [2, 3]

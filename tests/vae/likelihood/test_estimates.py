@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from tests.support.trainings import CurvedModel, drawn_images
+from tests.support.users_models import BatchNormModel
 from vae.bound import combine_log_weights
 from vae.likelihood import (
+    Annealing,
+    annealed_importance_sampling,
     estimate_log_likelihood,
     posterior_density_estimator,
 )
@@ -59,3 +67,34 @@ def test_what_cannot_be_estimated_is_refused(call: object, says: str) -> None:
     with pytest.raises(ValueError) as raised:
         call(model, drawn_images(model, 2))
     assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "estimate",
+    [
+        lambda model, images: estimate_log_likelihood(model, images, 20, 0).log_likelihood,
+        lambda model, images: (
+            annealed_importance_sampling(
+                model, images, 0, Annealing(num_temperatures=3, num_chains=2, num_leapfrog_steps=1)
+            ).log_likelihood
+        ),
+        lambda model, images: (
+            posterior_density_estimator(
+                model, images, 0, num_samples=5, num_transitions=2, num_leapfrog_steps=1
+            ).log_likelihood
+        ),
+    ],
+)
+def test_a_model_in_training_mode_is_estimated_in_evaluation_mode_and_left_as_it_was(
+    estimate: Callable[[BatchNormModel, NDArray[np.uint8]], Tensor],
+) -> None:
+    model = BatchNormModel(24, 5, 2)
+    images = drawn_images(CurvedModel(), 3)
+    estimated = estimate(model, images)
+    assert model.training
+    assert torch.equal(estimated, estimate(model.eval(), images))
+
+
+def test_images_of_0_and_1_are_refused_with_what_makes_them_0_and_255() -> None:
+    with pytest.raises(ValueError, match=r"\(images \* \(255 / 1\)\)\.round\(\)"):
+        estimate_log_likelihood(CurvedModel(), drawn_images(CurvedModel(), 3) // 255, 10, 0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support.packs import packed
+from tests.support.packs import PACK_SEEDS, assert_same_within_rounding, packed
 from tests.support.trainings import small_configuration, small_data
 from tests.support.users_models import ConvolutionalModel
 from vae.configuration import TrainingConfiguration
@@ -112,3 +112,9 @@ def test_a_model_that_cannot_be_packed_is_refused_by_name_with_the_reason(model:
 
 def test_the_project_s_own_model_can_be_packed() -> None:
     require_packable_model(small_configuration(num_hidden_layers=3), 36)
+
+
+def test_a_pack_measures_a_model_with_modes_as_it_is_kept() -> None:
+    configuration = small_configuration(model="tests.support.users_models:LouderInTraining", test_at_end=True)
+    for seed, result in zip(PACK_SEEDS, packed(configuration), strict=True):
+        assert_same_within_rounding(result, train(configuration, seed, small_data(configuration)))
