@@ -17,7 +17,9 @@ from typing import Literal
 import numpy as np
 
 from analysis.claims.schema import Kind
-from analysis.curves.table import CurveFileError, CurveTable, metric_curves
+from analysis.curves.aligned import metric_curves
+from analysis.curves.file import CurveFileError
+from analysis.curves.table import CurveTable
 from analysis.statistics.intervals import Band, Interval, Vector, mean_band, t_interval
 from analysis.statistics.pairs import ComparedSide, PairedComparison, paired_result, with_holm
 from analysis.statistics.rankings import RankFinding, rank_finding

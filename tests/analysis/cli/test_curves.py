@@ -246,7 +246,7 @@ def test_a_wrong_request_is_refused_with_what_is_allowed(more: list[str], says: 
         ("empty.csv", b"", "empty.csv is empty; allowed: a header with the columns cell, seed, step, metric, value"),
         ("blank.csv", b"\n\n", "blank.csv is empty"),
         ("header.csv", b"cell,seed,step,metric,value\n", "it has a header and no rows"),
-        ("other.csv", b"name;age\nx;1\n", "its columns are separated by ';'; they must be separated by commas"),
+        ("other.csv", b"name;age\nx;1\n", "the column 'cell' is missing"),
         ("broken.parquet", b"PAR1 no parquet", "broken.parquet cannot be read as Parquet"),
         ("image.csv", b"\x89PNG\r\n\x1a\n\xff\xfe\x00", "image.csv cannot be read as CSV"),
         ("text.csv", b"cell,seed,step,metric,value\na,one,1,m,2\n", "seed is not a number in row 2: 'one'"),

@@ -10,10 +10,11 @@ from statsmodels.stats.multitest import multipletests
 
 from analysis.claims.comparison import compare
 from analysis.claims.row import claim_row
+from analysis.curves.file import CurveFileError
 from analysis.curves.findings import CurvesRequest, curves_findings
 from analysis.curves.report import answer, warnings
 from analysis.curves.report import claim_row as curve_claim_row
-from analysis.curves.table import CurveFileError, read_curves
+from analysis.curves.table import read_curves
 from analysis.findings.cells import cell_findings
 from analysis.results.reader import StudyResults
 from analysis.statistics.readouts import Readout
