@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.processes import Memory, descendants, memory, run_study, title
-from benchmarks.rows import Row, Settings, Target, over
+from benchmarks.old_build import take_turns
+from benchmarks.processes import ROOT, Memory, descendants, memory, run_study, title
+from benchmarks.rows import Row, Settings, Target, at_most, over
 from benchmarks.workload import mnist, write_image_folder, write_study
 
 NAME = "memory"
 _TIMES_LARGER = 4
-_MARK = "ray::StudyTrainable"
-"""What Ray calls a worker that has a trial."""
+_MARK = "Trainable"
+"""In what Ray calls a worker that has a trial: ray::StudyTrainable, or Tune's own name for it."""
 
 
 @dataclass
@@ -31,7 +32,9 @@ class Watched:
         seen = {pid: found for pid in descendants(driver) if (found := memory(pid)) is not None}
         self.store = max(self.store, sum(found.store_share for found in seen.values()))
         for pid, found in seen.items():
-            if title(pid).startswith(_MARK) and (pid not in self.workers or found.own > self.workers[pid].own):
+            name = title(pid)
+            is_worker = name.startswith("ray::") and _MARK in name
+            if is_worker and (pid not in self.workers or found.own > self.workers[pid].own):
                 self.workers[pid] = found
 
 
@@ -52,24 +55,28 @@ class NodeMemory:
 
 
 def measure(settings: Settings) -> list[Row]:
-    """The same study on MNIST and on four times its images: what grows with the data is copies of it."""
-    pairs = [(watch_study(settings, 1), watch_study(settings, _TIMES_LARGER)) for _ in settings.repeated(NAME, 1)]
+    """The same study on MNIST, in turns by this build and by the older one, and on four times its images: what grows
+    with the data is copies of it."""
+    turns = take_turns(settings, NAME, 5, lambda root: watch_study(settings, 1, root))
+    pairs = [(turns.new[0], watch_study(settings, _TIMES_LARGER))]
     copies = over(pairs, lambda p: copies_of_data(*p))
     note = (
         "growth of all workers and the object store with the size of the data; the driver has its own while the study"
         " is set up"
     )
+    own = "a worker's own memory (USS)"
     return [
         Row(NAME, "copies of the data on the node", "copies", copies, Target("<=", 1.25), note),
-        Row(NAME, "a worker's own memory (USS)", "MB", over(pairs, lambda p: 1e-6 * p[0].worker.own)),
+        Row(NAME, own, "MB", over(turns.new, lambda node: 1e-6 * node.worker.own)),
+        turns.ratio(NAME, own, lambda node: node.worker.own, at_most(0.6)),
         Row(
             NAME,
             "a worker's memory, shared pages by share (PSS)",
             "MB",
-            over(pairs, lambda p: 1e-6 * p[0].worker.proportional),
+            over(turns.new, lambda node: 1e-6 * node.worker.proportional),
         ),
-        Row(NAME, "a worker's resident memory (RSS)", "MB", over(pairs, lambda p: 1e-6 * p[0].worker.resident)),
-        Row(NAME, "the object store", "MB", over(pairs, lambda p: 1e-6 * p[0].store)),
+        Row(NAME, "a worker's resident memory (RSS)", "MB", over(turns.new, lambda node: 1e-6 * node.worker.resident)),
+        Row(NAME, "the object store", "MB", over(turns.new, lambda node: 1e-6 * node.store)),
     ]
 
 
@@ -78,8 +85,8 @@ def copies_of_data(smaller: NodeMemory, larger: NodeMemory) -> float:
     return (larger.total - smaller.total) / (larger.data - smaller.data)
 
 
-def watch_study(settings: Settings, times: int) -> NodeMemory:
-    """The memory of a study with one training per core on `times` the images of MNIST."""
+def watch_study(settings: Settings, times: int, root: Path = ROOT) -> NodeMemory:
+    """The memory of a study, by the code in `root`, with one training per core on `times` the images of MNIST."""
     settings.say(f"[{NAME}] a study on {times} x MNIST")
     outputs = settings.folder("memory")
     images, num_bytes = _images(settings, outputs / "images", times)
@@ -87,7 +94,7 @@ def watch_study(settings: Settings, times: int) -> NodeMemory:
     fields = {"dataset": str(images), "budget_samples": budget, "num_evaluations": 1}
     study = write_study(outputs / "memory.yaml", "memory", settings.num_cpus, **fields)
     watched = Watched()
-    run_study(study, outputs, settings.data, settings.num_cpus, watch=watched.look)
+    run_study(study, outputs, settings.data, settings.num_cpus, watch=watched.look, root=root)
     if not watched.workers:
         raise RuntimeError("no worker of the study was seen; its trainings were too short")
     medians = (

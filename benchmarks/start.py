@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.processes import run_study
+from pathlib import Path
+
+from benchmarks.old_build import take_turns
+from benchmarks.processes import ROOT, run_study
 from benchmarks.rows import Row, Settings, at_most
 from benchmarks.workload import write_study
 
@@ -10,28 +13,24 @@ NAME = "start"
 
 
 def measure(settings: Settings) -> list[Row]:
-    """Studies of one short training in a new outputs folder each; the first of them warms the file cache and is not
-    counted."""
+    """Studies of one short training in a new outputs folder each, in turns by this build and by the older one; the
+    first of them warms the file cache and is not counted."""
     if not settings.quick:
         settings.say(f"[{NAME}] warming the file cache")
         seconds_to_first_step(settings)
-    numbers = tuple(seconds_to_first_step(settings) for _ in settings.repeated(NAME, 5))
+    turns = take_turns(settings, NAME, 5, lambda root: seconds_to_first_step(settings, root))
+    what = "command to first training step"
+    note = "a new outputs folder with the data in it; the database is made too"
     return [
-        Row(
-            NAME,
-            "command to first training step",
-            "s",
-            numbers,
-            at_most(10),
-            "a new outputs folder with the data in it; the database is made too",
-        )
+        Row(NAME, what, "s", turns.new, at_most(10), note),
+        turns.ratio(NAME, what, lambda seconds: seconds, at_most(0.6)),
     ]
 
 
-def seconds_to_first_step(settings: Settings) -> float:
-    """One study's time from its command to the start of its first training, whose first step follows within a
-    hundredth."""
+def seconds_to_first_step(settings: Settings, root: Path = ROOT) -> float:
+    """One study's time, by the code in `root`, from its command to the start of its first training, whose first step
+    follows within a hundredth."""
     outputs = settings.folder("start")
     study = write_study(outputs / "start.yaml", "start", 1, budget_samples=100, num_evaluations=1)
-    run = run_study(study, outputs, settings.data, settings.num_cpus)
+    run = run_study(study, outputs, settings.data, settings.num_cpus, root=root)
     return run.first_step - run.command.began

@@ -95,6 +95,24 @@ def workers_started_by(ray: Any, program: Path, variable: str) -> Iterator[None]
         node.start_raylet = start
 
 
+@contextlib.contextmanager
+def without_counting_callbacks() -> Iterator[None]:
+    """Tune does not look, inside, which of its callbacks are well known: for statistics that nobody is sent it would
+    import MLflow and others' clients, a second in which no training starts. Where this is gone, Tune counts."""
+    try:
+        from ray.air._internal import usage as tunes_usage
+    except ImportError:
+        yield
+        return
+    usage: Any = tunes_usage
+    count = getattr(usage, "tag_callbacks", _nothing)
+    try:
+        usage.tag_callbacks = _nothing
+        yield
+    finally:
+        usage.tag_callbacks = count
+
+
 def share_idle_workers(controller: Any, trial: Any, ray: Any) -> None:
     """Has a Tune controller take a trial's worker from those that wait idle in this machine's Ray.
 

@@ -16,7 +16,7 @@ from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from study.cluster.internals import forget_finished, keep_warm, share_idle_workers
+from study.cluster.internals import forget_finished, keep_warm, share_idle_workers, without_counting_callbacks
 from study.cluster.ray_errors import how_ray_ended
 from study.cluster.signals import stopping_on_signals
 from study.cluster.trainable import JOB, REPORT, StudyTrainable
@@ -126,7 +126,8 @@ def run(dispatcher: Dispatcher, datasets: Mapping[str, Dataset], folder: Path, r
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     with stopping_on_signals(dispatcher.stop):
         try:
-            _tuner(dispatcher, datasets, scratch, resources).fit()
+            with without_counting_callbacks():
+                _tuner(dispatcher, datasets, scratch, resources).fit()
         except (OSError, RayError) as error:
             dispatcher.error = dispatcher.error or LaunchError(how_ray_ended(error, scratch))
     shutil.rmtree(scratch, ignore_errors=True)

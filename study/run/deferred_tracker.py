@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class DeferredTracker:
-    """A study's tracker from before it is there: a thread opens it, then gives it what was added, in order.
+    """A study's tracker from before it is there: a thread opens it once it is told to, then gives it what was added, in
+    order. So the seconds that importing MLflow takes are not those in which the first training starts.
 
     Leaving the `with` block waits until MLflow has everything, failures included. It raises TrackingError where MLflow
     could not be opened, and StudyError for what it did not take, unless an error ended the block.
@@ -30,10 +32,19 @@ class DeferredTracker:
         self._log = log
         self._thread = ThreadPoolExecutor(1, "mlflow-opener")
         self._opening: Future[Tracker] = Future()
+        self._is_wanted = threading.Event()
 
     def __enter__(self) -> DeferredTracker:
-        self._opening = self._thread.submit(self._open_tracker)
+        self._opening = self._thread.submit(self._open_when_wanted)
         return self
+
+    def open(self) -> None:
+        """Has the tracker opened, if it is not; `add` and leaving the block do, too. Returns at once."""
+        self._is_wanted.set()
+
+    def _open_when_wanted(self) -> Tracker:
+        self._is_wanted.wait()
+        return self._open_tracker()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -45,6 +56,7 @@ class DeferredTracker:
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
         """A training whose record is on the disk; returns at once."""
+        self.open()
         self._thread.submit(lambda: self._opening.result().add(planned, record))
 
     def check(self) -> None:
@@ -54,6 +66,7 @@ class DeferredTracker:
 
     def _close(self, complete: bool) -> str | None:
         """A message where MLflow did not take everything."""
+        self.open()
         tracker = self._opening.result()
         self._thread.shutdown()  # all that was added is given to the tracker
         for failure in self._execution.failures:

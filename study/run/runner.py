@@ -90,7 +90,7 @@ class Session:
         self._require_finished()
 
     def _train(self, packing: Packing) -> None:
-        """Runs the released trainings on Ray until the execution is idle. MLflow opens while the workers start; no
+        """Runs the released trainings on Ray until the execution is idle. MLflow opens with the first report of one; no
         training waits for it."""
         from study.cluster.connection import cluster_with_room
         from study.cluster.launch import run
@@ -124,6 +124,7 @@ class Session:
 
     def progressed(self, planned: PlannedTraining, samples: int, resumed_samples: int) -> None:
         """A training is so far."""
+        self._tracker.open()
         self._display.progressed(planned, samples, resumed_samples)
 
     def trained(self, planned: PlannedTraining, record: Record, weights: bytes) -> None:
@@ -139,6 +140,7 @@ class Session:
 
     def failed(self, planned: PlannedTraining, identity: str, message: str) -> None:
         """A training is given up."""
+        self._tracker.open()
         self._display.failed(planned, self._log.public(message))
         self._log.training_failed(planned, identity, message)
 

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 import ray
+from ray import tune
 from ray._private.node import Node
+from ray.air._internal import usage
 from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.execution.tune_controller import TuneController
 
@@ -19,6 +21,7 @@ from study.cluster.internals import (
     forget_finished,
     keep_warm,
     share_idle_workers,
+    without_counting_callbacks,
     without_spare_processes,
     workers_started_by,
 )
@@ -117,3 +120,12 @@ def test_tunes_workers_are_those_that_wait_idle() -> None:
     assert controller._class_cache.get(int) == ("actor", int)
     share_idle_workers(SimpleNamespace(), trial, ray)  # a controller of another kind
     assert "_class_cache" in TuneController.__init__.__code__.co_names
+
+
+def test_tune_counts_no_callbacks_inside_and_does_afterwards() -> None:
+    before = usage.tag_callbacks
+    with without_counting_callbacks():
+        assert not usage.tag_callbacks([])
+        assert usage.tag_callbacks is not before
+    assert usage.tag_callbacks is before
+    assert "tag_callbacks" in tune.run.__code__.co_names

@@ -70,6 +70,24 @@ def _opens(opening: Future[Tracker], taker: Taker) -> None:
     opening.set_result(cast("Tracker", taker))
 
 
+def test_mlflow_is_opened_when_that_is_asked_for_or_at_the_end(log: StudyLog) -> None:
+    """Not before: importing it would hold up the first training."""
+    opened: list[Taker] = []
+
+    def open_tracker() -> Tracker:
+        opened.append(Taker())
+        return cast("Tracker", opened[-1])
+
+    execution = execute(invented_study(), Disk())
+    with DeferredTracker(open_tracker, execution, log) as tracker:
+        assert not opened
+        tracker.open()
+        wait_until(lambda: bool(opened), "MLflow is opened")
+    with DeferredTracker(open_tracker, execution, log):
+        pass
+    assert [taker.closed for taker in opened] == [[True], [True]]
+
+
 def test_records_are_on_the_disk_while_mlflow_still_opens(
     tmp_path: Path, opening: Future[Tracker], log: StudyLog
 ) -> None:
