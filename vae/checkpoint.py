@@ -41,14 +41,14 @@ def weights_digest(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def encode_weights(weights: Mapping[str, Tensor], configuration: TrainingConfiguration) -> bytes:
-    """The safetensors file of trained weights; its metadata holds the configuration and a digest."""
+def encode_weights(weights: Mapping[str, Tensor], configuration: TrainingConfiguration, data_sha256: str = "") -> bytes:
+    """The safetensors file of trained weights; its metadata holds the configuration, a digest, and the hash of the
+    data that they were trained on."""
     tensors = {
         name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()
     }  # copies: safetensors refuses tied weights
-    return _with_sorted_header(
-        save(tensors, {"configuration": configuration.model_dump_json(), "sha256": weights_digest(tensors)})
-    )
+    metadata = {"configuration": configuration.model_dump_json(), "sha256": weights_digest(tensors)}
+    return _with_sorted_header(save(tensors, metadata | ({"data": data_sha256} if data_sha256 else {})))
 
 
 def _with_sorted_header(file: bytes) -> bytes:
@@ -70,6 +70,11 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainingConfiguration]:
         return tensors, TrainingConfiguration.model_validate_json(metadata.get("configuration", ""))
     except ValueError as error:
         raise CheckpointError(f"{path} holds no configuration of this project: {error}") from error
+
+
+def data_of_weights(path: Path) -> str:
+    """The hash of the data that weights were trained on; empty where an older version of this project wrote them."""
+    return _read(path)[1].get("data", "")
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -18,9 +18,9 @@ from study.spec.cells import study_cells
 from study.spec.titles import cell_title
 from vae import latent
 from vae.building import model_from_weights
-from vae.checkpoint import CheckpointError, load_weights
+from vae.checkpoint import CheckpointError, data_of_weights, load_weights
 from vae.configuration import TrainingConfiguration
-from vae.data.dataset import Dataset
+from vae.data.dataset import Dataset, require_unchanged
 from vae.data.idx import DataError
 from vae.minibatches import prepare, scale_pixels
 from vae.model.network import LatentVariableModel
@@ -104,9 +104,11 @@ def compute(results: StudyResults, load: Callable[[str], Dataset]) -> Interpolat
             absent.append(f"{title}: no reporting seed of its winner finished, so there is no model to show.")
             continue
         try:
-            weights, configuration = load_weights(results.weights(str(training["identity"])))
+            file = results.weights(str(training["identity"]))
+            weights, configuration = load_weights(file)
             if configuration.dataset not in datasets:
                 datasets[configuration.dataset] = load(configuration.dataset)
+            require_unchanged(datasets[configuration.dataset], data_of_weights(file), "this model")
         except (CheckpointError, DataError, ResultsError, OSError, ValueError) as error:
             absent.append(f"{title}: {_reason(error)}")
             continue

@@ -47,6 +47,11 @@ class Identity:
         """The same without the code's digest: equal for trainings between which only the code changed."""
         return _digest(self._determining() | {"code_sha256": ""})
 
+    @cached_property
+    def hash_without_data(self) -> str:
+        """The same without the data's hash and the code's digest, of which a function that makes the data is a part."""
+        return _digest(self._determining() | {"code_sha256": "", "data_sha256": ""})
+
     def _determining(self) -> dict[str, Any]:
         facts = {field.name: getattr(self, field.name) for field in fields(self)}
         return facts | {"configuration": {name: x for name, x in self.configuration.items() if name != "dataset"}}

@@ -68,6 +68,7 @@ class Records:
         self._folder = folder
         self._report = report
         self._folders_by_content: dict[str, list[Path]] | None = None
+        self._trained_on: dict[str, set[str]] = {}
         self.unwritten: dict[str, Record] = {}
         """By hash: what study/records/writer.py was given and has not written yet. `get` answers with it too."""
 
@@ -118,12 +119,19 @@ class Records:
         records = [self._read(folder) for folder in folders if folder.name != identity.hash]
         return max(filter(None, records), key=lambda record: record.finished_ms, default=None)
 
+    def has_other_data(self, identity: Identity) -> bool:
+        """Whether a record is the same but for the data, and the code."""
+        if self._folders_by_content is None:
+            self._folders_by_content = self._index()
+        return bool(self._trained_on.get(identity.hash_without_data, set()) - {identity.data_sha256})
+
     def _index(self) -> dict[str, list[Path]]:
         folders: defaultdict[str, list[Path]] = defaultdict(list)
         for folder in sorted(self._folder.glob("*")):
             with contextlib.suppress(OSError, ValueError):
                 record = decode_record((folder / _TRAINING).read_bytes())
                 folders[record.identity.hash_without_code].append(folder)
+                self._trained_on.setdefault(record.identity.hash_without_data, set()).add(record.identity.data_sha256)
         return folders
 
     def _read(self, folder: Path) -> Record | None:

@@ -29,12 +29,19 @@ class Lookup:
         self._records = records
         self.mode = mode
         self.num_kept = 0
+        self.changed_data: dict[str, int] = {}
+        """By dataset: of how many of the missing trainings there are records with other data."""
 
     def __call__(self, identity: Identity) -> Record | None:
         """The record that answers for that identity; None where it is to be trained."""
         record = self._records.get(identity)
-        if record is not None or self.mode == "retrain":
+        if record is not None:
             return record
+        if self._records.has_other_data(identity):
+            dataset = str(identity.configuration["dataset"])
+            self.changed_data[dataset] = self.changed_data.get(dataset, 0) + 1
+        if self.mode == "retrain":
+            return None
         record = self._records.same_but_for_code(identity)
         if record is None:
             return None
@@ -49,10 +56,15 @@ def load_datasets(study: Study, cache: Path, report: Callable[[str], None]) -> d
 
 
 def replay(
-    study: Study, datasets: dict[str, Dataset], records: Records, device: str, code_changed: CodeChanged
+    study: Study,
+    datasets: dict[str, Dataset],
+    records: Records,
+    device: str,
+    code_changed: CodeChanged,
+    report: Callable[[str], None] = print,
 ) -> Execution:
-    """The execution as far as records take it. Raises RequestError when the code has changed since they were made
-    and nobody said what to do."""
+    """The execution as far as records take it. `report` is told where data have changed since. Raises RequestError
+    when the code has changed since the records were made and nobody said what to do."""
 
     def identify(planned: PlannedTraining) -> Identity:
         data_sha256 = datasets[planned.configuration.dataset].sha256
@@ -60,6 +72,8 @@ def replay(
 
     lookup = Lookup(records, code_changed)
     execution = Execution(study, identify, lookup)
+    for dataset, number in lookup.changed_data.items():
+        report(f"{dataset} has changed since {number} of this study's trainings were made; they are trained again")
     if lookup.mode == "ask":
         if lookup.num_kept:
             raise RequestError(

@@ -72,7 +72,7 @@ class Session:
         self._records = Records(options.files.trainings, report)
         self._remove_superseded()
         self._datasets = load_datasets(study, options.files.data, report)
-        self.execution = replay(study, self._datasets, self._records, options.device, options.code_changed)
+        self.execution = replay(study, self._datasets, self._records, options.device, options.code_changed, report)
         self._display = Display(study, num_trainings(study))
         self._tracker = DeferredTracker(self._open_tracker, self.execution, log)
         self._writer = RecordWriter(self._records, self._tracker.add, log.of_record)

@@ -25,6 +25,7 @@ def run_tags(planned: PlannedTraining, record: Record, study: str, parent_run_id
         "outcome": record.outcome,
         "identity": record.identity.hash,
         "code_sha256": record.identity.code_sha256,
+        "data_sha256": record.identity.data_sha256,
         "trial": record.trial,
         "machine": record.machine,
         "pack_size": str(record.pack_size),

@@ -310,7 +310,8 @@ class _Trial:
             facts = asdict(replace(result, weights={}))
             del facts["weights"]
             facts["pack_size"] = len(self._part)
-            weights = encode_weights(result.weights, self._trainings[member.identity][0])
+            configuration, data = self._trainings[member.identity]
+            weights = encode_weights(result.weights, configuration, data.sha256)
             results.append(MemberResult(member.identity, facts, weights))
             self._handed_over.add(member.identity)
         return self.report(results)

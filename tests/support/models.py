@@ -12,6 +12,7 @@ from tests.support.synthetic_store import Place, synthetic_study
 from vae.building import build_empty_model
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
+from vae.data.dataset import load_dataset
 from vae.model.initialisation import initialise
 from vae.randomness import derive
 
@@ -47,4 +48,5 @@ def write_weights(place: Place, configuration: TrainingConfiguration, path: Path
     """Initial weights that differ by cell and seed."""
     model = build_empty_model(configuration, NUM_PIXELS)
     initialise(model, configuration.initialisation, derive(0, place.cell, place.seed))
-    path.write_bytes(encode_weights(model.state_dict(), configuration))
+    dataset = load_dataset(configuration.dataset, path.parent, report=lambda line: None)
+    path.write_bytes(encode_weights(model.state_dict(), configuration, dataset.sha256))

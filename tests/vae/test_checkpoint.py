@@ -14,6 +14,7 @@ from tests.support.trainings import SEEDS, small_configuration, small_data
 from vae.checkpoint import (
     Checkpoint,
     CheckpointError,
+    data_of_weights,
     encode_weights,
     load_checkpoint,
     load_weights,
@@ -170,3 +171,9 @@ def test_digest_depends_on_names_shapes_types_and_bits() -> None:
     ]
     assert len({weights_digest(tensors) for tensors in [base, *others]}) == 6
     assert weights_digest({"a": base["a"], "c": base["a"]}) == weights_digest({"c": base["a"], "a": base["a"]})
+
+
+def test_weights_hold_the_hash_of_their_data(tmp_path: Path) -> None:
+    for data in ("0" * 64, ""):
+        (tmp_path / "w").write_bytes(encode_weights({"a": torch.ones(2)}, CONFIGURATION, data))
+        assert data_of_weights(tmp_path / "w") == data

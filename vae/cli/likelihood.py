@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vae.configuration import TrainingConfiguration
+    from vae.data.dataset import Dataset
     from vae.likelihood import AnnealedLikelihood, Annealing, LogLikelihood, ReportProgress
     from vae.model.network import LatentVariableModel
 
@@ -66,6 +67,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--pixels",
         choices=("fixed",),
         help="fixed: binarise the test images once, also for a model that was trained on grey ones.",
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="The test images of this dataset: that of the training in its new place, or another. By default that of"
+        " the training, which must not have changed since.",
     )
     parser.add_argument(
         "--data", type=Path, default=Path("outputs/data"), help="Where datasets are cached. [outputs/data]"
@@ -185,16 +192,22 @@ def _check_number(name: str, number: int | None, least: int) -> None:
 
 def _prepare(options: argparse.Namespace) -> _Prepared:
     from vae.building import model_from_weights
-    from vae.checkpoint import CheckpointError, load_weights
+    from vae.checkpoint import CheckpointError, data_of_weights, load_weights
     from vae.data.dataset import load_dataset
     from vae.minibatches import prepare
 
     try:
         weights, configuration = load_weights(options.weights)
+        trained_on = data_of_weights(options.weights)
     except CheckpointError as error:
         raise RequestError(str(error)) from error
     configuration = _binary(configuration, options)
-    images = prepare(load_dataset(configuration.dataset, options.data), configuration).test
+    if options.dataset is not None:
+        configuration = configuration.model_copy(update={"dataset": options.dataset})
+    dataset = load_dataset(configuration.dataset, options.data)
+    if options.dataset is None:
+        _require_unchanged(dataset, trained_on, options.weights)
+    images = prepare(dataset, configuration).test
     if options.images is not None and options.images > len(images):
         raise RequestError(f"--images {options.images}: {configuration.dataset} has {len(images):,} test images")
     chosen = images[: options.images]
@@ -207,7 +220,26 @@ def _prepare(options: argparse.Namespace) -> _Prepared:
             f" now: {fault}"
         ) from error
     title = f"{len(chosen):,} test images of {configuration.dataset}, binarised with seed"
-    return _Prepared(cast("LatentVariableModel", model), chosen, f"{title} {configuration.binarisation_seed}")
+    title += f" {configuration.binarisation_seed}{_other_data(dataset.sha256, trained_on)}"
+    return _Prepared(cast("LatentVariableModel", model), chosen, title)
+
+
+def _require_unchanged(dataset: Dataset, trained_on: str, weights: Path) -> None:
+    from vae.data.dataset import DataError, require_unchanged
+
+    try:
+        require_unchanged(dataset, trained_on, str(weights))
+    except DataError as error:
+        raise RequestError(
+            f"{error}, or give --dataset {dataset.name} to estimate log p(x) of the test images that it has now."
+        ) from error
+
+
+def _other_data(sha256: str, trained_on: str) -> str:
+    """What is to be said where the images may not be test images of the training."""
+    if not trained_on:
+        return "; the weights do not say which data they were trained on"
+    return "" if sha256 == trained_on else "; not the data that the weights were trained on"
 
 
 def _binary(configuration: TrainingConfiguration, options: argparse.Namespace) -> TrainingConfiguration:

@@ -14,6 +14,7 @@ import torch
 
 from vae.checkpoint import encode_weights
 from vae.cli import likelihood as likelihood_command
+from vae.cli.output_folder import CHECKPOINT, FACTS, WEIGHTS, TrainingFacts, own_folder
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import load_dataset
 from vae.disk import write_atomically
@@ -137,15 +138,17 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _train(configuration: TrainingConfiguration, options: argparse.Namespace) -> int:
     _check_machine(options)
-    dataset = load_dataset(configuration.dataset, options.data)
+    data = prepare(load_dataset(configuration.dataset, options.data), configuration)
     if options.output:
         _make_folder(options.output)
+        if note := own_folder(options.output, TrainingFacts.of(configuration, options.seed, data, options.device)):
+            print(note, flush=True)
     training = Training(
         configuration,
         Seeds.from_root(options.seed),
-        prepare(dataset, configuration),
+        data,
         device=options.device,
-        checkpoint=options.output / "checkpoint.safetensors" if options.output else None,
+        checkpoint=options.output / CHECKPOINT if options.output else None,
         checkpoint_every_seconds=options.checkpoint_every_seconds,
     )
     try:
@@ -162,7 +165,8 @@ def _train(configuration: TrainingConfiguration, options: argparse.Namespace) ->
     result = training.result
     assert result is not None
     if options.output:
-        _write(result, configuration, options)
+        training.save()  # a larger budget goes on from here
+        _write(result, configuration, data.sha256, options)
     print(f"{result.outcome}; {result.num_parameters:,} parameters, {result.seconds:.1f} s of training")
     return 0 if result.outcome != "diverged" else 1
 
@@ -185,12 +189,15 @@ def _make_folder(folder: Path) -> None:
         raise RequestError(f"--output {folder}: {text}") from error
 
 
-def _write(result: TrainingResult, configuration: TrainingConfiguration, options: argparse.Namespace) -> None:
+def _write(
+    result: TrainingResult, configuration: TrainingConfiguration, data_sha256: str, options: argparse.Namespace
+) -> None:
     facts = {
         "outcome": result.outcome,
         "configuration": configuration.to_flat(),
         "seed": options.seed,
+        "data": data_sha256,
         "evaluations": [asdict(evaluation) for evaluation in result.evaluations],
     }
-    write_atomically(options.output / "weights.safetensors", encode_weights(result.weights, configuration))
-    write_atomically(options.output / "training.json", json.dumps(facts, indent=1).encode())
+    write_atomically(options.output / WEIGHTS, encode_weights(result.weights, configuration, data_sha256))
+    write_atomically(options.output / FACTS, json.dumps(facts, indent=1).encode())

@@ -22,7 +22,7 @@ from vae.disk import sha256_of
 from vae.plugins import PluginError, is_plugin, load_plugin
 from vae.settings.nearest import unknown_name_message
 
-__all__ = ["DataError", "Dataset", "dataset_from_arrays", "load_dataset"]
+__all__ = ["DataError", "Dataset", "dataset_from_arrays", "load_dataset", "require_unchanged"]
 
 ARRAY_FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
 """A folder of .npy arrays: uint8, images [n, height, width], labels [n]; the files of labels may be left out."""
@@ -67,6 +67,16 @@ def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) 
             + " Or a folder of IDX or .npy arrays, or module:function."
         )
     return _from_folder(name, folder)
+
+
+def require_unchanged(dataset: Dataset, sha256: str, whose: str) -> None:
+    """Raises DataError where a dataset that was loaded again is not the one that `whose` was trained on, by its hash;
+    an empty one, of older weights, says nothing."""
+    if sha256 and dataset.sha256 != sha256:
+        raise DataError(
+            f"{dataset.name} has changed since {whose} was trained on it: its images have sha256 {dataset.sha256[:12]}"
+            f" now and had {sha256[:12]}. What is called a test image now may have been trained on; put the data back"
+        )
 
 
 def dataset_from_arrays(
@@ -209,7 +219,7 @@ def _read_array(path: Path) -> NDArray[np.uint8] | None:
 
 
 def _from_plugin(name: str) -> Dataset:
-    """What the user's function returns: a Dataset, or training and test images as uint8 arrays [n, height, width]."""
+    """What the user's function returns, twice the same: a Dataset, or training and test images [n, height, width]."""
     try:
         function = load_plugin(name)
     except PluginError as error:
@@ -218,6 +228,17 @@ def _from_plugin(name: str) -> Dataset:
         raise DataError(
             f"{name!r} is of type {type(function).__name__}; a dataset needs a function that takes no argument."
         )
+    once = _returned_by(name, function).sha256
+    dataset = _returned_by(name, function)
+    if dataset.sha256 != once:
+        raise DataError(
+            f"{name!r} is random: called twice, it returned different data, so that test images of one call may be"
+            " trained on in another. Give every random choice in it a seed, such as numpy.random.default_rng(0)."
+        )
+    return dataset
+
+
+def _returned_by(name: str, function: Callable[[], Any]) -> Dataset:
     try:
         returned = function()
     except Exception as error:

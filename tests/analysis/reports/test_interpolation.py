@@ -234,3 +234,10 @@ def test_binarised_pixels_are_shown_as_the_model_was_given_them(
 def test_first_finished_is_none_where_no_training_is() -> None:
     empty = pd.DataFrame({name: pd.Series(dtype=object) for name in ("phase", "cell", "outcome", "rank", "seed")})
     assert interpolation.first_finished(empty, "all") is None
+
+
+def test_models_whose_data_changed_since_are_not_shown_with_them(results: StudyResults) -> None:
+    """What is a test image now may have been trained on."""
+    again = interpolation.compute(results, lambda name: replace(load(name), sha256="0" * 64))
+    assert again.models == ()
+    assert sum("has changed since this model was trained on it" in reason for reason in again.absent) == 2

@@ -35,8 +35,9 @@ def _made_by_other_code(folder: Path, is_recorded: Callable[[PlannedTraining], b
     return records
 
 
-def _replayed(records: Records, code_changed: CodeChanged) -> Execution:
-    return replay_study(STUDY, DATASETS, records, device="cpu", code_changed=code_changed)
+def _replayed(records: Records, code_changed: CodeChanged, lines: list[str] | None = None) -> Execution:
+    report = [].append if lines is None else lines.append
+    return replay_study(STUDY, DATASETS, records, device="cpu", code_changed=code_changed, report=report)
 
 
 def test_who_says_nothing_is_asked_and_told_how_many_trainings_could_be_kept(tmp_path: Path) -> None:
@@ -65,3 +66,25 @@ def test_nobody_is_asked_about_what_follows_from_trainings_of_this_code(tmp_path
         execution.complete(invented_record(released[1]))
     assert execution.finished
     assert (phases.count("search"), phases.count("confirm")) == (12, 4)
+
+
+@pytest.mark.parametrize("code", ["0" * 64, "1" * 64])
+@pytest.mark.parametrize("code_changed", ["ask", "keep", "retrain"])
+def test_trainings_on_data_that_changed_since_are_made_again_and_that_is_said(
+    tmp_path: Path, code_changed: CodeChanged, code: str
+) -> None:
+    """Whether the code changed too or not: a function that makes the data is a part of it."""
+    records, lines = Records(tmp_path), list[str]()
+    for _, record in execute(STUDY, Disk()).done:
+        identity = replace(record.identity, data_sha256="2" * 64, code_sha256=code)
+        records.write(record.model_copy(update={"identity": identity}), WEIGHTS_BYTES)
+    execution = _replayed(records, code_changed, lines)
+    assert execution.num_replayed == 0
+    assert lines == ["mnist has changed since 8 of this study's trainings were made; they are trained again"]
+
+
+def test_nothing_is_said_where_the_data_are_the_same(tmp_path: Path) -> None:
+    lines: list[str] = []
+    _replayed(_made_by_other_code(tmp_path), "keep", lines)
+    _replayed(Records(tmp_path / "empty"), "ask", lines)
+    assert lines == []

@@ -88,8 +88,9 @@ def test_one_seed_has_the_bits_of_the_training_alone(tmp_path: Path) -> None:
     job = _job(tmp_path, 1)
     reports, results = _trained(_worker(), job)
     configuration = _configuration(job.members[0])
-    alone = train(configuration, job.members[0].seeds, small_data(configuration))
-    assert results["member 0"].weights == encode_weights(alone.weights, configuration)
+    data = small_data(configuration)
+    alone = train(configuration, job.members[0].seeds, data)
+    assert results["member 0"].weights == encode_weights(alone.weights, configuration, data.sha256)
     assert results["member 0"].facts["pack_size"] == 1
     assert [report.samples for report in reports] == [500, 1000]
 

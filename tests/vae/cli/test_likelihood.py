@@ -40,11 +40,12 @@ def dataset(tmp_path: Path) -> Path:
     return folder
 
 
-def weights_of(dataset: Path, pixels: str = "fixed", hidden_units: int = 12) -> Path:
+def weights_of(dataset: Path, pixels: str = "fixed", hidden_units: int = 12, data_sha256: str = "") -> Path:
     configuration = small_configuration(dataset=str(dataset), pixels=pixels, hidden_units=hidden_units)
     torch.manual_seed(0)
     path = dataset.parent / f"{pixels}.safetensors"
-    path.write_bytes(encode_weights(VAE(36, hidden_units=hidden_units, latent_dim=2).state_dict(), configuration))
+    model = VAE(36, hidden_units=hidden_units, latent_dim=2)
+    path.write_bytes(encode_weights(model.state_dict(), configuration, data_sha256))
     return path
 
 
@@ -319,3 +320,30 @@ def test_progress_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) ->
         "200 of 10,000 images, 33 min left",
         "10,000 of 10,000 images",
     ]
+
+
+def test_data_that_changed_since_the_training_are_refused_unless_they_are_named(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = weights_of(dataset, data_sha256=load_dataset(str(dataset), dataset).sha256)
+    command = ["likelihood", str(path), "--num-samples", "5", "--images", "3", "--output", str(dataset.parent / "kept")]
+    assert main(command) == 0
+    assert "trained on" not in capsys.readouterr().out
+    moved = dataset.rename(dataset.with_name("moved"))
+    assert main([*command, "--dataset", str(moved)]) == 0
+    assert "trained on" not in capsys.readouterr().out
+
+    moved.rename(dataset)
+    np.save(dataset / "test_images.npy", blobs(300, 2))
+    assert main(command) == 2
+    errors = capsys.readouterr().err
+    assert f"{dataset} has changed since {path} was trained on it" in errors
+    assert "give --dataset" in errors
+    assert main([*command, "--dataset", str(dataset)]) == 0
+    assert "; not the data that the weights were trained on" in capsys.readouterr().out
+
+
+def test_weights_that_name_no_data_are_said_to(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["likelihood", str(weights_of(dataset)), "--num-samples", "5", "--images", "3"]
+    assert main([*command, "--output", str(dataset.parent / "kept")]) == 0
+    assert "the weights do not say which data they were trained on" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vae.data.dataset import DataError, Dataset, dataset_from_arrays, load_dataset
+from vae.data.dataset import DataError, Dataset, dataset_from_arrays, load_dataset, require_unchanged
 from vae.data.idx import FILES, encode_idx
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
@@ -32,6 +32,11 @@ def whole():
 
 def floats():
     return images(12, 0) / 255, images(3, 1) / 255
+
+def random():
+    random = np.random.default_rng()
+    both = random.permutation(images(15, 0))
+    return both[:12], both[12:]
 
 def listed():
     return [1, 2, 3]
@@ -146,6 +151,7 @@ def test_a_function_may_return_two_arrays_or_a_dataset(plugin: str, load: Callab
     ("function", "told"),
     [
         ("floats", "float64; they must be uint8"),
+        ("random", "is random: called twice, it returned different data"),
         ("listed", "returned list; it must return (train_images, test_images)"),
         ("broken", "RuntimeError: the disk with my images is not mounted"),
         ("constant", "type int; a dataset needs a function"),
@@ -250,3 +256,11 @@ def test_loading_needs_neither_torch_nor_torchvision(tmp_path: Path, arrays: Arr
     )
     finished = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision"} & set(finished.stdout.split())
+
+
+def test_data_that_are_loaded_again_must_be_those_that_were_trained_on(arrays: Arrays) -> None:
+    dataset = dataset_from_arrays("mine", arrays[0], arrays[2])
+    for sha256 in (dataset.sha256, ""):
+        require_unchanged(dataset, sha256, "the model")
+    with pytest.raises(DataError, match="mine has changed since the model was trained on it"):
+        require_unchanged(dataset, "0" * 64, "the model")
