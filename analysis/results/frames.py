@@ -8,10 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.results.completeness import POSITION, drop_superseded, of_repeat
 from analysis.results.outcomes import LOST
+from analysis.results.points import last_of_each
 from study.spec import Study
 
 TAG_COLUMNS = [
@@ -92,29 +95,26 @@ def curve_frame(trainings: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     Text is compared once per training and metric, not once per point: rows and metrics are numbered, and sorted as
     numbers.
     """
+    run, metric = (points[name].astype("category").cat for name in ("run_id", "metric"))
     row_of = {run_id: row for row, run_id in enumerate(trainings["run_id"])}
-    metrics = sorted(points["metric"].unique())
-    numbered = pd.DataFrame(
-        {
-            "row": points["run_id"].map(row_of),
-            "number": points["metric"].map({metric: number for number, metric in enumerate(metrics)}),
-            "samples": points["samples"].astype("int64"),
-            "timestamp": points["timestamp"].astype("int64"),
-            "nats": points["nats"],
-        }
-    )
-    numbered = numbered.dropna(subset=["row"]).astype({"row": "int64", "number": "int64"})
-    numbered = numbered.sort_values(["row", "number", "samples", "timestamp", "nats"], kind="stable").drop_duplicates(
-        ["row", "number", "samples"], keep="last"
-    )
-    seconds = numbered[numbered["number"] == (metrics.index("seconds") if "seconds" in metrics else -1)].rename(
+    rows = np.array([row_of.get(run_id, -1) for run_id in run.categories], dtype=np.int64)[run.codes.to_numpy()]
+    samples, timestamps = (points[name].to_numpy(dtype=np.int64) for name in ("samples", "timestamp"))
+    metrics: NDArray[Any] = metric.codes.to_numpy()
+    nats = points["nats"].to_numpy(dtype=np.float64)
+    order = np.lexsort((nats, timestamps, samples, metrics, rows))
+    order = order[rows[order] >= 0]
+    rows, metrics, samples, nats = (column[order] for column in (rows, metrics, samples, nats))
+    last = last_of_each(rows, metrics, samples)
+    numbered = pd.DataFrame({"row": rows[last], "number": metrics[last], "samples": samples[last], "nats": nats[last]})
+    names = list(metric.categories)
+    seconds = numbered[numbered["number"] == (names.index("seconds") if "seconds" in names else -1)].rename(
         columns={"nats": "seconds"}
     )
     joined = numbered.merge(seconds[["row", "samples", "seconds"]], on=["row", "samples"], how="left")
     positions = trainings[["identity", *POSITION]].take(joined["row"].to_numpy()).reset_index(drop=True)
-    metric = pd.Series(metrics, dtype=points["metric"].dtype).take(joined["number"].to_numpy()).reset_index(drop=True)
+    metric_names = pd.Series(names, dtype="str").take(joined["number"].to_numpy()).reset_index(drop=True)
     return pd.concat(
-        [positions, joined[["samples", "seconds"]], metric.rename("metric"), joined[["nats", "row"]]], axis=1
+        [positions, joined[["samples", "seconds"]], metric_names.rename("metric"), joined[["nats", "row"]]], axis=1
     )
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.results.errors import ResultsError
+from analysis.results.points import last_of_each
 from study.tracking.seal import SEAL, STUDY_SEAL, seal_of_arrays, study_seal
 from vae.disk import file_sha256
 
@@ -34,10 +35,17 @@ def _changed(what: str) -> Exception:
 
 def require_sound(database: Path) -> None:
     """Raises ResultsError where a SQLite file is damaged: MLflow would ask it again and again, for minutes, or miss
-    what a damaged index leaves out, seals among it."""
+    what a damaged index leaves out, seals among it.
+
+    Every page is looked at, and every table against its indexes. The table of points, nearly all of the file, is not:
+    that takes as long as reading the study, and `points.database_points` asks no index for them.
+    """
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
-            answer = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'metrics'")
+            checks = [f"integrity_check('{name}')" for (name,) in tables.fetchall()]
+            answers = (connection.execute(f"PRAGMA {check}").fetchone()[0] for check in ("quick_check(1)", *checks))
+            answer = next((str(one) for one in answers if one != "ok"), "ok")
     except sqlite3.OperationalError:
         return  # locked, or on a disk that cannot be written: MLflow says what it makes of that
     except sqlite3.DatabaseError as error:
@@ -68,25 +76,19 @@ def require_unchanged(runs: Sequence[Run], points: pd.DataFrame) -> pd.DataFrame
 
 def _by_run(points: pd.DataFrame) -> Iterator[tuple[str, list[str], NDArray[np.int64], NDArray[np.float64]]]:
     """Each run's points in order of name and samples, the last written of those that share both."""
-    metrics, runs = sorted(points["metric"].unique()), list(points["run_id"].unique())
-    numbered = pd.DataFrame(
-        {
-            "run": points["run_id"].map({run: number for number, run in enumerate(runs)}).astype("int64"),
-            "metric": points["metric"].map({metric: number for number, metric in enumerate(metrics)}).astype("int64"),
-            "samples": points["samples"].astype("int64"),
-            "timestamp": points["timestamp"].astype("int64"),
-            "nats": points["nats"].astype("float64"),
-        }
-    )
-    ordered = numbered.sort_values(["run", "metric", "samples", "timestamp"], kind="stable").drop_duplicates(
-        ["run", "metric", "samples"], keep="last"
-    )
-    run, samples, nats = (ordered[name].to_numpy() for name in ("run", "samples", "nats"))
-    names = np.array(metrics, dtype=object)[ordered["metric"].to_numpy()] if metrics else np.zeros(0, dtype=object)
-    starts = np.searchsorted(run, np.arange(len(runs) + 1))
+    run, metric = (points[name].astype("category").cat for name in ("run_id", "metric"))
+    names, runs = metric.categories.to_numpy(dtype=object), run.categories
+    columns = [run.codes, metric.codes, points["samples"], points["timestamp"], points["nats"]]
+    runs_of, metrics, samples, timestamps, nats = (np.asarray(column) for column in columns)
+    order = np.lexsort((timestamps, samples, metrics, runs_of))
+    runs_of, metrics, samples, nats = (column[order] for column in (runs_of, metrics, samples, nats))
+    last = last_of_each(runs_of, metrics, samples)
+    runs_of, metrics, samples, nats = (column[last] for column in (runs_of, metrics, samples, nats))
+    starts = np.searchsorted(runs_of, np.arange(len(runs) + 1))
     for number, run_id in enumerate(runs):
-        part = slice(starts[number], starts[number + 1])
-        yield run_id, names[part].tolist(), samples[part], nats[part]
+        if starts[number] < starts[number + 1]:
+            part = slice(starts[number], starts[number + 1])
+            yield str(run_id), names[metrics[part]].tolist(), samples[part], nats[part]
 
 
 def _require_sealed(run: Run, names: list[str], samples: NDArray[np.int64], nats: NDArray[np.float64]) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -26,6 +25,7 @@ from analysis.results.errors import UnknownStudyError as UnknownStudyError
 from analysis.results.frames import curve_frame, stacked, table_of_repeat, typed, whole_number, with_final_metrics
 from analysis.results.integrity import require_same_study, require_same_weights, require_sound, require_unchanged
 from analysis.results.own_code import code_beside, require_own_code
+from analysis.results.points import Point, database_points, points_frame
 from study.addresses.credentials import public_line
 from study.addresses.stores import database_path
 from study.errors import TrackingError
@@ -41,10 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANSWER_SECONDS = 20.0
-RUNS_PER_QUERY = 500
 CURVE_COLUMNS = ["identity", *POSITION, "samples", "seconds", "metric", "nats"]
-# SQLite and its kin hold infinities as the largest numbers they have.
-STORED_INFINITY = 1.79e308
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +104,7 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
         study = _study(client, parent)
         require_own_code(study, tracking_uri, own_code)
         runs = [run for run in _nested_runs(client, experiment, parent) if run.data.tags.get("kind") == "training"]
-        points = require_unchanged(runs, _points(client, runs))
+        points = require_unchanged(runs, _points(client, experiment, runs))
     except MlflowException as error:
         raise ResultsError(
             f"MLflow at {_public(tracking_uri)} stopped answering while the study {study_name} was read:"
@@ -295,43 +292,21 @@ def _artifact(client: MlflowClient, run_id: str, name: str) -> Path:
     return Path(client.download_artifacts(run_id, name, str(folder)))
 
 
-def _points(client: MlflowClient, runs: Sequence[Run]) -> pd.DataFrame:
+def _points(client: MlflowClient, experiment: Experiment, runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric point with its run: in one sweep where the store is a database, else run by run, eight at a time."""
     store = getattr(getattr(client, "_tracking_client", None), "store", None)
-    rows = (
-        _points_of_database(store, runs) if hasattr(store, "ManagedSessionMaker") else _points_of_server(client, runs)
-    )
-    names = ("run_id", "metric", "samples", "timestamp", "nats", "is_nan")
-    columns = zip(*rows, strict=True)  # pandas would ask each of the rows what it is
-    points = pd.DataFrame(dict(zip(names, columns, strict=False)), columns=list(names))
-    nats = points["nats"].to_numpy(dtype=np.float64, na_value=np.nan)
-    infinite = np.where(np.abs(nats) >= STORED_INFINITY, np.copysign(np.inf, nats), nats)
-    return points.assign(nats=np.where(points["is_nan"].to_numpy(dtype=bool), np.nan, infinite)).drop(columns="is_nan")
+    if hasattr(store, "ManagedSessionMaker"):
+        return points_frame(database_points(store, experiment.experiment_id))
+    return points_frame(_points_of_server(client, runs))
 
 
-def _points_of_database(store: Any, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
-    """The columns of the table's rows as they are: MLflow's own bulk call makes two objects of each, in ten times
-    the time; a query of the class costs twice this."""
-    from mlflow.store.tracking.dbmodels.models import SqlMetric
-    from sqlalchemy import select
-
-    table = SqlMetric.__table__.c
-    columns = select(table.run_uuid, table.key, table.step, table.timestamp, table.value, table.is_nan)
-    with store.ManagedSessionMaker() as session:
-        for start in range(0, len(runs), RUNS_PER_QUERY):
-            chosen = [run.info.run_id for run in runs[start : start + RUNS_PER_QUERY]]
-            yield from session.connection().execute(columns.where(table.run_uuid.in_(chosen))).all()
-
-
-def _points_of_server(client: MlflowClient, runs: Sequence[Run]) -> Iterator[Sequence[Any]]:
+def _points_of_server(client: MlflowClient, runs: Sequence[Run]) -> Iterator[Sequence[Point]]:
     pairs = [(run.info.run_id, key) for run in runs for key in run.data.metrics]
     with ThreadPoolExecutor(8) as pool:
         for (run_id, key), points in zip(
             pairs, pool.map(lambda pair: client.get_metric_history(*pair), pairs), strict=True
         ):
-            yield from (
-                (run_id, key, point.step, point.timestamp, point.value, math.isnan(point.value)) for point in points
-            )
+            yield [(run_id, key, point.step, point.timestamp, point.value) for point in points]
 
 
 def _row(run: Run, study: Study) -> dict[str, Any]:

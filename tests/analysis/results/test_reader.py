@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from analysis.reports.study_page import (
-    build_report,
-)
+from analysis.reports.study_page import build_report
+from analysis.results.points import points_frame
 from analysis.results.reader import ResultsError, StudyResults, _points_of_server, attach_report, read_study
 from study.spec import Study
 from tests.support.sections import section
@@ -47,7 +46,8 @@ def test_points_of_a_server_equal_those_of_the_database(
     """Read by MLflow's public call, run by run, as from a server; with the points of a training that diverged among
     them."""
     monkeypatch.setattr(
-        "analysis.results.reader._points_of_database", lambda _, runs: _points_of_server(MlflowClient(store_uri), runs)
+        "analysis.results.reader._points",
+        lambda _, __, runs: points_frame(_points_of_server(MlflowClient(store_uri), runs)),
     )
     again = read_study("damaged", store_uri)
     pd.testing.assert_frame_equal(again.curves, damaged.curves)
