@@ -56,16 +56,13 @@ def curve_dataset(
     wide, seconds = _wide(finite[finite["metric"].isin(list(drawn))])
     expected = num_seeds or {str(cell): int(number) for cell, number in rows.groupby("cell")["seed"].nunique().items()}
     decimals = {key: metric.decimals for key, metric in drawn.items()}
-    seeds = [
-        _seed_line(str(cell), int(str(seed)), wide.iloc[where], seconds[where], decimals)
-        for (cell, seed), where in _runs(wide, ["cell", "seed"])
-    ]
+    seeds, seed_stride = _seed_lines(wide, seconds, decimals)
     means = [
         _mean_line(str(cell), wide.iloc[where], seconds[where], confidence, expected[str(cell)], decimals)
         for (cell,), where in _runs(wide, ["cell"])
     ]
-    seed_stride, mean_stride = _stride(seeds), _stride(means)
-    lines = [*(_thinned(line, mean_stride) for line in means), *(_thinned(line, seed_stride) for line in seeds)]
+    mean_stride = _stride(sum(len(line.along) * sum(map(len, (line.values, line.low, line.high))) for line in means))
+    lines = [*(_thinned(line, mean_stride) for line in means), *seeds]
     note = _note(mean_stride, seed_stride, max(decimals.values(), default=0))
     content = {
         "metrics": [metric.as_json() for metric in drawn.values()],
@@ -125,14 +122,24 @@ def _runs(wide: pd.DataFrame, levels: list[str]) -> Iterator[tuple[tuple[Any, ..
         yield tuple(keys.iloc[start]), slice(int(start), int(end))
 
 
-def _seed_line(cell: str, seed: int, rows: pd.DataFrame, seconds: Vector, decimals: Mapping[str, int]) -> Line:
-    values = {
-        str(metric): as_numbers(rows[metric].to_numpy(), decimals[str(metric)])
-        for metric in rows.columns
-        if rows[metric].notna().any()
-    }
-    along = [int(entry) for entry in rows.index.get_level_values("along")]
-    return Line(cell, along, values, seed=seed, num_seeds=1, seconds=as_numbers(seconds, SECONDS_DECIMALS))
+def _seed_lines(wide: pd.DataFrame, seconds: Vector, decimals: Mapping[str, int]) -> tuple[list[Line], int]:
+    """A line for every seed of a cell, of the points that are kept, and of how many points these are one."""
+    numbers, runs = wide.to_numpy(dtype=np.float64), list(_runs(wide, ["cell", "seed"]))
+    along = wide.index.get_level_values("along")
+    recorded = [~np.isnan(numbers[where]).all(axis=0) for _, where in runs]
+    lengths = [where.stop - where.start for _, where in runs]
+    stride = _stride(sum(length * int(metrics.sum()) for length, metrics in zip(lengths, recorded, strict=True)))
+    lines = []
+    for ((cell, seed), where), length, metrics in zip(runs, lengths, recorded, strict=True):
+        kept = slice(where.start + (length - 1) % stride, where.stop, stride)
+        values = {
+            str(metric): as_numbers(numbers[kept, column], decimals[str(metric)])
+            for column, metric in enumerate(wide.columns)
+            if metrics[column]
+        }
+        timing, points = as_numbers(seconds[kept], SECONDS_DECIMALS), [int(entry) for entry in along[kept]]
+        lines.append(Line(str(cell), points, values, seed=int(str(seed)), num_seeds=1, seconds=timing))
+    return lines, stride
 
 
 def _mean_line(
@@ -155,9 +162,8 @@ def _mean_line(
     return Line(cell, [int(entry) for entry in along], values, low, high, num_seeds=num_seeds, seconds=timing)
 
 
-def _stride(lines: Sequence[Line]) -> int:
-    """Of how many points one is kept, so that all lines together have about `MOST_NUMBERS` numbers at most."""
-    total = sum(len(line.along) * sum(map(len, (line.values, line.low, line.high))) for line in lines)
+def _stride(total: int) -> int:
+    """Of how many points one is kept, so that lines of `total` numbers together have about `MOST_NUMBERS` at most."""
     return max(1, -(-total // MOST_NUMBERS))
 
 

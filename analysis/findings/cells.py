@@ -201,7 +201,7 @@ def _by_seed(rows: pd.DataFrame, metric: str) -> dict[int, float]:
     if metric not in rows:
         return {}
     pairs = zip(rows["seed"], rows[metric], strict=True)
-    return {int(seed): float(nats) for seed, nats in pairs if not pd.isna(nats) and math.isfinite(nats)}
+    return {int(seed): float(nats) for seed, nats in pairs if _is_number(nats)}
 
 
 def _integer_of(rows: pd.DataFrame, name: str) -> int | None:
@@ -220,25 +220,37 @@ def _proposals(
     results: StudyResults, search: pd.DataFrame, space: Mapping[str, Distribution]
 ) -> tuple[ProposalFinding, ...]:
     metric = results.study.search.objective if results.study.search else ""
+    columns = [name for name in dict.fromkeys(["proposal", "seed", "outcome", metric, *space]) if name in search]
+    by_number: dict[int, list[dict[str, Any]]] = {}
+    for row in records(search[columns]):
+        if not pd.isna(row["proposal"]):
+            by_number.setdefault(int(row["proposal"]), []).append(row)
     findings = []
-    for number, rows in search.groupby("proposal", sort=True):
-        hyperparameters = rows[[name for name in space if name in rows]].dropna(how="all")
-        if space and hyperparameters.empty:  # its code failed before anything of it was recorded
+    for number, rows in sorted(by_number.items()):
+        first = next((row for row in rows if any(_is_recorded(row.get(name)) for name in space)), None)
+        if space and first is None:  # its code failed before anything of it was recorded
             continue
-        first = records(hyperparameters.head(1))[0] if len(hyperparameters) else {}
-        objectives = _by_seed(rows, metric)
+        objectives = {int(row["seed"]): float(row[metric]) for row in rows if _is_number(row.get(metric))}
         complete = len(objectives) == len(rows)
         findings.append(
             ProposalFinding(
-                number=int(str(number)),
-                hyperparameters={name: first.get(name) for name in sorted(space)},
+                number=number,
+                hyperparameters={name: (first or {}).get(name) for name in sorted(space)},
                 objective=float(np.mean(list(objectives.values()))) if complete else math.nan,
                 num_seeds=len(rows),
-                num_lost=int(rows["outcome"].isin(LOST).sum()),
+                num_lost=sum(row["outcome"] in LOST for row in rows),
                 by_seed=objectives,
             )
         )
     return tuple(findings)
+
+
+def _is_recorded(entry: Any) -> bool:
+    return not (pd.api.types.is_scalar(entry) and pd.isna(entry))
+
+
+def _is_number(entry: Any) -> bool:
+    return _is_recorded(entry) and math.isfinite(entry)
 
 
 def _searched_space(declared: Mapping[str, Distribution], search: pd.DataFrame) -> dict[str, Distribution]:

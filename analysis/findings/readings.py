@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.results.reader import StudyResults
 from analysis.statistics.readouts import CellCurves, Reading, Readout, SeedOutcome, seed_readouts
@@ -63,10 +65,9 @@ def phase_curves(results: StudyResults, metric: str, phase: str = "confirm", ran
         & (results.curves["metric"] == metric)
         & (results.curves["rank"].fillna(0) == rank)
     ]
-    points = {
-        (str(cell), int(str(seed))): part.set_index("samples")
-        for (cell, seed), part in metric_points.groupby(["cell", "seed"])
-    }
+    numbers = metric_points[["samples", "nats", "seconds"]].to_numpy(dtype=np.float64)
+    rows_of: Mapping[Any, Any] = metric_points.groupby(["cell", "seed"]).indices
+    points = {(str(cell), int(seed)): numbers[where].T for (cell, seed), where in rows_of.items()}
     return {
         str(cell): cell_curves
         for cell, trainings in rows.groupby("cell")
@@ -74,20 +75,25 @@ def phase_curves(results: StudyResults, metric: str, phase: str = "confirm", ran
     }
 
 
-def _cell_curves(cell: str, rows: pd.DataFrame, points: Mapping[tuple[str, int], pd.DataFrame]) -> CellCurves | None:
+def _cell_curves(
+    cell: str, rows: pd.DataFrame, points: Mapping[tuple[str, int], NDArray[np.float64]]
+) -> CellCurves | None:
+    """The cell's curves from the samples, nats and seconds of each cell and seed, [3, points] in the order of samples;
+    a curve ends where its nats are no longer finite."""
     outcomes = {int(seed): _outcome(str(outcome)) for seed, outcome in zip(rows["seed"], rows["outcome"], strict=True)}
     by_seed = {seed: points[cell, seed] for seed in sorted(outcomes) if (cell, seed) in points}
     if not by_seed:
         return None
-    finished = [set(by_seed[seed].index) for seed in by_seed if outcomes[seed] == "finished"]
-    shared = set.intersection(*finished) if finished else set().union(*(frame.index for frame in by_seed.values()))
-    steps = np.asarray(sorted(int(step) for step in shared), dtype=np.int64)
+    finished = [set(by_seed[seed][0]) for seed in by_seed if outcomes[seed] == "finished"]
+    shared = set.intersection(*finished) if finished else set().union(*(samples for samples, *_ in by_seed.values()))
+    steps = np.asarray(sorted(shared), dtype=np.int64)
     curves, seconds = np.full((2, len(outcomes), steps.size), math.nan)
     for row, seed in enumerate(sorted(outcomes)):
         if seed in by_seed:
-            nats = by_seed[seed]["nats"].where(np.isfinite(by_seed[seed]["nats"]).cummin())
-            curves[row] = nats.reindex(steps).to_numpy(dtype=np.float64)
-            seconds[row] = by_seed[seed]["seconds"].reindex(steps).to_numpy(dtype=np.float64)
+            samples, nats, timing = by_seed[seed]
+            steps_there, points_shared = np.isin(steps, samples), np.isin(samples, steps)
+            finite = np.where(np.logical_and.accumulate(np.isfinite(nats)), nats, math.nan)
+            curves[row, steps_there], seconds[row, steps_there] = finite[points_shared], timing[points_shared]
     seeds = tuple(sorted(outcomes))
     return CellCurves(
         cell,
