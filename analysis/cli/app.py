@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import typer
@@ -24,7 +25,12 @@ class ReportByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """What the command returns; an error meant for a person ends it with a message and an exit status."""
+        """What the command returns; an error meant for a person ends it with a message and an exit status.
+
+        numpy's products are of some ten numbers each: a second thread only waits for the first, and takes the core of
+        a process that draws.
+        """
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
             return super().invoke(ctx)
         except (ExplainedError, KeyboardInterrupt) as error:

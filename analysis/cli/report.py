@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -13,26 +14,63 @@ import typer
 from analysis.cli.options import AllowedCode, default_tracking_uri, study_name, writing
 from study.outputs import Outputs
 from vae.errors import RequestError
+from vae.machine import usable_cores
 from vae.settings.nearest import unknown_name_message
 
 if TYPE_CHECKING:
-    from analysis.claims.study import StudyClaims
     from analysis.document.sections import Section
+    from analysis.findings.chosen_models import AbsentModel, ChosenModel
+    from analysis.page.processes import Processes
+    from analysis.results.reader import StudyResults
 
 REPORTS = ("optimizer_comparison", "hidden_layer_ablation", "evidence", "tuning", "interpolation")
 """Modules of `analysis.reports`, in the order of the page."""
+PICTURES = "interpolation"
+"""The report that runs models: it is given to another process first of all."""
 
 
-def make_section(name: str, claims: StudyClaims, cache: Path) -> Section:
-    """The report of that name, from the functions `compute` and `section` of its module."""
-    report = import_module(f"analysis.reports.{name}")
-    if name != "interpolation":
-        section: Section = report.section(report.compute(claims))
-        return section
+DRAWING = ("analysis.reports.interpolation", "analysis.reports.evidence")
+"""What a process imports before it is given any work: models, and all that draws."""
+MOST_PROCESSES = 3
+
+
+def pictures_section(chosen: Sequence[ChosenModel | AbsentModel], study_seed: int, cache: Path) -> Section:
+    """The report of pictures: the one that runs models."""
+    from analysis.reports import interpolation
     from vae.data.dataset import load_dataset
 
-    pictures: Section = report.section(report.compute(claims.results, partial(load_dataset, cache=cache)))
-    return pictures
+    return interpolation.section(interpolation.findings_of(chosen, study_seed, partial(load_dataset, cache=cache)))
+
+
+def make_sections(names: Sequence[str], results: StudyResults, cache: Path, processes: Processes) -> list[Section]:
+    """The reports of these names, from the functions `compute` and `section` of their modules; their figures are
+    drawn.
+
+    Other processes run the models and draw from the first figure on, this one from the last when all is computed.
+    """
+    from analysis.claims.study import StudyClaims
+    from analysis.findings.chosen_models import chosen_models
+
+    claims = StudyClaims(results)
+    sections: dict[str, Section] = {}
+    if PICTURES in names:
+        pictures = processes.begin(partial(pictures_section, chosen_models(results), results.study.seed, cache))
+    for name in names:
+        if name != PICTURES:
+            report = import_module(f"analysis.reports.{name}")
+            sections[name] = drawn_beside(report.section(report.compute(claims)), processes)
+    for section in reversed(sections.values()):
+        for figure in reversed(section.figures):
+            _ = figure.drawing
+    if PICTURES in names:
+        sections[PICTURES] = pictures()
+    return [sections[name] for name in names]
+
+
+def drawn_beside(section: Section, processes: Processes) -> Section:
+    """The section with figures that other processes begin to draw."""
+    figures = (replace(figure, draw=processes.begin(figure.draw)) for figure in section.figures)
+    return replace(section, figures=tuple(figures))
 
 
 def make_report(
@@ -42,20 +80,22 @@ def make_report(
     the page's path."""
     if name not in ("all", *REPORTS):
         raise RequestError(unknown_name_message(name, ("all", *REPORTS), "a report"))
-    from analysis.claims.study import StudyClaims
-    from analysis.reports.study_page import build_report, build_single_report
-    from analysis.results.own_code import code_of_file
-    from analysis.results.reader import attach_report, read_study
+    from analysis.page.processes import Processes
 
-    results = read_study(study_name(study), tracking_uri, code_of_file(study) | frozenset(allowed_code))
-    claims = StudyClaims(results)
-    folder = Outputs(outputs).reports / results.study.name
-    if name != "all":
-        return build_single_report(results, make_section(name, claims, cache), folder)
-    names = ("published_number", *REPORTS) if results.study.published else REPORTS
-    page = build_report(results, [make_section(name, claims, cache) for name in names], folder)
-    attach_report(results, folder)
-    return page
+    with Processes(min(usable_cores() - 1, MOST_PROCESSES) if name == "all" else 0, DRAWING) as processes:
+        from analysis.reports.study_page import build_report, build_single_report
+        from analysis.results.own_code import code_of_file
+        from analysis.results.reader import attach_report, read_study
+
+        results = read_study(study_name(study), tracking_uri, code_of_file(study) | frozenset(allowed_code))
+        folder = Outputs(outputs).reports / results.study.name
+        if name != "all":
+            (section,) = make_sections([name], results, cache, processes)
+            return build_single_report(results, section, folder)
+        names = ("published_number", *REPORTS) if results.study.published else REPORTS
+        page = build_report(results, make_sections(names, results, cache, processes), folder)
+        attach_report(results, folder)
+        return page
 
 
 def report(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 
 from analysis.curves.findings import CurveCell, CurvesFindings
 from analysis.document.explorer import CURVES, ExplorerData, Group, Measured
-from analysis.document.sections import Figure
+from analysis.document.sections import Drawing, Figure
 from analysis.figures.canvas import to_figure
 from analysis.figures.curve_lines import COLUMNS, curve_dataset
 from analysis.figures.differences import differences_by_kind
@@ -74,7 +75,11 @@ def learning_curves(findings: CurvesFindings) -> tuple[Figure, ...]:
         views=(LinesView("seconds", "seconds", Axis("along", "seconds of training")),),
     )
     figure = to_figure("timing_curves_by_seconds", f"{title}, against time", clock, frame, by_seconds)
-    return by_step, replace(figure, explorer=None)  # that of the first figure has seconds too
+    return by_step, replace(figure, draw=partial(_unexplored, figure.draw))  # the first figure's has seconds too
+
+
+def _unexplored(draw: Callable[[], Drawing]) -> Drawing:
+    return replace(draw(), explorer=None)
 
 
 def explored_curves(findings: CurvesFindings) -> ExplorerData:

@@ -3,8 +3,9 @@ here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -29,17 +30,29 @@ class AnyClaim(Entry):
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A figure as it is seen: an SVG for the page, a PNG for elsewhere, and where it has one, the form that a person
+    explores."""
+
+    svg: str
+    png: bytes
+    explorer: Explorer | None = None
+
+
+@dataclass(frozen=True)
 class Figure:
-    """One drawn figure: an SVG for the page, a PNG for elsewhere, the numbers it shows, and where it has one, the
-    form that a person explores."""
+    """One figure: the numbers it shows, and what draws it when it is first looked at, here or in another process."""
 
     name: str
     title: str
     caption: str
-    svg: str
-    png: bytes
     frame: pd.DataFrame
-    explorer: Explorer | None = None
+    draw: Callable[[], Drawing] = field(repr=False)
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        """The figure as it is seen, drawn once."""
+        return self.draw()
 
 
 @dataclass(frozen=True)

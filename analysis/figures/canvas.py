@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import matplotlib as mpl
@@ -19,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from analysis.document.explorer import Explorer
-from analysis.document.sections import Figure
+from analysis.document.sections import Drawing, Figure
 from analysis.figures.panels import Axis
 from analysis.figures.style import INK
 
@@ -75,7 +76,12 @@ class Description(Protocol):
 
 
 def to_figure(name: str, title: str, caption: str, frame: pd.DataFrame, description: Description) -> Figure:
-    """The figure in all its forms: the same bytes for the same numbers. `frame` holds the numbers that it shows.
+    """The figure of a description, drawn when it is looked at. `frame` holds the numbers that it shows."""
+    return Figure(name, title, caption, frame, partial(drawing_of, name, description))
+
+
+def drawing_of(name: str, description: Description) -> Drawing:
+    """The description in all its forms: the same bytes for the same numbers.
 
     A letter that the font of the PNG lacks is drawn as a box, without a warning for each: the SVG has it.
     """
@@ -94,8 +100,7 @@ def to_figure(name: str, title: str, caption: str, frame: pd.DataFrame, descript
             metadata={"Software": None},
             pil_kwargs={"compress_level": 3},
         )
-    svg = as_page_svg(text.getvalue())
-    return Figure(name, title, caption, svg, image.getvalue(), frame, description.explorer(name))
+    return Drawing(as_page_svg(text.getvalue()), image.getvalue(), description.explorer(name))
 
 
 @contextmanager

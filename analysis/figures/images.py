@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -17,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
-from analysis.document.sections import Figure
+from analysis.document.sections import Drawing, Figure
 from analysis.figures.canvas import matplotlib_defaults
 
 Bytes = NDArray[np.uint8]
@@ -41,7 +42,12 @@ class Block:
 
 def grid_figure(name: str, title: str, caption: str, frame: pd.DataFrame, blocks: Sequence[Block]) -> Figure:
     """The blocks as a figure; it is looked at, not explored."""
-    return Figure(name, title, caption, to_svg(title, blocks), to_png(title, blocks), frame)
+    return Figure(name, title, caption, frame, partial(drawing_of_grid, title, blocks))
+
+
+def drawing_of_grid(title: str, blocks: Sequence[Block]) -> Drawing:
+    """The blocks in both their forms."""
+    return Drawing(to_svg(title, blocks), to_png(title, blocks))
 
 
 def grid_bytes(images: Bytes) -> Bytes:

@@ -92,8 +92,8 @@ def section_files(section: Section) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for figure in section.figures:
         files |= {
-            f"figures/{figure.name}.svg": figure.svg.encode(),
-            f"figures/{figure.name}.png": figure.png,
+            f"figures/{figure.name}.svg": figure.drawing.svg.encode(),
+            f"figures/{figure.name}.png": figure.drawing.png,
             f"tables/{figure.name}.csv": csv_bytes(figure.frame),
         }
     return files | {name: content for table in section.tables for name, content in table_files(table).items()}

@@ -104,7 +104,8 @@ def render_page(subject: Subject, sections: Sequence[Section], only: str = "") -
 def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path) -> Page:
     leading, claim = primary_claim(sections)
     datasets = explorer.shown_datasets(
-        [figure.explorer for section in sections for figure in section.figures if figure.explorer], subject.datasets
+        [figure.drawing.explorer for section in sections for figure in section.figures if figure.drawing.explorer],
+        subject.datasets,
     )
     table = None if only else claims_table(sections)
     return Page(

@@ -75,8 +75,8 @@ def is_timing(name: str) -> bool:
 
 def shown_figure(figure: Figure, datasets: Collection[str] = ()) -> ShownFigure:
     """The figure; it is explored where its numbers are among the page's `datasets`."""
-    explored = figure.explorer is not None and figure.explorer.dataset in datasets
-    explorer = explorer_text(figure.explorer) if explored and figure.explorer else Markup("")
+    explored = figure.drawing.explorer is not None and figure.drawing.explorer.dataset in datasets
+    explorer = explorer_text(figure.drawing.explorer) if explored and figure.drawing.explorer else Markup("")
     title, csv = figure.title.rstrip("."), embed_csv(figure.name, figure.frame)
     return ShownFigure(figure.name, title, figure.caption, inline_svg(figure), explorer, csv, is_timing(figure.name))
 
@@ -84,7 +84,7 @@ def shown_figure(figure: Figure, datasets: Collection[str] = ()) -> ShownFigure:
 def inline_svg(figure: Figure) -> Markup:
     """The drawing as an element of the page: a role and a name for those who do not see it, ids that no other figure
     has."""
-    svg = figure.svg[figure.svg.index("<svg") :]
+    svg = figure.drawing.svg[figure.drawing.svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{figure.name}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{figure.name}-\1)", svg)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,8 @@ from torch import Tensor
 
 from analysis.document.sections import Figure, Section, Table
 from analysis.figures.images import Block, Bytes, grid_figure
-from analysis.results.reader import ResultsError, StudyResults
-from study.spec.cells import study_cells
-from study.spec.titles import cell_title
+from analysis.findings.chosen_models import AbsentModel, ChosenModel, chosen_models, reason_of
+from analysis.results.reader import StudyResults
 from vae import latent
 from vae.building import model_from_weights
 from vae.checkpoint import CheckpointError, data_of_weights, load_weights
@@ -93,60 +92,40 @@ def chosen_images(labels: NDArray[np.uint8] | None, num_test_images: int) -> tup
 def compute(results: StudyResults, load: Callable[[str], Dataset]) -> InterpolationFindings:
     """The findings of a study; `load` gives a dataset by name. A model or dataset that cannot be had is said, not
     raised."""
+    return findings_of(chosen_models(results), results.study.seed, load)
+
+
+def findings_of(
+    chosen: Sequence[ChosenModel | AbsentModel], study_seed: int, load: Callable[[str], Dataset]
+) -> InterpolationFindings:
+    """The findings of the models that were chosen; needs no MLflow."""
     models: list[ModelShown] = []
     absent: list[str] = []
     shape, indices = (0, 0), tuple[int, ...]()
     datasets: dict[str, Dataset] = {}
-    for cell in study_cells(results.study):
-        title = cell_title(cell)
-        training = first_finished(results.trainings, cell.label)
-        if training is None:
-            absent.append(f"{title}: no reporting seed of its winner finished, so there is no model to show.")
+    for model in chosen:
+        if isinstance(model, AbsentModel):
+            absent.append(f"{model.title}: {model.reason}")
             continue
         try:
-            file = results.weights(str(training["identity"]))
-            weights, configuration = load_weights(file)
+            weights, configuration = load_weights(model.weights)
             if configuration.dataset not in datasets:
                 datasets[configuration.dataset] = load(configuration.dataset)
-            require_unchanged(datasets[configuration.dataset], data_of_weights(file), "this model")
-        except (CheckpointError, DataError, ResultsError, OSError, ValueError) as error:
-            absent.append(f"{title}: {_reason(error)}")
+            require_unchanged(datasets[configuration.dataset], data_of_weights(model.weights), "this model")
+        except (CheckpointError, DataError, OSError, ValueError) as error:
+            absent.append(f"{model.title}: {reason_of(error)}")
             continue
         dataset = datasets[configuration.dataset]
         if not models:
             shape, indices = _shape(dataset), chosen_images(dataset.test_labels, len(dataset.test_images))
         if _shape(dataset) != shape:
-            absent.append(
-                f"{title}: its images are {_shape(dataset)}, not {shape}, so it cannot be shown beside the others."
-            )
+            other = f"its images are {_shape(dataset)}, not {shape}, so it cannot be shown beside the others."
+            absent.append(f"{model.title}: {other}")
             continue
         with reproducible_arithmetic():
-            models.append(
-                _show(
-                    results.study.seed,
-                    title,
-                    training,
-                    weights,
-                    configuration,
-                    prepare(dataset, configuration).test,
-                    indices,
-                )
-            )
+            test = prepare(dataset, configuration).test
+            models.append(_show(study_seed, model, weights, configuration, test, indices))
     return InterpolationFindings(shape, indices, _pairs(len(indices)), tuple(models), tuple(absent))
-
-
-def first_finished(trainings: pd.DataFrame, cell: str) -> pd.Series | None:
-    """The training of the cell's winner under the lowest reporting seed that finished; None where none did."""
-    ours = trainings[
-        (trainings["phase"] == "confirm") & (trainings["cell"] == cell) & (trainings["outcome"] == "finished")
-    ]
-    winners = ours[ours["rank"].fillna(0) == 0].sort_values("seed", kind="stable")
-    return None if winners.empty else winners.iloc[0]
-
-
-def _reason(error: Exception) -> str:
-    text = str(error)
-    return text if text.endswith(".") else f"{text}."
 
 
 def _shape(dataset: Dataset) -> tuple[int, int]:
@@ -161,8 +140,7 @@ def _pairs(num_images: int) -> tuple[tuple[int, int], ...]:
 
 def _show(
     study_seed: int,
-    title: str,
-    training: pd.Series,
+    chosen: ChosenModel,
     weights: dict[str, Tensor],
     configuration: TrainingConfiguration,
     test: Bytes,
@@ -176,10 +154,10 @@ def _show(
     mean, log_variance = latent.encode(model, scale_pixels(test))
     random = generator(derive(study_seed, "interpolation", "prior"))
     return ModelShown(
-        cell=str(training["cell"]),
-        title=title,
-        seed=int(training["seed"]),
-        identity=str(training["identity"]),
+        cell=chosen.cell,
+        title=chosen.title,
+        seed=chosen.seed,
+        identity=chosen.identity,
         latent_dim=model.latent_dim,
         images=images,
         reconstructions=_decoded(model, means),
@@ -189,11 +167,7 @@ def _show(
         manifold=_decoded(model, latent.manifold_latents(MANIFOLD_SIDE)) if model.latent_dim == 2 else None,
         active=latent.active_units(mean).numpy(),
         kl_nats=latent.divergence_per_latent(mean, log_variance).numpy(),
-        bounds={
-            term: float(training[f"test/{term}"])
-            for term in ("lower_bound", "reconstruction", "kl")
-            if f"test/{term}" in training.index
-        },
+        bounds=chosen.bounds,
     )
 
 

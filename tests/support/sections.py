@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.claims.schema import PublishedClaim
 from analysis.document.explorer import Explorer, ExplorerData, Group, View
-from analysis.document.sections import Figure, Section, Table
+from analysis.document.sections import Drawing, Figure, Section, Table
 from analysis.figures.lines import LineWords, lines_specification
 from analysis.figures.panels import Axis
 
@@ -23,7 +23,14 @@ SVG = (
 def figure(name: str) -> Figure:
     """A figure with its numbers and what a person can explore of it."""
     frame = pd.DataFrame({"samples": [100, 200], "nats": [-101.25, 1 / 3]})
-    return Figure(name, f"Figure {name}", f"A caption {HOSTILE}", SVG, b"\x89PNG invented", frame, explorer(name))
+    drawing = Drawing(SVG, b"\x89PNG invented", explorer(name))
+    return Figure(name, f"Figure {name}", f"A caption {HOSTILE}", frame, lambda: drawing)
+
+
+def with_explorer(figure: Figure, explorer: Explorer | None) -> Figure:
+    """The figure with another form to explore, or with none."""
+    drawing = replace(figure.drawing, explorer=explorer)
+    return replace(figure, draw=lambda: drawing)
 
 
 def explorer(name: str) -> Explorer:

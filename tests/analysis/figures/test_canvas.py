@@ -40,7 +40,7 @@ class DrawnLine:
 
 def drawn() -> tuple[str, bytes]:
     figure = to_figure("line", "A line", "", pd.DataFrame(), DrawnLine())
-    return figure.svg, figure.png
+    return figure.drawing.svg, figure.drawing.png
 
 
 def pictured() -> tuple[str, bytes]:

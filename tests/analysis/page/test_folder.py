@@ -22,7 +22,7 @@ from analysis.reports.study_page import (
 )
 from analysis.results.reader import StudyResults
 from tests.support.pages import Elements, files_of, without_timing
-from tests.support.sections import HOSTILE, explorer, section
+from tests.support.sections import HOSTILE, explorer, section, with_explorer
 
 
 def test_report_holds_a_csv_for_every_figure_and_table(
@@ -97,7 +97,7 @@ def test_same_trainings_give_the_same_bytes_whoever_ran_them_when(
         curves=hostile.curves.assign(seconds=hostile.curves["seconds"] * 7),
     )
     explored = replace(explorer("first_curves"), dataset="curves", own_data=None)
-    sections[0] = replace(sections[0], figures=(replace(sections[0].figures[0], explorer=explored),))
+    sections[0] = replace(sections[0], figures=(with_explorer(sections[0].figures[0], explored),))
     slower = [
         replace(sections[0], tables=(replace(sections[0].tables[0], frame=pd.DataFrame({"seconds": [99.0]})),)),
         sections[1],

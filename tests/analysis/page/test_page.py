@@ -62,7 +62,7 @@ def test_an_explored_figure_keeps_its_drawing_and_brings_its_numbers(
         for part in (f'id="explorer-{name}"', f'id="data-{name}"', f'data-explorer="{name}" hidden'):
             assert page.count(part) == 1
     assert page.count("<script>") == 3
-    plain = replace(sections[0], figures=tuple(replace(drawn, explorer=None) for drawn in sections[0].figures))
+    plain = replace(sections[0], figures=tuple(with_explorer(shown, None) for shown in sections[0].figures))
     assert len(build_report(hostile, [plain], tmp_path / "study").read_text()) < 100_000
 
 

@@ -141,7 +141,7 @@ def test_rows_in_another_order_give_the_same_bytes(results: StudyResults, shuffl
     for module in (evidence, tuning_report):
         ours, theirs = (module.section(module.compute(StudyClaims(read))) for read in (results, shuffled))
         assert [table.frame.to_csv() for table in theirs.tables] == [table.frame.to_csv() for table in ours.tables]
-        assert [figure.svg for figure in theirs.figures] == [figure.svg for figure in ours.figures]
+        assert [figure.drawing.svg for figure in theirs.figures] == [figure.drawing.svg for figure in ours.figures]
         assert (theirs.answer, theirs.paragraphs) == (ours.answer, ours.paragraphs)
 
 
@@ -150,4 +150,6 @@ def test_a_second_run_gives_the_same_bytes(rich: StudyResults, evidence_section:
     assert [table.frame.to_csv() for table in again.tables] == [
         table.frame.to_csv() for table in evidence_section.tables
     ]
-    assert [figure.png for figure in again.figures] == [figure.png for figure in evidence_section.figures]
+    assert [figure.drawing.png for figure in again.figures] == [
+        figure.drawing.png for figure in evidence_section.figures
+    ]

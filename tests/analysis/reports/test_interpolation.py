@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -141,7 +140,7 @@ def test_findings_are_the_same_bytes_twice(findings: InterpolationFindings, resu
     def frames(given: InterpolationFindings) -> list[str]:
         made = interpolation.section(given)
         return [table.frame.to_csv() for table in made.tables] + [
-            text for figure in made.figures for text in (figure.svg, figure.frame.to_csv())
+            text for figure in made.figures for text in (figure.drawing.svg, figure.frame.to_csv())
         ]
 
     assert frames(interpolation.compute(results, load)) == frames(findings)
@@ -229,11 +228,6 @@ def test_binarised_pixels_are_shown_as_the_model_was_given_them(
     shown: ModelShown = interpolation.compute(read_study(study.name, uri), load).models[0]
     assert set(np.unique(shown.images)) <= {0, 255}
     assert shown.images.shape == findings.models[0].images.shape == (10, HEIGHT * WIDTH)
-
-
-def test_first_finished_is_none_where_no_training_is() -> None:
-    empty = pd.DataFrame({name: pd.Series(dtype=object) for name in ("phase", "cell", "outcome", "rank", "seed")})
-    assert interpolation.first_finished(empty, "all") is None
 
 
 def test_models_whose_data_changed_since_are_not_shown_with_them(results: StudyResults) -> None:

@@ -24,12 +24,16 @@ def _bytes(section: Section) -> dict[str, bytes]:
     drawn = {
         figure.name + ending: content
         for figure in section.figures
-        for ending, content in ((".svg", figure.svg.encode()), (".png", figure.png))
+        for ending, content in ((".svg", figure.drawing.svg.encode()), (".png", figure.drawing.png))
     }
     data = {figure.name + ".csv": figure.frame.to_csv(index=False).encode() for figure in section.figures}
     claims = [claim.model_dump() for claim in section.claims]
     words = json.dumps([section.answer, section.warnings, section.paragraphs, claims]).encode()
-    explored = {figure.name + ".json": _explored(figure.explorer) for figure in section.figures if figure.explorer}
+    explored = {
+        figure.name + ".json": _explored(figure.drawing.explorer)
+        for figure in section.figures
+        if figure.drawing.explorer
+    }
     assert len(explored) == 3
     return tables | drawn | data | explored | {"words": words}
 
@@ -118,10 +122,10 @@ def test_a_claim_that_no_two_cells_can_answer_says_so(results: StudyResults) -> 
 
 def test_figures_are_svg_elements_in_the_pages_own_ink(section: Section) -> None:
     for figure in section.figures:
-        root = ET.fromstring(figure.svg)
+        root = ET.fromstring(figure.drawing.svg)
         assert root.tag.endswith("svg"), figure.name
-        assert figures.INK not in figure.svg
-        assert "currentColor" in figure.svg
-        assert "<style" not in figure.svg
-        assert figure.png.startswith(b"\x89PNG")
+        assert figures.INK not in figure.drawing.svg
+        assert "currentColor" in figure.drawing.svg
+        assert "<style" not in figure.drawing.svg
+        assert figure.drawing.png.startswith(b"\x89PNG")
         assert "n = 6" in figure.caption or "n = 1 tuning seed" in figure.caption

@@ -66,7 +66,7 @@ def test_every_seed_stands_in_the_table(results: StudyResults) -> None:
 def test_every_seed_is_explored_around_the_published_number(results: StudyResults) -> None:
     against, mean = _against(results, 0.25, 0.5)
     section = published_number.section(published_number.compute(StudyClaims(against)))
-    explorer = section.figures[0].explorer
+    explorer = section.figures[0].drawing.explorer
     assert explorer is not None
     assert explorer.own_data is not None
     drawn = [row for row in explorer.own_data.content["rows"] if "number" in row]
@@ -101,4 +101,4 @@ def test_the_answer_names_the_mean_and_no_difference(results: StudyResults) -> N
 def test_a_study_without_a_number_is_not_explored(results: StudyResults) -> None:
     against, _ = _against(results, 0.0, 0.5)
     nothing = replace(against, trainings=against.trainings[against.trainings["phase"] != "confirm"])
-    assert published_number.section(published_number.compute(StudyClaims(nothing))).figures[0].explorer is None
+    assert published_number.section(published_number.compute(StudyClaims(nothing))).figures[0].drawing.explorer is None

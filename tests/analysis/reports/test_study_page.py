@@ -11,7 +11,8 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 
 from analysis.claims.study import StudyClaims
-from analysis.cli.report import REPORTS, make_section
+from analysis.cli.report import PICTURES, REPORTS, make_sections
+from analysis.page.processes import Processes
 from analysis.reports import factor as factor_report
 from analysis.reports import optimizer_comparison
 from analysis.reports.factor import FactorFindings
@@ -49,8 +50,8 @@ def _study(name: str, num_reporting_seeds: int = 6, **changes: Any) -> Study:
 
 def _report(results: StudyResults, folder: Path) -> Report:
     """The whole report but for the pictures, which need trained models."""
-    claims = StudyClaims(results)
-    sections = [make_section(name, claims, folder) for name in REPORTS if name != "interpolation"]
+    names = [name for name in REPORTS if name != PICTURES]
+    sections = make_sections(names, results, folder, Processes(0))
     page = build_report(results, sections, folder / "report")
     rows = json.loads((folder / "report" / "claims.json").read_text())
     return Report(page.read_text(), rows, frozenset(path.stem for path in (folder / "report" / "tables").iterdir()))
