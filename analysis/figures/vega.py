@@ -135,20 +135,22 @@ def ring(base: alt.Chart, tint: alt.Color) -> alt.Chart:
 def layered(name: str, height: Any, parameters: Mapping[str, float], /, **layers: alt.Chart) -> dict[str, Any]:
     """The layers under their names as one specification as wide as its place, its ink the colour of the text around
     it."""
-    ink = dict.fromkeys(("labelColor", "titleColor", "tickColor", "domainColor", "gridColor"), "currentColor")
-    chart = alt.layer(*(layer.properties(name=key) for key, layer in layers.items()))
-    for key, number in {FOCUSED: -1, **parameters}.items():
-        chart = chart.add_params(alt.param(name=key, value=number))
-    chart = chart.properties(
+    ink: dict[str, Any] = dict.fromkeys(
+        ("labelColor", "titleColor", "tickColor", "domainColor", "gridColor"), "currentColor"
+    )
+    axis = alt.AxisConfig(
+        **ink, gridOpacity=0.15, labelFontSize=12, titleFontSize=12, titleFontWeight="normal", titlePadding=8
+    )
+    config = alt.Config(font=FONT, aria=False, background="transparent", view=alt.ViewConfig(stroke=None), axis=axis)
+    chart = alt.layer(
+        *(layer.properties(name=key) for key, layer in layers.items()),
         name=name,
         width="container",
         height=height,
         padding={"left": 2, "right": 10, "top": 4, "bottom": 2},
         autosize=FIT,
-    )
-    chart = chart.configure(font=FONT, aria=False, background="transparent").configure_view(stroke=None)
-    chart = chart.configure_axis(
-        **ink, gridOpacity=0.15, labelFontSize=12, titleFontSize=12, titleFontWeight="normal", titlePadding=8
+        config=config,
     )
     specification: dict[str, Any] = chart.to_dict(validate=False)
-    return specification
+    named = [{"name": key, "value": number} for key, number in {FOCUSED: -1, **parameters}.items()]
+    return specification | {"params": [*specification.get("params", []), *named]}
