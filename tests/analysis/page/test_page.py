@@ -19,7 +19,7 @@ from analysis.reports.study_page import (
 from analysis.results.reader import StudyResults
 from tests.support.claims import invented_row
 from tests.support.pages import Elements, without_programs
-from tests.support.sections import HOSTILE, section
+from tests.support.sections import HOSTILE, section, with_explorer
 
 
 class TimedClaim(AnyClaim):
