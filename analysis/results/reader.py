@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -155,11 +156,17 @@ def attach_report(results: StudyResults, folder: Path) -> None:
 
 
 def _client(tracking_uri: str) -> MlflowClient:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    _import_mlflow(tracking_uri)
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri)
+
+
+def _import_mlflow(tracking_uri: str) -> None:
+    """Imports what a client of that store needs, which can take as long as a slow disk: no time for its answer."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import_module("mlflow.store.tracking.sqlalchemy_store" if database_path(tracking_uri) else "mlflow.tracking")
 
 
 def _public(uri: str) -> str:
@@ -210,6 +217,7 @@ def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> 
 
 def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]:
     _check_reachable(tracking_uri)
+    _import_mlflow(tracking_uri)
 
     def ask() -> tuple[MlflowClient, Experiment | None, list[str]]:
         client = _client(tracking_uri)
