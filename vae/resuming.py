@@ -80,7 +80,11 @@ class ResumePoint:
             {name: number for name, number in group.items() if isinstance(number, (bool, int, float))}
             for group in state["param_groups"]
         ]
-        self.write(weights, state["state"], {**facts, "optimizer_groups": groups})
+        tensors = {
+            _of_group(position): {name: tensor for name, tensor in group.items() if isinstance(tensor, Tensor)}
+            for position, group in enumerate(state["param_groups"])
+        }
+        self.write(weights, state["state"] | tensors, {**facts, "optimizer_groups": groups})
 
     def write(
         self, weights: Mapping[str, Tensor], optimizer_state: Mapping[int, Mapping[str, Any]], facts: Mapping[str, Any]
@@ -111,10 +115,13 @@ class ResumePoint:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
     """Gives the optimizer, which has not begun, the state and the numbers of the one that was saved."""
-    groups = [
-        group | numbers
-        for group, numbers in zip(
-            optimizer.state_dict()["param_groups"], checkpoint.facts["optimizer_groups"], strict=True
-        )
-    ]
-    optimizer.load_state_dict({"state": checkpoint.optimizer_state, "param_groups": groups})
+    fresh, numbers = optimizer.state_dict()["param_groups"], checkpoint.facts["optimizer_groups"]
+    state = dict(checkpoint.optimizer_state)
+    tensors = [state.pop(_of_group(position), {}) for position in range(len(fresh))]
+    groups = [group | own | kept for group, own, kept in zip(fresh, numbers, tensors, strict=True)]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _of_group(position: int) -> int:
+    """Where a checkpoint has a group's tensors: below the numbers of parameters."""
+    return -1 - position

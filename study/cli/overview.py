@@ -20,6 +20,7 @@ from study.run.replay import load_datasets, replay
 from study.spec import Study
 from study.spec.cells import Cell, Phase, common_configuration, search_space, study_cells
 from study.spec.schema import Distribution, Range
+from study.spec.trials import trial_notes
 
 
 def print_plan(study: Study, outputs: Path, num_workers: int, packing: Packing, console: Console) -> None:
@@ -66,7 +67,7 @@ def print_plan(study: Study, outputs: Path, num_workers: int, packing: Packing, 
         f"About {duration(remaining * rate / num_workers)} on {num_workers} cores, of"
         f" {duration(total * rate / num_workers)} in all (from {source})."
     )
-    for note in [*_packs(study, packing), *_notes(study)]:
+    for note in [*_packs(study, packing), *_notes(study), *(f"Note: {note}." for note in trial_notes(study))]:
         console.print(note)
 
 

@@ -19,7 +19,7 @@ from vae.plugins import is_plugin, plugin_source
 from vae.randomness import Seeds
 
 _FOLDERS = {"cli", "data", "likelihood", "settings"}
-_MODULES = {"__main__", "latent", "errors", "disk", "machine"}
+_MODULES = {"__main__", "latent", "trial", "errors", "disk", "machine"}
 NO_PART_IN_TRAINING = frozenset(_FOLDERS | _MODULES)
 """What of vae/ no training's result depends on, see docs/decisions/0005: commands, data (which have a hash of their
 own, wherever they came from), what is done with trained weights, messages, and how text and files are read."""

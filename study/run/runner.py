@@ -27,6 +27,7 @@ from study.run.provenance import execution_facts
 from study.run.replay import load_datasets, replay
 from study.spec import Study
 from study.spec.code import code_of
+from study.spec.trials import trial_notes
 from study.tracking.server import require_sqlite, require_store
 from study.tracking.writer import Writer
 from study.worker.checkpoints import remove_superseded
@@ -72,6 +73,8 @@ class Session:
         self._records = Records(options.files.trainings, report)
         self._remove_superseded()
         self._datasets = load_datasets(study, options.files.data, report)
+        for note in trial_notes(study):
+            report(f"note: {note}")
         self.execution = replay(study, self._datasets, self._records, options.device, options.code_changed, report)
         self._display = Display(study, num_trainings(study))
         self._tracker = DeferredTracker(self._open_tracker, self.execution, log)

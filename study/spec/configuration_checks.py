@@ -9,6 +9,7 @@ from typing import Any
 
 from study.spec.cells import Cell, Phase, fixed_fields, search_space, space_path, study_cells, training_configuration
 from study.spec.schema import ARM, Distribution, Range, Study
+from study.spec.trials import Trials, is_tried
 from vae.configuration import TrainingConfiguration
 from vae.data.published import PUBLISHED
 from vae.optimizers import hyperparameters_of
@@ -25,10 +26,10 @@ _ARM_AS_FIELD = (
 def configuration_faults(study: Study) -> list[Fault]:
     """One fault for each thing that makes a configuration invalid; of a field of `training`, with the cells where it
     does, unless all."""
-    cells = study_cells(study)
+    cells, trials = study_cells(study), Trials()
     labels: dict[tuple[Path, str], list[str]] = {}
     for cell in cells:
-        for fault in dict.fromkeys(_faults_of_cell(study, cell)):
+        for fault in dict.fromkeys(_faults_of_cell(study, cell, trials)):
             labels.setdefault(fault, []).append(cell.label)
     return [
         Fault(path, text + (_in_cells(faulty, len(cells)) if path[0] == "training" else ""))
@@ -61,15 +62,18 @@ def _in_cells(labels: list[str], num_cells: int) -> str:
     return f" (in {'; '.join(labels[:3])}{further})"
 
 
-def _faults_of_cell(study: Study, cell: Cell) -> Iterator[tuple[Path, str]]:
+def _faults_of_cell(study: Study, cell: Cell, trials: Trials) -> Iterator[tuple[Path, str]]:
     phases: tuple[Phase, ...] = ("search", "confirm") if study.search else ("confirm",)
     for proposal in _corners(search_space(study, cell)):
         dataset = (fixed_fields(study, cell) | proposal).get("dataset")
-        if isinstance(dataset, str) and (text := _dataset_fault(dataset)):
+        text = _dataset_fault(dataset) if isinstance(dataset, str) else ""
+        if text:
             yield _study_path(study, cell, "confirm", proposal, ("dataset",)), text
         for phase in phases:
             try:
-                training_configuration(study, cell, phase, proposal)
+                configuration = training_configuration(study, cell, phase, proposal)
+                if phase == "confirm" and not text and is_tried(configuration):
+                    trials.require(configuration)
             except FieldError as error:
                 for fault in error.faults:
                     searched = [(name,) for name in (fault.path[0], *fault.others) if name in proposal]

@@ -74,3 +74,79 @@ class LouderInTraining(OwnVAE):
 
     def decode(self, z: Tensor) -> Tensor:
         return super().decode(z) * (2.0 if self.training else 1.0)
+
+
+class SigmoidAtTheEnd(OwnVAE):
+    """Means of pixels instead of logits, as PyTorch's example."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        return torch.sigmoid(super().decode(z))
+
+
+class Dropping(OwnVAE):
+    """Draws from torch's global stream in training."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(nn.functional.dropout(z, 0.5, self.training))
+
+
+class OneLogit(OwnVAE):
+    """One number for all pixels, which broadcasting takes."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(z)[..., :1]
+
+
+class OneLogVariance(OwnVAE):
+    """One log variance for all latents, which broadcasting takes."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = super().encode(x)
+        return mean, log_variance[..., :1]
+
+
+class ThreeResults(OwnVAE):
+    """Returns the sample too, as many do."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = super().encode(x)
+        return mean, log_variance, mean  # type: ignore[return-value]
+
+
+class FlatLatentsOnly(OwnVAE):
+    """Decodes latents with one leading dimension alone."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        if z.dim() != 2:
+            raise ValueError("latents must be [batch, latent]")
+        return super().decode(z)
+
+
+class WithoutRunningStatistics(BatchNormModel):
+    """An image's encoding depends on those beside it whatever the mode."""
+
+    def __init__(self, num_pixels: int, hidden_units: int, latent_dim: int) -> None:
+        super().__init__(num_pixels, hidden_units, latent_dim)
+        self.encoder[1] = nn.BatchNorm1d(hidden_units, track_running_stats=False)
+
+
+class UnbuiltModel(OwnVAE):
+    """Its constructor raises."""
+
+    def __init__(self, num_pixels: int, hidden_units: int, latent_dim: int) -> None:
+        super().__init__(num_pixels, hidden_units=hidden_units, latent_dim=latent_dim)
+        raise AssertionError("images must be 32 x 32")
+
+
+class Forgetful(OwnVAE):
+    """Keeps what it has seen in a buffer that is not saved, and uses it."""
+
+    def __init__(self, num_pixels: int, hidden_units: int, latent_dim: int) -> None:
+        super().__init__(num_pixels, hidden_units=hidden_units, latent_dim=latent_dim)
+        self.seen: Tensor
+        self.register_buffer("seen", torch.zeros(num_pixels), persistent=False)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if self.training:
+            self.seen.lerp_(x.detach().mean(0), 0.1)
+        return super().encode(x - self.seen)

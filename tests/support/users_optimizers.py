@@ -85,3 +85,64 @@ class Averaging(torch.optim.Optimizer):
                         state["mean"].copy_(weight)
                         weight.copy_(mean)
             group["is_training"] = is_training
+
+
+class NeedsClosure(torch.optim.SGD):
+    """Computes the loss again, as LBFGS."""
+
+    def step(self, closure: Callable[[], float]) -> float:  # type: ignore[override]
+        return closure()
+
+
+class KeepsList(torch.optim.SGD):
+    """A list in its state, as SOAP has."""
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        super().step()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                self.state[weight]["factors"] = [torch.eye(2)]
+
+
+class CountsItself(torch.optim.SGD):
+    """Keeps its number of steps as an attribute, where no checkpoint sees it, and uses it at the fifth."""
+
+    def __init__(self, params: Iterable[Tensor], lr: float = 0.1) -> None:
+        super().__init__(params, lr=lr)
+        self.steps = 0
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        self.steps += 1
+        for _ in range(3 if self.steps % 5 == 0 else 1):
+            super().step()
+
+
+class WantsGradients(torch.optim.SGD):
+    """Does not look whether a weight has a gradient."""
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.data.sub_(weight.grad, alpha=group["lr"])
+
+
+class NeedsMore(torch.optim.SGD):
+    """An argument without a default."""
+
+    def __init__(self, params: Iterable[Tensor], num_epochs: int, lr: float = 0.1) -> None:
+        super().__init__(params, lr=lr)
+
+
+class TensorInGroup(torch.optim.SGD):
+    """Keeps a running number as a tensor in its group, as D-Adaptation, and uses it."""
+
+    def __init__(self, params: Iterable[Tensor], lr: float = 0.1) -> None:
+        super().__init__(params, lr=lr)
+        for group in self.param_groups:
+            group["total"] = torch.zeros(())
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            group["total"] = group["total"] + 1
+            for weight in group["params"]:
+                weight.data.sub_(weight.grad, alpha=group["lr"] / float(group["total"]))

@@ -26,6 +26,7 @@ from vae.settings.fields import Fault, FieldError
 from vae.settings.nearest import unknown_name_message
 from vae.settings.yaml_text import YamlError, read_value
 from vae.training import Training, TrainingResult
+from vae.trial import try_out
 
 
 class _Parser(argparse.ArgumentParser):
@@ -139,6 +140,11 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _train(configuration: TrainingConfiguration, options: argparse.Namespace) -> int:
     _check_machine(options)
     data = prepare(load_dataset(configuration.dataset, options.data), configuration)
+    trial = try_out(configuration, data.num_pixels)
+    if trial.fault:
+        raise RequestError(str(trial.fault))
+    for line in trial.notes:
+        print(f"note: {line}", flush=True)
     if options.output:
         _make_folder(options.output)
         if note := own_folder(options.output, TrainingFacts.of(configuration, options.seed, data, options.device)):

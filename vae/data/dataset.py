@@ -69,6 +69,15 @@ def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) 
     return _from_folder(name, folder)
 
 
+def num_pixels_of(name: str) -> int:
+    """Pixels of an image of that dataset, without a download; a function is called once. Raises DataError."""
+    if name in PUBLISHED:
+        return 28 * 28
+    if is_plugin(name):
+        return _returned_by(name, _function(name)).num_pixels
+    return load_dataset(name, Path(), report=lambda line: None).num_pixels
+
+
 def require_unchanged(dataset: Dataset, sha256: str, whose: str) -> None:
     """Raises DataError where a dataset that was loaded again is not the one that `whose` was trained on, by its hash;
     an empty one, of older weights, says nothing."""
@@ -220,14 +229,7 @@ def _read_array(path: Path) -> NDArray[np.uint8] | None:
 
 def _from_plugin(name: str) -> Dataset:
     """What the user's function returns, twice the same: a Dataset, or training and test images [n, height, width]."""
-    try:
-        function = load_plugin(name)
-    except PluginError as error:
-        raise DataError(str(error)) from error
-    if not callable(function):
-        raise DataError(
-            f"{name!r} is of type {type(function).__name__}; a dataset needs a function that takes no argument."
-        )
+    function = _function(name)
     once = _returned_by(name, function).sha256
     dataset = _returned_by(name, function)
     if dataset.sha256 != once:
@@ -236,6 +238,18 @@ def _from_plugin(name: str) -> Dataset:
             " trained on in another. Give every random choice in it a seed, such as numpy.random.default_rng(0)."
         )
     return dataset
+
+
+def _function(name: str) -> Callable[[], Any]:
+    try:
+        function: Callable[[], Any] = load_plugin(name)
+    except PluginError as error:
+        raise DataError(str(error)) from error
+    if not callable(function):
+        raise DataError(
+            f"{name!r} is of type {type(function).__name__}; a dataset needs a function that takes no argument."
+        )
+    return function
 
 
 def _returned_by(name: str, function: Callable[[], Any]) -> Dataset:

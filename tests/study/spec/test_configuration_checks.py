@@ -176,7 +176,9 @@ def test_a_plug_in_that_fails_or_ends_the_program_is_a_message(tmp_path: Path, m
     (tmp_path / "failing_plugin.py").write_text("raise RuntimeError('no licence')\n", encoding="utf-8")
     (tmp_path / "ending_plugin.py").write_text("import sys\nsys.exit(3)\n", encoding="utf-8")
     (tmp_path / "sound_plugin.py").write_text(
-        "from vae.model.network import VAE as Model\ndef data() -> None: ...\n", encoding="utf-8"
+        "from vae.model.network import VAE as Model\n"
+        "def data():\n    from tests.support.trainings import blobs\n    return blobs(60, 0), blobs(10, 1)\n",
+        encoding="utf-8",
     )
     assert "RuntimeError: no licence" in lines(training={"model": "failing_plugin:Model"})[0]
     assert lines(training={"dataset": "ending_plugin:data"}) == [
@@ -194,7 +196,7 @@ def test_a_model_of_ones_own_is_told_its_further_fields_by_name(
     monkeypatch.syspath_prepend(str(tmp_path))
     text = (
         "from vae.model.network import VAE\nclass Model(VAE):\n    def __init__(self, num_pixels: int, latent_dim: int,"
-        " num_experts: int = 2) -> None: ...\n"
+        " num_experts: int = 2) -> None:\n        super().__init__(num_pixels, latent_dim=latent_dim)\n"
     )
     (tmp_path / "expert_plugin.py").write_text(text, encoding="utf-8")
     assert lines(training={"model": "expert_plugin:Model", "num_experts": 3}) == []
