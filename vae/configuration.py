@@ -31,7 +31,7 @@ class TrainingConfiguration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     dataset: str = "mnist"
-    """mnist, fashion-mnist, a folder of IDX or .npy arrays, or module:function."""
+    """mnist, fashion-mnist, a folder of IDX or .npy arrays, an .npz file, or module:function."""
     train_on_all: Switch = False
     """Train on the validation images too (60,000 for MNIST); then nothing is measured on them."""
     pixels: Pixels = "grey"

@@ -152,14 +152,18 @@ def _stage_images(dataset: str, folder: Path) -> str | None:
     """A folder below this one goes along under its own name; one that is named whole is looked for on the head,
     which is said."""
     images = Path(dataset).expanduser()
-    if is_plugin(dataset) or not images.is_dir():
+    if is_plugin(dataset) or not images.exists():
         return None
     if images.is_absolute() or ".." in images.parts:
         return (
             f"the images in {dataset} are not sent: the cluster's head is to have that folder too. A folder below this"
             " one would be sent"
         )
-    shutil.copytree(images, folder / images, ignore=_NOT_SENT, dirs_exist_ok=True)
+    if images.is_file():
+        (folder / images).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(images, folder / images)
+    else:
+        shutil.copytree(images, folder / images, ignore=_NOT_SENT, dirs_exist_ok=True)
     return None
 
 

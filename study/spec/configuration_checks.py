@@ -11,6 +11,7 @@ from study.spec.cells import Cell, Phase, fixed_fields, search_space, space_path
 from study.spec.schema import ARM, Distribution, Range, Study
 from study.spec.trials import Trials, is_tried
 from vae.configuration import TrainingConfiguration
+from vae.data.folder import is_array_file
 from vae.data.published import PUBLISHED
 from vae.optimizers import hyperparameters_of
 from vae.plugins import is_plugin, load_plugin
@@ -112,7 +113,8 @@ def _dataset_fault(name: str) -> str:
 
 def _is_folder(name: str) -> bool:
     try:
-        return FilePath(name).expanduser().is_dir()
+        place = FilePath(name).expanduser()
+        return place.is_dir() or (is_array_file(name) and place.is_file())
     except (OSError, ValueError, RuntimeError):
         return False
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vae.data.folder import is_array_file, read_arrays
 from vae.data.idx import FILES, DataError, Files, decode_idx, files_of_folder, idx_header
 from vae.data.pixels import image_bytes, label_bytes
 from vae.data.published import PUBLISHED, PublishedDataset, fault, fetch, read_cached
@@ -23,9 +24,6 @@ from vae.plugins import PluginError, is_plugin, load_plugin
 from vae.settings.nearest import unknown_name_message
 
 __all__ = ["DataError", "Dataset", "dataset_from_arrays", "load_dataset", "require_unchanged"]
-
-ARRAY_FILES = ("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy")
-"""A folder of .npy arrays: uint8, images [n, height, width], labels [n]; the files of labels may be left out."""
 
 _WHAT_A_DATASET_IS = "a dataset known by name, nor a folder that exists, nor module:function"
 
@@ -50,7 +48,7 @@ class Dataset:
 
 
 def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) -> Dataset:
-    """The dataset of that name: mnist, fashion-mnist, a folder of IDX or .npy arrays, or module:function.
+    """The dataset of that name: mnist, fashion-mnist, a folder or file of arrays (vae.data.folder), or module:function.
 
     mnist and fashion-mnist come from the folder in VAE_STUDY_MNIST or VAE_STUDY_FASHION_MNIST where that is set,
     else from `cache`, else from where they are published, and are refused unless their hashes are the published
@@ -60,13 +58,15 @@ def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) 
         return _from_files(name, _published_files(PUBLISHED[name], cache, report), name)
     if is_plugin(name):
         return _from_plugin(name)
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
+    place = Path(name).expanduser()
+    if not (place.is_dir() or (is_array_file(name) and place.is_file())):
         raise DataError(
             unknown_name_message(name, PUBLISHED, _WHAT_A_DATASET_IS)
-            + " Or a folder of IDX or .npy arrays, or module:function."
+            + " Or a folder of IDX or .npy arrays, an .npz file, or module:function."
         )
-    return _from_folder(name, folder)
+    arrays = read_arrays(place)
+    images, labels = (arrays.train_images, arrays.test_images), (arrays.train_labels, arrays.test_labels)
+    return dataset_from_arrays(name, *images, *labels, arrays.num_validation)
 
 
 def num_pixels_of(name: str) -> int:
@@ -150,7 +150,10 @@ def _images(what: str, array: Any) -> NDArray[np.uint8]:
     if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
         images = images.squeeze(3 if images.shape[3] == 1 else 1)
     if images.ndim != 3 or 0 in images.shape:
-        raise DataError(f"{what} have shape {images.shape}; it must be [n, height, width], none of them 0.")
+        rows = " Give rows of pixels their shape: images.reshape(-1, height, width)."
+        colours = " Make one channel of several: images.mean(axis of the channels).round()."
+        hint = {2: rows, 4: colours}.get(images.ndim, "")
+        raise DataError(f"{what} have shape {images.shape}; it must be [n, height, width], none of them 0.{hint}")
     return images
 
 
@@ -201,30 +204,6 @@ def _from_files(name: str, files: Files, origin: Path | str) -> Dataset:
     """The dataset of IDX files, each hashed once; the labels may be missing."""
     decoded = {file: decode_idx(content, f"{origin}/{file}") for file, content in files.items()}
     return dataset_from_arrays(name, decoded[FILES[0]], decoded[FILES[2]], decoded.get(FILES[1]), decoded.get(FILES[3]))
-
-
-def _from_folder(name: str, folder: Path) -> Dataset:
-    files = files_of_folder(folder)
-    if FILES[0] in files and FILES[2] in files:
-        return _from_files(name, files, folder)
-    train_images, train_labels, test_images, test_labels = (_read_array(folder / file) for file in ARRAY_FILES)
-    if train_images is None or test_images is None:
-        present = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
-        raise DataError(
-            f"{folder} holds no dataset. It needs {FILES[0]} and {FILES[2]} (each may end in .gz), or {ARRAY_FILES[0]}"
-            f" and {ARRAY_FILES[2]}; it has {present}."
-        )
-    return dataset_from_arrays(name, train_images, test_images, train_labels, test_labels)
-
-
-def _read_array(path: Path) -> NDArray[np.uint8] | None:
-    if not path.is_file():
-        return None
-    try:
-        array: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path} cannot be read as a .npy array: {error}. Put a good copy in its place.") from error
-    return array
 
 
 def _from_plugin(name: str) -> Dataset:

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ Files = Mapping[str, bytes]
 """Uncompressed IDX files by name."""
 
 _UNSIGNED_BYTE = 8
+_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+"""The numbers of an IDX file, by the third byte of its header."""
 
 
 class DataError(ExplainedError):
@@ -62,7 +65,7 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
     return struct.pack(f">HBB{len(shape)}I", 0, _UNSIGNED_BYTE, len(shape), *shape)
 
 
-def decode_idx(content: bytes, source: Path | str) -> NDArray[np.uint8]:
+def decode_idx(content: bytes, source: Path | str) -> NDArray[Any]:
     """The array of an IDX file, read-only and not copied; raises DataError, which names `source`, for another file."""
     if len(content) < 4 or content[:2] != b"\0\0":
         raise DataError(
@@ -70,20 +73,18 @@ def decode_idx(content: bytes, source: Path | str) -> NDArray[np.uint8]:
             " b'\\x00\\x00\\x08' and its number of dimensions."
         )
     kind, num_dimensions = content[2], content[3]
-    if kind != _UNSIGNED_BYTE:
-        raise DataError(
-            f"{source} holds numbers of IDX type {kind:#04x}; only unsigned bytes (0x08), intensities from 0 to 255,"
-            " are allowed."
-        )
+    if kind not in _TYPES:
+        raise DataError(f"{source} holds numbers of IDX type {kind:#04x}; there is no such type.")
     start = 4 + 4 * num_dimensions
     if len(content) < start:
         raise DataError(f"{source} is truncated: {len(content)} bytes do not hold its header of {start}.")
     shape = struct.unpack(f">{num_dimensions}I", content[4:start])
-    expected = start + int(np.prod(shape, dtype=np.int64))
+    dtype = np.dtype(_TYPES[kind])
+    expected = start + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
     if len(content) != expected:
         fault = "truncated" if len(content) < expected else "longer than its header says"
         raise DataError(
             f"{source} is {fault}: its header announces {expected} bytes for shape {shape}, it has {len(content)}. Put"
             " a good copy in its place."
         )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, dtype=dtype, offset=start).reshape(shape)

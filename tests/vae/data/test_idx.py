@@ -15,6 +15,15 @@ def test_an_array_comes_back_as_it_was_written(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(decode_idx(encode_idx(array), "written"), array, strict=True)
 
 
-def test_idx_of_other_numbers_than_bytes_is_refused() -> None:
-    with pytest.raises(DataError, match="type 0x0d"):
-        decode_idx(b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "floats")
+@pytest.mark.parametrize(("kind", "dtype"), [(0x09, "i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")])
+def test_the_numbers_of_the_format_are_read_whatever_their_type(kind: int, dtype: str) -> None:
+    array = np.array([[0, 1, 100], [2, 3, 4]], dtype)
+    header = bytes([0, 0, kind, 2, 0, 0, 0, 2, 0, 0, 0, 3])
+    np.testing.assert_array_equal(decode_idx(header + array.tobytes(), "written"), array)
+    with pytest.raises(DataError, match="truncated"):
+        decode_idx(header + array.tobytes()[:-1], "short")
+
+
+def test_a_type_that_the_format_does_not_have_is_refused() -> None:
+    with pytest.raises(DataError, match="type 0x0a"):
+        decode_idx(b"\0\0\x0a\1\0\0\0\1\0\0\0\0", "odd")
