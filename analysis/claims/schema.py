@@ -151,6 +151,9 @@ class ClaimRow(AnyClaim):
         " budgets differ"
     )
     horizons: tuple[int, ...] = Field(description="every such step")
+    too_early_for: int | None = Field(
+        None, description="for curves whose last common step lies too far before their end: that end; else null"
+    )
     where: str = Field(description="metric, readout and horizon as sentences say them")
     decimals: int = Field(description="decimals that sentences write in `unit`")
     confidence: float = Field(description="of every interval")
@@ -167,6 +170,9 @@ class ClaimRow(AnyClaim):
     num_compared: int | None = Field(None, description="comparisons that it corrects for; null: the declared claims")
     n: int = Field(description="pairs of seeds that ended on both sides, diverged or not")
     seeds: tuple[int, ...] = Field(description="the seeds that finished on both sides")
+    num_unpaired: tuple[int, int] | None = Field(
+        None, description="for curves whose seeds do not correspond: trainings of level and baseline; else null"
+    )
     worst_case_interval: Ends | None = Field(
         description="where a training diverged: the interval with it as the worst outcome; an open end is null"
     )

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator
 
 from analysis.claims.schema import ClaimRow, LearningRateStepEntry
-from analysis.statistics.intervals import smallest_p
 
 WORDED_DOUBTS = frozenset(
     {
@@ -62,13 +61,19 @@ def _lead(row: ClaimRow, estimate: float) -> str:
 
 
 def _precision(row: ClaimRow) -> str:
-    seeds, confidence = f"{row.n} paired seed{'' if row.n == 1 else 's'}", f"{100 * row.confidence:g} %"
+    seeds, confidence = _seeds(row), f"{100 * row.confidence:g} %"
     low, high = row.interval or (None, None)
     if low is None or high is None:
-        return (
-            f"{seeds}: too few for a {confidence} interval, as the smallest p they can reach is {smallest_p(row.n):.3g}"
-        )
+        least = row.smallest_p if row.smallest_p is not None else 1.0
+        return f"{seeds}: too few for a {confidence} interval, as the smallest p they can reach is {least:.3g}"
     return f"{confidence} interval {low:+.{row.decimals}f} to {high:+.{row.decimals}f}, {_p_text(row)}, {seeds}"
+
+
+def _seeds(row: ClaimRow) -> str:
+    """How many seeds there are: `6 paired seeds`, `8 and 7 unpaired seeds`."""
+    if row.num_unpaired:
+        return f"{row.num_unpaired[0]} and {row.num_unpaired[1]} unpaired seeds"
+    return f"{row.n} paired seed{'' if row.n == 1 else 's'}"
 
 
 def _p_text(row: ClaimRow) -> str:
@@ -86,12 +91,17 @@ def _worst_case_sentence(row: ClaimRow) -> str:
     least = f"by at least {_amount(row, abs(end))} {row.where}" if end is not None else row.where
     return (
         f"{_beginning(row)} {_verb(row)} {row.verdict} than {row.baseline_title} {least} ({_diverged(row)}, counted as"
-        f" the worst outcome there is, so that there is no mean; {_p_text(row)}, {row.n} paired seeds)."
+        f" the worst outcome there is, so that there is no mean; {_p_text(row)}, {_seeds(row)})."
     )
 
 
 def _why_not(row: ClaimRow) -> str:
     """Why there is no estimate. What curves lack is a reservation of its own."""
+    if row.too_early_for is not None:
+        return (
+            f"their last common step, {row.horizon or 0:,}, lies far before {row.too_early_for:,}, where they end:"
+            " values at the same steps are needed"
+        )
     flattered = f"{_diverged(row)}, and a mean over the others would flatter them"
     num_diverged = row.num_diverged_level + row.num_diverged_baseline
     if row.num_without_winner:

@@ -51,7 +51,21 @@ MarginOption = Annotated[
 ConfidenceOption = Annotated[float, typer.Option("--confidence", help="Coverage of every interval.")]
 TargetsOption = Annotated[str, typer.Option("--targets", help="Values whose first reaching is timed, between commas.")]
 HigherIsBetterOption = Annotated[
-    bool, typer.Option("--higher-is-better/--lower-is-better", help="Which way the metric is better.")
+    bool | None,
+    typer.Option(
+        "--higher-is-better/--lower-is-better",
+        help="Which way the metric is better; to be said where it may be a loss.",
+        show_default=False,
+    ),
+]
+EarlyStoppingOption = Annotated[
+    bool,
+    typer.Option(
+        "--early-stopping", help="Curves that end early ended by their own rule: their last value stands for the rest."
+    ),
+]
+UnpairedOption = Annotated[
+    bool, typer.Option("--unpaired", help="The same seed in two cells means nothing: compare cells as groups.")
 ]
 UnitOption = Annotated[str, typer.Option("--unit", help="The metric's unit, for sentences and axes, such as nats.")]
 PageFolderOption = Annotated[
@@ -69,16 +83,18 @@ def curves(
     margin: MarginOption = 0.0,
     confidence: ConfidenceOption = 0.95,
     targets: TargetsOption = "",
-    higher: HigherIsBetterOption = True,
+    higher: HigherIsBetterOption = None,
     unit: UnitOption = "",
+    early_stopping: EarlyStoppingOption = False,
+    unpaired: UnpairedOption = False,
     out: PageFolderOption = None,
     outputs: OutputsOption = Path("outputs"),
 ) -> None:
     """Compare curves of a CSV or Parquet file: one page, figures, tables and claims, without a study and without
     MLflow.
 
-    Seeds are the unit of replication: the same seed in two cells is a pair. A value that is not a number is a
-    divergence.
+    Seeds are the unit of replication: the same seed in two cells is a pair. A curve that ends without a finite number
+    has diverged.
     """
     from analysis.curves.findings import CurvesRequest
     from analysis.curves.page import write_curves_page
@@ -97,6 +113,8 @@ def curves(
             targets=parsed_targets(targets),
             higher_is_better=higher,
             unit=unit,
+            early_stopping=early_stopping,
+            unpaired=unpaired,
         )
         check_page_folder(folder)
         page, findings = write_curves_page(file, request, folder)

@@ -39,22 +39,24 @@ class MetricCurves:
         return self.cells[0].horizon >= COMPARABLE * self.horizon
 
 
-def metric_curves(table: CurveTable, metric: str) -> MetricCurves:
-    """The cells of `table` in `metric`; a CurveFileError where it was not measured or where cells share no step."""
+def metric_curves(table: CurveTable, metric: str, early_stopping: bool = False) -> MetricCurves:
+    """The cells of `table` in `metric`; a CurveFileError where it was not measured or where cells share no step.
+    `early_stopping` as in `curves_of`."""
     if metric not in table.metrics:
         raise CurveFileError(unknown_name_message(metric, table.metrics, "a metric of these curves"))
     points = table.frame[table.frame["metric"] == metric]
     lacking = sorted(set(table.frame["cell"]) - set(points["cell"]))
     without = [f"Without {metric!r}, and not compared: cell {', '.join(map(repr, lacking))}."] if lacking else []
-    found = curves_of(points, metric)
+    found = curves_of(points, metric, early_stopping)
     return replace(found, notes=(*table.metric_notes.get(metric, ()), *without, *found.notes))
 
 
-def curves_of(points: pd.DataFrame, metric: str) -> MetricCurves:
+def curves_of(points: pd.DataFrame, metric: str, early_stopping: bool = False) -> MetricCurves:
     """The curves in `points`, the rows of one metric with columns cell, seed, step, value and seconds.
 
     The horizon is the last step of the cell that was trained least, diverged seeds aside; a seed that ends before it
-    without a divergence is unfinished.
+    without a divergence is unfinished. With `early_stopping` it is that of the cell that was trained longest: a curve
+    that ends before it has finished, and its last value stands for what would follow.
     """
     if points.empty:
         raise CurveFileError(f"there is no point of the metric {metric!r}")
@@ -62,7 +64,10 @@ def curves_of(points: pd.DataFrame, metric: str) -> MetricCurves:
     seeds = _by_seed(points)
     names = sorted({cell for cell, _ in seeds})
     ends = _ends(seeds)
-    horizon = min(ends.values())
+    horizon = max(ends.values()) if early_stopping else min(ends.values())
+    notes = _early_ends(seeds, horizon) if early_stopping else []
+    seeds = {key: _carried(rows, points, horizon) for key, rows in seeds.items()} if early_stopping else seeds
+    ends = _ends(seeds)
     outcomes = {key: _outcome(rows, horizon) for key, rows in seeds.items()}
     steps = _common_steps(
         [_steps(rows) for key, rows in seeds.items() if outcomes[key] == "finished"] or [_steps(points)], horizon
@@ -76,7 +81,24 @@ def curves_of(points: pd.DataFrame, metric: str) -> MetricCurves:
         _cell_curves(name, {seed: rows for (cell, seed), rows in seeds.items() if cell == name}, outcomes, steps)
         for name in names
     )
-    return MetricCurves(metric, cells, horizon, (*_few(cells), *_curve_notes(seeds, outcomes, ends, steps)))
+    notes = [*_few(cells), *notes, *_curve_notes(seeds, outcomes, ends, steps)]
+    return MetricCurves(metric, cells, horizon, tuple(notes))
+
+
+def _early_ends(seeds: dict[tuple[str, int], pd.DataFrame], horizon: int) -> list[str]:
+    """How many curves ended early by declaration."""
+    early = [key for key, rows in seeds.items() if np.isfinite(rows["value"]).all() and rows["step"].max() < horizon]
+    return [
+        f"Ended early, as declared: {len(early)} of {len(seeds)} curves. The last value of each stands for what would"
+        f" follow, up to step {horizon:,}."
+    ] * bool(early)
+
+
+def _carried(rows: pd.DataFrame, points: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """A curve that goes on with its last row at all later steps of `points`."""
+    later = points["step"][(points["step"] > rows["step"].max()) & (points["step"] <= horizon)].unique()
+    more = pd.concat([rows.tail(1)] * len(later)).assign(step=np.sort(later)) if len(later) else rows.head(0)
+    return pd.concat([rows, more], ignore_index=True)
 
 
 def _few(cells: tuple[CellCurves, ...]) -> Iterator[str]:
@@ -156,8 +178,10 @@ def _curve_notes(
                 + (f" from step {int(lost.iloc[0]):,} on." if len(lost) else ".")
             )
     if len(set(ends.values())) > 1:
+        is_near = int(steps[-1]) >= COMPARABLE * horizon
+        compared = f"All are compared at {int(steps[-1]):,}" if is_near else "Nothing is compared"
         lengths = ", ".join(f"{cell!r} to {end:,}" for cell, end in sorted(ends.items()))
-        notes.append(f"Unequal budgets: {lengths}. All are compared at {int(steps[-1]):,}.")
+        notes.append(f"Unequal budgets: {lengths}. {compared}.")
     num_steps = len(
         {step for key, rows in seeds.items() if outcomes[key] == "finished" for step in _steps(rows) if step <= horizon}
     )

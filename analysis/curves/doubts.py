@@ -129,7 +129,7 @@ def _robustness_row(pair: CurvePair, confidence: float) -> dict[str, object]:
 
 
 def crossovers_table(findings: CurvesFindings) -> Table:
-    """Where the mean curves of a pair change order."""
+    """Where the mean curves of a pair change order: on the page how often, first and last, in the file all."""
     rows = [
         (
             pair.level,
@@ -145,11 +145,26 @@ def crossovers_table(findings: CurvesFindings) -> Table:
         for crossing in pair.result.crossovers
     ]
     caption = (
-        "Between which steps the leader changes, and how many seeds change with the mean. A comparison that ends"
-        " shortly after such a step depends on its budget."
+        "How often the leader changes, where first and last, and how many seeds change with the mean at the last; the"
+        " file has every change. The lead before a change and the lead after it are both told from 0: by Student's t"
+        " over the seeds, corrected for the number of stretches. A comparison that ends shortly after a change depends"
+        " on its budget."
     )
     columns = ["level", "baseline", "step", "step_before", "step_after", "leader_after", "seeds_that_agree", "n"]
-    return Table("crossovers", "Where mean curves change order", caption, pd.DataFrame(rows, columns=columns))
+    frame = pd.DataFrame(rows, columns=columns)
+    return Table("crossovers", "Where mean curves change order", caption, frame, on_page=_first_and_last(findings))
+
+
+def _first_and_last(findings: CurvesFindings) -> pd.DataFrame:
+    rows = []
+    for pair in findings.pairs:
+        if crossings := pair.result.crossovers:
+            last = crossings[-1]
+            leader = pair.level if last.leader_after == "level" else pair.baseline
+            places = (len(crossings), round(crossings[0].step), round(last.step))
+            rows.append((pair.level, pair.baseline, *places, leader, last.num_agree, last.num_seeds))
+    columns = ["level", "baseline", "changes", "first_step", "last_step", "leader_after", "seeds_that_agree", "n"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def times_section(findings: CurvesFindings) -> Section:

@@ -58,7 +58,7 @@ def learning_curves(findings: CurvesFindings) -> tuple[Figure, ...]:
     left_out = len(findings.cells) - len(drawn)
     caption = (
         f"Mean over the seeds of each cell; the band is the pointwise {100 * request.confidence:g} % t interval of the"
-        f" mean (none for a single seed). {'Higher' if request.higher_is_better else 'Lower'} is better. A curve ends"
+        f" mean (none for a single seed). {'Lower' if request.sign < 0 else 'Higher'} is better. A curve ends"
         " where the first of its seeds diverged"
         + (f"; {left_out} cells are left out: the {len(drawn)} best are drawn." if left_out else ".")
     )
@@ -107,9 +107,7 @@ def _measured(findings: CurvesFindings) -> Measured:
     request, finals = findings.request, [number for cell in findings.cells for number in cell.finals.values()]
     size = (max(finals) - min(finals) or max(map(abs, finals))) if finals else 0.0
     decimals = min(MOST_DECIMALS, max(0, 4 - math.floor(math.log10(size)))) if size else MOST_DECIMALS // 2
-    return Measured(
-        findings.metric, findings.metric, request.unit, "higher" if request.higher_is_better else "lower", decimals
-    )
+    return Measured(findings.metric, findings.metric, request.unit, "lower" if request.sign < 0 else "higher", decimals)
 
 
 def _lines(findings: CurvesFindings, cells: Sequence[CurveCell]) -> Lines:

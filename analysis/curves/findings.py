@@ -18,12 +18,20 @@ import numpy as np
 
 from analysis.claims.schema import Kind
 from analysis.curves.aligned import metric_curves
+from analysis.curves.direction import higher_is_better
 from analysis.curves.file import CurveFileError
 from analysis.curves.table import CurveTable
 from analysis.statistics.intervals import Band, Interval, Vector, mean_band, t_interval
 from analysis.statistics.pairs import ComparedSide, PairedComparison, paired_result, with_holm
 from analysis.statistics.rankings import RankFinding, rank_finding
-from analysis.statistics.readouts import CellCurves, Reading, Readout, seed_outcomes, seed_readouts
+from analysis.statistics.readouts import (
+    CellCurves,
+    Reading,
+    Readout,
+    lasting_crossovers,
+    seed_outcomes,
+    seed_readouts,
+)
 from analysis.statistics.targets import (
     Clock,
     TargetFinding,
@@ -33,6 +41,7 @@ from analysis.statistics.targets import (
     target_finding,
     unmeasured_seeds,
 )
+from analysis.statistics.unpaired import unpaired_result
 from analysis.statistics.verdicts import Rule
 from vae.settings.nearest import unknown_name_message
 
@@ -45,7 +54,9 @@ Design = Literal["baseline", "all pairs", "best against the others"]
 
 @dataclass(frozen=True)
 class CurvesRequest:
-    """What a person asks of a file of curves. `margin` 0: no difference is small enough to be called equivalent."""
+    """What a person asks of a file of curves. `margin` 0: no difference is small enough to be called equivalent.
+    `higher_is_better` None: nobody said it, so that name and curves may refuse. `early_stopping`: curves that end early
+    ended by their own rule. `unpaired`: the same seed in two cells means nothing."""
 
     metric: str = ""
     baseline: str = ""
@@ -54,13 +65,15 @@ class CurvesRequest:
     margin: float = 0.0
     confidence: float = 0.95
     targets: tuple[float, ...] = ()
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     unit: str = ""
+    early_stopping: bool = False
+    unpaired: bool = False
 
     @property
     def sign(self) -> float:
         """What a number is multiplied by so that higher is better."""
-        return 1.0 if self.higher_is_better else -1.0
+        return -1.0 if self.higher_is_better is False else 1.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,8 @@ class CurveCell:
 @dataclass(frozen=True)
 class CurvePair(PairedComparison):
     """Level minus baseline, positive where the level is better. `num_missing`: trainings that are unfinished, or under
-    a seed that the other cell has not. `num_lost_level`, `num_lost_baseline`: trainings that diverged."""
+    a seed that the other cell has not. `num_lost_level`, `num_lost_baseline`: trainings that diverged. `num_unpaired`:
+    the trainings of level and baseline where they are no pairs."""
 
     level: str
     baseline: str
@@ -93,6 +107,7 @@ class CurvePair(PairedComparison):
     num_missing: int
     num_lost_level: int
     num_lost_baseline: int
+    num_unpaired: tuple[int, int] | None = None
 
     @property
     def title(self) -> str:
@@ -118,11 +133,14 @@ class TargetTable:
 @dataclass(frozen=True)
 class CurvesFindings:
     """All that is said about the curves; `cells` best first, those without a mean last; `pairs` the leading one
-    first."""
+    first. `request` has its direction filled in. `too_early_for`: where curves end, if their last common step, the
+    horizon, lies so far before it that nothing is compared."""
 
     request: CurvesRequest
+    direction_is_said: bool
     metric: str
     horizon: int
+    too_early_for: int | None
     num_points: int
     cells: tuple[CurveCell, ...]
     design: Design
@@ -136,28 +154,38 @@ class CurvesFindings:
 
 def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings:
     """The findings; a CurveFileError where the file cannot answer what is asked, with what it could."""
-    metric = _metric(table, request)
+    metric, asked = _metric(table, request), request
+    if asked.higher_is_better is None and metric in table.metrics:
+        rows = table.frame[table.frame["metric"] == metric]
+        request = replace(asked, higher_is_better=higher_is_better(rows, metric))
     oriented = replace(table, frame=table.frame.assign(value=request.sign * table.frame["value"]))
-    selection = metric_curves(oriented, metric)
+    selection = metric_curves(oriented, metric, request.early_stopping)
     _check(selection.cells, request)
+    is_near = selection.is_near
     cells = tuple(
-        sorted((_curve_cell(curves, request) for curves in selection.cells), key=lambda cell: _order(cell, request))
+        sorted(
+            (_curve_cell(curves, request, is_near) for curves in selection.cells),
+            key=lambda cell: _order(cell, request),
+        )
     )
     design, planned = _planned_pairs(cells, request)
     by_name = {cell.name: cell.curves for cell in cells}
-    pairs = with_holm([_pair(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in planned])
-    targets = request.targets or _target_that_all_reach(cells, request)
+    compared = _pair if is_near else _open_pair
+    pairs = with_holm([compared(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in planned])
+    targets = (request.targets or _target_that_all_reach(cells, request)) if is_near else ()
     return CurvesFindings(
         request=request,
+        direction_is_said=asked.higher_is_better is not None,
         metric=metric,
         horizon=cells[0].curves.horizon,
+        too_early_for=None if is_near else selection.horizon,
         num_points=cells[0].curves.steps.size,
         cells=cells,
         design=design,
         pairs=pairs,
         targets=_target_tables(cells, pairs, targets, request),
         target_is_chosen=not request.targets,
-        ranks=_ranks(cells, request) if len(cells) > 1 else None,
+        ranks=_ranks(cells, request) if len(cells) > 1 and is_near else None,
         has_seconds=all(cell.curves.seconds is not None for cell in cells),
         notes=tuple(
             dict.fromkeys(
@@ -206,8 +234,10 @@ def _order(cell: CurveCell, request: CurvesRequest) -> tuple[float, str]:
     return (-request.sign * cell.mean if cell.mean is not None else math.inf, cell.name)
 
 
-def _curve_cell(curves: CellCurves, request: CurvesRequest) -> CurveCell:
-    finals = {seed: request.sign * number for seed, number in seed_readouts(curves, request.readout).items()}
+def _curve_cell(curves: CellCurves, request: CurvesRequest, is_near: bool) -> CurveCell:
+    """The cell; without numbers of its seeds unless the last common step `is_near` the end."""
+    readouts = seed_readouts(curves, request.readout) if is_near else {}
+    finals = {seed: request.sign * number for seed, number in readouts.items()}
     is_complete = bool(finals) and not curves.num("diverged")
     ran = np.asarray([outcome != "unfinished" for outcome in curves.outcomes])
     values = request.sign * curves.curves[ran]
@@ -250,32 +280,55 @@ def readouts_of(num_points: int, readout: Readout) -> tuple[Readout, ...]:
 
 
 def _pair(level: CellCurves, baseline: CellCurves, kind: Kind, request: CurvesRequest) -> CurvePair:
-    """Everything about one pair. Every statistic draws from a generator of the same seed, so that equal tests give
-    equal numbers."""
+    """Everything about one pair: by pairs of seeds, or where these mean nothing, as two groups. Every statistic draws
+    from a generator of the same seed, so that equal tests give equal numbers."""
+    is_unpaired = request.unpaired or not set(level.seeds) & set(baseline.seeds)
     seed = [zlib.crc32(side.cell.encode()) for side in (level, baseline)]
     readings = [Reading("", readout) for readout in readouts_of(level.steps.size, request.readout)]
-    num_missing = len(set(level.seeds) ^ set(baseline.seeds)) + level.num("unfinished") + baseline.num("unfinished")
-    result = paired_result(
-        _side(level, readings, "level"),
-        _side(baseline, readings, "baseline"),
+    num_unfinished = level.num("unfinished") + baseline.num("unfinished")
+    num_missing = num_unfinished + (0 if is_unpaired else len(set(level.seeds) ^ set(baseline.seeds)))
+    result = (unpaired_result if is_unpaired else paired_result)(
+        _side(level, readings),
+        _side(baseline, readings),
         Rule(request.confidence, request.margin),
         lambda _: np.random.default_rng(seed),
         is_whole=not num_missing,
     )
+    crossovers = lasting_crossovers(
+        replace(level, cell="level"), replace(baseline, cell="baseline"), request.confidence
+    )
+    numbers = tuple(len(side.seeds) - side.num("unfinished") for side in (level, baseline))
     return CurvePair(
-        result=result,
+        result=replace(result, crossovers=() if is_unpaired else crossovers),
         level=level.cell,
         baseline=baseline.cell,
         kind=kind,
         num_missing=num_missing,
         num_lost_level=level.num("diverged"),
         num_lost_baseline=baseline.num("diverged"),
+        num_unpaired=(numbers[0], numbers[1]) if is_unpaired else None,
     )
 
 
-def _side(curves: CellCurves, readings: Sequence[Reading], name: Literal["level", "baseline"]) -> ComparedSide:
+def _open_pair(level: CellCurves, baseline: CellCurves, kind: Kind, request: CurvesRequest) -> CurvePair:
+    """A pair of which nothing is said, as its curves are not compared."""
+    nobody = ComparedSide({Reading("", request.readout): {}})
+    rule = Rule(request.confidence, request.margin)
+    result = paired_result(nobody, nobody, rule, lambda _: np.random.default_rng(0), is_whole=False)
+    return CurvePair(
+        result=result,
+        level=level.cell,
+        baseline=baseline.cell,
+        kind=kind,
+        num_missing=0,
+        num_lost_level=level.num("diverged"),
+        num_lost_baseline=baseline.num("diverged"),
+    )
+
+
+def _side(curves: CellCurves, readings: Sequence[Reading]) -> ComparedSide:
     outcomes = {reading: seed_outcomes(curves, reading.readout) for reading in readings}
-    return ComparedSide(outcomes, replace(curves, cell=name), num_lost=curves.num("diverged"))
+    return ComparedSide(outcomes, num_lost=curves.num("diverged"))
 
 
 def _target_that_all_reach(cells: Iterable[CurveCell], request: CurvesRequest) -> tuple[float, ...]:

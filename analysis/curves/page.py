@@ -69,7 +69,7 @@ def curves_subject(name: str, findings: CurvesFindings, provenance: dict[str, An
         source_title="The request, with its defaults filled in",
         source=yaml.safe_dump(_request_fields(findings), sort_keys=False, allow_unicode=True),
         datasets=(explored_curves(findings),) if drawn_cells(findings) else (),
-        footnote=f"{'Higher' if findings.request.higher_is_better else 'Lower'} is better.",
+        footnote=f"{'Lower' if findings.request.sign < 0 else 'Higher'} is better.",
     )
 
 
@@ -82,7 +82,8 @@ def _outcomes(findings: CurvesFindings) -> Table:
     return Table(
         "outcomes",
         "Outcomes by cell",
-        "How every curve ended: diverged where a value is not a number, unfinished where it ends before the others.",
+        "How every curve ended: diverged where it ends without a finite number, unfinished where it ends before the"
+        " others.",
         pd.DataFrame(rows),
     )
 
@@ -93,6 +94,8 @@ def _request_fields(findings: CurvesFindings) -> dict[str, Any]:
         "metric": findings.metric,
         "unit": request.unit,
         "higher_is_better": request.higher_is_better,
+        "early_stopping": request.early_stopping,
+        "unpaired": request.unpaired,
         "baseline": request.baseline or None,
         "primary": list(request.primary) if request.primary else None,
         "readout": request.readout.title,

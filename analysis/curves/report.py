@@ -16,6 +16,7 @@ from analysis.document.numbers import numeric
 from analysis.document.sections import Section, Table
 from analysis.statistics.intervals import rounded, smallest_p
 from analysis.statistics.pairs import interval_columns
+from analysis.statistics.unpaired import smallest_group_p
 
 MOST_DECIMALS = 12
 PAIR_COLUMNS = (
@@ -29,8 +30,8 @@ def answer(findings: CurvesFindings) -> str:
     if not findings.pairs:
         return f"Nothing can be concluded: the file has one cell, {findings.cells[0].name}, and a comparison needs two."
     leading = findings.pairs[0]
-    text = claim_row(leading, findings).statement
-    if leading.kind == "exploratory" and leading.num_pairs:
+    text = claim_row(leading, findings).statement + _assumed_direction(findings)
+    if leading.kind == "exploratory" and (leading.num_pairs or leading.num_unpaired):
         text += f" {_how_it_was_picked(findings)}"
     others = findings.pairs[1:]
     if not others:
@@ -45,6 +46,12 @@ def answer(findings: CurvesFindings) -> str:
         + ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
         + "."
     )
+
+
+def _assumed_direction(findings: CurvesFindings) -> str:
+    if findings.direction_is_said:
+        return ""
+    return f" Higher {findings.metric} is taken as better, as nobody said which way: --lower-is-better turns it round."
 
 
 def _how_it_was_picked(findings: CurvesFindings) -> str:
@@ -62,8 +69,9 @@ def warnings(findings: CurvesFindings) -> tuple[str, ...]:
     """What a reader must know before believing anything."""
     request, sentences = findings.request, list(findings.notes)
     fewest = next(n for n in range(1, 64) if smallest_p(n) <= 1 - request.confidence)
-    short = [pair for pair in findings.pairs if pair.num_pairs < fewest]
-    if short:
+    paired = [pair for pair in findings.pairs if not pair.num_unpaired]
+    short = [pair for pair in paired if pair.num_pairs < fewest]
+    if short and findings.too_early_for is None:
         whose = "every pair" if len(short) == len(findings.pairs) else f"{len(short)} of {len(findings.pairs)} pairs"
         verb, stay = ("has", "stays") if len(short) in (1, len(findings.pairs)) else ("have", "stay")
         rule = (
@@ -71,6 +79,16 @@ def warnings(findings: CurvesFindings) -> tuple[str, ...]:
             " cells have"
         )
         sentences.append(f"{rule}; {whose} {verb} fewer and {stay} inconclusive.")
+    if any(pair.num_unpaired for pair in findings.pairs):
+        sentences.append(
+            "Seeds that do not correspond make no pairs: such cells are compared as two groups, by the exact"
+            " permutation test of their means."
+        )
+    if any(pair.num_missing for pair in paired):
+        sentences.append(
+            "Where seeds of two cells do not correspond, --unpaired compares them as groups. Where curves end early by"
+            " their own rule, --early-stopping says so."
+        )
     if findings.pairs and not request.margin:
         sentences.append(
             "No margin was given: no difference can be called too small to matter, so that no verdict is `equivalent`."
@@ -96,7 +114,7 @@ def comparison_section(findings: CurvesFindings) -> Section:
     request = findings.request
     differences = curve_figures.paired_differences(findings)
     curves = curve_figures.learning_curves(findings)
-    better = "higher" if request.higher_is_better else "lower"
+    better = "lower" if request.sign < 0 else "higher"
     compared = {
         "baseline": f"Every cell is compared with the baseline {request.baseline}.",
         "all pairs": "Every pair of cells is compared.",
@@ -106,7 +124,7 @@ def comparison_section(findings: CurvesFindings) -> Section:
     }[findings.design]
     paragraphs = (
         f"{findings.metric} is better when {better}. A training comes to one number: {_readout_words(findings)}. Cells"
-        f" are compared seed by seed, over the seeds that both have. {compared if findings.pairs else ''}".strip(),
+        f" are compared {_by_what(findings)}. {compared if findings.pairs else ''}".strip(),
     )
     return Section(
         name="comparison",
@@ -118,6 +136,14 @@ def comparison_section(findings: CurvesFindings) -> Section:
         tables=(cells_table(findings), pairs_table(findings)),
         claims=tuple(claim_row(pair, findings) for pair in findings.pairs),
     )
+
+
+def _by_what(findings: CurvesFindings) -> str:
+    by_seed, as_groups = "seed by seed, over the seeds that both have", "as groups, as their seeds do not correspond"
+    unpaired = [pair for pair in findings.pairs if pair.num_unpaired]
+    if not unpaired:
+        return by_seed
+    return as_groups if len(unpaired) == len(findings.pairs) else f"{by_seed}, or {as_groups}"
 
 
 def _readout_words(findings: CurvesFindings) -> str:
@@ -189,10 +215,14 @@ def _pair_row(row: ClaimRow) -> dict[str, object]:
 def claim_row(pair: CurvePair, findings: CurvesFindings) -> ClaimRow:
     """A row of claims.json, with the words that follow from it."""
     request, end = findings.request, f"{findings.horizon:,}"
+    fields = result_fields(pair, pair.level, pair.baseline, step_digits=9)
+    if pair.num_unpaired:
+        fields["smallest_p"] = rounded(smallest_group_p(*pair.num_unpaired))
     where = {
         "final": f"in {findings.metric} at step {end}",
         "best": f"in the best {findings.metric} up to step {end}",
     }.get(request.readout.kind, f"in {findings.metric}, {request.readout.title} points up to step {end}")
+    where = where if findings.too_early_for is None else f"in {findings.metric}"
     row = ClaimRow(
         source="curves",
         name=pair.title,
@@ -204,10 +234,12 @@ def claim_row(pair: CurvePair, findings: CurvesFindings) -> ClaimRow:
         num_cell_pairs=1,
         metric=findings.metric,
         unit=request.unit,
-        higher_is_better=request.higher_is_better,
+        higher_is_better=request.sign > 0,
         readout=request.readout.title,
         horizon=findings.horizon,
         horizons=(findings.horizon,),
+        too_early_for=findings.too_early_for,
+        num_unpaired=pair.num_unpaired,
         where=where,
         decimals=_decimals(pair, request.margin),
         equivalence_margin=request.margin or None,
@@ -215,7 +247,7 @@ def claim_row(pair: CurvePair, findings: CurvesFindings) -> ClaimRow:
         num_diverged_level=pair.num_lost_level,
         num_diverged_baseline=pair.num_lost_baseline,
         num_missing=pair.num_missing,
-        **result_fields(pair, pair.level, pair.baseline, step_digits=9),
+        **fields,
     )
     return worded(row)
 

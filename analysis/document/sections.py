@@ -59,7 +59,8 @@ class Figure:
 class Table:
     """One table: its frame is what `tables/NAME.csv` holds; a name that begins with timing_ may hold seconds and dates.
 
-    One that is `for_pasting` is written as Markdown and LaTeX too.
+    One that is `for_pasting` is written as Markdown and LaTeX too. `on_page`: what the page shows in its place, where
+    that is too long to read.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Table:
     caption: str
     frame: pd.DataFrame
     for_pasting: bool = False
+    on_page: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

@@ -107,14 +107,14 @@ def embed_csv(name: str, frame: pd.DataFrame) -> EmbeddedCsv:
 
 def shown_table(table: Table, embed: bool = True) -> ShownTable:
     """The table; with `embed`, its CSV comes along."""
-    frame = table.frame
+    frame = table.on_page if table.on_page is not None else table.frame
     numbers = {
         column: pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column])
         for column in frame.columns
     }
     columns = tuple(ColumnHeading(heading(str(column)), numbers[column]) for column in frame.columns)
     rows = tuple(tuple(shown_cell(value) for value in row) for row in frame.astype(object).itertuples(index=False))
-    csv = embed_csv(table.name, frame) if embed else None
+    csv = embed_csv(table.name, table.frame) if embed else None
     pasted = (
         (("Markdown", "md", markdown_table(table)), ("LaTeX", "tex", latex_table(table))) if table.for_pasting else ()
     )

@@ -105,12 +105,19 @@ def sign_flip(differences: Sequence[float] | Vector, confidence: float, generato
     """
     array = _checked(differences)
     exact = array.size <= MAX_ENUMERATED_PAIRS
-    means = np.sort(_enumerated_subset_means(array) if exact else _drawn_subset_means(array, generator))
-    means[np.abs(means) <= 1e-12 * np.abs(array).max()] = 0.0
-    num_assignments = means.size + 1
-    at_least = 1 + min(int((means <= 0).sum()), int((means >= 0).sum()))
+    means = _enumerated_subset_means(array) if exact else _drawn_subset_means(array, generator)
+    return inverted(means, np.abs(array).max(), confidence, exact)
+
+
+def inverted(contrasts: Vector, largest: float, confidence: float, exact: bool) -> SignFlip:
+    """The test of theta = 0 and its inversion, where an assignment other than the one seen is at least as extreme as it
+    exactly when its contrast is at most theta. `largest`: the size of the numbers, for what rounding made of a 0."""
+    ordered = np.sort(contrasts)
+    ordered[np.abs(ordered) <= 1e-12 * largest] = 0.0
+    num_assignments = ordered.size + 1
+    at_least = 1 + min(int((ordered <= 0).sum()), int((ordered >= 0).sum()))
     order = math.floor((1 - confidence) * num_assignments / 2 + 1e-9)
-    interval = Interval(float(means[order - 1]), float(means[-order])) if order else Interval(-math.inf, math.inf)
+    interval = Interval(float(ordered[order - 1]), float(ordered[-order])) if order else Interval(-math.inf, math.inf)
     return SignFlip(min(1.0, 2 * at_least / num_assignments), interval, exact)
 
 

@@ -38,7 +38,7 @@ class Estimate:
     median: float
     interval: Interval | None
     p: float
-    sign_test_p: float
+    sign_test_p: float | None
     bca: Interval | None
     correlation: float | None
     minimum_detectable_effect: float | None
@@ -163,13 +163,13 @@ class PairedComparison:
 
     @property
     def skewness(self) -> float | None:
-        """G1 of the paired differences; None where there is no estimate."""
-        return skewness(self.differences) if self.estimate else None
+        """G1 of the paired differences; None where there is no estimate, or no pair."""
+        return skewness(self.differences) if self.estimate and self.seeds else None
 
     @property
     def is_strongly_skewed(self) -> bool:
         """Whether the differences are so lopsided that the interval is too narrow."""
-        return bool(self.estimate) and is_strongly_skewed(self.differences)
+        return bool(self.estimate and self.seeds) and is_strongly_skewed(self.differences)
 
 
 AnyComparison = TypeVar("AnyComparison", bound=PairedComparison)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from analysis.statistics.intervals import Vector
 
@@ -132,9 +133,60 @@ def rank_crossovers(first: CellCurves, second: CellCurves) -> tuple[Crossover, .
     to the stretch before them.
     """
     steps, differences = _common_differences(first, second)
+    return _crossovers(first, second, steps, differences, _changes(differences))
+
+
+def lasting_crossovers(first: CellCurves, second: CellCurves, confidence: float) -> tuple[Crossover, ...]:
+    """The changes of order that are no noise: the lead before each and the lead after it are both told from 0.
+
+    A stretch between two changes has a lead by each seed's mean over it: told from 0 by Student's t over the seeds, at
+    `confidence` for all stretches together (Bonferroni). The least sure stretch is taken into its neighbours until all
+    are. None with a single seed, whose noise is not known.
+    """
+    steps, differences = _common_differences(first, second)
+    changes = _changes(differences)
+    if not changes or len(differences) < 2:
+        return ()
+    starts = _sure_starts(differences, [after for _, after in changes], confidence)
+    return _crossovers(first, second, steps, differences, [change for change in changes if change[1] in starts])
+
+
+def _sure_starts(differences: Matrix, starts: list[int], confidence: float) -> frozenset[int]:
+    """The points among `starts` at which a lead begins that is sure, after another sure one of the other side."""
+    num_seeds, num_points = differences.shape
+    sums = np.concatenate([np.zeros((num_seeds, 1)), differences.cumsum(axis=1)], axis=1)
+    quantile = stats.t.ppf(1 - (1 - confidence) / (2 * (len(starts) + 1)), num_seeds - 1)
+    bounds = np.asarray([0, *starts, num_points])
+    while bounds.size > 2:
+        leads = np.diff(sums[:, bounds], axis=1) / np.diff(bounds)
+        mean, error = leads.mean(axis=0), leads.std(axis=0, ddof=1) / math.sqrt(num_seeds)
+        same = np.flatnonzero(mean[1:] * mean[:-1] > 0)
+        sureness = np.abs(mean) - quantile * error
+        least = int(np.argmin(np.abs(mean) / np.maximum(error, np.finfo(float).tiny)))
+        if same.size:
+            bounds = np.delete(bounds, same + 1)
+        elif (sureness > 0).all():
+            break
+        else:  # the first and the last point of all stay
+            bounds = np.delete(bounds, [index for index in (least, least + 1) if 0 < index < bounds.size - 1])
+    return frozenset(int(bound) for bound in bounds[1:-1])
+
+
+def _changes(differences: Matrix) -> list[tuple[int, int]]:
+    """The points before and after each change of sign of the mean difference."""
     mean = differences.mean(axis=0) if differences.size else np.zeros(0)
     signed = np.flatnonzero(mean != 0)
-    changes = [(int(a), int(b)) for a, b in itertools.pairwise(signed) if mean[a] * mean[b] < 0]
+    return [(int(a), int(b)) for a, b in itertools.pairwise(signed) if mean[a] * mean[b] < 0]
+
+
+def _crossovers(
+    first: CellCurves,
+    second: CellCurves,
+    steps: np.ndarray[Any, np.dtype[np.int64]],
+    differences: Matrix,
+    changes: list[tuple[int, int]],
+) -> tuple[Crossover, ...]:
+    mean = differences.mean(axis=0) if changes else np.zeros(0)
     bounds = [0, *[after for _, after in changes], steps.size]
     crossovers = []
     for index, (before, after) in enumerate(changes):

@@ -91,3 +91,44 @@ def test_a_cell_without_the_metric_is_named(tmp_path: Path) -> None:
     pd.concat([_points(), _points(("sgd",)).assign(metric="kl")]).to_csv(tmp_path / "curves.csv", index=False)
     found = metric_curves(read_curves(tmp_path / "curves.csv"), "bound")
     assert found.notes == ("Without 'bound', and not compared: cell 'sgd'.",)
+
+
+def _stepped(steps_by_cell: dict[str, tuple[int, ...]]) -> pd.DataFrame:
+    return pd.concat([_points((cell,), steps=steps) for cell, steps in steps_by_cell.items()])
+
+
+@pytest.mark.parametrize(("shared", "is_near"), [((1, 96), True), ((1, 95), True), ((1, 94), False), ((1,), False)])
+def test_the_last_common_step_has_to_lie_near_the_horizon(shared: tuple[int, ...], is_near: bool) -> None:
+    found = curves_of(_stepped({"adagrad": (*shared, 100), "adam": (*shared, 101)}), "bound")
+    assert (found.horizon, found.cells[0].horizon, found.is_near) == (100, shared[-1], is_near)
+
+
+def test_curves_that_end_early_by_declaration_go_on_with_their_last_value() -> None:
+    frame = _points(steps=(1, 2, 3, 4, 5))
+    ends = {("adagrad", 0): 3, ("adagrad", 1): 4, ("adam", 2): 2}
+    keep = [
+        step <= ends.get((cell, seed), 5)
+        for cell, seed, step in zip(frame["cell"], frame["seed"], frame["step"], strict=True)
+    ]
+    found = curves_of(frame[keep], "bound", early_stopping=True)
+    assert {outcome for cell in found.cells for outcome in cell.outcomes} == {"finished"}
+    assert (found.horizon, found.cells[0].steps.tolist()) == (5, [1, 2, 3, 4, 5])
+    whole = curves_of(frame, "bound").cells
+    assert found.cells[0].curves[0].tolist() == [*whole[0].curves[0][:3], *[whole[0].curves[0][2]] * 2]
+    assert found.cells[1].curves[2].tolist() == [*whole[1].curves[2][:2], *[whole[1].curves[2][1]] * 3]
+    assert found.notes == (
+        "Ended early, as declared: 3 of 6 curves. The last value of each stands for what would follow, up to step 5.",
+    )
+
+
+def test_a_cell_that_always_ends_early_is_held_against_the_longest() -> None:
+    found = curves_of(_stepped({"adagrad": (1, 2, 3), "adam": (1, 2)}), "bound", early_stopping=True)
+    assert (found.horizon, found.is_near) == (3, True)
+    assert found.cells[1].curves[0].tolist()[2] == found.cells[1].curves[0].tolist()[1]
+
+
+def test_a_diverged_curve_has_not_ended_early() -> None:
+    frame = _points(steps=(1, 2, 3, 4))
+    frame.loc[(frame["cell"] == "adam") & (frame["seed"] == 1) & (frame["step"] >= 2), "value"] = math.nan
+    found = curves_of(frame[~((frame["cell"] == "adam") & (frame["step"] > 3))], "bound", early_stopping=True)
+    assert found.cells[1].outcomes == ("finished", "diverged", "finished")

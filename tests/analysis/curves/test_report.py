@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 import pytest
@@ -145,10 +146,67 @@ def test_seeds_that_only_one_cell_has_are_named_and_leave_it_undecided() -> None
     assert any("Not in every cell: seed 0, 8." in note for note in warnings(found))
 
 
-def test_cells_without_a_common_seed_have_no_difference() -> None:
-    found = findings_of(pd.concat([points(("adagrad",), range(6)), points(("adam",), range(6, 12))]))
-    assert (found.pairs[0].estimate, found.pairs[0].verdict) == (None, "inconclusive")
-    assert "they have no finished seed in common" in answer(found)
+def _of_seeds(adagrad: Sequence[int], adam: Sequence[int]) -> pd.DataFrame:
+    frame = points(seeds=sorted({*adagrad, *adam}))
+    return frame[frame["seed"].isin(adagrad).where(frame["cell"] == "adagrad", frame["seed"].isin(adam))]
+
+
+def test_cells_without_a_common_seed_are_compared_as_groups() -> None:
+    found = findings_of(_of_seeds(range(6), range(6, 13)))
+    said = answer(found)
+    assert found.pairs[0].verdict == "better"
+    assert re.search(r"95 % interval \+0\.\d+ to \+1\.\d+, p = 0\.00\d+, 7 and 6 unpaired seeds\)\.", said), said
+    assert "missing" not in said
+    row = curve_claim_row(found.pairs[0], found)
+    assert (row.n, row.num_unpaired, row.correlation) == (0, (7, 6), None)
+    assert row.smallest_p == pytest.approx(2 / 1716, rel=1e-5)
+    assert any("as two groups, by the exact permutation test of their means" in warning for warning in warnings(found))
+    assert not any("takes at least" in warning for warning in warnings(found))
+
+
+def test_seeds_that_mean_nothing_are_no_pairs_by_declaration() -> None:
+    frame = _of_seeds(range(8), range(1, 9))
+    assert any("--unpaired compares them as groups" in warning for warning in warnings(findings_of(frame)))
+    found = findings_of(frame, unpaired=True)
+    assert (found.pairs[0].verdict, found.pairs[0].num_unpaired, found.pairs[0].num_missing) == ("better", (8, 8), 0)
+
+
+def test_a_diverged_training_counts_as_the_worst_in_groups_too() -> None:
+    frame = _of_seeds(range(6), range(6, 12))
+    found = findings_of(spoiled(frame, "adagrad", 2, 300), primary=("adam", "adagrad"))
+    assert (found.pairs[0].estimate, found.pairs[0].verdict) == (None, "better")
+    assert "counted as the worst outcome there is" in answer(found)
+    assert "6 and 6 unpaired seeds" in answer(found)
+
+
+def test_groups_that_are_too_small_say_so() -> None:
+    found = findings_of(_of_seeds(range(3), range(6, 9)))
+    said = "3 and 3 unpaired seeds: too few for a 95 % interval, as the smallest p they can reach is 0.1"
+    assert said in answer(found)
+
+
+def test_curves_that_share_no_step_near_their_end_are_not_compared() -> None:
+    """Epochs of two batch sizes after an evaluation of untrained networks, whose order is the other way round."""
+    slow = points(("a",), steps=(400, 600)).assign(step=lambda frame: frame["step"] - 1)
+    start = points(("b", "a"), steps=(0,))
+    found = findings_of(pd.concat([slow, points(("a", "b"), steps=(400, 600)).query("cell == 'b'"), start]))
+    (pair,) = found.pairs
+    assert (pair.verdict, pair.p, pair.holm_p, found.ranks, found.targets) == ("inconclusive", None, None, None, ())
+    assert {cell.mean for cell in found.cells} == {None}
+    assert (
+        "in bound cannot be said, because their last common step, 0, lies far before 599, where they end: values at the"
+        " same steps are needed." in answer(found)
+    )
+    assert not any("All are compared at" in warning or "takes at least" in warning for warning in warnings(found))
+
+
+def test_curves_that_ended_early_by_declaration_are_compared() -> None:
+    frame = points()
+    early = frame[~((frame["seed"] % 2 == 1) & (frame["step"] > 300))]
+    assert findings_of(early).pairs[0].verdict == "inconclusive"
+    assert any("--early-stopping says so" in warning for warning in warnings(findings_of(early)))
+    found = findings_of(early, early_stopping=True)
+    assert (found.pairs[0].verdict, found.pairs[0].num_pairs, found.horizon) == ("better", 6, 400)
 
 
 def test_one_cell_is_described_and_not_compared() -> None:

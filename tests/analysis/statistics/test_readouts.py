@@ -73,3 +73,33 @@ def test_crossovers_end_where_the_first_seed_diverged() -> None:
 
 def test_cells_without_a_common_seed_do_not_cross() -> None:
     assert readouts.rank_crossovers(_cell("adam", [[1.0, -1.0]]), _cell("adagrad", [[0.0, 0.0]], first_seed=7)) == ()
+
+
+def _noisy(num_seeds: int, num_points: int, gap: Matrix, noise: float) -> tuple[CellCurves, CellCurves]:
+    random = np.random.default_rng(11)
+    curves = random.normal(0, noise, (2, num_seeds, num_points))
+    return _cell("adam", curves[0] + gap), _cell("adagrad", curves[1])
+
+
+@pytest.mark.parametrize(("num_seeds", "num_points"), [(1, 500), (2, 500), (6, 2000), (20, 400)])
+def test_crossings_of_noise_are_none(num_seeds: int, num_points: int) -> None:
+    first, second = _noisy(num_seeds, num_points, np.zeros((num_seeds, num_points)), 1.0)
+    assert len(readouts.rank_crossovers(first, second)) > num_points / 4
+    assert readouts.lasting_crossovers(first, second, 0.95) == ()
+
+
+@pytest.mark.parametrize("num_points", [40, 1000])
+def test_the_crossing_of_two_trends_is_found_once_through_their_noise(num_points: int) -> None:
+    gap = np.tile(np.linspace(-2.0, 2.0, num_points), (6, 1))
+    (found,) = readouts.lasting_crossovers(*_noisy(6, num_points, gap, 0.5), 0.95)
+    assert found.leader_after == "adam"
+    assert found.step == pytest.approx(50 * num_points, rel=0.25)
+    assert (found.num_agree, found.num_seeds) == (6, 6)
+
+
+def test_every_crossing_of_a_wave_without_noise_is_kept() -> None:
+    gap = np.tile(np.sin(np.linspace(0.1, 6 * math.pi - 0.1, 90)), (4, 1))
+    first, second = _noisy(4, 90, gap, 1e-3)
+    lasting = readouts.lasting_crossovers(first, second, 0.95)
+    assert len(lasting) == 5
+    assert lasting == readouts.rank_crossovers(first, second)
