@@ -252,10 +252,23 @@ OPTIMIZERS: Mapping[str, OptimizerSpecification] = {
 
 
 def _build_plugin(
-    kind: type[torch.optim.Optimizer], parameters: Iterable[Tensor], learning_rate: float, **arguments: Any
+    kind: type[torch.optim.Optimizer],
+    tuples: Mapping[str, tuple[str, ...]],
+    parameters: Iterable[Tensor],
+    learning_rate: float,
+    **arguments: Any,
 ) -> torch.optim.Optimizer:
-    """A user's optimizer: its arguments have its own names."""
-    return kind(parameters, lr=learning_rate, **arguments)  # type: ignore[call-arg]
+    """A user's optimizer: its arguments have its own names; those of `tuples` are put together again."""
+    whole: dict[str, Any] = {name: tuple(map(arguments.pop, parts)) for name, parts in tuples.items()}
+    return kind(parameters, lr=learning_rate, **arguments, **whole)  # type: ignore[call-arg]
+
+
+def _parts(parameter: inspect.Parameter) -> tuple[str, ...]:
+    """The names of the numbers of a tuple: beta1 and beta2 of `betas=(0.9, 0.999)`; none where it is no such tuple."""
+    default = parameter.default
+    if not isinstance(default, tuple) or not all(isinstance(x, (int, float)) for x in default):
+        return ()
+    return tuple(f"{parameter.name.removesuffix('s')}{position}" for position in range(1, len(default) + 1))
 
 
 def _plugin_specification(name: str) -> OptimizerSpecification:
@@ -271,8 +284,13 @@ def _plugin_specification(name: str) -> OptimizerSpecification:
         for p in parameters
         if p.name != "lr" and isinstance(p.default, (bool, int, float))
     }
+    tuples = {p.name: parts for p in parameters if (parts := _parts(p))}
+    for p in parameters:
+        if p.name in tuples:
+            numbers = zip(tuples[p.name], p.default, strict=True)
+            hyperparameters |= {name: Hyperparameter(number, low=-math.inf) for name, number in numbers}
     own_rate = float(rate) if isinstance(rate, (int, float, Tensor)) else None
-    return OptimizerSpecification(partial(_build_plugin, kind), hyperparameters, own_rate, elementwise=False)
+    return OptimizerSpecification(partial(_build_plugin, kind, tuples), hyperparameters, own_rate, elementwise=False)
 
 
 def specification(name: str) -> OptimizerSpecification:

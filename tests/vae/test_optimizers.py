@@ -344,3 +344,14 @@ def test_an_average_is_in_the_weights_while_they_are_measured_and_the_way_back_i
     optimizer.step()  # it is back in the mode of training
     with at_its_average(torch.optim.SGD([weights])):
         pass  # an optimizer without modes stands for its weights
+
+
+def test_a_tuple_of_numbers_becomes_a_hyperparameter_for_each() -> None:
+    weights, expected = start(), start()
+    assert {"beta1", "beta2", "eps", "weight_decay"} <= hyperparameters_of("torch.optim:Adam").keys()
+    assert hyperparameters_of("torch.optim:Rprop")["eta2"].default == 1.2
+    assert hyperparameters_of("torch.optim:Rprop")["step_size1"].default == 1e-6
+    found = follow(build_optimizer("torch.optim:Adam", [weights], 0.05, {"beta1": 0.5, "beta2": 0.7}), weights)
+    assert torch.equal(found, follow(torch.optim.Adam([expected], 0.05, betas=(0.5, 0.7)), expected))
+    assert "beta2_decay" in hyperparameters_of("torch.optim:Adafactor")
+    assert "eps1" not in hyperparameters_of("torch.optim:Adafactor"), "its eps is (None, 1e-3), no tuple of numbers"

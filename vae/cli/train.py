@@ -63,7 +63,8 @@ def _parser() -> _Parser:
 def _add_options(train: argparse.ArgumentParser) -> None:
     for name, field in TrainingConfiguration.model_fields.items():
         if name not in ("optimizer_arguments", "model_arguments"):
-            default = "" if field.default is None else f" [{field.default}]"
+            is_fixed = field.default is not None and name != "learning_rate"
+            default = f" [{field.default}]" if is_fixed else ""
             text = f"{field.description}{default}".replace("%", "%%")
             train.add_argument(_option(name), dest=name, metavar="X", help=text)
     train.add_argument("--seed", type=int, default=0, help="The root of the training's random streams. [0]")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vae.data.folder import is_array_file, read_arrays
 from vae.data.idx import FILES, DataError, Files, decode_idx, files_of_folder, idx_header
+from vae.data.order import order_notes
 from vae.data.pixels import image_bytes, label_bytes
 from vae.data.published import PUBLISHED, PublishedDataset, fault, fetch, read_cached
 from vae.disk import sha256_of
@@ -52,12 +53,18 @@ def load_dataset(name: str, cache: Path, report: Callable[[str], None] = print) 
 
     mnist and fashion-mnist come from the folder in VAE_STUDY_MNIST or VAE_STUDY_FASHION_MNIST where that is set,
     else from `cache`, else from where they are published, and are refused unless their hashes are the published
-    ones. `report` gets one line for each source tried. Raises DataError, whose message says what to do.
+    ones. `report` gets one line for each source tried, and for own data whose held-out images are of another kind.
+    Raises DataError, whose message says what to do.
     """
     if name in PUBLISHED:
         return _from_files(name, _published_files(PUBLISHED[name], cache, report), name)
-    if is_plugin(name):
-        return _from_plugin(name)
+    dataset = _from_plugin(name) if is_plugin(name) else _from_place(name)
+    for note in order_notes(dataset.train_images, dataset.train_labels, dataset.num_validation, dataset.test_labels):
+        report(f"note: {name}: {note}")
+    return dataset
+
+
+def _from_place(name: str) -> Dataset:
     place = Path(name).expanduser()
     if not (place.is_dir() or (is_array_file(name) and place.is_file())):
         raise DataError(
