@@ -23,6 +23,8 @@ CURVES = "curves"
 MOST_NATS_BELOW_BEST = 60.0
 Better = Literal["higher", "lower", ""]
 
+MOST_EXACT = 2**53
+
 
 @dataclass(frozen=True)
 class ExplorerData:
@@ -100,6 +102,11 @@ class Explorer:
     metric: str = ""
     views_title: str = "against"
     notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def script_seed(seed: int | None) -> int | str | None:
+    """A seed as a script can hold it: as text where it has more digits than a script's numbers."""
+    return str(seed) if seed is not None and abs(seed) > MOST_EXACT else seed
 
 
 def as_script_text(content: Any) -> Markup:

@@ -117,7 +117,7 @@ def _runs(wide: pd.DataFrame, levels: list[str]) -> Iterator[tuple[tuple[Any, ..
     keys = wide.index.to_frame(index=False)[levels]
     if keys.empty:
         return
-    starts = np.flatnonzero((keys != keys.shift()).any(axis="columns").to_numpy())
+    starts = np.flatnonzero(~keys.duplicated().to_numpy())  # sorted; a shift would round seeds of 64 bits
     for start, end in zip(starts, [*starts[1:], len(keys)], strict=True):
         yield tuple(keys.iloc[start]), slice(int(start), int(end))
 

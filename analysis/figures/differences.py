@@ -12,7 +12,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 
-from analysis.document.explorer import Explorer, ExplorerData, Group, View
+from analysis.document.explorer import Explorer, ExplorerData, Group, View, script_seed
 from analysis.document.text import number_text
 from analysis.figures.canvas import broken_name, plain_label, rows_under_names, shade
 from analysis.figures.style import OTHER_COLOURS
@@ -126,7 +126,7 @@ class Differences:
             if math.isfinite(number)
         ]
         content = {
-            "seeds": [seed for seed, _ in pairs],
+            "seeds": [script_seed(seed) for seed, _ in pairs],
             "differences": [number for _, number in pairs],
             "mean": rounded(numbers.mean),
             "said": self._in_words(numbers),

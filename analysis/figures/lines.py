@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from analysis.document.explorer import Explorer, ExplorerData, Group, Measured, View
+from analysis.document.explorer import Explorer, ExplorerData, Group, Measured, View, script_seed
 from analysis.figures.canvas import (
     dash_pattern,
     finish_horizontal,
@@ -56,7 +56,7 @@ class Line:
 
     def as_json(self) -> dict[str, Any]:
         """The line as the page's script reads it; its seconds stand apart."""
-        content: dict[str, Any] = {"cell": self.group, "seed": self.seed, "along": list(self.along)}
+        content: dict[str, Any] = {"cell": self.group, "seed": script_seed(self.seed), "along": list(self.along)}
         content |= {"values": dict(self.values)} | ({"name": self.name} if self.name else {"n": self.num_seeds})
         return content | ({"low": dict(self.low), "high": dict(self.high)} if self.seed is None else {})
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from analysis.curves.figures import cell_colours, explored_curves
+from analysis.curves.figures import cell_colours, explored_curves, paired_differences
 from analysis.curves.findings import CurvesRequest, curves_findings
 from analysis.curves.table import read_curves
 from tests.support.curve_points import points, written
@@ -29,3 +30,15 @@ def test_no_two_of_few_cells_have_one_colour() -> None:
     assert len(set(colours.values())) == 5
     assert cell_colours(names[::-1]) == colours
     assert set(cell_colours([str(number) for number in range(20)])) == {str(number) for number in range(20)}
+
+
+def test_seeds_beyond_a_scripts_numbers_are_text_there_so_that_none_are_one(tmp_path: Path) -> None:
+    large = [2**64 - 1 - place for place in range(6)]
+    findings = curves_findings(read_curves(written(points(seeds=large), tmp_path)), CurvesRequest())
+    seeds = {line["seed"] for line in explored_curves(findings).content["lines"]} - {None}
+    assert seeds == set(map(str, large))
+    figure = paired_differences(findings)
+    assert figure is not None
+    assert figure.explorer is not None
+    assert figure.explorer.own_data is not None
+    assert all(f'"{seed}"' in json.dumps(figure.explorer.own_data.content) for seed in large)
