@@ -64,7 +64,7 @@ def phase_curves(results: StudyResults, metric: str, phase: str = "confirm", ran
         (results.curves["phase"] == phase)
         & (results.curves["metric"] == metric)
         & (results.curves["rank"].fillna(0) == rank)
-    ]
+    ].sort_values("samples")
     numbers = metric_points[["samples", "nats", "seconds"]].to_numpy(dtype=np.float64)
     rows_of: Mapping[Any, Any] = metric_points.groupby(["cell", "seed"]).indices
     points = {(str(cell), int(seed)): numbers[where].T for (cell, seed), where in rows_of.items()}
