@@ -121,7 +121,7 @@ def test_the_checkpoint_of_another_training_is_not_taken_up(half_way: Path) -> N
         (CONFIGURATION.model_copy(update={"learning_rate": 0.5}), SEEDS, DATA),
         (CONFIGURATION, replace(SEEDS, noise=1), DATA),
         (CONFIGURATION, SEEDS, replace(DATA, sha256="other")),
-        (CONFIGURATION.model_copy(update={"budget_samples": 400}), SEEDS, DATA),
+        (CONFIGURATION.model_copy(update={"learning_rate_schedule": "cosine", "budget_samples": 400}), SEEDS, DATA),
     ]
     for configuration, seeds, data in others:
         assert Training(configuration, seeds, data, checkpoint=half_way).step == 0

@@ -268,7 +268,7 @@ def test_data_that_changed_since_the_training_is_a_plain_message(
     assert "does not fit images of 30 pixels" in capsys.readouterr().err
     (dataset / "test_images.npy").unlink()
     assert main(["likelihood", str(path), "--output", str(dataset.parent / "kept")]) == 1
-    assert "holds no dataset" in capsys.readouterr().err
+    assert "needs test_images.npy too" in capsys.readouterr().err
 
 
 def test_the_summary_warns_of_images_that_rest_on_few_samples() -> None:
