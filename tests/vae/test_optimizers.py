@@ -93,7 +93,7 @@ def test_defaults_are_torchs_own(name: str) -> None:
     kind, fixed = TORCH[name]
     ours, theirs = start(), start()
     expected = follow(kind([theirs], **fixed), theirs)
-    found = follow(build_optimizer(name, [ours], OPTIMIZERS[name].learning_rate, {}), ours)
+    found = follow(build_optimizer(name, [ours], OPTIMIZERS[name].learning_rate, {}), ours)  # type: ignore[arg-type]
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)
     assert OPTIMIZERS[name].learning_rate == inspect.signature(kind).parameters["lr"].default
 

@@ -92,7 +92,7 @@ def test_nothing_is_said_of_what_works_or_diverges(fields: dict[str, Any]) -> No
 def test_an_optimizer_that_wants_every_gradient_is_told_where_the_model_has_an_unused_weight() -> None:
     assert tried(optimizer=f"{OPTIMIZERS}:WantsGradients") == ("", "", ())
     fields = {"optimizer": f"{OPTIMIZERS}:WantsGradients", "model": f"{MODELS}:ConvolutionalModel"}
-    assert "cannot take a step: TypeError" in tried(**fields)[1]
+    assert "cannot take a step: TypeError" in tried(**fields)[1]  # type: ignore[arg-type]
 
 
 def test_logits_that_all_lie_between_0_and_1_are_asked_about() -> None:

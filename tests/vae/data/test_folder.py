@@ -92,7 +92,7 @@ def test_several_datasets_are_ambiguous_and_named(tmp_path: Path) -> None:
 def test_a_file_of_arrays_is_taken_by_its_usual_names(
     tmp_path: Path, arrays: dict[str, NDArray[Any]], by_folder: bool
 ) -> None:
-    np.savez_compressed(tmp_path / "mnist.npz", **arrays)
+    np.savez_compressed(tmp_path / "mnist.npz", **arrays)  # type: ignore[arg-type]
     dataset = load(tmp_path if by_folder else tmp_path / "mnist.npz")
     assert dataset.sha256 == EXPECTED.sha256
     assert dataset.num_validation == 3
