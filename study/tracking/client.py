@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,11 +62,13 @@ def ask_server(uri: str, seconds: float) -> ServerAnswer:
 
 def version_of_server(uri: str) -> str:
     """The version of MLflow whose pages show the store at that address: a server's own, else the one installed here,
-    which `make ui` starts. Raises what MLflow's client raises."""
+    which `make ui` starts; `unknown` where a server says none. Raises what MLflow's client raises."""
     if not uri.startswith(("http://", "https://")):
         return mlflow.__version__
-    answer = http_request(get_default_host_creds(uri), "/version", "GET", max_retries=0, timeout=10)  # type: ignore[no-untyped-call]
-    return str(answer.text.strip())
+    credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
+    answer = http_request(credentials, "/version", "GET", max_retries=0, timeout=10)  # type: ignore[no-untyped-call]
+    version = str(answer.text).strip()
+    return version if re.fullmatch(r"\d+(\.\w+)+", version) else "unknown"
 
 
 def open_client(uri: str) -> MlflowClient:

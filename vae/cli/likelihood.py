@@ -328,6 +328,7 @@ class _ProgressLine:
         self._first: int | None = None
 
     def report(self, num_done: int, total: int) -> None:
+        """Says that so many of all images are done; where nobody watches a terminal, a line now and then."""
         now = time.monotonic()
         if self._first is None:
             self._first, self._began = num_done, now

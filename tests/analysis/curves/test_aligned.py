@@ -13,37 +13,26 @@ from hypothesis import strategies as st
 from analysis.curves.aligned import curves_of, metric_curves
 from analysis.curves.file import CurveFileError
 from analysis.curves.table import read_curves
-
-
-def _points(
-    cells: tuple[str, ...] = ("adagrad", "adam"), num_seeds: int = 3, steps: tuple[int, ...] = (100, 200, 300)
-) -> pd.DataFrame:
-    rows = [
-        (cell, seed, step, "bound", -100.0 - seed - 1e4 / step - len(cell), step / 10)
-        for cell in cells
-        for seed in range(num_seeds)
-        for step in steps
-    ]
-    return pd.DataFrame(rows, columns=["cell", "seed", "step", "metric", "value", "seconds"])
+from tests.support.curve_points import exact_points
 
 
 @given(st.permutations(range(18)))
 @settings(max_examples=15)
 def test_order_of_rows_changes_nothing(order: list[int]) -> None:
-    points = _points()
+    points = exact_points()
     first, second = curves_of(points, "bound"), curves_of(points.iloc[order], "bound")
     for ours, theirs in zip(first.cells, second.cells, strict=True):
         assert (ours.cell, ours.seeds, ours.curves.tobytes()) == (theirs.cell, theirs.seeds, theirs.curves.tobytes())
 
 
 def test_a_metric_that_was_not_measured_names_the_nearest(tmp_path: Path) -> None:
-    _points().to_csv(tmp_path / "curves.csv", index=False)
+    exact_points().to_csv(tmp_path / "curves.csv", index=False)
     with pytest.raises(CurveFileError, match="did you mean bound"):
         metric_curves(read_curves(tmp_path / "curves.csv"), "bond")
 
 
 def test_a_seed_that_ends_early_is_named_as_unfinished() -> None:
-    points = _points()
+    points = exact_points()
     found = curves_of(points[~((points["cell"] == "adam") & (points["seed"] == 2) & (points["step"] > 100))], "bound")
     assert found.cells[1].outcomes == ("finished", "finished", "unfinished")
     assert found.cells[1].steps.tolist() == [100, 200, 300]
@@ -51,7 +40,7 @@ def test_a_seed_that_ends_early_is_named_as_unfinished() -> None:
 
 
 def test_a_cell_whose_seeds_all_diverged_does_not_shorten_the_others() -> None:
-    points = _points()
+    points = exact_points()
     points = points[(points["cell"] == "adagrad") | (points["step"] == 100)]
     points.loc[points["cell"] == "adam", "value"] = math.nan
     found = curves_of(points, "bound")
@@ -60,7 +49,9 @@ def test_a_cell_whose_seeds_all_diverged_does_not_shorten_the_others() -> None:
 
 
 def test_unequal_budgets_and_steps_are_noted_and_only_common_steps_used() -> None:
-    points = pd.concat([_points(("adagrad",), steps=(100, 200, 300, 400)), _points(("adam",), steps=(100, 150, 300))])
+    points = pd.concat(
+        [exact_points(("adagrad",), steps=(100, 200, 300, 400)), exact_points(("adam",), steps=(100, 150, 300))]
+    )
     found = curves_of(points, "bound")
     assert [cell.steps.tolist() for cell in found.cells] == [[100, 300], [100, 300]]
     assert "Unequal budgets: 'adagrad' to 400, 'adam' to 300. All are compared at 300." in found.notes
@@ -71,30 +62,30 @@ def test_unequal_budgets_and_steps_are_noted_and_only_common_steps_used() -> Non
 
 
 def test_cells_without_a_common_step_are_refused_as_text() -> None:
-    points = pd.concat([_points(("adagrad",), steps=(100, 200)), _points(("adam",), steps=(64, 128, 256))])
+    points = pd.concat([exact_points(("adagrad",), steps=(100, 200)), exact_points(("adam",), steps=(64, 128, 256))])
     with pytest.raises(CurveFileError, match="'adagrad', 'adam' have no step of 'bound' in common up to 200"):
         curves_of(points, "bound")
 
 
 def test_one_cell_one_seed_and_seeds_without_a_partner_are_noted() -> None:
-    notes = curves_of(_points(("adam",), num_seeds=1), "bound").notes
+    notes = curves_of(exact_points(("adam",), num_seeds=1), "bound").notes
     assert notes == (
         "There is one cell, 'adam': nothing to compare it with.",
         "The cell 'adam' has one seed: its spread is not known, and no interval or verdict can be given.",
     )
-    points = _points()
+    points = exact_points()
     alone = curves_of(points[~((points["cell"] == "adam") & (points["seed"] == 2))], "bound")
     assert alone.notes == ("Not in every cell: seed 2. Pairs are of the seeds that both cells have.",)
 
 
 def test_a_cell_without_the_metric_is_named(tmp_path: Path) -> None:
-    pd.concat([_points(), _points(("sgd",)).assign(metric="kl")]).to_csv(tmp_path / "curves.csv", index=False)
+    pd.concat([exact_points(), exact_points(("sgd",)).assign(metric="kl")]).to_csv(tmp_path / "curves.csv", index=False)
     found = metric_curves(read_curves(tmp_path / "curves.csv"), "bound")
     assert found.notes == ("Without 'bound', and not compared: cell 'sgd'.",)
 
 
 def _stepped(steps_by_cell: dict[str, tuple[int, ...]]) -> pd.DataFrame:
-    return pd.concat([_points((cell,), steps=steps) for cell, steps in steps_by_cell.items()])
+    return pd.concat([exact_points((cell,), steps=steps) for cell, steps in steps_by_cell.items()])
 
 
 @pytest.mark.parametrize(("shared", "is_near"), [((1, 96), True), ((1, 95), True), ((1, 94), False), ((1,), False)])
@@ -104,7 +95,7 @@ def test_the_last_common_step_has_to_lie_near_the_horizon(shared: tuple[int, ...
 
 
 def test_curves_that_end_early_by_declaration_go_on_with_their_last_value() -> None:
-    frame = _points(steps=(1, 2, 3, 4, 5))
+    frame = exact_points(steps=(1, 2, 3, 4, 5))
     ends = {("adagrad", 0): 3, ("adagrad", 1): 4, ("adam", 2): 2}
     keep = [
         step <= ends.get((cell, seed), 5)
@@ -128,7 +119,7 @@ def test_a_cell_that_always_ends_early_is_held_against_the_longest() -> None:
 
 
 def test_a_diverged_curve_has_not_ended_early() -> None:
-    frame = _points(steps=(1, 2, 3, 4))
+    frame = exact_points(steps=(1, 2, 3, 4))
     frame.loc[(frame["cell"] == "adam") & (frame["seed"] == 1) & (frame["step"] >= 2), "value"] = math.nan
     found = curves_of(frame[~((frame["cell"] == "adam") & (frame["step"] > 3))], "bound", early_stopping=True)
     assert found.cells[1].outcomes == ("finished", "diverged", "finished")

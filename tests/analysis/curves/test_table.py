@@ -11,20 +11,9 @@ from analysis.curves.file import CurveFileError
 from analysis.curves.findings import CurvesRequest, curves_findings
 from analysis.curves.report import claim_row
 from analysis.curves.table import read_curves
+from tests.support.curve_points import exact_points
 
 HEADER = "cell,seed,step,metric,value,seconds\n"
-
-
-def _points(
-    cells: tuple[str, ...] = ("adagrad", "adam"), num_seeds: int = 3, steps: tuple[int, ...] = (100, 200, 300)
-) -> pd.DataFrame:
-    rows = [
-        (cell, seed, step, "bound", -100.0 - seed - 1e4 / step - len(cell), step / 10)
-        for cell in cells
-        for seed in range(num_seeds)
-        for step in steps
-    ]
-    return pd.DataFrame(rows, columns=["cell", "seed", "step", "metric", "value", "seconds"])
 
 
 def _write(folder: Path, text: str, name: str = "curves.csv") -> Path:
@@ -40,7 +29,7 @@ def _fault(folder: Path, text: str) -> str:
 
 
 def test_csv_and_parquet_give_the_same_table(tmp_path: Path) -> None:
-    points = _points()
+    points = exact_points()
     points.to_csv(tmp_path / "curves.csv", index=False)
     points.to_parquet(tmp_path / "curves.parquet")
     csv, parquet = read_curves(tmp_path / "curves.csv"), read_curves(tmp_path / "curves.parquet")
@@ -50,7 +39,7 @@ def test_csv_and_parquet_give_the_same_table(tmp_path: Path) -> None:
 
 
 def test_curves_are_typed_and_sorted_by_cell_seed_and_step(tmp_path: Path) -> None:
-    _points().sample(frac=1, random_state=4).to_csv(tmp_path / "curves.csv", index=False)
+    exact_points().sample(frac=1, random_state=4).to_csv(tmp_path / "curves.csv", index=False)
     found = metric_curves(read_curves(tmp_path / "curves.csv"), "bound")
     adagrad, adam = found.cells
     assert (adagrad.cell, adam.cell, adam.seeds, adam.horizon) == ("adagrad", "adam", (0, 1, 2), 300)
@@ -122,7 +111,7 @@ def test_numbers_that_no_statistic_can_hold_are_refused_with_their_row(tmp_path:
 
 
 def test_the_largest_numbers_allowed_make_every_statistic(tmp_path: Path) -> None:
-    points = _points(num_seeds=7)
+    points = exact_points(num_seeds=7)
     points["value"] = 1e100 * np.where(points["cell"] == "adam", 1.0, -1.0) * (1 - points["seed"] / 100)
     points.assign(seconds=1e100).to_csv(tmp_path / "curves.csv", index=False)
     found = curves_findings(read_curves(tmp_path / "curves.csv"), CurvesRequest(targets=(0.0,)))

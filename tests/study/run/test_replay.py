@@ -36,8 +36,8 @@ def _made_by_other_code(folder: Path, is_recorded: Callable[[PlannedTraining], b
 
 
 def _replayed(records: Records, code_changed: CodeChanged, lines: list[str] | None = None) -> Execution:
-    report = [].append if lines is None else lines.append
-    return replay_study(STUDY, DATASETS, records, device="cpu", code_changed=code_changed, report=report)  # type: ignore[arg-type]
+    reported: list[str] = [] if lines is None else lines
+    return replay_study(STUDY, DATASETS, records, device="cpu", code_changed=code_changed, report=reported.append)
 
 
 def test_who_says_nothing_is_asked_and_told_how_many_trainings_could_be_kept(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import socket
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from study.errors import TrackingError
-from study.tracking.client import answering, ask_server, num_experiments
+from study.tracking.client import answering, ask_server, num_experiments, version_of_server
 from tests.support.refusals import Site, assert_soon_refused, listening
 from tests.support.tracked_studies import Done, Open, write_all
 from tests.support.workplaces import Workplace
@@ -80,3 +81,23 @@ def test_an_error_that_is_explained_already_is_left_as_it_is() -> None:
 def test_a_store_shows_how_many_experiments_it_has(done: Done, open_tracker: Open, uri: str) -> None:
     assert write_all(open_tracker(uri), done[:1]) is None
     assert num_experiments(uri) == 2, "the study's, and MLflow's own Default"
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "version"),
+    [
+        (200, b"3.17.2", "3.17.2"),
+        (200, b"2.9.0.dev0\n", "2.9.0.dev0"),
+        (200, b"<html>the page of a proxy</html>", "unknown"),
+        (404, b"<html>no such page</html>", "unknown"),
+    ],
+)
+def test_the_version_of_a_servers_pages_is_what_it_says_or_unknown(
+    site: Site, status: int, content: bytes, version: str
+) -> None:
+    site.status, site.content = status, content
+    assert version_of_server(f"http://{site.place}") == version
+
+
+def test_the_pages_of_a_database_are_those_of_the_mlflow_that_is_installed() -> None:
+    assert version_of_server("sqlite:///runs.db") == mlflow.__version__
