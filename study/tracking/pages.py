@@ -57,16 +57,14 @@ def write_cells(
         cell_curve(title, [records[seed] for seed in sorted(records)], colours[of_cells[number].label])
         for (_, number, title), records in sorted(by_cell.items(), key=lambda each: each[0])
     ]
-    written = {
-        run.data.tags.get("digest", ""): run.info.run_id
-        for run in client.search_runs([experiment_id], "tags.kind = 'cell'", max_results=1_000)
-        if run.info.status == "FINISHED"
-    }
-    for curve in curves:
-        if written.pop(curve.tags["digest"], None) is None:
-            _write_cell(client, experiment_id, curve)
-    for run_id in written.values():
-        client.delete_run(run_id)
+    missing = {curve.tags["digest"]: curve for curve in curves}
+    for run in client.search_runs([experiment_id], "tags.kind = 'cell'", max_results=1_000):
+        digest = run.data.tags.get("digest", "")
+        is_whole = run.info.status == "FINISHED"  # one that a kill interrupted may lack points
+        if not (is_whole and missing.pop(digest, None)):
+            client.delete_run(run.info.run_id)
+    for curve in missing.values():
+        _write_cell(client, experiment_id, curve)
     held_out = "train" if study.training.get("train_on_all") else "validation"
     last = [bound for curve in curves if (bound := curve.last(f"{held_out}/lower_bound")) is not None]
     return Bounds(min(last), max(last)) if last else None

@@ -40,6 +40,19 @@ def test_a_cells_run_gives_way_to_one_of_more_seeds(done: Done, open_tracker: Op
     assert run.data.tags["seeds"].split(" of ")[0] == run.data.tags["seeds"].split(" of ")[1]
 
 
+def test_a_cells_run_that_a_kill_interrupted_is_written_anew(done: Done, open_tracker: Open, uri: str) -> None:
+    assert write_all(open_tracker(uri), done) is None
+    store = Store(uri)
+    first = cells(store)
+    name, run_id = next(iter(first.items()))
+    store.client.update_run(run_id, status="RUNNING")
+    assert write_all(open_tracker(uri), done) is None
+    second = cells(store)
+    assert second.keys() == first.keys()
+    assert {each for each in second if second[each] != first[each]} == {name}
+    assert store.client.get_run(second[name]).info.status == "FINISHED"
+
+
 def test_views_are_left_out_with_a_word_where_the_pages_are_of_another_version(
     done: Done, open_tracker: Open, uri: str, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
