@@ -46,9 +46,9 @@ def read_raw(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return (_parquet(path), ()) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
 
 
-def _unreadable(path: Path, kind: str, error: Exception) -> CurveFileError:
+def _unreadable(name: str, kind: str, error: Exception) -> CurveFileError:
     return CurveFileError(
-        f"{path.name} cannot be read as {kind} ({str(error).strip() or type(error).__name__}); allowed: a CSV in"
+        f"{name} cannot be read as {kind} ({str(error).strip() or type(error).__name__}); allowed: a CSV in"
         " UTF-8, or Parquet"
     )
 
@@ -61,7 +61,7 @@ def _parquet(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except (ValueError, OSError, ImportError) as error:
-        raise _unreadable(path, "Parquet", error) from error
+        raise _unreadable(path.name, "Parquet", error) from error
     named = [name for name in table.index.names if name is not None and name not in table.columns]
     table = table.reset_index(level=named) if named else table
     return table.set_axis(range(1, len(table) + 1), axis=0)
@@ -71,14 +71,21 @@ def _parquet(path: Path) -> pd.DataFrame:
 
 
 def _csv(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    separator, table = read_lines(
+        path, path.name, f"a header with the columns {', '.join(REQUIRED)}, and a row for each point"
+    )
+    return (table, ()) if separator == "," else _with_points(path, table, separator)
+
+
+def read_lines(path: Path, name: str, allowed: str) -> tuple[str, pd.DataFrame]:
+    """The separator of a CSV, and its fields as text, indexed by line. `name`: the file in messages; `allowed`: what
+    an empty one should hold. Raises CurveFileError where it is empty, uneven or no CSV."""
     try:
         separator, lines = _lines(path)
     except (ValueError, OSError, csv.Error) as error:
-        raise _unreadable(path, "CSV", error) from error
+        raise _unreadable(name, "CSV", error) from error
     if not lines:
-        raise CurveFileError(
-            f"{path.name} is empty; allowed: a header with the columns {', '.join(REQUIRED)}, and a row for each point"
-        )
+        raise CurveFileError(f"{name} is empty; allowed: {allowed}")
     header = lines.pop(min(lines))
     uneven = [number for number, line in lines.items() if len(line) != len(header)]
     if uneven:
@@ -87,9 +94,8 @@ def _csv(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
             f"the header has {len(header)} fields, {rows_text(uneven)} {len(lines[uneven[0]])}; allowed: as many in"
             f" every row, empty where nobody measured{hint}"
         )
-        raise refusal(path.name, [rule])
-    table = pd.DataFrame(list(lines.values()), index=list(lines), columns=header, dtype=object)
-    return (table, ()) if separator == "," else _with_points(path, table, separator)
+        raise refusal(name, [rule])
+    return separator, pd.DataFrame(list(lines.values()), index=list(lines), columns=header, dtype=object)
 
 
 def _lines(path: Path) -> tuple[str, dict[int, list[str]]]:
