@@ -45,13 +45,16 @@ confirm:
   num_reporting_seeds: 2
 """
 
-BROKEN_MODEL = '''"""A model with a mistake."""
+BROKEN_MODEL = '''"""A model with a mistake, which it makes after its first training steps."""
 from vae.model.network import VAE
 
 
 class OwnModel(VAE):
+    num_decoded = 0
+
     def decode(self, z):
-        return super().decode(z @ z)
+        self.num_decoded += 1
+        return super().decode(z @ z if self.num_decoded > 20 else z)
 '''
 
 
@@ -104,7 +107,7 @@ def test_a_plugin_that_raises_fails_its_cell_and_mending_it_finishes_the_study(w
         assert "in decode" in failures[0]["traceback"]
         assert failures[0]["cell"] == "model=own_model:OwnModel"
 
-    plugin.write_text(BROKEN_MODEL.replace("z @ z", "z"))
+    plugin.write_text(BROKEN_MODEL.replace("z @ z", "z.clone()"))
     mended = workplace.run("run", "tiny.yaml")
     assert mended.returncode == 0, mended.stderr
     assert "4 trainings, 2 of them recorded before" in mended.stdout
