@@ -4,7 +4,6 @@ probability that one beats another."""
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -114,7 +113,7 @@ def _improvement(study: Study, comparison: Comparison, cells: Mapping[str, CellF
     ]
     if not tasks or len(tasks) < len(comparison.cells) or any(not level.size for level, _ in tasks):
         return None
-    generator = np.random.default_rng([study.seed, zlib.crc32(f"improvement {comparison.claim.name}".encode())])
+    generator = np.random.default_rng(study.seed)
     return probability_of_improvement(
         [level for level, _ in tasks], [baseline for _, baseline in tasks], study.confidence, NUM_RESAMPLES, generator
     )

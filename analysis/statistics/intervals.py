@@ -20,11 +20,18 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
+from analysis.statistics.subset_means import MAX_PAIRS, num_at_most, smallest_mean
+
 Vector = NDArray[np.float64]
 
 MAX_ENUMERATED_PAIRS = 20
 NUM_SIGN_DRAWS = 99_999
 NUM_BOOTSTRAP_RESAMPLES = 9_999
+ROUNDING = 1e-13
+"""What lies closer together than this share of the numbers that were subtracted is equal: some 450 roundings."""
+
+SURE_OF_DRAWS = 3.29
+"""Standard errors of a share among draws that are given away, so that the draws decide nothing: 99.9 % of draws."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,9 @@ class Interval:
     def contains(self, number: float) -> bool:
         """Whether `number` lies in it, ends included."""
         return self.low <= number <= self.high
+
+
+UNBOUNDED = Interval(-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -93,36 +103,78 @@ def _drawn_subset_means(differences: Vector, generator: np.random.Generator) -> 
     return np.concatenate(blocks)
 
 
-def sign_flip(differences: Sequence[float] | Vector, confidence: float, generator: np.random.Generator) -> SignFlip:
+def sign_flip(
+    differences: Sequence[float] | Vector, confidence: float, generator: np.random.Generator, size: float = 0.0
+) -> SignFlip:
     r"""The two-sided paired sign-flip test of the mean difference, and the interval that inverts it.
 
     Flipping the signs of a subset F makes the sum of d_i - theta at least as large exactly when mean_F(d) <= theta,
     so for theta below the mean p(theta) = 2 (1 + #{F non-empty: mean_F(d) <= theta}) / 2^n, likewise above. The
     theta with p(theta) > 1 - confidence therefore lie between two order statistics of the subset means (Hartigan
-    1969). Exact up to `MAX_ENUMERATED_PAIRS` pairs; beyond, subsets are drawn, with the unflipped one counted in,
-    for p and interval alike. Its ends are infinite where no assignment of signs is rare enough: below 6 pairs at 95
-    %.
+    1969). Exact up to `subset_means.MAX_PAIRS` pairs, where above `MAX_ENUMERATED_PAIRS` means are counted and not
+    listed. Beyond, subsets are drawn, for p and interval alike: see `inverted`. The ends are infinite where no
+    assignment of signs is rare enough: below 6 pairs at 95 %.
+
+    `size`: that of the numbers which were subtracted, where they are known. Differences of large ones are
+    rounded, and tie where they agree to within that.
     """
     array = _checked(differences)
+    tolerance = ROUNDING * (size or float(np.abs(array).max()))
+    if MAX_ENUMERATED_PAIRS < array.size <= MAX_PAIRS:
+        return _counted(array, confidence, tolerance)
     exact = array.size <= MAX_ENUMERATED_PAIRS
     means = _enumerated_subset_means(array) if exact else _drawn_subset_means(array, generator)
-    return inverted(means, np.abs(array).max(), confidence, exact)
+    return inverted(means, tolerance, confidence, exact)
 
 
-def inverted(contrasts: Vector, largest: float, confidence: float, exact: bool) -> SignFlip:
+def _counted(differences: Vector, confidence: float, tolerance: float) -> SignFlip:
+    below, above = (num_at_most(side, 0.0, tolerance) for side in (differences, -differences))
+    order = _order(confidence, 2**differences.size)
+    low, high = -math.inf, math.inf
+    if order:
+        low = smallest_mean(differences, order, below, tolerance)
+        high = -smallest_mean(-differences, order, above, tolerance)
+    return SignFlip(min(1.0, 2 * (1 + min(below, above)) / 2**differences.size), Interval(low, high), True)
+
+
+def _order(confidence: float, num_assignments: int) -> int:
+    """How many assignments may be more extreme than an end of the interval, itself counted."""
+    return math.floor((1 - confidence) * num_assignments / 2 + 1e-9)
+
+
+def inverted(contrasts: Vector, tolerance: float, confidence: float, exact: bool) -> SignFlip:
     """The test of theta = 0 and its inversion, where an assignment other than the one seen is at least as extreme as it
-    exactly when its contrast is at most theta. `largest`: the size of the numbers, for what rounding made of a 0."""
+    exactly when its contrast is at most theta. A contrast within `tolerance` of 0 is one.
+
+    Where contrasts are drawn, p is the largest that the draws leave possible (Wilson's bound, 99.9 %), and the interval
+    is as much longer: which draws they were decides nothing.
+    """
     ordered = np.sort(contrasts)
-    ordered[np.abs(ordered) <= 1e-12 * largest] = 0.0
+    ordered[np.abs(ordered) <= tolerance] = 0.0
     num_assignments = ordered.size + 1
     at_least = 1 + min(int((ordered <= 0).sum()), int((ordered >= 0).sum()))
-    order = math.floor((1 - confidence) * num_assignments / 2 + 1e-9)
-    interval = Interval(float(ordered[order - 1]), float(ordered[-order])) if order else Interval(-math.inf, math.inf)
-    return SignFlip(min(1.0, 2 * at_least / num_assignments), interval, exact)
+    p = 2 * at_least / num_assignments
+    order = _order(confidence, num_assignments)
+    if not exact:
+        tail = (1 - confidence) / 2
+        p = 2 * _upper_share(at_least, num_assignments)
+        order = math.floor(order - SURE_OF_DRAWS * math.sqrt(num_assignments * tail * (1 - tail)))
+    interval = Interval(float(ordered[order - 1]), float(ordered[-order])) if order > 0 else UNBOUNDED
+    return SignFlip(min(1.0, p), interval, exact)
+
+
+def _upper_share(count: int, number: int) -> float:
+    """Wilson's upper bound of a share of which `count` of `number` were seen."""
+    z = SURE_OF_DRAWS
+    middle = count + z**2 / 2
+    return (middle + z * math.sqrt(count * (number - count) / number + z**2 / 4)) / (number + z**2)
 
 
 def smallest_p(num_pairs: int) -> float:
-    """The smallest two-sided p that a paired sign-flip test of that many pairs can reach: 2^(1-n)."""
+    """The smallest two-sided p that a paired sign-flip test of that many pairs can reach: 2^(1-n), or where signs are
+    drawn what the draws leave possible."""
+    if num_pairs > MAX_PAIRS:
+        return 2 * _upper_share(1, NUM_SIGN_DRAWS + 1)
     return min(1.0, 2.0 ** (1 - num_pairs)) if num_pairs else 1.0
 
 

@@ -3,7 +3,7 @@ it. Needs no study."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
@@ -179,15 +179,14 @@ def paired_result(
     level: ComparedSide,
     baseline: ComparedSide,
     rule: Rule,
-    stream: Callable[[Reading | None], np.random.Generator],
+    draws: int,
     *,
     is_whole: bool,
 ) -> PairedResult:
-    """The result of level minus baseline. `stream` gives the generator of a further reading's test, and for None that
-    of the declared one's and of its robustness."""
+    """The result of level minus baseline. `draws` is the seed of whatever is drawn for any of it."""
     rule = rule if is_whole else replace(rule, allowed=frozenset())
     declared, *others = level.readings
-    pairs, generator = _pairs(declared, level, baseline), stream(None)
+    pairs, generator = _pairs(declared, level, baseline), np.random.default_rng(draws)
     judgement, num_pairs = judge(pairs, rule, generator), len(pairs.seeds) if is_whole else None
     is_tried = judgement.test and (rule.allowed == DECIDED or judgement.verdict in DECIDED)
     return PairedResult(
@@ -195,7 +194,7 @@ def paired_result(
         is_whole=is_whole,
         readings=(
             ReadingVerdict(declared, pairs, judgement, is_whole),
-            *(_reading_verdict(reading, level, baseline, rule, stream(reading), num_pairs) for reading in others),
+            *(_reading_verdict(reading, level, baseline, rule, draws, num_pairs) for reading in others),
         ),
         estimate=_estimate(pairs, judgement, rule.confidence, generator),
         robustness=(
@@ -203,7 +202,7 @@ def paired_result(
                 level.readings[declared],
                 baseline.readings[declared],
                 rule,
-                stream(None),
+                np.random.default_rng(draws),
                 level.runner_up,
                 baseline.runner_up,
             )
@@ -223,7 +222,7 @@ def _reading_verdict(
     level: ComparedSide,
     baseline: ComparedSide,
     rule: Rule,
-    generator: np.random.Generator,
+    draws: int,
     num_pairs: int | None,
 ) -> ReadingVerdict:
     """The verdict under a further reading; open unless as many pairs have it as `num_pairs`, those of the declared one;
@@ -231,7 +230,7 @@ def _reading_verdict(
     pairs = _pairs(reading, level, baseline)
     is_whole = len(pairs.seeds) == num_pairs
     rule = rule if is_whole else replace(rule, allowed=frozenset())
-    return ReadingVerdict(reading, pairs, judge(pairs, rule, generator), is_whole)
+    return ReadingVerdict(reading, pairs, judge(pairs, rule, np.random.default_rng(draws)), is_whole)
 
 
 def _estimate(pairs: Pairs, judgement: Judgement, confidence: float, generator: np.random.Generator) -> Estimate | None:

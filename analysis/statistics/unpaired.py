@@ -7,12 +7,12 @@ the level's less theta, into groups of the same sizes is as likely as the one th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from analysis.statistics.intervals import NUM_SIGN_DRAWS, Interval, SignFlip, Vector, inverted
+from analysis.statistics.intervals import NUM_SIGN_DRAWS, ROUNDING, Interval, SignFlip, Vector, inverted
 from analysis.statistics.pairs import ComparedSide, Estimate, PairedResult, ReadingVerdict
 from analysis.statistics.readouts import Reading
 from analysis.statistics.verdicts import LARGE, Judgement, Pairs, Rule, verdict
@@ -35,14 +35,15 @@ def group_permutation(level: Vector, baseline: Vector, confidence: float, genera
 
     A division exchanges k numbers A of the level for k numbers B of the baseline. It makes the difference at least as
     large exactly when mean(A) - mean(B) <= theta. So theta is judged by the order of these contrasts, as in `sign_flip`
-    by that of subset means. Exact up to `MAX_DIVISIONS` divisions; beyond, divisions are drawn, with the one that was
-    seen counted in. ValueError without a number on either side.
+    by that of subset means. Exact up to `MAX_DIVISIONS` divisions; beyond, divisions are drawn, and p and interval
+    are what the draws leave possible (`intervals.inverted`). ValueError without a number on either side.
     """
     if not level.size or not baseline.size:
         raise ValueError(f"expected numbers on both sides; got {level.size} and {baseline.size}")
     exact = num_divisions(level.size, baseline.size) <= MAX_DIVISIONS
     contrasts = _all_contrasts(level, baseline) if exact else _drawn_contrasts(level, baseline, generator)
-    return inverted(contrasts, max(np.abs(level).max(), np.abs(baseline).max()), confidence, exact)
+    largest = float(max(np.abs(level).max(), np.abs(baseline).max()))
+    return inverted(contrasts, ROUNDING * largest, confidence, exact)
 
 
 def _all_contrasts(level: Vector, baseline: Vector) -> Vector:
@@ -77,14 +78,14 @@ def unpaired_result(
     level: ComparedSide,
     baseline: ComparedSide,
     rule: Rule,
-    stream: Callable[[Reading], np.random.Generator],
+    draws: int,
     *,
     is_whole: bool,
 ) -> PairedResult:
     """The result of level minus baseline by all seeds of either side, with no pairs: what rests on pairs is None. A
-    training that diverged is the worst outcome there is."""
+    training that diverged is the worst outcome there is. `draws` is the seed of whatever is drawn."""
     rule = rule if is_whole else replace(rule, allowed=frozenset())
-    readings = [_reading(reading, level, baseline, rule, stream(reading)) for reading in level.readings]
+    readings = [_reading(reading, level, baseline, rule, np.random.default_rng(draws)) for reading in level.readings]
     declared = readings[0].judgement
     estimate = None
     if declared.mean is not None and declared.test is not None:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.statistics.intervals import Interval, SignFlip, Vector, sign_flip
+from analysis.statistics.intervals import ROUNDING, Interval, SignFlip, Vector, sign_flip
 
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
 Outcomes = Mapping[int, float | None]
@@ -67,14 +67,21 @@ class Pairs:
     def differences(self) -> Vector:
         """Level minus baseline [pairs]: minus infinity where the level diverged, infinity where the baseline did, 0
         where both did."""
-        sides = zip(self.level, self.baseline, strict=True)
-        return np.asarray([_difference(level, baseline) for level, baseline in sides], dtype=np.float64)
+        sides, tolerance = zip(self.level, self.baseline, strict=True), ROUNDING * self.size
+        return np.asarray([_difference(level, baseline, tolerance) for level, baseline in sides], dtype=np.float64)
+
+    @cached_property
+    def size(self) -> float:
+        """The largest number of either side, by its absolute value: how coarse differences are depends on it."""
+        return max((abs(number) for number in (*self.level, *self.baseline) if number is not None), default=0.0)
 
 
-def _difference(level: float | None, baseline: float | None) -> float:
+def _difference(level: float | None, baseline: float | None, tolerance: float) -> float:
     if level is None:
         return -math.inf if baseline is not None else 0.0
-    return level - baseline if baseline is not None else math.inf
+    if baseline is None:
+        return math.inf
+    return level - baseline if abs(level - baseline) > tolerance else 0.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ class Judgement:
 
 def judge(pairs: Pairs, rule: Rule, generator: np.random.Generator) -> Judgement:
     """The verdict on the pairs by the sign-flip test: the one place where a comparison is decided."""
-    test = worst_case_test(pairs.differences, rule.confidence, generator)
+    test = worst_case_test(pairs.differences, rule.confidence, generator, pairs.size)
     decided = verdict(test.interval if test else None, rule.margin)
     is_open = decided not in rule.allowed or (decided == "equivalent" and pairs.num_diverged > 0)
     return Judgement(
@@ -126,8 +133,12 @@ def judge(pairs: Pairs, rule: Rule, generator: np.random.Generator) -> Judgement
     )
 
 
-def worst_case_test(differences: Vector, confidence: float, generator: np.random.Generator) -> SignFlip | None:
+def worst_case_test(
+    differences: Vector, confidence: float, generator: np.random.Generator, size: float = 0.0
+) -> SignFlip | None:
     """The paired sign-flip test of differences that may hold infinities of one sign; without any it is `sign_flip`.
+
+    `size`: that of the numbers that were subtracted.
 
     The interval's ends rise and fall with every difference, so that an infinite one leaves its far end decided and
     its near end infinite. None without a difference, and with infinities of both signs.
@@ -137,7 +148,7 @@ def worst_case_test(differences: Vector, confidence: float, generator: np.random
         return None
     largest = float(np.abs(differences[np.isfinite(differences)]).max(initial=0.0))
     large = LARGE * differences.size * (largest + 1.0)
-    test = sign_flip(np.clip(differences, -large, large), confidence, generator)
+    test = sign_flip(np.clip(differences, -large, large), confidence, generator, size)
     # A mean that has an infinite difference in it lies far beyond every mean that has none.
     low, high = (
         end if abs(end) <= largest + 1.0 else math.copysign(math.inf, end)
