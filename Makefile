@@ -67,7 +67,7 @@ compare: environment ## set two studies side by side: A=study B=study (did anyth
 	@test -n $(call quoted,$(A)) -a -n $(call quoted,$(B)) || { echo 'Name two studies: make compare A=default B=mine (make list names those that come with the project)' >&2; exit 2; }
 	@$(RUN) -m analysis compare $(call quoted,$(A)) $(call quoted,$(B)) $(WHERE) $(ARGS)
 
-curves: environment ## compare the curves of a CSV or Parquet file: FILE=curves.csv (columns: docs/curves.md)
+curves: environment ## compare the curves of a file, or of what a tool left: FILE=curves.csv (docs/curves.md)
 	@test -n $(call quoted,$(FILE)) || { echo 'Name a file: make curves FILE=curves.csv; docs/curves.md says what it holds' >&2; exit 2; }
 	@$(RUN) -m analysis curves $(call quoted,$(FILE)) --outputs $(call quoted,$(OUTPUTS)) $(ARGS)
 

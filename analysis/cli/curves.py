@@ -1,4 +1,4 @@
-"""`python -m analysis curves FILE`: the comparison page of anybody's curves."""
+"""`python -m analysis curves SOURCE`: the comparison page of anybody's curves."""
 
 from __future__ import annotations
 
@@ -17,13 +17,33 @@ from analysis.cli.options import (
 )
 from study.outputs import Outputs
 
-FileArgument = Annotated[
-    Path,
+SourceArgument = Annotated[
+    str,
     typer.Argument(
-        metavar="FILE",
-        help="CSV or Parquet with the columns cell, seed, step, metric, value and, if known, seconds.",
+        metavar="SOURCE",
+        help="CSV or Parquet with the columns cell, seed, step, metric, value and, if known, seconds; or the file, the"
+        " folder or the address that a tool left its curves in.",
         show_default=False,
     ),
+]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="Which tool wrote SOURCE, where that is not plain; a wrong one names all.")
+]
+RunsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--runs",
+        help=r"What is a cell and a seed among a tool's runs: 'cell=params.optimizer seed=params.seed', or a pattern"
+        r" for their names, '(?P<cell>.+)_s(?P<seed>\d+)'.",
+        show_default=False,
+    ),
+]
+LeaveOutOption = Annotated[
+    list[str] | None,
+    typer.Option("--leave-out", help="A run of a tool that does not count, by name.", show_default=False),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what was understood of SOURCE, compute nothing, write nothing.")
 ]
 MetricOption = Annotated[
     str, typer.Option("--metric", help="What is compared; needed where the file holds several metrics.")
@@ -75,7 +95,7 @@ OutputsOption = Annotated[Path, typer.Option("--outputs", envvar="OUTPUTS", help
 
 
 def curves(
-    file: FileArgument,
+    source: SourceArgument,
     metric: MetricOption = "",
     baseline: BaselineOption = "",
     primary: PrimaryOption = ("", ""),
@@ -87,22 +107,34 @@ def curves(
     unit: UnitOption = "",
     early_stopping: EarlyStoppingOption = False,
     unpaired: UnpairedOption = False,
+    format_: FormatOption = "",
+    runs: RunsOption = None,
+    leave_out: LeaveOutOption = None,
+    dry_run: DryRunOption = False,
     out: PageFolderOption = None,
     outputs: OutputsOption = Path("outputs"),
 ) -> None:
-    """Compare curves of a CSV or Parquet file: one page, figures, tables and claims, without a study and without
-    MLflow.
+    """Compare curves of a CSV or Parquet file, or of what a tool left behind: one page, figures, tables and claims,
+    without a study.
 
     Seeds are the unit of replication: the same seed in two cells is a pair. A curve that ends without a finite number
     has diverged.
     """
     from analysis.curves.findings import CurvesRequest
     from analysis.curves.page import write_curves_page
+    from analysis.curves.runs.assignment import parsed_rule
+    from analysis.curves.runs.imported import read_source, short_name
+    from analysis.curves.runs.understood import understood
 
-    folder = out or Outputs(outputs).reports / f"curves-{file.stem}"
     check_confidence(confidence)
     check_margin(margin)
+    rule = parsed_rule(runs or (), leave_out or ())
+    if dry_run:
+        typer.echo(understood(read_source(source, format_, rule, metric)))
+        return
+    folder = out or Outputs(outputs).reports / f"curves-{short_name(source)}"
     with writing("page", folder, "--out"):
+        curves_read = read_source(source, format_, rule, metric)
         request = CurvesRequest(
             metric=metric,
             baseline=baseline,
@@ -114,10 +146,10 @@ def curves(
             higher_is_better=higher,
             unit=unit,
             early_stopping=early_stopping,
-            unpaired=unpaired,
+            unpaired=unpaired or curves_read.is_numbered,
         )
         check_page_folder(folder)
-        page, findings = write_curves_page(file, request, folder)
+        page, findings = write_curves_page(curves_read, request, folder)
     for note in findings.notes:
         typer.echo(f"Note: {note}", err=True)
     typer.echo(f"Page: {page}")

@@ -14,29 +14,24 @@ from analysis.curves.doubts import robustness_section, times_section
 from analysis.curves.figures import drawn_cells, explored_curves
 from analysis.curves.findings import CurvesFindings, CurvesRequest, curves_findings
 from analysis.curves.report import cells_table, comparison_section, pairs_table
-from analysis.curves.table import read_curves
+from analysis.curves.runs.imported import ReadCurves
 from analysis.document.sections import Section, Subject, Table
 from analysis.page.folder import build_page
 from analysis.page.summary import markdown_summary
-from vae.disk import file_sha256
 
 LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "matplotlib")
 
 
-def write_curves_page(file: Path, request: CurvesRequest, folder: Path) -> tuple[Path, CurvesFindings]:
-    """Reads `file`, replaces `folder` by its page and returns the page's path with the findings.
+def write_curves_page(curves: ReadCurves, request: CurvesRequest, folder: Path) -> tuple[Path, CurvesFindings]:
+    """Replaces `folder` by the page of these curves and returns the page's path with the findings.
 
     Raises CurveFileError where the file cannot answer, OSError where the page cannot be written; an older page is
     then untouched.
     """
-    findings = curves_findings(read_curves(file), request)
+    findings = curves_findings(curves.table, request)
     sections = (comparison_section(findings), robustness_section(findings), times_section(findings))
-    provenance = {
-        "file": file.name,
-        "sha256": file_sha256(file),
-        "versions": {name: version(name) for name in LIBRARIES},
-    }
-    subject = curves_subject(file.name, findings, provenance)
+    provenance = dict(curves.origin) | {"versions": {name: version(name) for name in LIBRARIES}}
+    subject = curves_subject(curves.name, findings, provenance)
     return (
         build_page(subject, sections, provenance, folder, {"summary.md": _summary(subject, sections, findings)}),
         findings,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,9 +30,10 @@ LARGEST_SINGLE = float(np.finfo(np.float32).max)
 
 @dataclass
 class Notes:
-    """What limits the conclusions in each metric, in words."""
+    """What limits the conclusions in each metric, in words. `rows_text`: how rows are named, by their index."""
 
     by_metric: dict[str, list[str]] = field(default_factory=dict)
+    rows_text: Callable[[Iterable[int]], str] = rows_text
 
     def add(self, metric: object, note: str) -> None:
         """One more."""
@@ -46,8 +47,8 @@ def with_infinity(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     for metric, rows in frame[largest].groupby("metric", sort=True):
         notes.add(
             metric,
-            f"Taken as infinite: {rows['value'].iloc[0]:g} in {rows_text(rows.index)}. Some tools keep infinity as the"
-            " largest number there is.",
+            f"Taken as infinite: {rows['value'].iloc[0]:g} in {notes.rows_text(rows.index)}. Some tools keep infinity"
+            " as the largest number there is.",
         )
     return frame.assign(value=frame["value"].mask(largest, np.sign(frame["value"]) * math.inf))
 
@@ -66,7 +67,7 @@ def each_once(frame: pd.DataFrame, faults: list[str], notes: Notes) -> pd.DataFr
         steps = differing[differing > 1].index
         again = int((of_curve.duplicated(POINT) & ~of_curve["blank"]).sum())
         if len(steps):
-            faults.append(_logged_differently(curve, of_curve, steps))
+            faults.append(_logged_differently(curve, of_curve, steps, notes))
         elif again:
             notes.add(
                 curve[0],
@@ -79,14 +80,14 @@ def _run(curve: Sequence[object]) -> str:
     return f"cell {str(curve[1])!r}, seed {curve[2]}"
 
 
-def _logged_differently(curve: Sequence[object], rows: pd.DataFrame, steps: pd.Index[int]) -> str:
+def _logged_differently(curve: Sequence[object], rows: pd.DataFrame, steps: pd.Index[int], notes: Notes) -> str:
     first = rows[rows["step"] == steps[0]].sort_index()
     values = ", ".join(f"{value:g}" for value in first["value"].drop_duplicates())
     more = f"; so are {len(steps) - 1} further steps" if len(steps) > 1 else ""
     return (
         f"the point of {_run(curve)}, step {steps[0]}, metric {str(curve[0])!r} is there {len(first)} times, in"
-        f" {rows_text(first.index)}, with the values {values}{more}; allowed: once. Of a training that was continued"
-        " keep one part; two trainings need two seeds"
+        f" {notes.rows_text(first.index)}, with the values {values}{more}; allowed: once. Of a training that was"
+        " continued keep one part; two trainings need two seeds"
     )
 
 
@@ -190,18 +191,19 @@ def timed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     if back.empty:
         return frame
     for metric, rows in back.groupby("metric", sort=True):
-        for note in _clock_notes(rows):
+        for note in _clock_notes(rows, notes):
             notes.add(metric, note)
     without = pd.MultiIndex.from_frame(frame[CURVE]).isin(pd.MultiIndex.from_frame(back[CURVE]))
     return frame.assign(seconds=frame["seconds"].mask(without))
 
 
-def _clock_notes(rows: pd.DataFrame) -> Iterator[str]:
+def _clock_notes(rows: pd.DataFrame, notes: Notes) -> Iterator[str]:
     firsts = rows.drop_duplicates(CURVE)
-    for number, row in itertools.islice(firsts.iterrows(), MAX_NAMED):
+    for (_, row), place in itertools.islice(zip(firsts.iterrows(), firsts.index, strict=True), MAX_NAMED):
         yield (
-            f"No clock of cell {row['cell']!r}, seed {row['seed']}: its seconds go back in row {number}, from"
-            f" {row['before']:g} to {row['seconds']:g}, as after a restart. Give the sum of all parts."
+            f"No clock of cell {row['cell']!r}, seed {row['seed']}: its seconds go back in"
+            f" {notes.rows_text([place])}, from {row['before']:g} to {row['seconds']:g}, as after a restart. Give the"
+            " sum of all parts."
         )
     if len(firsts) > MAX_NAMED:
         yield f"No clock of {len(firsts) - MAX_NAMED} further seeds, whose seconds go back as well."

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.curves import columns
-from analysis.curves.file import OPTIONAL, REQUIRED, read_raw, refusal, rows_text
+from analysis.curves.file import OPTIONAL, REQUIRED, read_raw, refusal
 from analysis.curves.points import LARGEST, Notes, each_once, measured, say_stuck, timed, with_infinity
 
 
@@ -56,20 +56,32 @@ def read_curves(path: Path) -> CurveTable:
     raw.columns = pd.Index([str(name).strip() for name in raw.columns])
     _check_columns(path, raw)
     faults: list[str] = []
-    notes = Notes()
-    has_seconds = "seconds" in raw.columns
     frame = _typed(raw, faults)
+    ignored = sorted(set(raw.columns) - set(REQUIRED) - set(OPTIONAL))
+    notes = [*reading_notes, *([f"Ignored: the columns {', '.join(map(repr, ignored))}."] if ignored else [])]
+    return curve_table(frame, path.name, Notes(), faults, raw, "seconds" in raw.columns, notes)
+
+
+def curve_table(
+    frame: pd.DataFrame,
+    name: str,
+    notes: Notes,
+    faults: list[str],
+    written: pd.DataFrame,
+    has_seconds: bool,
+    file_notes: Sequence[str] = (),
+) -> CurveTable:
+    """What the rows of `frame` stand for: cell, seed, step, metric, value, seconds and `blank`, where no value is
+    written. `faults` were found before; `written`: the same rows as messages quote them. Raises CurveFileError."""
     frame = with_infinity(frame, notes)
-    faults += _out_of_range(frame, raw)
+    faults = faults + _out_of_range(frame, written, notes)
     if not faults:
         frame = each_once(frame, faults, notes)
     if faults:
-        raise refusal(path.name, faults)
+        raise refusal(name, faults)
     frame = timed(measured(frame, notes), notes)
     say_stuck(frame, notes)
     frame = frame.drop(columns="blank").sort_values(["cell", "seed", "metric", "step"], ignore_index=True)
-    ignored = sorted(set(raw.columns) - set(REQUIRED) - set(OPTIONAL))
-    file_notes = [*reading_notes, *([f"Ignored: the columns {', '.join(map(repr, ignored))}."] if ignored else [])]
     by_metric = {metric: tuple(said) for metric, said in notes.by_metric.items()}
     return CurveTable(frame, has_seconds, tuple(file_notes), by_metric)
 
@@ -119,19 +131,19 @@ def _missing_column(name: str, columns: Iterable[str]) -> str:
     return f"the column {name!r} is missing" + (f"; is {free[near[0]]!r} meant?" if near else "")
 
 
-def _out_of_range(frame: pd.DataFrame, raw: pd.DataFrame) -> list[str]:
+def _out_of_range(frame: pd.DataFrame, raw: pd.DataFrame, notes: Notes) -> list[str]:
     faults = []
     for name in ("step", "seconds"):
         index = frame.index[frame[name] < 0]
         if len(index):
-            faults.append(f"{name} is below 0 in {rows_text(index)}: {str(raw[name][index[0]])!r}")
+            faults.append(f"{name} is below 0 in {notes.rows_text(index)}: {str(raw[name][index[0]])!r}")
     instead = {"value": "write inf where the training diverged", "seconds": "leave it empty where nobody measured it"}
     for name in instead:
         size = frame[name].abs()
         index = size.index[(size > LARGEST) & (np.isfinite(size) if name == "value" else True)]
         if len(index):
             faults.append(
-                f"{name} is larger than {LARGEST:g} in {rows_text(index)}: {str(raw[name][index[0]])!r}; allowed:"
+                f"{name} is larger than {LARGEST:g} in {notes.rows_text(index)}: {str(raw[name][index[0]])!r}; allowed:"
                 f" numbers up to that size; {instead[name]}"
             )
     return faults

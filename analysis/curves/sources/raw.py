@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import re
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pandas as pd
 
@@ -171,3 +173,28 @@ def wide_points(
 def number(value: object) -> float | None:
     """The number that a JSON value is, None for what is none (a text, true, a list)."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def public(address: str) -> str:
+    """The address without a user's name and password."""
+    return re.sub(r"(?<=://)[^/#?]*@", "", address)
+
+
+def sqlite_tables(path: Path) -> set[str]:
+    """The names of an SQLite database's tables; none of what is no such file."""
+    try:
+        with path.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                return set()
+        with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as database:
+            return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except (OSError, sqlite3.Error):
+        return set()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file that a path or an address `sqlite:///...` names; None for an address of another kind."""
+    database = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]*).*", uri)
+    if database is None and "://" in uri:
+        return None
+    return Path(unquote(database[1]) if database else uri)
