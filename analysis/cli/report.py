@@ -83,9 +83,11 @@ def make_report(
     from analysis.page.processes import Processes
 
     with Processes(min(usable_cores() - 1, MOST_PROCESSES) if name == "all" else 0, DRAWING) as processes:
+        from analysis.page.page import answer_of
         from analysis.reports.study_page import build_report, build_single_report
+        from analysis.results.attachment import attach_report
         from analysis.results.own_code import code_of_file
-        from analysis.results.reader import attach_report, read_study
+        from analysis.results.reader import read_study
 
         results = read_study(study_name(study), tracking_uri, code_of_file(study) | frozenset(allowed_code))
         folder = Outputs(outputs).reports / results.study.name
@@ -93,8 +95,9 @@ def make_report(
             (section,) = make_sections([name], results, cache, processes)
             return build_single_report(results, section, folder)
         names = ("published_number", *REPORTS) if results.study.published else REPORTS
-        page = build_report(results, make_sections(names, results, cache, processes), folder)
-        attach_report(results, folder)
+        sections = make_sections(names, results, cache, processes)
+        page = build_report(results, sections, folder)
+        attach_report(results, folder, answer_of(sections))
         return page
 
 

@@ -113,7 +113,7 @@ def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path
         only=only,
         heading=leading.title if only else "The answer",
         verdict=claim.verdict if claim else "",
-        answer=claim.statement if claim else leading.answer,
+        answer=answer_of(sections),
         facts=claim_facts(claim) if claim else (),
         also=() if only else also_declared(sections),
         figure=shown_figure(leading.figures[0], datasets) if leading.figures and not only else None,
@@ -152,6 +152,12 @@ def _scripts(folder: Path, has_explorers: bool) -> Iterator[Markup]:
     if has_explorers:
         yield vega_bundle()
         yield Markup((folder / "explorer.js").read_text(encoding="utf-8"))
+
+
+def answer_of(sections: Sequence[Section]) -> str:
+    """The sentence that leads the page: the primary claim's, or the first section's."""
+    leading, claim = primary_claim(sections)
+    return claim.statement if claim else leading.answer
 
 
 def primary_claim(sections: Sequence[Section]) -> tuple[Section, AnyClaim | None]:

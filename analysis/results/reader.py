@@ -76,7 +76,7 @@ class StudyResults:
         from mlflow.exceptions import MlflowException
 
         try:
-            client, run_id = _client(self.tracking_uri), str(rows["run_id"].iloc[0])
+            client, run_id = client_of(self.tracking_uri), str(rows["run_id"].iloc[0])
             weights = require_same_weights(
                 client.get_run(run_id).data.tags, _artifact(client, run_id, "weights.safetensors")
             )
@@ -104,11 +104,11 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
         parent = _parent(client, experiment)
         study = _study(client, parent)
         require_own_code(study, tracking_uri, own_code)
-        runs = [run for run in _nested_runs(client, experiment, parent) if run.data.tags.get("kind") == "training"]
+        runs = [run for run in _nested_runs(client, experiment, parent) if _has_ended(run)]
         points = require_unchanged(runs, _points(client, experiment, runs))
     except MlflowException as error:
         raise ResultsError(
-            f"MLflow at {_public(tracking_uri)} stopped answering while the study {study_name} was read:"
+            f"MLflow at {public_uri(tracking_uri)} stopped answering while the study {study_name} was read:"
             f" {public_line(first_line(error))}"
         ) from error
     rows = pd.DataFrame([_row(run, study) for run in runs])
@@ -141,21 +141,8 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
     )
 
 
-def attach_report(results: StudyResults, folder: Path) -> None:
-    """Attaches the files of a report to the study's parent run, under `report/`. Raises ResultsError where MLflow
-    does not take them."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        _client(results.tracking_uri).log_artifacts(results.parent_run_id, str(folder), "report")
-    except (MlflowException, OSError) as error:
-        raise ResultsError(
-            f"the report is at {folder}, but MLflow at {_public(results.tracking_uri)} did not take it:"
-            f" {public_line(first_line(error))}"
-        ) from error
-
-
-def _client(tracking_uri: str) -> MlflowClient:
+def client_of(tracking_uri: str) -> MlflowClient:
+    """MLflow's own client of that store."""
     _import_mlflow(tracking_uri)
     from mlflow.tracking import MlflowClient
 
@@ -169,7 +156,7 @@ def _import_mlflow(tracking_uri: str) -> None:
     import_module("mlflow.store.tracking.sqlalchemy_store" if database_path(tracking_uri) else "mlflow.tracking")
 
 
-def _public(uri: str) -> str:
+def public_uri(uri: str) -> str:
     """The address without a user's name and password."""
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
@@ -210,7 +197,7 @@ def _within_seconds(seconds: float, ask: Callable[[], T], tracking_uri: str) -> 
     if answers:
         return answers[0]
     cause = public_line(first_line(faults[0])) if faults else f"no answer within {seconds:g} s"
-    raise ResultsError(f"MLflow at {_public(tracking_uri)} cannot be read: {cause}. Check --tracking-uri.") from (
+    raise ResultsError(f"MLflow at {public_uri(tracking_uri)} cannot be read: {cause}. Check --tracking-uri.") from (
         faults[0] if faults else None
     )
 
@@ -220,7 +207,7 @@ def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]
     _import_mlflow(tracking_uri)
 
     def ask() -> tuple[MlflowClient, Experiment | None, list[str]]:
-        client = _client(tracking_uri)
+        client = client_of(tracking_uri)
         experiment = client.get_experiment_by_name(name)
         return client, experiment, [] if experiment else [other.name for other in client.search_experiments()]
 
@@ -228,12 +215,12 @@ def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]
     if experiment is None:
         known = [other for other in others if other != "Default"]
         raise UnknownStudyError(
-            unknown_name_message(name, known, f"a study that MLflow at {_public(tracking_uri)} holds")
+            unknown_name_message(name, known, f"a study that MLflow at {public_uri(tracking_uri)} holds")
         )
     if experiment.lifecycle_stage != "active":
         raise ResultsError(
-            f"the study {name} was deleted in MLflow at {_public(tracking_uri)}; restore the experiment there, or run"
-            " the study again."
+            f"the study {name} was deleted in MLflow at {public_uri(tracking_uri)}; restore the experiment there, or"
+            " run the study again."
         )
     return client, experiment
 
@@ -263,6 +250,11 @@ def _parent(client: MlflowClient, experiment: Experiment) -> Run:
 def _nested_runs(client: MlflowClient, experiment: Experiment, parent: Run) -> list[Run]:
     runs = _search(client, experiment, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     return sorted(runs, key=lambda run: str(run.info.run_id))
+
+
+def _has_ended(run: Run) -> bool:
+    """Whether it is a training with an outcome: one that is under way, or was stopped, has none."""
+    return run.data.tags.get("kind") == "training" and "outcome" in run.data.tags
 
 
 def _study(client: MlflowClient, parent: Run) -> Study:
@@ -368,7 +360,7 @@ def _provenance(
     }
     return tags | {
         "study": study.name,
-        "tracking_uri": _public(tracking_uri),
+        "tracking_uri": public_uri(tracking_uri),
         "experiment_id": parent.info.experiment_id,
         "parent_run_id": parent.info.run_id,
         "started": _date(parent.info.start_time),

@@ -15,8 +15,8 @@ from study.execution.execution import Completed, Execution
 from study.execution.packing import Packing
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import Identity
-from study.records.records import Record, record_of
-from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
+from study.records.records import Record, Unfinished, record_of
+from study.worker.job import Job, Member, MemberCurve, MemberResult, TrialReport, WorkerSettings
 
 
 class Observer(Protocol):
@@ -27,6 +27,9 @@ class Observer(Protocol):
 
     def progressed(self, planned: PlannedTraining, samples: int, resumed_samples: int) -> None:
         """A training is so far; this execution took it up at `resumed_samples`."""
+
+    def measured(self, planned: PlannedTraining, unfinished: Unfinished) -> None:
+        """A training that goes on has come so far; told every few seconds, of a short one never."""
 
     def trained(self, planned: PlannedTraining, record: Record, weights: bytes) -> None:
         """A training of this execution ended; what it completes follows."""
@@ -132,6 +135,8 @@ class Dispatcher:
         with self._keeping_errors():
             self._say(report.messages)
             (self.handing_over.add if report.handing_over else self.handing_over.discard)(trial_id)
+            for curve in report.curves:
+                self._pass_on(trial_id, curve)
             for finished in report.results:
                 self._keep(trial_id, finished, report.machine)
             if report.failure:
@@ -143,6 +148,12 @@ class Dispatcher:
                 self.samples[trial_id] = report.samples
                 for _, planned in self.running[trial_id].values():
                     self.observer.progressed(planned, report.samples, report.resumed_samples)
+
+    def _pass_on(self, trial_id: str, curve: MemberCurve) -> None:
+        member = self.running[trial_id].get(curve.identity)
+        if member is not None:
+            identity, planned = member
+            self.observer.measured(planned, Unfinished(identity, curve.started_ms, curve.evaluations))
 
     def _keep(self, trial_id: str, finished: MemberResult, machine: str) -> None:
         member = self.running[trial_id].pop(finished.identity, None)

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ class Record(BaseModel):
     def final_metrics(self) -> dict[str, float]:
         """The metrics at the end of the budget; empty where the training diverged."""
         return dict(self.evaluations[-1].metrics) if self.outcome != "diverged" and self.evaluations else {}
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A training that is under way: what it is, when it began, in milliseconds since 1970, and its curve so far."""
+
+    identity: Identity
+    started_ms: int
+    evaluations: tuple[Evaluation, ...]
 
 
 class RecordsError(ExplainedError):

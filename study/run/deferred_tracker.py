@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from study.errors import StudyError
 from study.execution.execution import Execution
 from study.protocol.cell_protocol import PlannedTraining
-from study.records.records import Record
+from study.records.records import Record, Unfinished
 from study.run.logs import StudyLog
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class DeferredTracker:
         return self
 
     def open(self) -> None:
-        """Has the tracker opened, if it is not; `add` and leaving the block do, too. Returns at once."""
+        """Has the tracker opened, if it is not; what it is told and leaving the block do, too. Returns at once."""
         self._is_wanted.set()
 
     def _open_when_wanted(self) -> Tracker:
@@ -56,8 +56,19 @@ class DeferredTracker:
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
         """A training whose record is on the disk; returns at once."""
+        self._tell(lambda tracker: tracker.add(planned, record))
+
+    def follow(self, planned: PlannedTraining, unfinished: Unfinished) -> None:
+        """A training that is under way; returns at once."""
+        self._tell(lambda tracker: tracker.follow(planned, unfinished))
+
+    def give_up(self, planned: PlannedTraining) -> None:
+        """A training that goes no further; what is to be said of it comes with leaving the block. Returns at once."""
+        self._tell(lambda tracker: tracker.give_up(planned))
+
+    def _tell(self, what: Callable[[Tracker], None]) -> None:
         self.open()
-        self._thread.submit(lambda: self._opening.result().add(planned, record))
+        self._thread.submit(lambda: what(self._opening.result()))
 
     def check(self) -> None:
         """Raises what went wrong with opening MLflow, once that is known."""

@@ -16,7 +16,7 @@ from study.execution.packing import Packing
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.counts import num_trainings
 from study.records.identity import libraries
-from study.records.records import Record, Records
+from study.records.records import Record, Records, Unfinished
 from study.records.writer import RecordWriter
 from study.run.deferred_tracker import DeferredTracker
 from study.run.display import Display
@@ -130,6 +130,10 @@ class Session:
         self._tracker.open()
         self._display.progressed(planned, samples, resumed_samples)
 
+    def measured(self, planned: PlannedTraining, unfinished: Unfinished) -> None:
+        """A training that goes on has come so far: MLflow has its run from here on."""
+        self._tracker.follow(planned, unfinished)
+
     def trained(self, planned: PlannedTraining, record: Record, weights: bytes) -> None:
         """A training ended: its record is queued for the disk."""
         self._writer.write(record, weights)
@@ -143,7 +147,7 @@ class Session:
 
     def failed(self, planned: PlannedTraining, identity: str, message: str) -> None:
         """A training is given up."""
-        self._tracker.open()
+        self._tracker.give_up(planned)
         self._display.failed(planned, self._log.public(message))
         self._log.training_failed(planned, identity, message)
 

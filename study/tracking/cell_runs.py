@@ -1,9 +1,11 @@
-"""Each cell as one run: the mean curve of its reporting seeds, in a colour of its own, for the overview of a study."""
+"""The mean curve of each cell's reporting seeds: a run of its own, in a colour of its own, for the overview of a study;
+and metrics of the study's run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +33,10 @@ OPTIMIZER_COLOURS = {
 _OTHER_COLOURS = ("#7d7d7d", "#0a7abf", "#d55e00", "#0c9279", "#bf4f92", "#8f6bd0", "#a0702a", "#6b8e1e")
 _LIGHTER = 0.45
 """How far each further cell of an optimizer is mixed with white."""
+
+
+_MOST_CHARACTERS_OF_A_TITLE = 200
+"""A metric's name has at most 250."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,29 @@ def cell_curve(title: str, records: Sequence[Record], colour: str) -> CellCurve:
     params = {"learning_rate": rates.pop()} if len(rates) == 1 else {}
     digest = hashlib.sha256(json.dumps([points, tags, params]).encode()).hexdigest()
     return CellCurve(title, points, params, tags | {"digest": digest})
+
+
+def curves_of_study(curves: Sequence[CellCurve], version: int) -> list[tuple[str, int, float, int]]:
+    """The mean lower bounds of all cells as points of the study's own run, whose metrics are named after cells. What
+    stands before the slash is the heading of their charts; `version` is a part of it from 2 on."""
+    number = f" {version}" if version > 1 else ""
+    return [
+        (f"mean {name.split('/')[0]} bound{number}/{title}", samples, nats, at_ms)
+        for curve, title in zip(curves, _as_metrics([curve.title for curve in curves]), strict=True)
+        for name, samples, nats, at_ms in curve.points
+        if name.endswith("/lower_bound")
+    ]
+
+
+def _as_metrics(titles: Sequence[str]) -> list[str]:
+    """The titles in what MLflow takes as names of metrics, each another one."""
+    taken: Counter[str] = Counter()
+    names = []
+    for title in titles:
+        plain = re.sub(r"[^\w.: -]", "-", title)[:_MOST_CHARACTERS_OF_A_TITLE]
+        taken[plain] += 1
+        names.append(plain if taken[plain] == 1 else f"{plain} - {taken[plain]}")
+    return names
 
 
 def _mixed_with_white(colour: str, times: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from study.protocol.cell_protocol import PlannedTraining
+from study.records.identity import Identity
 from study.records.records import Record
 from study.spec import Study
 
@@ -42,6 +43,11 @@ def run_tags(planned: PlannedTraining, record: Record, study: str, parent_run_id
     return tags
 
 
+def unfinished_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, str]:
+    """The tags of a training's run while it is under way: its place, and no outcome, so that no report counts it."""
+    return _position_tags(planned, parent_run_id)
+
+
 def failure_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, str]:
     """The tags of a run that tells of a training whose code raised; no report counts it."""
     tags = _position_tags(planned, parent_run_id) | {"outcome": "failed", "superseded": "true"}
@@ -64,10 +70,12 @@ def _position_tags(planned: PlannedTraining, parent_run_id: str) -> dict[str, st
 
 def run_params(record: Record) -> dict[str, str]:
     """The parameters of a training's run, as text."""
-    return {
-        name: _param_text(value)
-        for name, value in (record.identity.configuration | {"num_parameters": record.num_parameters}).items()
-    }
+    return unfinished_params(record.identity) | {"num_parameters": str(record.num_parameters)}
+
+
+def unfinished_params(identity: Identity) -> dict[str, str]:
+    """Those of them that are known before the training ends."""
+    return {name: _param_text(value) for name, value in identity.configuration.items()}
 
 
 def text_or_none(number: int | None) -> str:
@@ -100,3 +108,13 @@ def study_note(study: Study) -> str:
         f" {factors or 'none'}.\n\n{phases}{study.confirm.num_reporting_seeds} reporting seeds per cell."
     )
     return note[:MOST_CHARACTERS]
+
+
+def answered_note(study: Study, answer: str) -> str:
+    """The same below the answer of its report, Markdown as well."""
+    return f"{answer}\n\n{study_note(study)}"[:MOST_CHARACTERS]
+
+
+def renewed_note(note: str, study: Study) -> str:
+    """What the study's run says from now on: the answer of a report stays above as long as the study is the same."""
+    return note if note.endswith(study_note(study)) else study_note(study)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
 from study.records.records import Record
+from vae.training import Evaluation
 
 _PAGE = 250
 """Runs asked for at once: each takes about 0.1 MB while it is read."""
@@ -46,6 +48,7 @@ def existing_runs(client: MlflowClient, experiment_id: str) -> tuple[dict[str, K
     """The trainings that MLflow has already, by their key; and runs that share their key with another.
 
     Of two with the same key the finished one counts: a server that goes away may have made a run and never said so.
+    One that failed is none: the training is tried again in a run of its own.
     """
     runs: dict[str, KnownRun] = {}
     duplicates: list[KnownRun] = []
@@ -54,8 +57,7 @@ def existing_runs(client: MlflowClient, experiment_id: str) -> tuple[dict[str, K
         page = client.search_runs([experiment_id], "tags.kind = 'training'", max_results=_PAGE, page_token=token)
         for mlflow_run in page:
             key, run = mlflow_run.data.tags.get("key", ""), KnownRun.of(mlflow_run)
-            first = runs.setdefault(key, run)
-            if first is run or not key:
+            if run.status == "FAILED" or (first := runs.setdefault(key, run)) is run or not key:
                 continue
             if run.status == "FINISHED" and first.status != "FINISHED":
                 runs[key] = run
@@ -67,13 +69,29 @@ def existing_runs(client: MlflowClient, experiment_id: str) -> tuple[dict[str, K
 
 def metrics_of(record: Record) -> list[Metric]:
     """Every point of the curve with the time at which it was measured."""
-    points = [
-        Metric(name, nats, evaluation.timestamp_ms, evaluation.samples)
-        for evaluation in record.evaluations
-        for name, nats in [*evaluation.metrics.items(), ("seconds", evaluation.seconds)]
-    ]
+    points = points_of(record.evaluations)
     if record.diverged_at_samples is not None:
         points.append(
             Metric("diverged_at_samples", record.diverged_at_samples, record.finished_ms, record.diverged_at_samples)
         )
     return points
+
+
+def points_of(evaluations: Iterable[Evaluation]) -> list[Metric]:
+    """Those of a curve so far."""
+    return [
+        Metric(name, nats, evaluation.timestamp_ms, evaluation.samples)
+        for evaluation in evaluations
+        for name, nats in [*evaluation.metrics.items(), ("seconds", evaluation.seconds)]
+    ]
+
+
+def place_of(point: Metric) -> tuple[str, int, int]:
+    """Metric, samples and time: what a point shares with no other of its training."""
+    return point.key, point.step, point.timestamp
+
+
+def places_held(client: MlflowClient, run_id: str) -> set[tuple[str, int, int]]:
+    """Where the run has points."""
+    names = client.get_run(run_id).data.metrics
+    return {place_of(point) for name in names for point in client.get_metric_history(run_id, name)}

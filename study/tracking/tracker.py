@@ -6,37 +6,34 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-from mlflow.entities import Param, RunTag
+from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from study.addresses.credentials import without_credentials
 from study.errors import TrackingError
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.declarations import TAG, recorded_declarations
-from study.records.records import LOG, WEIGHTS, Record
+from study.records.records import LOG, Record, Unfinished
 from study.spec import Study
-from study.tracking.cell_runs import cell_colours
 from study.tracking.client import answering, open_client, public_cause
-from study.tracking.contents import failure_tags, run_key, run_params, run_tags, study_note, with_execution
+from study.tracking.contents import renewed_note, run_key, study_note, with_execution
 from study.tracking.pages import write_cells, write_views
-from study.tracking.runs import KnownRun, existing_runs, metrics_of
-from study.tracking.seal import SEAL, STUDY_SEAL, seal_of, study_seal
+from study.tracking.seal import STUDY_SEAL, study_seal
 from study.tracking.server import require_sqlite
-from study.tracking.store import link
+from study.tracking.training_runs import TrainingRuns
 from study.tracking.writer import BEAT_SECONDS, WRITER_TAG, Writer, beat, require_sole_writer
 
-_BATCH = 900
-"""Metrics in one call; the server takes at most 1,000."""
+_FOLLOW_SECONDS = 3.0
+"""Between two looks at what is under way at least; and so many times as long as the last one took:"""
 
-_MOST_CHARACTERS_OF_A_NAME = 250
-"""PostgreSQL refuses longer names of runs."""
+_FOLLOW_PAUSES = 20
 
 _RETRY_SECONDS = 5.0
 
@@ -59,6 +56,10 @@ class _Attempt:
     cause: str = ""
 
 
+_Told = Record | Unfinished | None
+"""What is said of a training: its record, how far it is, or nothing more since it is given up."""
+
+
 class Tracker:
     """Writes one study into MLflow, from a thread of its own, so that trainings never wait for it.
 
@@ -78,11 +79,12 @@ class Tracker:
     ) -> None:
         self._uri = without_credentials(uri)  # as messages name it
         self._study = study
-        self._folder_of = folder_of
         self._report = report
         self._confirmed: list[tuple[PlannedTraining, Record]] = []
-        self._colours = cell_colours(study)
-        self._queue: queue.SimpleQueue[tuple[PlannedTraining, Record] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[PlannedTraining, _Told] | None] = queue.SimpleQueue()
+        self._under_way: dict[str, tuple[PlannedTraining, Unfinished]] = {}
+        self._follow_at = 0.0
+        self._is_unsure = False
         self._attempts: list[_Attempt] = []
         self._writer: Writer | None = None
         self._last_beat = 0.0
@@ -91,8 +93,8 @@ class Tracker:
         with answering(self._uri):
             self._client = open_client(uri)
             self._experiment_id = self._find_or_create_experiment(artifacts)
-            self._runs, self._duplicates = existing_runs(self._client, self._experiment_id)
             self.parent_run_id = self._find_or_create_parent()
+            self._trainings = TrainingRuns(self._client, self._experiment_id, self.parent_run_id, study, folder_of)
         self._thread = threading.Thread(target=self._work, name="mlflow writer", daemon=True)
         self._thread.start()
 
@@ -107,6 +109,7 @@ class Tracker:
             if writer is not None:
                 require_sole_writer(self._client, self.parent_run_id, writer, self._uri, self._report)
                 self._client.set_tag(self.parent_run_id, WRITER_TAG, writer.tag())
+            self._trainings.end_unfinished()
             self._begin(execution, replayed)
         self._writer = writer
 
@@ -116,12 +119,12 @@ class Tracker:
             "kind": "study",
             "study": self._study.name,
             "executions": with_execution(parent.data.tags.get("executions", ""), execution),
-            "mlflow.note.content": study_note(self._study),
+            "mlflow.note.content": renewed_note(parent.data.tags.get("mlflow.note.content", ""), self._study),
             STUDY_SEAL: study_seal(self._study.model_dump(mode="json")),
             **{name: str(value) for name, value in execution.items()},
         }
         declared = recorded_declarations(
-            parent.data.tags.get(TAG), self._study, {*replayed, *(key.rpartition("|")[0] for key in self._runs if key)}
+            parent.data.tags.get(TAG), self._study, {*replayed, *self._trainings.positions}
         )
         if declared is not None:
             tags[TAG] = declared
@@ -137,6 +140,15 @@ class Tracker:
             self._confirmed.append((planned, record))
         self._keys.add(run_key(planned, record.identity.hash))
         self._queue.put((planned, record))
+
+    def follow(self, planned: PlannedTraining, unfinished: Unfinished) -> None:
+        """A training that is under way, as far as it is; returns at once. What a store that is away does not take
+        comes with the next call, or with the record."""
+        self._queue.put((planned, unfinished))
+
+    def give_up(self, planned: PlannedTraining) -> None:
+        """A training that goes no further; returns at once."""
+        self._queue.put((planned, None))
 
     def close(self, complete: bool, seconds: float = 60.0) -> str | None:
         """Waits until all that was added is written, and ends the parent run; a message where MLflow did not take it
@@ -158,8 +170,11 @@ class Tracker:
             )
         try:
             if complete and not refused:
-                self._mark_superseded()
+                self._trainings.mark_superseded(self._keys)
                 self._write_cells()
+            else:
+                self._refresh()
+                self._trainings.end_unfinished()
             self._client.set_terminated(self.parent_run_id, "FINISHED" if complete and not refused else "KILLED")
         except Exception as error:  # noqa: BLE001 - whatever it is, the records are safe
             return f"MLflow at {self._uri}: {public_cause(error)}; run the same command again when it answers"
@@ -199,27 +214,67 @@ class Tracker:
         is_ending = False
         while not is_ending or (pending and self._num_in_vain() < _LAST_ATTEMPTS):
             seconds = _RETRY_SECONDS if pending else BEAT_SECONDS
+            if self._under_way:
+                seconds = max(0.0, min(seconds, self._follow_at - time.monotonic()))
             with suppress(queue.Empty):
                 while True:
                     item = self._queue.get(timeout=seconds)
                     seconds = 0.0
                     if item is None:
                         is_ending = True
+                        continue
+                    planned, told = item
+                    if isinstance(told, Unfinished):
+                        self._under_way[planned.position] = (planned, told)
+                        continue
+                    self._under_way.pop(planned.position, None)
+                    if told is not None:
+                        pending.append((planned, told))
                     else:
-                        pending.append(item)
+                        with self._noticing():
+                            self._trainings.give_up(planned)
             while pending and self._attempt(*pending[0]):
                 pending.popleft()
+            if not pending and not is_ending:
+                self._follow()
             self._beat()
+
+    def _follow(self) -> None:
+        """Writes what is new of the trainings under way, where it is time to."""
+        began = time.monotonic()
+        if not self._under_way or began < self._follow_at:
+            return
+        under_way, self._under_way = self._under_way, {}
+        with self._noticing():
+            self._refresh()
+            for planned, unfinished in under_way.values():
+                self._trainings.follow(planned, unfinished)
+        ended = time.monotonic()
+        self._follow_at = ended + max(_FOLLOW_SECONDS, _FOLLOW_PAUSES * (ended - began))
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Lets an error of the store be: all of it comes again, with the record at the latest."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - whatever it is
+            self._is_unsure = True
+
+    def _refresh(self) -> None:
+        """After an error, what was under way may be there or not."""
+        if self._is_unsure:
+            self._trainings.refresh()
+            self._is_unsure = False
 
     def _attempt(self, planned: PlannedTraining, record: Record) -> bool:
         """Whether the training needs no further attempt: it is written, or was refused twice and is left to the next
         execution, so that it does not hold up those behind it."""
         try:
-            if not self._is_well():  # what was under way when the server went may be there or not
-                self._runs, self._duplicates = existing_runs(self._client, self._experiment_id)
-            self._write(planned, record)
+            self._refresh()
+            self._trainings.write(planned, record)
             attempt = _Attempt("written")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+            self._is_unsure = True
             is_last = _is_refusal(error) and self._num_in_vain() + 1 >= _LAST_ATTEMPTS
             attempt = _Attempt("refused" if is_last else "away", planned.title, public_cause(error))
         self._announce(attempt)
@@ -261,89 +316,16 @@ class Tracker:
                 " one of them"
             )
 
-    def _write(self, planned: PlannedTraining, record: Record) -> None:
-        """One training as one nested run; does nothing for one that is there, and completes one that is there in
-        part."""
-        key = run_key(planned, record.identity.hash)
-        run = self._runs.get(key)
-        if run is not None and run.status == "FINISHED":
-            self._renew_files(run, record)
-            if run.superseded:
-                self._client.delete_tag(run.run_id, "superseded")
-            if run.cell_title != planned.curve_title:  # written by a version that named runs otherwise
-                self._client.set_tag(run.run_id, "cell_title", planned.curve_title)
-                self._client.set_tag(run.run_id, "mlflow.runName", planned.title[:_MOST_CHARACTERS_OF_A_NAME])
-            if run.code_kept != record.code_kept:
-                self._client.set_tag(run.run_id, "code_kept", str(record.code_kept).lower())
-            return
-        if run is not None and run.started_ms != record.started_ms:
-            run = None  # begun with a record that was damaged since, of which it may hold points
-        if run is None:
-            tags = run_tags(planned, record, self._study.name, self.parent_run_id) | {"key": key}
-            tags["mlflow.runColor"] = self._colours[planned.cell.label]
-            tags[SEAL] = seal_of(
-                record.started_ms,
-                run_params(record),
-                tags,
-                ((each.key, each.step, each.value) for each in metrics_of(record)),
-            )
-            run = KnownRun.of(
-                self._client.create_run(
-                    self._experiment_id,
-                    start_time=record.started_ms,
-                    tags=tags,
-                    run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME],
-                )
-            )
-            self._runs[key] = run
-        metrics = metrics_of(record)
-        self._client.log_batch(
-            run.run_id,
-            metrics=metrics[:_BATCH],
-            params=[Param(name, text) for name, text in run_params(record).items()],
-        )
-        for start in range(_BATCH, len(metrics), _BATCH):
-            self._client.log_batch(run.run_id, metrics=metrics[start : start + _BATCH])
-        for file in (self._folder_of(record) / name for name in (WEIGHTS, LOG)):
-            if not link(file, run.artifact_uri) and (file.name == WEIGHTS or file.exists()):
-                self._client.log_artifact(run.run_id, str(file))
-        self._client.set_terminated(run.run_id, "FINISHED", record.finished_ms)
-        self._runs[key] = replace(run, status="FINISHED")
-
-    def _renew_files(self, run: KnownRun, record: Record) -> None:
-        """Gives a run that is there the files of its record: one that was damaged and trained again has others."""
-        link(self._folder_of(record) / LOG, run.artifact_uri)
-        if link(self._folder_of(record) / WEIGHTS, run.artifact_uri) and run.weights_sha256 != record.weights_sha256:
-            self._client.set_tag(run.run_id, "weights_sha256", record.weights_sha256)
-
-    def _mark_superseded(self) -> None:
-        """Tags what this version of the study file does not ask for, and runs that are there twice, so that reports
-        leave them out."""
-        self._runs, self._duplicates = existing_runs(self._client, self._experiment_id)
-        unwanted = [run for key, run in self._runs.items() if key not in self._keys]
-        for run in [*unwanted, *self._duplicates]:
-            if not run.superseded:
-                self._client.set_tag(run.run_id, "superseded", "true")
-            if run.status == "RUNNING":
-                self._client.set_terminated(run.run_id, "KILLED")
-
     def _write_cells(self) -> None:
         """A run for each cell, and views whose charts show where the cells ended."""
-        shown = write_cells(self._client, self._experiment_id, self._study, self._confirmed)
+        shown = write_cells(self._client, self._experiment_id, self.parent_run_id, self._study, self._confirmed)
         write_views(self._client, self._experiment_id, self._study, lambda line: None, shown)
 
     def log_failure(self, planned: PlannedTraining, message: str, log: str = "") -> bool:
         """A training whose code raised: a run with the outcome `failed` and the traceback; it is tried again by the
         next run of the study. False where it was not taken."""
         with suppress(MlflowException, OSError):
-            tags = failure_tags(planned, self.parent_run_id)
-            run = self._client.create_run(
-                self._experiment_id, tags=tags, run_name=planned.title[:_MOST_CHARACTERS_OF_A_NAME]
-            )
-            self._client.log_text(run.info.run_id, message, "failure.txt")
-            if log:
-                self._client.log_text(run.info.run_id, log, LOG)
-            self._client.set_terminated(run.info.run_id, "FAILED")
+            self._trainings.explain(planned, {"failure.txt": message} | ({LOG: log} if log else {}))
             return True
         return False
 

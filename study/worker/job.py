@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vae.randomness import Seeds
+from vae.training import Evaluation
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,18 @@ class MemberResult:
 
 
 @dataclass(frozen=True)
+class MemberCurve:
+    """A training that is under way: when it began, in milliseconds since 1970, and all that was measured so far."""
+
+    identity: str
+    started_ms: int
+    evaluations: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True)
 class TrialReport:
-    """Where a trial is after a slice of it, and from where it was `resumed`. One that is `handing_over` has results
-    to be fetched, and is not to be stopped."""
+    """Where a trial is after a slice of it, and from where it was `resumed`; now and then with the `curves` of its
+    members. One that is `handing_over` has results to be fetched, and is not to be stopped."""
 
     samples: int
     machine: str
@@ -76,3 +86,4 @@ class TrialReport:
     messages: tuple[str, ...] = ()
     failure: str = ""
     resumed_samples: int = 0
+    curves: tuple[MemberCurve, ...] = ()

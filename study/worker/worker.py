@@ -8,6 +8,7 @@ import gc
 import math
 import os
 import socket
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ import torch
 
 from study.records.identity import libraries
 from study.worker.checkpoints import checkpoint_path, is_of_writing, list_members, packs_with, remove_checkpoint
-from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
+from study.worker.job import Job, Member, MemberCurve, MemberResult, TrialReport, WorkerSettings
 from study.worker.scratch import scratch_folder
 from study.worker.shared_checkpoints import SharedCheckpoints
 from study.worker.storage import is_uri
@@ -35,6 +36,9 @@ from vae.training import Progress, Training, TrainingResult
 
 PAUSE_SECONDS = 2.0
 """A worker reports where it is at least this often; between two reports it cannot be stopped."""
+
+CURVES_EVERY_SECONDS = 5.0
+"""A report brings the curves so far at most this often; those of a shorter training come with its result alone."""
 
 BYTES_PER_REPORT = 2**28
 """Weights that are handed over in one report, at least one member's: those of a large pack would be gigabytes in one
@@ -145,6 +149,7 @@ class _Trial:
         self._trained: deque[tuple[Member, TrainingResult]] = deque()
         self._handed_over: set[str] = set()
         self._messages: list[str] = []
+        self._curves_due = time.monotonic() + CURVES_EVERY_SECONDS
 
     @cached_property
     def _trainings(self) -> dict[str, tuple[TrainingConfiguration, PreparedData]]:
@@ -197,7 +202,18 @@ class _Trial:
             messages=messages,
             failure=failure,
             resumed_samples=self._resumed_samples,
+            curves=self._curves(),
         )
+
+    def _curves(self) -> tuple[MemberCurve, ...]:
+        """Those of the members that train on, where it is time to tell."""
+        if self._running is None or time.monotonic() < self._curves_due:
+            return ()
+        self._curves_due = time.monotonic() + CURVES_EVERY_SECONDS
+        if isinstance(self._running, Training):
+            return (_curve(self._part[0], self._running),)
+        going_on = zip(self._part, self._running.trainings, strict=True)
+        return tuple(_curve(member, own) for member, own in going_on if own in self._running.members)
 
     def _train(self) -> TrialReport:
         """A slice of the part that runs; the last one begins to hand over its results."""
@@ -315,6 +331,10 @@ class _Trial:
             results.append(MemberResult(member.identity, facts, weights))
             self._handed_over.add(member.identity)
         return self.report(results)
+
+
+def _curve(member: Member, own: Training | PackedTraining) -> MemberCurve:
+    return MemberCurve(member.identity, own.started_ms, tuple(own.evaluations))
 
 
 def is_of_device(error: BaseException) -> bool:

@@ -4,10 +4,13 @@ same bits."""
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,16 @@ import pytest
 from study.records.records import Record
 from tests.support.stores import Store
 from tests.support.terminals import Terminal
-from tests.support.workplaces import NUM_TRAININGS, FinishedRun, Workplace, digest_alone, wait_until
+from tests.support.workplaces import (
+    NUM_TRAININGS,
+    FinishedRun,
+    Workplace,
+    cleaned_up,
+    copy_code,
+    digest_alone,
+    wait_until,
+    write_workplace,
+)
 
 # Two short trainings are searched; then the two that are confirmed take long enough to be stopped in their middle.
 TWO_LONG_TRAININGS = [
@@ -52,6 +64,58 @@ def test_a_study_killed_in_its_middle_finishes_by_the_same_command_with_the_same
     assert _results(workplace.records()) == _results(finished.workplace.records())
     Store(workplace.tracking_uri).assert_every_point_is_there_once(workplace.records())
     assert len(Store(workplace.tracking_uri).runs()) == NUM_TRAININGS
+
+
+def _num_points_of_running_seeds(workplace: Workplace) -> int:
+    """How many points MLflow has of reporting seeds that are under way; 0 while there is no database."""
+    query = (
+        "SELECT count(*) FROM metrics JOIN runs USING (run_uuid) JOIN tags USING (run_uuid)"
+        " WHERE runs.status = 'RUNNING' AND tags.key = 'phase' AND tags.value = 'confirm'"
+    )
+    path = workplace.tracking_uri.removeprefix("sqlite:///")
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        return int(database.execute(query).fetchone()[0])
+    return 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_trainings_are_in_mlflow_while_they_train_and_no_point_is_twice_after_they_went_on(
+    root: Path, tmp_path: Path, is_stopped: bool
+) -> None:
+    """A kill -9 before the first checkpoint, so that all is measured anew; or Ctrl-C, after which all goes on. Curves
+    are told as often as they grow, so that trainings need not be long."""
+    code = copy_code(root, tmp_path / "code")
+    for module, constant in (("worker/worker.py", "CURVES_EVERY_SECONDS"), ("tracking/tracker.py", "_FOLLOW_SECONDS")):
+        file = code / "study" / module
+        text, changed = re.subn(rf"^{constant} = .*$", f"{constant} = 0.1", file.read_text(), flags=re.MULTILINE)
+        assert changed == 1
+        file.write_text(text)
+    for workplace in cleaned_up(write_workplace(tmp_path / "place", code)):
+        _is_in_mlflow_while_it_trains(workplace, is_stopped)
+
+
+def _is_in_mlflow_while_it_trains(workplace: Workplace, is_stopped: bool) -> None:
+    longer = [*TWO_LONG_TRAININGS, "--set", "training.num_evaluations=40"]
+    driver = workplace.start("run", "tiny.yaml", *longer)
+    wait_until(lambda: _num_points_of_running_seeds(workplace) > 0, "a running training has points in MLflow")
+    if is_stopped:
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait(60) == 130
+        assert _num_points_of_running_seeds(workplace) == 0, "a study that was stopped has no training running"
+    else:
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+    begun = {run.data.tags["key"]: run.info.run_id for run in Store(workplace.tracking_uri).runs()}
+    assert workplace.num_records() < len(begun), "the trainings to be stopped were too short for this machine"
+
+    again = workplace.run("run", "tiny.yaml", *longer)
+
+    assert again.returncode == 0, again.stderr
+    Store(workplace.tracking_uri).assert_every_point_is_there_once(workplace.records())
+    runs = {run.data.tags["key"]: run.info.run_id for run in Store(workplace.tracking_uri).runs()}
+    assert len(Store(workplace.tracking_uri).runs()) == len(runs) == 4
+    assert {key: runs[key] for key in begun} == begun or not is_stopped
 
 
 @pytest.mark.slow

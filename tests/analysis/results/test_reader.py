@@ -12,11 +12,9 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from analysis.reports.study_page import build_report
 from analysis.results.points import points_frame
-from analysis.results.reader import ResultsError, StudyResults, _points_of_server, attach_report, read_study
+from analysis.results.reader import ResultsError, StudyResults, _points_of_server, read_study
 from study.spec import Study
-from tests.support.sections import section
 from tests.support.synthetic_store import Place, add_study, places, synthetic_study
 from vae.configuration import TrainingConfiguration
 
@@ -59,6 +57,21 @@ def test_a_diverged_or_failed_training_has_no_final_metrics_but_keeps_its_curve(
     assert len(lost) == 2
     assert lost[["test/lower_bound", "validation/lower_bound", "train/kl"]].isna().all(axis=None)
     assert damaged.curves["identity"].isin(lost["identity"]).sum() > 0
+
+
+def test_a_training_that_is_under_way_is_missing_still(store_uri: str, tmp_path: Path) -> None:
+    place = Place("confirm", "optimizer=adam", 1, 0, 1)
+    add_study(store_uri, tmp_path, _small("under_way"), missing=frozenset({place}))
+    before, client = read_study("under_way", store_uri), MlflowClient(store_uri)
+    position = {"phase": "confirm", "cell": place.cell, "proposal": "1", "rank": "0", "seed": "1"}
+    parent = client.get_run(before.parent_run_id)
+    tags = {"kind": "training", "mlflow.parentRunId": before.parent_run_id} | position
+    run = client.create_run(parent.info.experiment_id, tags=tags)
+    client.log_metric(run.info.run_id, "validation/lower_bound", -1.0, step=500)
+    after = read_study("under_way", store_uri)
+    assert len(after.missing) == 1
+    for frame in ("trainings", "curves", "missing"):
+        pd.testing.assert_frame_equal(getattr(after, frame), getattr(before, frame))
 
 
 def test_a_training_that_failed_to_learn_keeps_its_bound(damaged: StudyResults) -> None:
@@ -217,14 +230,3 @@ def test_a_study_with_no_training_yet_is_read_and_all_of_it_is_missing(store_uri
     found = read_study("nothing", store_uri)
     assert found.trainings.empty
     assert len(found.missing) == 4 * 3 + 4
-
-
-def test_report_is_attached_to_the_parent_run(results: StudyResults, tmp_path: Path) -> None:
-    build_report(results, [section("first")], tmp_path / "study")
-    attach_report(results, tmp_path / "study")
-    client = MlflowClient(tracking_uri=results.tracking_uri)
-    assert {item.path for item in client.list_artifacts(results.parent_run_id, "report")} >= {
-        "report/index.html",
-        "report/claims.json",
-        "report/tables",
-    }

@@ -13,8 +13,8 @@ from study.execution.execution import Completed, Execution
 from study.execution.packing import Packing
 from study.protocol.cell_protocol import PlannedTraining
 from study.records.identity import libraries
-from study.records.records import Record, RecordsError
-from study.worker.job import Job, MemberResult, TrialReport, WorkerSettings
+from study.records.records import Record, RecordsError, Unfinished
+from study.worker.job import Job, MemberCurve, MemberResult, TrialReport, WorkerSettings
 from tests.support.executions import Disk, execute
 from tests.support.studies import WEIGHTS_BYTES, identify, invented_record, invented_study
 
@@ -26,6 +26,7 @@ class Told:
 
     def __init__(self, refuses: str = "") -> None:
         self.records: list[str] = []
+        self.curves: list[tuple[str, Unfinished]] = []
         self.failures: list[str] = []
         self.messages: list[str] = []
         self._refuses = refuses
@@ -36,6 +37,9 @@ class Told:
 
     def progressed(self, planned: PlannedTraining, samples: int, resumed_samples: int) -> None:
         """Nothing."""
+
+    def measured(self, planned: PlannedTraining, unfinished: Unfinished) -> None:
+        self.curves.append((planned.position, unfinished))
 
     def trained(self, planned: PlannedTraining, record: Record, weights: bytes) -> None:
         if self._refuses == "record":
@@ -109,6 +113,21 @@ def test_a_worker_that_dies_after_handing_over_is_neither_recorded_again_nor_tra
     run.report("trial", TrialReport(1000, "machine", done=True, results=(_result(run, "trial"),)))
     run.lost("trial")
     assert (len(told.records), run.postponed, told.messages, run.error) == (1, [], [], None)
+
+
+def test_the_curves_of_a_packs_members_are_passed_on_each_as_its_own_trainings() -> None:
+    told = Told()
+    run = _run(told, size=2)
+    run.next_job("trial")
+    members = list(run.running["trial"].values())
+    measured = invented_record(members[1][1]).evaluations[:1]
+    curves = (MemberCurve(members[0][0].hash, 1, ()), MemberCurve(members[1][0].hash, 2, measured))
+    run.report("trial", TrialReport(500, "machine", curves=(*curves, MemberCurve("of a member that is done", 3, ()))))
+    assert told.curves == [
+        (members[0][1].position, Unfinished(members[0][0], 1, ())),
+        (members[1][1].position, Unfinished(members[1][0], 2, measured)),
+    ]
+    assert run.error is None
 
 
 def test_a_pack_whose_worker_dies_half_way_through_handing_over_trains_the_rest_alone() -> None:

@@ -13,7 +13,7 @@ import pytest
 from study.errors import StudyError, TrackingError
 from study.execution.execution import Execution, Failure
 from study.protocol.cell_protocol import PlannedTraining
-from study.records.records import Record, Records
+from study.records.records import Record, Records, Unfinished
 from study.records.writer import RecordWriter
 from study.run.deferred_tracker import DeferredTracker
 from study.run.logs import StudyLog
@@ -32,6 +32,7 @@ class Taker:
 
     def __init__(self, num_failures_taken: int = 99, left_over: str | None = None) -> None:
         self.added: list[tuple[PlannedTraining, Record]] = []
+        self.told: list[object] = []
         self.failures: list[str] = []
         self.closed: list[bool] = []
         self._num_failures_taken = num_failures_taken
@@ -39,6 +40,12 @@ class Taker:
 
     def add(self, planned: PlannedTraining, record: Record) -> None:
         self.added.append((planned, record))
+
+    def follow(self, planned: PlannedTraining, unfinished: Unfinished) -> None:
+        self.told.append(unfinished)
+
+    def give_up(self, planned: PlannedTraining) -> None:
+        self.told.append(planned)
 
     def log_failure(self, planned: PlannedTraining, message: str, log: str = "") -> bool:
         self.failures.append(message)
@@ -113,6 +120,17 @@ def test_what_ends_after_mlflow_opened_follows_what_waited(opening: Future[Track
                 _opens(opening, taker)
             tracker.add(planned, record)
     assert taker.added == DONE
+
+
+def test_what_is_under_way_is_told_in_order_and_opens_mlflow(opening: Future[Tracker], log: StudyLog) -> None:
+    taker, (planned, record) = Taker(), DONE[0]
+    unfinished = Unfinished(record.identity, record.started_ms, record.evaluations[:1])
+    with _deferred(opening, log) as tracker:
+        tracker.follow(planned, unfinished)
+        tracker.give_up(planned)
+        assert tracker._is_wanted.is_set()
+        _opens(opening, taker)
+    assert taker.told == [unfinished, planned]
 
 
 def test_a_store_that_cannot_be_opened_is_said_by_the_next_look_and_stops_no_record(

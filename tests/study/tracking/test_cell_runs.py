@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from analysis.figures import style
-from study.tracking.cell_runs import OPTIMIZER_COLOURS, cell_colours, cell_curve
+from study.tracking.cell_runs import OPTIMIZER_COLOURS, cell_colours, cell_curve, curves_of_study
 from tests.support.executions import Disk, execute
 from tests.support.studies import invented_study
 from tests.support.tracked_studies import STUDY, Done
@@ -51,3 +53,19 @@ def test_a_seed_that_diverged_is_counted_and_enters_no_mean(confirmed: Done) -> 
     assert curve.tags["seeds"] == f"{len(records) - 1} of {len(records)}"
     assert "1 diverged" in curve.tags["outcome"]
     assert cell_curve("adam", [lost], "#000000").points == ()
+
+
+def test_the_studys_metrics_are_named_after_cells_in_what_mlflow_takes_and_no_two_alike(confirmed: Done) -> None:
+    records = [record for _, record in confirmed]
+    titles = ("adam + decay · 1 layer", "adam - decay / 1 layer", "x" * 300)
+    curves = [cell_curve(title, records, "#000000") for title in titles]
+    for version, heading in ((1, "mean validation bound"), (2, "mean validation bound 2")):
+        points = curves_of_study(curves, version)
+        names = {name for name, *_ in points if name.startswith(f"{heading}/")}
+        assert names == {
+            f"{heading}/adam - decay - 1 layer",
+            f"{heading}/adam - decay - 1 layer - 2",
+            f"{heading}/{'x' * 200}",
+        }
+        validate_names = {re.fullmatch(r"[\w.: /-]{1,250}", name) for name, *_ in points}
+        assert None not in validate_names

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from study.tracking.contents import MOST_CHARACTERS, study_note, with_execution
+from study.tracking.contents import MOST_CHARACTERS, answered_note, renewed_note, study_note, with_execution
 from tests.support.studies import invented_study
 
 
@@ -32,3 +32,14 @@ def test_an_execution_that_no_tag_holds_is_left_out() -> None:
 def test_a_long_description_is_cut_to_what_a_tag_holds() -> None:
     assert len(study_note(invented_study(description="long " * 5_000))) == MOST_CHARACTERS
     assert "Which optimizer?" in study_note(invented_study())
+
+
+def test_the_answer_of_a_report_stays_until_the_study_file_changes() -> None:
+    study = invented_study()
+    answered = answered_note(study, "**Adam is better.**")
+    assert answered.startswith("**Adam is better.**")
+    assert renewed_note(answered, study) == answered
+    assert renewed_note("", study) == study_note(study)
+    other = invented_study(question="Which of the two?")
+    assert renewed_note(answered, other) == study_note(other)
+    assert len(answered_note(invented_study(description="long " * 5_000), "Yes.")) == MOST_CHARACTERS

@@ -53,6 +53,28 @@ def test_a_cells_run_that_a_kill_interrupted_is_written_anew(done: Done, open_tr
     assert store.client.get_run(second[name]).info.status == "FINISHED"
 
 
+def test_the_studys_run_has_each_cells_mean_bound_and_of_other_seeds_a_heading_more(
+    done: Done, open_tracker: Open, uri: str
+) -> None:
+    confirmed = [item for item in done if item[0].phase == "confirm"]
+    titles = {planned.curve_title for planned, _ in confirmed}
+    fewer, store = [item for item in done if item is not confirmed[-1]], Store(uri)
+    for asked, number in ((fewer, ""), (fewer, ""), (done, " 2"), (done, " 2")):
+        assert write_all(open_tracker(uri), asked) is None
+        metrics = store.parent().data.metrics
+        assert {f"mean validation bound{number}/{title}" for title in titles} <= metrics.keys()
+        for planned, _ in confirmed[:-1]:
+            own = [mine for other, mine in asked if other.phase == "confirm" and other.cell == planned.cell]
+            mean = sum(mine.final_metrics["validation/lower_bound"] for mine in own) / len(own)
+            assert metrics[f"mean validation bound{number}/{planned.curve_title}"] == pytest.approx(mean)
+    points = store.points(store.parent())
+    assert set(points.values()) == {1}
+    assert {name.partition("/")[0] for name, *_ in points} == {
+        *("mean train bound", "mean validation bound", "mean test bound"),
+        *("mean train bound 2", "mean validation bound 2", "mean test bound 2"),
+    }
+
+
 def test_views_are_left_out_with_a_word_where_the_pages_are_of_another_version(
     done: Done, open_tracker: Open, uri: str, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

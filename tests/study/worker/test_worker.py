@@ -7,7 +7,7 @@ import resource
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,26 @@ def test_several_seeds_are_trained_at_once_each_as_alone_within_rounding(tmp_pat
     reports, results = _trained(_worker(), job)
     _assert_as_alone(job, results, pack_size=3)
     assert [len(report.results) for report in reports] == [0, 3]
+
+
+def test_a_report_brings_the_curves_of_those_that_train_on_where_it_is_time_to_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of three has a smaller budget: it is done first, and its curve comes with its result alone."""
+    configurations = [
+        small_configuration(dataset="blobs", budget_samples=budget, num_evaluations=budget // 500)
+        for budget in (1_000, 500, 1_000)
+    ]
+    for every_seconds, told in ((0.0, [["member 0", "member 2"]]), (600.0, [])):
+        monkeypatch.setattr("study.worker.worker.CURVES_EVERY_SECONDS", every_seconds)
+        reports, results = _trained(_worker(), _mixed_job(tmp_path / str(every_seconds), configurations))
+        curves = [report.curves for report in reports if report.curves]
+        assert [[curve.identity for curve in each] for each in curves] == told
+        for curve in [curve for each in curves for curve in each]:
+            facts = results[curve.identity].facts
+            assert curve.started_ms == facts["started_ms"]
+            assert [asdict(each) for each in curve.evaluations] == list(facts["evaluations"][: len(curve.evaluations)])
+            assert [each.samples for each in curve.evaluations] == [500]
 
 
 def test_results_are_handed_over_in_parts_and_a_stop_waits_for_them(
