@@ -16,9 +16,9 @@ from benchmarks.workload import configuration, prepared
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import PreparedData
 from vae.model.network import num_parameters
-from vae.model.precision import Precision
 from vae.pack.pack import Pack, PackedTraining
 from vae.randomness import Seeds
+from vae.settings.choices import Precision
 from vae.training import Training
 
 NAME = "gpu"

@@ -9,10 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from vae.model.initialisation import Initialisation
-from vae.model.network import model_argument_names
-from vae.model.precision import Precision
-from vae.optimizers import OPTIMIZERS, argument_faults, hyperparameters_of, specification
+from vae.optimizers.specifications import OPTIMIZERS, argument_faults, hyperparameters_of, specification
+from vae.settings.choices import Initialisation, Precision
 from vae.settings.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of
 from vae.settings.nearest import unknown_name_message
 
@@ -114,14 +112,14 @@ class TrainingConfiguration(BaseModel):
     @field_validator("model")
     @classmethod
     def _known_model(cls, name: str) -> str:
-        model_argument_names(name)
+        _model_argument_names(name)
         return name
 
     @field_validator("model_arguments")
     @classmethod
     def _arguments_of_the_model(cls, arguments: Arguments, info: ValidationInfo) -> Arguments:
         model = info.data.get("model")
-        legal = model_argument_names(model) if model else arguments
+        legal = _model_argument_names(model) if model else arguments
         unknown = [name for name in arguments if name not in legal]
         if unknown:
             what = f"a field of the model {model}"
@@ -209,11 +207,19 @@ class TrainingConfiguration(BaseModel):
         return tuple(sorted({max(step, 1) * self.batch_size for step in steps}))
 
 
+def _model_argument_names(model: str) -> tuple[str, ...]:
+    if model == "vae":
+        return ()
+    from vae.model.network import model_argument_names  # with torch, which takes seconds
+
+    return model_argument_names(model)
+
+
 def _put_arguments(nested: dict[str, Any], further: Mapping[str, Any]) -> list[Fault]:
     """Puts each further field among the arguments of the optimizer or of the model; a fault for one that neither
     has. Raises ValueError where either is unknown."""
     optimizer, model = str(nested.get("optimizer", "adam")), str(nested.get("model", "vae"))
-    holders = dict.fromkeys(model_argument_names(model), "model_arguments")
+    holders = dict.fromkeys(_model_argument_names(model), "model_arguments")
     holders |= dict.fromkeys(hyperparameters_of(optimizer), "optimizer_arguments")
     for holder in sorted({holders[name] for name in further if name in holders}):
         inner = nested.get(holder, {})

@@ -13,7 +13,8 @@ from vae.bound import lower_bound
 from vae.densities import gaussian_kl_from_standard
 from vae.model.activations import ACTIVATIONS
 from vae.model.network import VAE, LatentVariableModel
-from vae.model.precision import Precision, multiplying_in
+from vae.model.precision import multiplying_in
+from vae.settings.choices import Precision
 
 _ALIGNMENT = 16
 """float32 numbers in a cache line: where a layer's weights start in the block."""

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,29 +20,11 @@ from vae.gradient import add_gradient_of_prior, loss_gradient
 from vae.minibatches import Minibatches, PreparedData
 from vae.model.network import num_parameters
 from vae.model.precision import products_in, reproducible_arithmetic, require_precision
-from vae.optimizers import at_its_average, build_optimizer, specification
+from vae.optimizers.building import at_its_average, build_optimizer
+from vae.optimizers.specifications import specification
+from vae.outcomes import Evaluation, Outcome, Progress
 from vae.randomness import Seeds
 from vae.resuming import ResumePoint, fingerprint, restore_optimizer
-
-Outcome = Literal["finished", "diverged", "failed_to_learn"]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The bounds after `samples` training samples: nats per example, seconds of training so far, time of day."""
-
-    samples: int
-    seconds: float
-    timestamp_ms: int
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a running training is."""
-
-    samples: int
-    evaluation: Evaluation | None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from vae.gradient import loss_gradient
 from vae.minibatches import PreparedData, scale_pixels
 from vae.model.network import LatentVariableModel, in_evaluation_mode
 from vae.model.precision import products_in, reproducible_arithmetic
-from vae.optimizers import at_its_average
+from vae.optimizers.building import at_its_average
 from vae.plugins import is_plugin
 from vae.randomness import Seeds
 from vae.settings.fields import Fault

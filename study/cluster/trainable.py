@@ -8,8 +8,7 @@ from typing import Any
 
 from ray import tune
 
-from study.worker.job import Job
-from study.worker.worker import DeviceLostError, Worker
+from study.worker.job import DeviceLostError, Job
 from vae.data.dataset import Dataset
 
 JOB = "job"
@@ -25,6 +24,8 @@ class StudyTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any], datasets: Mapping[str, Dataset] | None = None) -> None:
         """Data, once per worker; the training itself starts with the first step."""
+        from study.worker.worker import Worker  # with torch: the driver, which knows this class too, needs none
+
         self._worker = Worker(datasets or {})
         self._worker.take(Job.decoded(config[JOB]))
 

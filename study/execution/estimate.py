@@ -6,12 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-import torch
-
 from study.records.records import Record
-from vae.building import build_empty_model
 from vae.configuration import TrainingConfiguration
-from vae.model.network import num_parameters
 
 SECONDS_PER_SAMPLE_AND_PARAMETER = 1.2e-10
 """One Zen 4 core in float32: about 100 microseconds a sample for 784-500-20-500-784 with its 0.8 million parameters."""
@@ -32,8 +28,25 @@ def count_parameters(configuration: TrainingConfiguration, num_pixels: int = 784
 
 @cache
 def _count_parameters(architecture: str, num_pixels: int) -> int:
+    configuration = TrainingConfiguration.model_validate_json(architecture)
+    if configuration.model == "vae":
+        return _parameters_of_the_vae(configuration, num_pixels)
+    import torch  # with all that imports it: takes seconds
+
+    from vae.building import build_empty_model
+    from vae.model.network import num_parameters
+
     with torch.device("meta"):
-        return num_parameters(build_empty_model(TrainingConfiguration.model_validate_json(architecture), num_pixels))
+        return num_parameters(build_empty_model(configuration, num_pixels))
+
+
+def _parameters_of_the_vae(configuration: TrainingConfiguration, num_pixels: int) -> int:
+    """Weights and biases of vae.model.network.VAE, which is not imported for it."""
+    units, latent = configuration.hidden_units, configuration.latent_dim
+    further = (configuration.num_hidden_layers - 1) * (units + 1) * units
+    encoder = (num_pixels + 1) * units + further + 2 * (units + 1) * latent
+    decoder = (latent + 1) * units + further + (units + 1) * num_pixels
+    return encoder + decoder
 
 
 def work(configuration: TrainingConfiguration) -> float:

@@ -16,8 +16,8 @@ from study.spec.cells import Cell, Phase, common_configuration, search_space, st
 from study.spec.schema import Choices
 from vae.configuration import TrainingConfiguration
 from vae.errors import RequestError
-from vae.optimizers import specification
-from vae.pack.members import PackShape, pack_shape
+from vae.optimizers.specifications import specification
+from vae.pack.shape import PackShape, pack_shape
 
 AUTO = "auto"
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from study.spec.schema import Choices, Distribution, Range
 from vae.configuration import TrainingConfiguration
-from vae.optimizers import hyperparameters_of
+from vae.optimizers.specifications import hyperparameters_of
 
 Side = Literal["low", "high"]
 

@@ -6,11 +6,9 @@ import ast
 import json
 from dataclasses import asdict, dataclass, fields
 from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 import vae
 from vae.configuration import TrainingConfiguration
@@ -70,8 +68,9 @@ def training_identity(configuration: TrainingConfiguration, seeds: Seeds, data_s
 
 @cache
 def libraries() -> dict[str, str]:
-    """The libraries that compute and draw, by version: torch's kernels and numpy's random streams."""
-    return {"torch": str(torch.__version__), "numpy": str(np.__version__)}
+    """The libraries that compute and draw, by version: torch's kernels and numpy's random streams. Neither is
+    imported for it."""
+    return {"torch": version("torch"), "numpy": version("numpy")}
 
 
 @cache

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from study.records.identity import Identity
 from vae.disk import file_sha256, flush_folder, sha256_of, write_atomically
 from vae.errors import ExplainedError
-from vae.training import Evaluation, Outcome
+from vae.outcomes import Evaluation, Outcome
 
 _TRAINING = "training.json"
 WEIGHTS = "weights.safetensors"

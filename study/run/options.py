@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from study.execution.packing import AUTO, Packing, packing_notes, packing_of
 from study.outputs import Outputs
 from study.run.replay import CodeChanged
@@ -17,7 +15,6 @@ from study.spec.cells import fixed_fields, study_cells
 from study.worker.checkpoints import require_location
 from study.worker.storage import is_uri
 from vae.errors import RequestError
-from vae.model.precision import require_precision
 
 
 @dataclass(frozen=True)
@@ -72,17 +69,8 @@ def requested_packing(study: Study, options: Options, report: Callable[[str], No
 
 
 def _check_device(options: Options) -> None:
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise RequestError(
-            f"--num-gpus {options.num_gpus}: torch {torch.__version__} sees no GPU on this machine; leave it out to"
-            " train on the CPU"
-        )
-    if options.num_gpus and options.num_gpus > torch.cuda.device_count():
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        note = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
-        raise RequestError(
-            f"--num-gpus {options.num_gpus}: torch sees {torch.cuda.device_count()} on this machine{note}"
-        )
+    if options.num_gpus:
+        _check_gpus(options.num_gpus)
     cores = os.cpu_count() or 1
     if options.num_cpus is not None and options.num_cpus > cores:
         raise RequestError(
@@ -91,11 +79,30 @@ def _check_device(options: Options) -> None:
         )
 
 
+def _check_gpus(num_gpus: int) -> None:
+    import torch  # takes seconds
+
+    if not torch.cuda.is_available():
+        raise RequestError(
+            f"--num-gpus {num_gpus}: torch {torch.__version__} sees no GPU on this machine; leave it out to train on"
+            " the CPU"
+        )
+    if num_gpus > torch.cuda.device_count():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        note = f" (CUDA_VISIBLE_DEVICES={visible})" if visible is not None else ""
+        raise RequestError(f"--num-gpus {num_gpus}: torch sees {torch.cuda.device_count()} on this machine{note}")
+
+
 def _check_precisions(study: Study, device: str) -> None:
     """Raises RequestError for a cell whose arithmetic this machine lacks; what a cluster's nodes have, they say
     themselves."""
     for cell in study_cells(study):
+        precision = fixed_fields(study, cell).get("precision", "float32")
+        if precision == "float32":  # which every device has
+            continue
+        from vae.model.precision import require_precision
+
         try:
-            require_precision(fixed_fields(study, cell).get("precision", "float32"), device)
+            require_precision(precision, device)
         except ValueError as error:
             raise RequestError(f"{cell.label}: {error}") from error

@@ -13,7 +13,7 @@ from study.spec.trials import Trials, is_tried
 from vae.configuration import TrainingConfiguration
 from vae.data.folder import is_array_file
 from vae.data.published import PUBLISHED
-from vae.optimizers import hyperparameters_of
+from vae.optimizers.specifications import hyperparameters_of
 from vae.plugins import is_plugin, load_plugin
 from vae.settings.fields import Fault, FieldError, Path
 from vae.settings.nearest import unknown_name_message

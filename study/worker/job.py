@@ -6,8 +6,13 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vae.errors import ExplainedError
 from vae.randomness import Seeds
 from vae.training import Evaluation
+
+
+class DeviceLostError(ExplainedError):
+    """The process's CUDA context is of no further use, or there is none: only a new process may train on the GPU."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from study.addresses.credentials import without_credentials
 from study.worker.storage import Storage, StorageThread, cause_of, open_storage
-from vae.checkpoint import CheckpointError, load_checkpoint
 from vae.disk import write_atomically
 
 SECONDS_TO_TIDY = 60.0
@@ -157,6 +156,8 @@ class SharedCheckpoints:
 
 def _step(path: Path) -> int:
     """How far the checkpoint at `path` is; -1 where there is none that is whole."""
+    from vae.checkpoint import CheckpointError, load_checkpoint  # with torch, which only a worker needs
+
     try:
         return int(load_checkpoint(path).facts.get("step", -1)) if path.exists() else -1
     except (CheckpointError, ValueError, KeyError):

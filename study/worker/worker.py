@@ -21,18 +21,20 @@ import torch
 
 from study.records.identity import libraries
 from study.worker.checkpoints import checkpoint_path, is_of_writing, list_members, packs_with, remove_checkpoint
-from study.worker.job import Job, Member, MemberCurve, MemberResult, TrialReport, WorkerSettings
+from study.worker.job import DeviceLostError, Job, Member, MemberCurve, MemberResult, TrialReport, WorkerSettings
 from study.worker.scratch import scratch_folder
 from study.worker.shared_checkpoints import SharedCheckpoints
 from study.worker.storage import is_uri
 from vae.checkpoint import encode_weights
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import Dataset
-from vae.errors import ExplainedError, first_line
+from vae.errors import first_line
 from vae.minibatches import PreparedData, prepare
+from vae.outcomes import Progress
 from vae.pack.memory import device_memory, is_out_of_memory, members_that_fit, num_images_on_device
-from vae.pack.pack import Pack, PackedTraining, PackError
-from vae.training import Progress, Training, TrainingResult
+from vae.pack.pack import Pack, PackedTraining
+from vae.pack.shape import PackError
+from vae.training import Training, TrainingResult
 
 PAUSE_SECONDS = 2.0
 """A worker reports where it is at least this often; between two reports it cannot be stopped."""
@@ -46,10 +48,6 @@ piece."""
 
 
 _DEVICE_ERRORS = ("CUDA error", "CUDA driver error", "No CUDA GPUs are available")
-
-
-class DeviceLostError(ExplainedError):
-    """The process's CUDA context is of no further use, or there is none: only a new process may train on the GPU."""
 
 
 class Worker:

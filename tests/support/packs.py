@@ -10,7 +10,7 @@ import pytest
 from tests.support.trainings import small_configuration, small_data, small_dataset
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import prepare
-from vae.optimizers import OPTIMIZERS
+from vae.optimizers.specifications import OPTIMIZERS
 from vae.pack.pack import Pack, PackedTraining
 from vae.randomness import Seeds
 from vae.training import TrainingResult

@@ -11,7 +11,7 @@ from study.records.identity import Identity, training_identity
 from study.records.records import Record
 from study.spec import Study
 from vae.disk import sha256_of
-from vae.training import Evaluation
+from vae.outcomes import Evaluation
 
 WEIGHTS_BYTES = b"invented weights"
 BEST_LOG_LEARNING_RATE = -4.0

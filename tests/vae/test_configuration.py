@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae.configuration import TrainingConfiguration
-from vae.optimizers import OPTIMIZERS
+from vae.optimizers.specifications import OPTIMIZERS
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.support.users_models import OwnVAE
 from vae.gradient import Autograd, WrittenOut, loss_gradient
 from vae.model.activations import ACTIVATIONS
 from vae.model.network import VAE, num_parameters
-from vae.model.precision import Precision
+from vae.settings.choices import Precision
 from vae.training import Training, train
 
 

@@ -32,7 +32,7 @@ from vae.data.dataset import Dataset
 from vae.evaluation import evaluate_lower_bound
 from vae.minibatches import prepare
 from vae.model.network import LatentVariableModel
-from vae.optimizers import OPTIMIZERS
+from vae.optimizers.specifications import OPTIMIZERS
 from vae.training import Training, learning_rate_at, train
 
 WARMED = {

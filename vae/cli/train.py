@@ -20,7 +20,7 @@ from vae.data.dataset import load_dataset
 from vae.disk import write_atomically
 from vae.errors import ExplainedError, RequestError, StoppedError, end_command
 from vae.minibatches import prepare
-from vae.optimizers import OPTIMIZERS, hyperparameters_of
+from vae.optimizers.specifications import OPTIMIZERS, hyperparameters_of
 from vae.randomness import Seeds
 from vae.settings.fields import Fault, FieldError
 from vae.settings.nearest import unknown_name_message

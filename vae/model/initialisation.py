@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,9 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vae.randomness import derive, generator
-
-Initialisation = Literal["paper", "paper_variance", "paper_code", "glorot", "framework"]
-"""How weights are drawn; see vae.configuration for what each name means."""
+from vae.settings.choices import Initialisation
 
 _MEAN_IMAGE_CLIP = 1e-3
 """The mean image is kept this far from 0 and 1: pixels that are never lit would start at infinite logits."""

@@ -122,8 +122,6 @@ def model_class(name: str) -> type[Any]:
 
 def model_argument_names(name: str) -> tuple[str, ...]:
     """The further fields that a model takes beside the standard ones, read from its signature."""
-    if name == "vae":
-        return ()
     return tuple(
         parameter for parameter in inspect.signature(model_class(name)).parameters if parameter not in STANDARD_FIELDS
     )

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vae.model.network import LatentVariableModel
-
-Precision = Literal["float32", "tf32", "bfloat16"]
+from vae.settings.choices import Precision
 
 _FIRST_CAPABILITY = (8, 0)
 """NVIDIA's Ampere generation brought both TF32 and bfloat16."""

@@ -16,7 +16,7 @@ from vae.configuration import TrainingConfiguration
 from vae.machine import available_memory, left_of_address_space
 from vae.minibatches import PreparedData
 from vae.model.network import LatentVariableModel, num_parameters
-from vae.optimizers import build_optimizer
+from vae.optimizers.building import build_optimizer
 from vae.pack.draws import BLOCK_BYTES, BLOCKS_AHEAD, bytes_of_a_step
 from vae.pack.pack import EVALUATED_ROWS_AT_ONCE
 

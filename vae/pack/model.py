@@ -14,8 +14,10 @@ from vae.bound import BoundTerms, lower_bound
 from vae.building import build_empty_model, build_initial_model
 from vae.configuration import TrainingConfiguration
 from vae.model.network import LatentVariableModel, in_evaluation_mode
-from vae.model.precision import Precision, multiplying_in
-from vae.pack.members import PackedTraining, PackError
+from vae.model.precision import multiplying_in
+from vae.pack.members import PackedTraining
+from vae.pack.shape import PackError
+from vae.settings.choices import Precision
 
 
 class _MethodOf(nn.Module):

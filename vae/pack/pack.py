@@ -20,16 +20,16 @@ from vae.evaluation import evaluate_importance_weighted_bound, evaluated_sets, n
 from vae.minibatches import Images
 from vae.model.network import LatentVariableModel
 from vae.model.precision import products_in, reproducible_arithmetic, require_precision
+from vae.outcomes import Evaluation, Progress
 from vae.pack.draws import PackDraws, PixelScale, TrainingImages, images_on
-from vae.pack.members import PackedTraining, PackError, in_runs, require_one_shape, require_packable
+from vae.pack.members import PackedTraining, in_runs
 from vae.pack.model import StackedModel, require_packable_model
+from vae.pack.shape import require_one_shape, require_packable
 from vae.pack.steps import PackStep, steps_of
 from vae.pack.updates import OptimizerState, of_members, row_of
 from vae.resuming import ResumePoint
 from vae.streams import IMAGES_PER_STREAM
-from vae.training import Evaluation, Progress, TrainingResult, now_ms, training_result
-
-__all__ = ["Pack", "PackError", "PackedTraining"]
+from vae.training import TrainingResult, now_ms, training_result
 
 EVALUATED_ROWS_AT_ONCE = 20_000
 """Images x members evaluated at once, as far as members can be taken apart for it."""

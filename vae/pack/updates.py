@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vae.gradient import add_gradient_of_prior
-from vae.optimizers import build_optimizer
+from vae.optimizers.building import build_optimizer
 from vae.pack.members import PackedTraining
 
 OptimizerState = Mapping[int, Mapping[str, Any]]

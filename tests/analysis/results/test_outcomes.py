@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from analysis.results.outcomes import LOST, OUTCOMES
-from vae.training import Outcome
+from vae.outcomes import Outcome
 
 
 def test_outcomes_are_those_of_a_training_and_failed_code() -> None:

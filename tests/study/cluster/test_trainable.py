@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from study.cluster.trainable import JOB, REPORT, StudyTrainable
-from study.worker.job import TrialReport
-from study.worker.worker import DeviceLostError
+from study.worker.job import DeviceLostError, TrialReport
 from tests.support.trainings import small_dataset
 from tests.support.workers import job, undisturbed
 

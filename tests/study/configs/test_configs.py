@@ -18,7 +18,7 @@ from tests.support.executions import all_trainings
 from tests.support.studies import identify
 from vae.configuration import TrainingConfiguration
 from vae.model.network import build_model, num_parameters
-from vae.optimizers import OPTIMIZERS
+from vae.optimizers.specifications import OPTIMIZERS
 
 NAMES = [name for name, _ in shipped_studies()]
 FILES = dict(shipped_studies())

@@ -19,7 +19,7 @@ from study.spec.loading import load_study
 from tests.support.executions import Disk, WatchedExecution, all_trainings, execute
 from tests.support.gated_studies import ONE_EDGE, WIDE, gated_study
 from tests.support.studies import identify, invented_record, invented_study, searched
-from vae.pack.members import pack_shape
+from vae.pack.shape import pack_shape
 
 TWO_CHOICES = {"hyperparameters": {"learning_rate": {"choices": [0.01, 0.02]}}}
 

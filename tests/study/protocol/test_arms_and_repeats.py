@@ -14,7 +14,7 @@ from study.spec import Study
 from study.spec.cells import claim_pairs, named_cell, noise_floor_cells, study_cells, training_configuration
 from tests.support.executions import Disk, all_trainings, execute
 from tests.support.studies import identify, invented_metrics, invented_record, invented_study, searched
-from vae.optimizers import specification
+from vae.optimizers.specifications import specification
 
 RATE: dict[str, Any] = {"low": 1e-3, "high": 0.1, "log": True}
 ARMS = ["defaults", "learning_rate", "everything"]

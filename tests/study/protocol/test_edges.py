@@ -27,7 +27,7 @@ from study.protocol.edges import (
 )
 from study.spec.schema import Choices, Distribution, Range
 from vae.configuration import TrainingConfiguration
-from vae.optimizers import OPTIMIZERS, hyperparameters_of
+from vae.optimizers.specifications import OPTIMIZERS, hyperparameters_of
 
 RATE = Range(low=1e-4, high=1e-2, log=True)
 SIDES: tuple[Side, ...] = ("low", "high")

@@ -74,7 +74,13 @@ def test_nodes_are_sent_the_code_and_the_plugins_each_once(write: Write) -> None
         {"sent_twice/__init__.py": "", "sent_twice/models.py": "A = B = 1\n", "sent_alone_too.py": "C = 1\n"}
     )
     sent = code_for_nodes(
-        ("mnist", "sent_twice.models:A", "sent_twice.models:B", "sent_alone_too:C", "vae.optimizers:specification")
+        (
+            "mnist",
+            "sent_twice.models:A",
+            "sent_twice.models:B",
+            "sent_alone_too:C",
+            "vae.optimizers.specifications:specification",
+        )
     )
     assert [Path(path).name for path in sent] == ["vae", "study", "sent_alone_too.py", "sent_twice"]
     assert load_plugin("sent_twice.models:A") == 1

@@ -24,7 +24,7 @@ from study.spec import Study
 from study.spec.cells import study_cells
 from study.spec.loading import StudyFileError, load_study, shipped_studies
 from vae.configuration import TrainingConfiguration
-from vae.optimizers import OPTIMIZERS
+from vae.optimizers.specifications import OPTIMIZERS
 
 SHIPPED: dict[str, Any] = {name: yaml.safe_load(path.read_text(encoding="utf-8")) for name, path in shipped_studies()}
 SCHEMA = Study.model_json_schema()

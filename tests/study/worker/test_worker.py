@@ -16,8 +16,8 @@ import torch
 
 from study.records.identity import libraries
 from study.worker.checkpoints import checkpoint_path
-from study.worker.job import Job, Member, MemberResult, TrialReport, WorkerSettings
-from study.worker.worker import DeviceLostError, Worker, is_of_device
+from study.worker.job import DeviceLostError, Job, Member, MemberResult, TrialReport, WorkerSettings
+from study.worker.worker import Worker, is_of_device
 from tests.support.full_disks import no_file_above
 from tests.support.trainings import small_configuration, small_data, small_dataset
 from vae.checkpoint import encode_weights

@@ -12,8 +12,9 @@ import torch
 from scipy import stats
 from torch import nn
 
-from vae.model.initialisation import Initialisation, initialise, output_bias
+from vae.model.initialisation import initialise, output_bias
 from vae.model.network import VAE
+from vae.settings.choices import Initialisation
 
 SCHEMES: tuple[Initialisation, ...] = get_args(Initialisation)
 PIXELS, UNITS, LATENT = 120, 90, 40

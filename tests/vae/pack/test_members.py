@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.packs import members, named
 from tests.support.trainings import small_configuration
-from vae.pack.members import PackedTraining, PackError, pack_shape, require_one_shape
+from vae.pack.members import PackedTraining
+from vae.pack.shape import PackError, pack_shape, require_one_shape
 
 OF_THE_SHAPE: list[dict[str, Any]] = [
     {"num_hidden_layers": 2},

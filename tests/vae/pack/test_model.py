@@ -12,8 +12,8 @@ from tests.support.packs import PACK_SEEDS, assert_same_within_rounding, packed
 from tests.support.trainings import small_configuration, small_data
 from tests.support.users_models import ConvolutionalModel
 from vae.configuration import TrainingConfiguration
-from vae.pack.members import PackError
 from vae.pack.model import require_packable_model
+from vae.pack.shape import PackError
 from vae.randomness import Seeds
 from vae.training import train
 

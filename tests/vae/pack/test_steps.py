@@ -13,7 +13,7 @@ from tests.support.operations import ASKING_THE_DEVICE, Seen
 from tests.support.packs import CHANGES, PACK_SEEDS, assert_same_within_rounding, finished, members, mixed, named
 from tests.support.trainings import small_configuration, small_data
 from vae.configuration import TrainingConfiguration
-from vae.optimizers import OPTIMIZERS
+from vae.optimizers.specifications import OPTIMIZERS
 from vae.pack.draws import StepInputs, TrainingImages
 from vae.pack.model import StackedModel, as_stored
 from vae.pack.pack import Pack

@@ -10,7 +10,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from tests.support.operations import ASKING_THE_DEVICE, Seen
 from tests.support.packs import members, mixed
 from tests.support.trainings import small_configuration
-from vae.optimizers import OPTIMIZERS, build_optimizer
+from vae.optimizers.building import build_optimizer
+from vae.optimizers.specifications import OPTIMIZERS
 from vae.pack.members import PackedTraining, in_runs
 from vae.pack.updates import Updates, keep_state_on_device, lives_on_device, of_members, row_of
 
