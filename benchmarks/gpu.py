@@ -16,7 +16,8 @@ from benchmarks.workload import configuration, prepared
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import PreparedData
 from vae.model.network import num_parameters
-from vae.pack.pack import Pack, PackedTraining
+from vae.pack.members import PackedTraining
+from vae.pack.pack import Pack
 from vae.randomness import Seeds
 from vae.settings.choices import Precision
 from vae.training import Training

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -41,3 +42,12 @@ def test_every_package_that_is_imported_is_declared(root: Path) -> None:
         if declared.isdisjoint(map(canonicalize_name, distributions.get(name, [name])))
     }
     assert undeclared == {}
+
+
+def test_a_study_is_driven_and_reported_without_torch() -> None:
+    """Only workers compute; torch takes two seconds to import, and a few hundred megabytes."""
+    modules = "study.cli.app, study.cli.overview, study.run.runner, study.cluster.launch, study.tracking.tracker"
+    reports = "analysis.cli.app, analysis.reports.study_page, analysis.page.page, analysis.results.reader"
+    program = f"import sys, {modules}, {reports}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

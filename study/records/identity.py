@@ -6,9 +6,12 @@ import ast
 import json
 from dataclasses import asdict, dataclass, fields
 from functools import cache, cached_property
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from runpy import run_path
+from typing import Any, cast
 
 import vae
 from vae.configuration import TrainingConfiguration
@@ -68,9 +71,10 @@ def training_identity(configuration: TrainingConfiguration, seeds: Seeds, data_s
 
 @cache
 def libraries() -> dict[str, str]:
-    """The libraries that compute and draw, by version: torch's kernels and numpy's random streams. Neither is
-    imported for it."""
-    return {"torch": version("torch"), "numpy": version("numpy")}
+    """The libraries that compute and draw, by version: torch's kernels and numpy's random streams. That of torch names
+    its build, such as 2.15.0+cpu, which the package's metadata leave out; importing it would take seconds."""
+    (torch,) = cast(ModuleSpec, find_spec("torch")).submodule_search_locations or ()
+    return {"torch": run_path(f"{torch}/version.py")["__version__"], "numpy": version("numpy")}
 
 
 @cache

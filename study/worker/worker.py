@@ -31,8 +31,9 @@ from vae.data.dataset import Dataset
 from vae.errors import first_line
 from vae.minibatches import PreparedData, prepare
 from vae.outcomes import Progress
+from vae.pack.members import PackedTraining
 from vae.pack.memory import device_memory, is_out_of_memory, members_that_fit, num_images_on_device
-from vae.pack.pack import Pack, PackedTraining
+from vae.pack.pack import Pack
 from vae.pack.shape import PackError
 from vae.training import Training, TrainingResult
 

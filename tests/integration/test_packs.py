@@ -29,7 +29,8 @@ from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import load_dataset
 from vae.minibatches import prepare
-from vae.pack.pack import Pack, PackedTraining
+from vae.pack.members import PackedTraining
+from vae.pack.pack import Pack
 from vae.randomness import Seeds
 
 PACKED = ["--pack-size", "4"]

@@ -11,7 +11,8 @@ from tests.support.trainings import small_configuration, small_data, small_datas
 from vae.configuration import TrainingConfiguration
 from vae.minibatches import prepare
 from vae.optimizers.specifications import OPTIMIZERS
-from vae.pack.pack import Pack, PackedTraining
+from vae.pack.members import PackedTraining
+from vae.pack.pack import Pack
 from vae.randomness import Seeds
 from vae.training import TrainingResult
 

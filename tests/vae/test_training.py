@@ -189,10 +189,6 @@ def test_a_diverged_training_diverges_again_when_continued(tmp_path: Path) -> No
     assert (again.outcome, again.diverged_at_samples) == ("diverged", training.result.diverged_at_samples)
 
 
-def test_a_rate_far_too_low_fails_to_learn() -> None:
-    assert trained(optimizer="sgd", learning_rate=1e-12).outcome == "failed_to_learn"
-
-
 @pytest.mark.parametrize("train_on_all", [False, True])
 def test_a_training_that_learns_finishes_above_the_best_constant_image(train_on_all: bool) -> None:
     configuration = small_configuration(budget_samples=6_000, learning_rate=1e-2, train_on_all=train_on_all)

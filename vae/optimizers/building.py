@@ -40,7 +40,7 @@ def _named_class(
         own = {name: arguments.pop(name) for name in ("warm_up_batches", "epsilon_inside_root")}
         if any(own.values()):  # the fused form knows neither
             return without_compiler(WarmedAdagrad), _torch_arguments(arguments) | own
-    return without_compiler(getattr(torch.optim, chosen.kind)), _torch_arguments(arguments) | chosen.fixed
+    return without_compiler(getattr(torch.optim, chosen.kind)), _torch_arguments(arguments) | dict(chosen.fixed)
 
 
 _TORCH_NAMES = {"epsilon": "eps", "learning_rate_decay": "lr_decay", "smoothing": "alpha"}

@@ -94,13 +94,13 @@ def test_the_same_data_in_another_folder_are_the_same_data() -> None:
 
 
 def test_it_changes_with_the_versions_of_torch_and_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert identity_module.libraries() == {"torch": torch.__version__, "numpy": np.__version__}
     before = _identity().hash
-    for library in (torch, np):
+    for library in ("torch", "numpy"):
+        other = identity_module.libraries() | {library: "0.0.1"}
         with monkeypatch.context() as patch:
-            patch.setattr(library, "__version__", "0.0.1")
-            identity_module.libraries.cache_clear()
+            patch.setattr(identity_module, "libraries", lambda other=other: other)
             assert _identity().hash != before
-        identity_module.libraries.cache_clear()
     assert _identity().hash == before
 
 

@@ -92,7 +92,8 @@ from tests.support.trainings import blobs
 from vae.configuration import TrainingConfiguration
 from vae.data.dataset import dataset_from_arrays
 from vae.minibatches import prepare
-from vae.pack.pack import Pack, PackedTraining
+from vae.pack.members import PackedTraining
+from vae.pack.pack import Pack
 from vae.pack.memory import memory_of_pack
 from vae.randomness import Seeds
 
@@ -157,7 +158,8 @@ import json, resource, sys
 from pathlib import Path
 from tests.support.trainings import small_configuration, small_data
 from vae.pack.memory import device_memory, is_out_of_memory
-from vae.pack.pack import Pack, PackedTraining
+from vae.pack.members import PackedTraining
+from vae.pack.pack import Pack
 from vae.randomness import Seeds
 
 def is_trained(configuration, num_members):

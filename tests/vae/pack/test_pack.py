@@ -23,7 +23,8 @@ from tests.support.packs import (
 from tests.support.trainings import small_configuration, small_data
 from vae.checkpoint import weights_digest
 from vae.configuration import TrainingConfiguration
-from vae.pack.pack import Pack, PackedTraining
+from vae.pack.members import PackedTraining
+from vae.pack.pack import Pack
 from vae.pack.shape import PackError
 from vae.randomness import Seeds
 from vae.training import TrainingResult, train
