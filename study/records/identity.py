@@ -73,8 +73,8 @@ def training_identity(configuration: TrainingConfiguration, seeds: Seeds, data_s
 def libraries() -> dict[str, str]:
     """The libraries that compute and draw, by version: torch's kernels and numpy's random streams. That of torch names
     its build, such as 2.15.0+cpu, which the package's metadata leave out; importing it would take seconds."""
-    (torch,) = cast(ModuleSpec, find_spec("torch")).submodule_search_locations or ()
-    return {"torch": run_path(f"{torch}/version.py")["__version__"], "numpy": version("numpy")}
+    torch = Path(cast(str, cast(ModuleSpec, find_spec("torch")).origin))
+    return {"torch": run_path(str(torch.with_name("version.py")))["__version__"], "numpy": version("numpy")}
 
 
 @cache
