@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
 from study.records.records import Record
-from vae.training import Evaluation
+from vae.outcomes import Evaluation
 
 _PAGE = 250
 """Runs asked for at once: each takes about 0.1 MB while it is read."""

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vae.errors import ExplainedError
+from vae.outcomes import Evaluation
 from vae.randomness import Seeds
-from vae.training import Evaluation
 
 
 class DeviceLostError(ExplainedError):
