@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.curves.file import REQUIRED, CurveFileError
-from analysis.curves.sources import mlflow_store, optuna_storage, ray_tune, tensorboard
+from analysis.curves.sources import (
+    algoperf,
+    deepobs,
+    hugging_face,
+    keras_log,
+    lightning_log,
+    mlflow_store,
+    optuna_storage,
+    ray_tune,
+    tensorboard,
+    wandb_offline,
+    wandb_table,
+)
 from analysis.curves.sources.raw import RawCurves, public, sqlite_file
 from vae.settings.nearest import unknown_name_message
 
@@ -28,6 +40,13 @@ KINDS = {
     "optuna": Kind(optuna_storage.TITLE, optuna_storage.matches, optuna_storage.read),
     "ray": Kind(ray_tune.TITLE, ray_tune.matches, ray_tune.read, ("tensorboard",)),
     "tensorboard": Kind(tensorboard.TITLE, tensorboard.matches, tensorboard.read),
+    "wandb": Kind(wandb_offline.TITLE, wandb_offline.matches, wandb_offline.read),
+    "wandb_table": Kind(wandb_table.TITLE, wandb_table.matches, wandb_table.read),
+    "lightning": Kind(lightning_log.TITLE, lightning_log.matches, lightning_log.read, ("tensorboard",)),
+    "keras": Kind(keras_log.TITLE, keras_log.matches, keras_log.read),
+    "hugging_face": Kind(hugging_face.TITLE, hugging_face.matches, hugging_face.read, ("tensorboard",)),
+    "deepobs": Kind(deepobs.TITLE, deepobs.matches, deepobs.read),
+    "algoperf": Kind(algoperf.TITLE, algoperf.matches, algoperf.read, ("tensorboard",)),
 }
 TABLE = "table"
 """This project's own table, which names cells and seeds itself."""

@@ -5,6 +5,7 @@ What is raw has no cell and no seed yet.
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 import sqlite3
@@ -17,7 +18,7 @@ from urllib.parse import unquote
 import pandas as pd
 
 from analysis.curves import columns
-from analysis.curves.file import read_lines, refusal
+from analysis.curves.file import MAX_NAMED, CurveFileError, read_lines, refusal
 
 POINT_TYPES = {
     "run": "object",
@@ -30,6 +31,7 @@ POINT_TYPES = {
     "line": "int64",
 }
 Facts = Mapping[str, str]
+HEADER_LENGTH = 1_000_000
 LONGEST_WAY_DOWN = 8
 """Folders below the address that are searched."""
 
@@ -60,6 +62,12 @@ def points_of(run: str, file: str, rows: Iterable[tuple[int, str, float, float, 
 def at(file: str, run: str, line: int | None = None) -> str:
     """`adam/0/metrics.csv, line 7 (run 'adam/0')`: how a fault says where it is."""
     return f"{file}{'' if line is None else f', line {line}'} (run {run!r})"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """`a; b; c and 2 more`: names in a message."""
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return "; ".join(names[:MAX_NAMED]) + more
 
 
 # Files and folders
@@ -132,6 +140,36 @@ def text_table(file: Path, name: str) -> pd.DataFrame:
         line = table.index[-1] if len(table) else 1
         raise refusal(name, [f"row {line} ends without a line break: the file is cut off there; remove that row"])
     return table
+
+
+def table_of(file: Path, run: str, name: str, needed: Sequence[str], faults: list[str]) -> pd.DataFrame | None:
+    """The text table of a run, None where it cannot be read or lacks one of the columns `needed`, which is a fault."""
+    try:
+        table = text_table(file, name)
+    except CurveFileError as error:
+        faults.append(f"{at(name, run)}: {str(error).replace(chr(10) + '- ', ' ')}")
+        return None
+    wrong = [f"has no column {column!r}" for column in needed if column not in table.columns]
+    wrong += [f"has the column {column!r} twice" for column in table.columns[table.columns.duplicated()]]
+    wrong += ["has a header and no line below it"] if table.empty else []
+    faults += [f"{at(name, run)} {why}" for why in wrong]
+    return None if wrong else table
+
+
+def header_of(file: Path) -> list[str]:
+    """The names of a CSV's columns, none where it cannot be read. Commas or semicolons separate them."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            line = opened.readline(HEADER_LENGTH)
+    except (OSError, ValueError):
+        return []
+    fields = max((next(csv.reader([line], delimiter=separator), []) for separator in ",;"), key=len)
+    return [field.strip() for field in fields]
+
+
+def run_of_file(file: Path, path: Path) -> str:
+    """The name of a run that is one file: folders and file from the folder that was given, without its ending."""
+    return file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
 
 
 def wide_points(

@@ -18,6 +18,10 @@ def test_own_tables_and_folders_of_tools_are_told_apart(tmp_path: Path) -> None:
     assert format_of(str(TOOLS / "ray" / "trials")) == "ray"
     assert format_of(str(TOOLS / "tensorboard" / "logs")) == "tensorboard"
     assert format_of(str(tmp_path / "none.csv")) == "table"
+    for tool in ("keras", "lightning", "hugging_face", "deepobs", "algoperf"):
+        assert format_of(str(TOOLS / tool)) == tool
+    assert format_of(str(TOOLS / "wandb" / "offline")) == "wandb"
+    assert format_of(str(TOOLS / "wandb" / "chart.csv")) == format_of(str(TOOLS / "wandb" / "history")) == "wandb_table"
 
 
 def test_ray_writes_event_files_itself_and_is_not_asked_about_them(tmp_path: Path) -> None:

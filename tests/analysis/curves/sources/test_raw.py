@@ -11,13 +11,17 @@ from analysis.curves.file import CurveFileError
 from analysis.curves.sources.raw import (
     POINT_TYPES,
     below,
+    first_few,
     flat,
     folder_facts,
+    header_of,
     number,
     points_of,
     raw_curves,
     relative,
     run_of,
+    run_of_file,
+    table_of,
     text_table,
     wide_points,
 )
@@ -120,3 +124,41 @@ def test_parts_are_put_together_with_their_types_even_if_there_are_none() -> Non
 
 def test_numbers_of_json_are_numbers_and_nothing_else_is() -> None:
     assert [number(value) for value in (1, 0.5, True, "null", None, [1])] == [1.0, 0.5, None, None, None, None]
+
+
+def test_a_table_that_cannot_be_read_is_a_fault_that_names_file_and_run(tmp_path: Path) -> None:
+    faults: list[str] = []
+    assert table_of(_log(tmp_path, ""), "a", "a/metrics.csv", ("step",), faults) is None
+    assert table_of(_log(tmp_path, "epoch,loss\n0,1\n"), "a", "a/metrics.csv", ("step",), faults) is None
+    assert table_of(_log(tmp_path, "step,loss,loss\n"), "a", "a/metrics.csv", ("step",), faults) is None
+    assert faults == [
+        "a/metrics.csv (run 'a'): a/metrics.csv is empty; allowed: what the tool writes: a header, and a line for each"
+        " step",
+        "a/metrics.csv (run 'a') has no column 'step'",
+        "a/metrics.csv (run 'a') has the column 'loss' twice",
+        "a/metrics.csv (run 'a') has a header and no line below it",
+    ]
+    table = table_of(_log(tmp_path), "a", "a/metrics.csv", ("step",), faults)
+    assert table is not None
+    assert len(table) == 3
+
+
+def test_a_header_is_read_with_commas_or_semicolons_and_none_where_there_is_none(tmp_path: Path) -> None:
+    assert header_of(_log(tmp_path)) == ["epoch", "step", "loss", "val_loss", "host"]
+    assert header_of(_log(tmp_path, "epoch; loss\n")) == ["epoch", "loss"]
+    assert header_of(tmp_path / "missing.csv") == []
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    assert header_of(tmp_path / "binary.csv") == []
+
+
+def test_a_run_that_is_one_file_is_called_by_folders_and_file(tmp_path: Path) -> None:
+    file = tmp_path / "adam" / "seed=1.csv"
+    file.parent.mkdir()
+    file.touch()
+    assert run_of_file(file, tmp_path) == "adam/seed=1"
+    assert run_of_file(file, file) == "seed=1"
+
+
+def test_of_many_names_the_first_few_are_said() -> None:
+    assert first_few(["a", "b"]) == "a; b"
+    assert first_few(["a", "b", "c", "d", "e"]) == "a; b; c and 2 more"
