@@ -40,7 +40,7 @@ RunsOption = Annotated[
 ]
 LeaveOutOption = Annotated[
     list[str] | None,
-    typer.Option("--leave-out", help="A run of a tool that does not count, by name.", show_default=False),
+    typer.Option("--leave-out", help="Runs of a tool that do not count: a name, or FIELD=TEXT.", show_default=False),
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what was understood of SOURCE, compute nothing, write nothing.")

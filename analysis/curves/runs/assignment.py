@@ -20,7 +20,7 @@ NAME, NUMBERED = "name", "none"
 SEED_NAMES = frozenset(
     {"seed", "random_seed", "rng_seed", "manual_seed", "random_state", "global_seed", "seed_everything"}
 )
-MOST_NAMED = 12
+MOST_NAMED, LONGEST_TEXT = 12, 40
 EXAMPLES = (
     "--runs 'cell=params.optimizer seed=params.seed', or a pattern for names, as"
     r" --runs '(?P<cell>.+)/seed_(?P<seed>\d+)'"
@@ -81,9 +81,9 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def assigned(raw: RawCurves, rule: Rule, name: str) -> Assignment:
-    """The cell and the seed of every run with points but those that are left out. Raises CurveFileError with all that
-    is missing or ambiguous. `name`: the source in messages."""
-    facts = _known(raw, rule, name)
+    """The cell and the seed of every run. Raises CurveFileError with all that is missing or ambiguous. `name`: the
+    source in messages."""
+    facts = _known(raw, name)
     cells, cell_is = _said_cells(facts, rule, name)
     seeds, seed_is = _said_seeds(facts, rule, name)
     if not seed_is:
@@ -100,22 +100,36 @@ def assigned(raw: RawCurves, rule: Rule, name: str) -> Assignment:
     return Assignment(cells, {run: int(seed) for run, seed in seeds.items()}, cell_is or "no field", seed_is)
 
 
-def _known(raw: RawCurves, rule: Rule, name: str) -> dict[str, Facts]:
-    """The facts of every run that counts, its name among them."""
-    runs = dict.fromkeys([*raw.facts, *raw.points["run"].unique()])
-    for run in rule.left_out:
-        if run not in runs:
-            raise CurveFileError(f"--leave-out: {unknown_name_message(run, runs, 'a run')}")
-    with_points = set(raw.points["run"].unique())
-    counting = [run for run in runs if run not in rule.left_out]
-    without = [run for run in counting if run not in with_points]
-    if without:
-        raise refusal(
-            name, [f"run {run!r} has no point; leave it out by --leave-out {run!r}" for run in without[:MOST_NAMED]]
-        )
+def without(raw: RawCurves, rule: Rule, name: str) -> RawCurves:
+    """All but the runs that are left out: by name, or as FIELD=TEXT. Raises CurveFileError where there are none."""
+    runs = {run: raw.facts.get(run, {}) for run in dict.fromkeys([*raw.facts, *raw.points["run"].unique()])}
+    left_out: set[str] = set()
+    for text in rule.left_out:
+        field_name, is_field, value = text.partition("=")
+        legal = {known for facts in runs.values() for known in facts}
+        is_field = is_field if text not in runs and field_name in legal else ""
+        found = [
+            run for run, facts in runs.items() if (facts.get(field_name, "") == value if is_field else run == text)
+        ]
+        if not found:
+            what = f"{field_name!r} is {value!r} in no run" if is_field else unknown_name_message(text, runs, "a run")
+            raise CurveFileError(f"--leave-out: {what}")
+        left_out.update(found)
+    counting = {run: facts for run, facts in runs.items() if run not in left_out}
     if not counting:
-        raise CurveFileError(f"{name} holds no run with points")
-    return {run: {NAME: run, **raw.facts.get(run, {})} for run in counting}
+        raise CurveFileError(f"{name} holds no run{' but those that are left out' if left_out else ''}")
+    return RawCurves(raw.points[raw.points["run"].isin(set(counting))], counting, raw.notes)
+
+
+def _known(raw: RawCurves, name: str) -> dict[str, Facts]:
+    """The facts of every run, its name among them."""
+    with_points = set(raw.points["run"].unique())
+    empty = [run for run in raw.facts if run not in with_points]
+    if empty:
+        raise refusal(
+            name, [f"run {run!r} has no point; leave it out by --leave-out {run!r}" for run in empty[:MOST_NAMED]]
+        )
+    return {run: {NAME: run, **facts} for run, facts in raw.facts.items()}
 
 
 def _said_cells(facts: Mapping[str, Facts], rule: Rule, name: str) -> tuple[dict[str, str], str]:
@@ -224,11 +238,17 @@ def _what_runs_have(facts: Mapping[str, Facts]) -> str:
         for known, text in of_run.items():
             texts[known][text] += 1
     lines = [
-        f"  {known}: {', '.join(list(counts)[:3])}{f' and {len(counts) - 3} more' if len(counts) > 3 else ''}"
+        f"  {known}: {_first(list(counts))}"
         for known, counts in sorted(texts.items(), key=lambda pair: (len(pair[1]) == 1, pair[0]))
     ]
     more = [f"  and {len(lines) - 2 * MOST_NAMED} more fields"] if len(lines) > 2 * MOST_NAMED else []
     return "\n".join([f"The {len(facts)} runs have:", *lines[: 2 * MOST_NAMED], *more])
+
+
+def _first(texts: Sequence[str]) -> str:
+    """The first three of them, each cut where it is long."""
+    named = [text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "..." for text in texts[:3]]
+    return ", ".join(named) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
 
 
 # Checks

@@ -13,12 +13,11 @@ import pandas as pd
 
 from analysis.curves.file import MAX_NAMED, CurveFileError
 from analysis.curves.points import Notes
-from analysis.curves.runs.assignment import Assignment, Rule, assigned
+from analysis.curves.runs.assignment import Assignment, Rule, assigned, without
 from analysis.curves.runs.kinds import KINDS, TABLE, format_of
-from analysis.curves.sources.raw import RawCurves, public
+from analysis.curves.sources.raw import RawCurves, chosen_metric, public
 from analysis.curves.table import CurveTable, curve_table, read_curves
 from vae.disk import file_sha256
-from vae.settings.nearest import unknown_name_message
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ def read_source(address: str, said_format: str, rule: Rule, metric: str) -> Read
     format_ = format_of(address, said_format)
     if format_ == TABLE:
         return _own_table(Path(address), rule)
-    raw = KINDS[format_].read(address)
-    name = public(address)
-    raw = _of_metric(raw, rule, metric, name)
+    name, kind = public(address), KINDS[format_]
+    raw = without(kind.read(address, metric) if kind.is_by_metric else kind.read(address), rule, name)
+    raw = _of_metric(raw, metric, name)
     assignment = assigned(raw, rule, name)
     frame = _with_cells(raw, assignment)
     notes = Notes(rows_text=lambda index: places(raw.points, index))
@@ -65,18 +64,10 @@ def _own_table(path: Path, rule: Rule) -> ReadCurves:
     return ReadCurves(read_curves(path), path.name, {"file": path.name, "sha256": file_sha256(path)})
 
 
-def _of_metric(raw: RawCurves, rule: Rule, metric: str, name: str) -> RawCurves:
+def _of_metric(raw: RawCurves, metric: str, name: str) -> RawCurves:
     """The points in the metric that is compared, and the runs that have any, or no point at all."""
-    metrics = sorted(raw.points["metric"].unique())
-    if metric and metric not in metrics:
-        raise CurveFileError(f"--metric: {unknown_name_message(metric, metrics, f'a metric of {name}')}")
-    if not metric and len(metrics) > 1:
-        raise CurveFileError(
-            f"{name} holds {len(metrics)} metrics; name the one that is compared with --metric. Allowed:"
-            f" {', '.join(metrics)}."
-        )
-    points = raw.points[raw.points["metric"] == metric] if metric else raw.points
-    others = sorted(set(raw.points["run"]) - set(points["run"]) - set(rule.left_out))
+    points = raw.points[raw.points["metric"] == chosen_metric(metric, raw.points["metric"], name)]
+    others = sorted(set(raw.points["run"]) - set(points["run"]))
     more = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
     notes = [f"Without {metric!r}, and not compared: {', '.join(others[:MAX_NAMED])}{more}."] if others else []
     facts = {run: known for run, known in raw.facts.items() if run not in others}

@@ -21,22 +21,24 @@ from analysis.curves.sources import (
     wandb_offline,
     wandb_table,
 )
-from analysis.curves.sources.raw import RawCurves, public, sqlite_file
+from analysis.curves.sources.raw import RawCurves, is_sqlite, public, sqlite_file
 from vae.settings.nearest import unknown_name_message
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A tool's output. `covers`: kinds whose files this tool writes beside its own, with the same numbers."""
+    """A tool's output. `covers`: kinds whose files this tool writes beside its own, with the same numbers.
+    `is_by_metric`: `read` takes the metric too, '' for the only one, and reads no other."""
 
     title: str
     matches: Callable[[Path], bool]
-    read: Callable[[str], RawCurves]
+    read: Callable[..., RawCurves]
     covers: tuple[str, ...] = ()
+    is_by_metric: bool = False
 
 
 KINDS = {
-    "mlflow": Kind(mlflow_store.TITLE, mlflow_store.matches, mlflow_store.read),
+    "mlflow": Kind(mlflow_store.TITLE, mlflow_store.matches, mlflow_store.read, is_by_metric=True),
     "optuna": Kind(optuna_storage.TITLE, optuna_storage.matches, optuna_storage.read),
     "ray": Kind(ray_tune.TITLE, ray_tune.matches, ray_tune.read, ("tensorboard",)),
     "tensorboard": Kind(tensorboard.TITLE, tensorboard.matches, tensorboard.read),
@@ -73,6 +75,8 @@ def format_of(address: str, said: str = "") -> str:
             f"{address} holds what several tools write: {', '.join(KINDS[name].title for name in found)}; say which one"
             f" is meant with --format {' or --format '.join(found)}"
         )
+    if not found and is_sqlite(path):
+        raise CurveFileError(f"{address} is an SQLite database that is neither MLflow's nor Optuna's, or it is damaged")
     if not found and path.is_dir():
         raise CurveFileError(
             f"the folder {address} holds nothing that is known here. Known are"

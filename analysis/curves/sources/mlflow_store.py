@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.curves.file import CurveFileError
-from analysis.curves.sources.raw import RawCurves, points_of, public, raw_curves, sqlite_file, sqlite_tables
+from analysis.curves.sources.raw import (
+    RawCurves,
+    chosen_metric,
+    points_of,
+    public,
+    raw_curves,
+    sqlite_file,
+    sqlite_tables,
+)
 from vae.settings.nearest import unknown_name_message
 
 if TYPE_CHECKING:
@@ -33,22 +41,24 @@ def matches(path: Path) -> bool:
     return {"experiments", "runs", "metrics"} <= sqlite_tables(path)
 
 
-def read(address: str) -> RawCurves:
-    """Every run of the experiment with its metrics; a line is a point of a metric of a run. No seconds: the clock on
-    the wall is no training time."""
+def read(address: str, metric: str = "") -> RawCurves:
+    """Every run of the experiment with that metric, or the only one: each history is a question of its own. A line is
+    a point of a run. No seconds: the clock on the wall is no training time."""
     uri, experiment = _parts(address)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", ANSWER_SECONDS)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         client = MlflowClient(tracking_uri=uri)
         found = _experiment(client, experiment, address)
         runs = list(_runs(client, found))
-        return _raw(client, runs)
-    except MlflowException as error:
+        wanted = chosen_metric(metric, (name for run in runs for name in run.data.metrics), public(address))
+        return _raw(client, runs, wanted)
+    except (MlflowException, SQLAlchemyError) as error:
         raise CurveFileError(
             f"{public(address)} cannot be read as an MLflow store: {public(str(error).splitlines()[0])}"
         ) from error
@@ -61,6 +71,8 @@ def _parts(address: str) -> tuple[str, str]:
     path = sqlite_file(uri)
     if path is not None and not path.is_file():
         raise CurveFileError(f"there is no file {path}")
+    if path is not None and not matches(path):
+        raise CurveFileError(f"{path} is no database of MLflow's, or it is damaged")
     uri = uri.rstrip("/") if path is None or "://" in uri else f"sqlite:///{path}"
     return uri, page[1] if page else fragment
 
@@ -93,7 +105,7 @@ def _runs(client: MlflowClient, experiment: Experiment) -> Iterator[Run]:
             return
 
 
-def _raw(client: MlflowClient, runs: Sequence[Run]) -> RawCurves:
+def _raw(client: MlflowClient, runs: Sequence[Run], metric: str) -> RawCurves:
     names = Counter(run.info.run_name for run in runs)
     name_of = {
         run.info.run_id: run.info.run_name
@@ -113,7 +125,7 @@ def _raw(client: MlflowClient, runs: Sequence[Run]) -> RawCurves:
             ),
         )
         for run in counting
-        for metric in sorted(run.data.metrics)
+        if metric in run.data.metrics
     ]
     return raw_curves(
         parts, {name_of[run.info.run_id]: _facts(run, name_of) for run in counting}, _notes(counting, name_of)

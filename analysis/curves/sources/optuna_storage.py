@@ -13,8 +13,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.curves.file import CurveFileError
-from analysis.curves.sources.raw import RawCurves, flat, points_of, public, raw_curves, sqlite_file, sqlite_tables
+from analysis.curves.file import CurveFileError, refusal
+from analysis.curves.sources.raw import (
+    RawCurves,
+    flat,
+    is_sqlite,
+    points_of,
+    public,
+    raw_curves,
+    sqlite_file,
+    sqlite_tables,
+)
 from vae.settings.nearest import unknown_name_message
 
 if TYPE_CHECKING:
@@ -27,16 +36,12 @@ METRIC = "intermediate_value"
 
 def matches(path: Path) -> bool:
     """Whether that file is an SQLite database or a journal of Optuna's."""
-    try:
-        with path.open("rb") as file:
-            first = file.readline(10_000)
-    except OSError:
-        return False
-    if first.startswith(b"SQLite format 3\0"):
+    if is_sqlite(path):
         return {"studies", "trials", "trial_intermediate_values"} <= sqlite_tables(path)
     try:
-        entry = json.loads(first)
-    except ValueError:
+        with path.open("rb") as file:
+            entry = json.loads(file.readline(10_000))
+    except (OSError, ValueError):
         return False
     return isinstance(entry, dict) and {"op_code", "worker_id"} <= set(entry)
 
@@ -80,9 +85,27 @@ def _storage(uri: str, address: str) -> BaseStorage:
         return RDBStorage(uri, skip_table_creation=True)
     if not path.is_file():
         raise CurveFileError(f"there is no file {path}")
-    if sqlite_tables(path):
+    if is_sqlite(path):
+        if not matches(path):
+            raise CurveFileError(f"{path} is no database of Optuna's, or it is damaged")
         return RDBStorage(f"sqlite:///{path}", skip_table_creation=True)
+    _check_journal(path)
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _check_journal(path: Path) -> None:
+    """Raises CurveFileError for a line that is no entry: Optuna passes over such a last line in silence."""
+    faults = []
+    for line, text in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        try:
+            json.loads(text)
+            is_whole = text.endswith(b"\n")
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            faults.append(f"line {line} is no entry of a journal, or is cut off")
+    if faults:
+        raise refusal(path.name, faults[:3])
 
 
 def _run(study: str, trial: FrozenTrial) -> str:

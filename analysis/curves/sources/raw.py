@@ -19,6 +19,7 @@ import pandas as pd
 
 from analysis.curves import columns
 from analysis.curves.file import MAX_NAMED, CurveFileError, read_lines, refusal
+from vae.settings.nearest import unknown_name_message
 
 POINT_TYPES = {
     "run": "object",
@@ -68,6 +69,19 @@ def first_few(names: Sequence[str]) -> str:
     """`a; b; c and 2 more`: names in a message."""
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return "; ".join(names[:MAX_NAMED]) + more
+
+
+def chosen_metric(metric: str, metrics: Iterable[str], name: str) -> str:
+    """The metric that is compared: the one asked for, or the only one of the source `name`. Raises CurveFileError."""
+    known = sorted(set(metrics))
+    if metric and metric not in known:
+        raise CurveFileError(f"--metric: {unknown_name_message(metric, known, f'a metric of {name}')}")
+    if not metric and len(known) > 1:
+        raise CurveFileError(
+            f"{name} holds {len(known)} metrics; name the one that is compared with --metric. Allowed:"
+            f" {', '.join(known)}."
+        )
+    return metric or "".join(known)
 
 
 # Files and folders
@@ -220,14 +234,22 @@ def public(address: str) -> str:
 
 def sqlite_tables(path: Path) -> set[str]:
     """The names of an SQLite database's tables; none of what is no such file."""
+    if not is_sqlite(path):
+        return set()
     try:
-        with path.open("rb") as file:
-            if file.read(16) != b"SQLite format 3\0":
-                return set()
         with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as database:
             return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except (OSError, sqlite3.Error):
+    except sqlite3.Error:
         return set()
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether the file begins as an SQLite database does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return False
 
 
 def sqlite_file(uri: str) -> Path | None:

@@ -319,3 +319,58 @@ def test_every_option_is_documented_and_every_documented_option_is_there() -> No
     help_text = CliRunner().invoke(app, ["curves", "--help"], env={"COLUMNS": "300"}).output
     offered = set(re.findall(r"--[a-z-]+", help_text)) - {"--help", "--higher-is-better", "--outputs"}
     assert documented == offered
+
+
+# What tools leave behind
+
+
+def _ray_folder(folder: Path, frame: pd.DataFrame) -> Path:
+    """The same curves as a Ray Tune folder would hold them."""
+    for (cell, seed), rows in frame.groupby(["cell", "seed"]):
+        trial = folder / "trials" / f"{cell}_{seed}"
+        trial.mkdir(parents=True)
+        (trial / "params.json").write_text(json.dumps({"optimizer": cell, "seed": seed}), encoding="utf-8")
+        reports = [
+            {"training_iteration": row.step, "bound": row.value, "time_total_s": row.seconds}
+            for row in rows.itertuples()
+        ]
+        (trial / "result.json").write_text("".join(f"{json.dumps(one)}\n" for one in reports), encoding="utf-8")
+    return folder / "trials"
+
+
+def test_a_tools_folder_gives_the_claims_of_the_same_curves_as_a_table(tmp_path: Path) -> None:
+    frame = spoiled(points(), "adam", 3, 300)
+    assert _curves(written(frame, tmp_path), tmp_path / "table").exit_code == 0
+    done = _curves(_ray_folder(tmp_path, frame), tmp_path / "ray", "--runs", "cell=params.optimizer")
+    assert done.exit_code == 0, done.output
+    table, ray = (_files(tmp_path / name) for name in ("table", "ray"))
+    assert json.loads(ray["claims.json"]) == json.loads(table["claims.json"])
+    provenance = json.loads(ray["provenance.json"])
+    assert (provenance["format"], provenance["cell"], provenance["seed"]) == ("ray", "params.optimizer", "params.seed")
+
+
+def test_a_dry_run_shows_what_was_understood_and_writes_nothing(tmp_path: Path) -> None:
+    source = _ray_folder(tmp_path, points())
+    done = _curves(source, tmp_path / "page", "--runs", "cell=params.optimizer", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"adagrad +0, 1, 2, 3, 4, 5 +24 +100 to 400 +none", done.output)
+    assert not (tmp_path / "page").exists()
+
+
+def test_runs_without_seeds_are_compared_as_groups(tmp_path: Path) -> None:
+    source = _ray_folder(tmp_path, points())
+    said = _said(_curves(source, tmp_path / "page", "--runs", "cell=params.optimizer seed=none"))
+    assert "none: the runs of a cell are numbered" in said
+    (claim,) = json.loads((tmp_path / "page" / "claims.json").read_text(encoding="utf-8"))
+    assert claim["num_unpaired"] == [6, 6]
+
+
+def test_what_is_ambiguous_is_asked_for_and_nothing_is_written(tmp_path: Path) -> None:
+    source = _ray_folder(tmp_path, points())
+    (source / "again").mkdir()
+    for file in (source / "adam_0").iterdir():
+        (source / "again" / file.name).write_bytes(file.read_bytes())
+    done = _curves(source, tmp_path / "page", "--runs", "cell=params.optimizer")
+    assert done.exit_code != 0
+    assert "runs 'adam_0', 'again' are all cell 'adam', seed 0" in _said(done)
+    assert not (tmp_path / "page").exists()

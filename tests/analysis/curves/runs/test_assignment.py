@@ -8,7 +8,7 @@ import re
 import pytest
 
 from analysis.curves.file import CurveFileError
-from analysis.curves.runs.assignment import Assignment, assigned, parsed_rule
+from analysis.curves.runs.assignment import Assignment, assigned, parsed_rule, without
 from analysis.curves.sources.raw import RawCurves, folder_facts, points_of, raw_curves
 
 Facts = dict[str, dict[str, str]]
@@ -31,7 +31,8 @@ def _grid(**more: str) -> Facts:
 
 
 def _assigned(facts: Facts, *runs: str, left_out: tuple[str, ...] = ()) -> Assignment:
-    return assigned(_raw(facts), parsed_rule(runs, left_out), "logs")
+    rule = parsed_rule(runs, left_out)
+    return assigned(without(_raw(facts), rule, "logs"), rule, "logs")
 
 
 def _refused(facts: Facts, *runs: str, left_out: tuple[str, ...] = ()) -> str:
@@ -103,6 +104,10 @@ def test_two_runs_of_one_cell_and_seed_are_named_and_one_can_be_left_out() -> No
     assert "--leave-out" in said
     found = _assigned(facts, "cell=params.optimizer", left_out=("adam/run_3b",))
     assert (found.cells, found.seeds) == (CELLS, SEEDS)
+    again = {run: known | {"tags.again": "yes" if run.endswith("b") else "no"} for run, known in facts.items()}
+    assert _assigned(again, "cell=params.optimizer", left_out=("tags.again=yes",)).cells == CELLS
+    assert "'tags.again' is 'c' in no run" in _refused(again, left_out=("tags.again=c",))
+    assert "holds no run but those that are left out" in _refused(again, left_out=("tags.again=yes", "tags.again=no"))
 
 
 def test_a_run_without_points_is_named() -> None:

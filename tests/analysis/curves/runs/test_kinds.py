@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,14 @@ def test_a_folder_of_nothing_known_names_what_is_known(tmp_path: Path) -> None:
     with pytest.raises(CurveFileError, match="holds nothing that is known here") as caught:
         format_of(str(tmp_path))
     assert all(kind.title in str(caught.value) for kind in KINDS.values())
+
+
+def test_a_database_of_neither_tool_is_said_to_be_one(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE other (x)")
+    with pytest.raises(CurveFileError, match="neither MLflow's nor Optuna's, or it is damaged"):
+        format_of(str(file))
 
 
 def test_addresses_are_asked_about_where_two_tools_have_such(tmp_path: Path) -> None:

@@ -77,6 +77,26 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not mlflow_store.matches(tmp_path)
 
 
+def test_a_database_that_is_empty_or_cut_off_is_refused_and_stays_as_it_is(file: Path, tmp_path: Path) -> None:
+    for num_bytes in (0, 5_000, 300_000):
+        cut = tmp_path / f"{num_bytes}.db"
+        cut.write_bytes(file.read_bytes()[:num_bytes])
+        with pytest.raises(CurveFileError, match=r"is no database of MLflow's, or it is damaged|cannot be read as"):
+            mlflow_store.read(str(cut))
+        assert cut.stat().st_size == num_bytes
+
+
+def test_of_several_metrics_the_one_that_is_asked_for_is_read(file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "two.db"
+    other.write_bytes(file.read_bytes())
+    client = MlflowClient(f"sqlite:///{other}")
+    run = next(run.info.run_id for run in client.search_runs(["1"]) if run.info.run_name == "sgd")
+    client.log_metric(run, "accuracy", 0.5, step=1)
+    with pytest.raises(CurveFileError, match=r"holds 2 metrics.*Allowed: accuracy, val/loss"):
+        mlflow_store.read(str(other))
+    assert mlflow_store.read(str(other), "accuracy").points["run"].tolist() == ["sgd"]
+
+
 def test_a_server_that_does_not_answer_is_said_without_its_password() -> None:
     with pytest.raises(CurveFileError, match="cannot be read as an MLflow store") as caught:
         mlflow_store.read("http://me:secret@127.0.0.1:9/#first")

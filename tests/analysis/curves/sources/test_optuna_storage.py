@@ -75,12 +75,22 @@ def test_one_study_is_named_behind_a_hash(file: Path) -> None:
         optuna_storage.read(f"{file}#secnd")
 
 
+def test_a_storage_that_is_cut_off_is_refused(file: Path, tmp_path: Path) -> None:
+    cut = tmp_path / file.name
+    cut.write_bytes(file.read_bytes()[:5_000] if file.suffix == ".db" else file.read_bytes()[:-20])
+    with pytest.raises(CurveFileError, match=r"is no database of Optuna's|line \d+ is no entry of a journal"):
+        optuna_storage.read(str(cut))
+
+
 def test_what_is_no_storage_is_said_to_be_none_and_nothing_is_made(tmp_path: Path) -> None:
     with pytest.raises(CurveFileError, match="there is no file"):
         optuna_storage.read(f"sqlite:///{tmp_path}/none.db")
     text = tmp_path / "notes.log"
     text.write_text("no journal\n", encoding="utf-8")
     assert not optuna_storage.matches(text)
+    with pytest.raises(CurveFileError, match="line 1 is no entry of a journal"):
+        optuna_storage.read(str(text))
+    text.write_text("", encoding="utf-8")
     with pytest.raises(CurveFileError, match="holds no trial that has begun"):
         optuna_storage.read(str(text))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.log"]
