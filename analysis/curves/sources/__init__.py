@@ -10,6 +10,7 @@ Every module has three names, and one line in `analysis.curves.runs.kinds`:
     def matches(path: Path) -> bool        whether that file or folder is its kind: by names and first lines, cheaply,
                                            False for what cannot be read; searched for below a folder (`raw.below`)
     def read(address: str) -> RawCurves    all runs with all their numeric metrics; CurveFileError with every fault
+                                           (`read(address, metric)` where its Kind `is_by_metric`: that metric alone)
 
 What `read` owes:
 
