@@ -76,7 +76,8 @@ def _write_image(figure: Path, folder: Path) -> None:
 
 
 def _answer(results: StudyResults, folder: Path, answer: str) -> str:
-    """The answer and where the rest is, as Markdown, its links within MLflow's own pages."""
+    """Where all of it is, then the answer, as Markdown: MLflow folds a description after a few lines. The links are to
+    its own pages."""
     run = f"#/experiments/{results.provenance['experiment_id']}/runs/{results.parent_run_id}"
     links = {
         "report, whose figures can be explored": f"{run}/artifacts/{_REPORT}/index.html",
@@ -84,4 +85,4 @@ def _answer(results: StudyResults, folder: Path, answer: str) -> str:
         "figures and mean curves": f"{run}/model-metrics",
     }
     words = " · ".join(f"[{words}]({link}?workflowType=machine_learning)" for words, link in links.items())
-    return f"**{answer}**\n\n{words}\n\nOn the machine that made it, the report is in `{folder.absolute()}`."
+    return f"{words}\n\n**{answer}**\n\nOn the machine that made it, the report is in `{folder.absolute()}`."

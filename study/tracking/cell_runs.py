@@ -35,6 +35,8 @@ _LIGHTER = 0.45
 """How far each further cell of an optimizer is mixed with white."""
 
 
+_TEST = "test/lower_bound"
+_HELD_OUT_LAST = (_TEST, "train/lower_bound", "validation/lower_bound")
 _MOST_CHARACTERS_OF_A_TITLE = 200
 """A metric's name has at most 250."""
 
@@ -102,14 +104,18 @@ def cell_curve(title: str, records: Sequence[Record], colour: str) -> CellCurve:
 
 
 def curves_of_study(curves: Sequence[CellCurve], version: int) -> list[tuple[str, int, float, int]]:
-    """The mean lower bounds of all cells as points of the study's own run, whose metrics are named after cells. What
-    stands before the slash is the heading of their charts; `version` is a part of it from 2 on."""
+    """The mean held-out bounds of all cells, and the test bounds where there are curves of them, as points of the
+    study's own run, whose metrics are named after cells. What stands before the slash is the heading of their charts;
+    `version` is a part of it from 2 on."""
     number = f" {version}" if version > 1 else ""
+    lengths = Counter(name for curve in curves for name, *_ in curve.points if name.endswith("/lower_bound"))
+    held_out = max(lengths, key=_HELD_OUT_LAST.index, default="")
+    shown = {held_out} | {name for name in lengths if name == _TEST and lengths[name] > len(curves)}
     return [
         (f"mean {name.split('/')[0]} bound{number}/{title}", samples, nats, at_ms)
         for curve, title in zip(curves, _as_metrics([curve.title for curve in curves]), strict=True)
         for name, samples, nats, at_ms in curve.points
-        if name.endswith("/lower_bound")
+        if name in shown
     ]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -69,3 +70,17 @@ def test_the_studys_metrics_are_named_after_cells_in_what_mlflow_takes_and_no_tw
         }
         validate_names = {re.fullmatch(r"[\w.: /-]{1,250}", name) for name, *_ in points}
         assert None not in validate_names
+
+
+def test_the_studys_run_has_curves_of_the_held_out_bound_and_of_the_test_bound_where_it_is_more_than_one_point(
+    confirmed: Done,
+) -> None:
+    curve = cell_curve("adam", [record for _, record in confirmed], "#000000")
+    cases = {("train", "validation", "test"): {"validation"}, ("train", "test"): {"train"}, (): set()}
+    for measured, shown in cases.items():
+        points = tuple((f"{name}/lower_bound", 500, -100.0, 1) for name in measured)
+        names = {name for name, *_ in curves_of_study([replace(curve, points=points)], 1)}
+        assert names == {f"mean {name} bound/adam" for name in shown}
+        along = (*points, *(("test/lower_bound", samples, -100.0, 1) for samples in (100, 200)))
+        names = {name for name, *_ in curves_of_study([replace(curve, points=along)], 1)}
+        assert names == {f"mean {name} bound/adam" for name in shown | {"test"}}
