@@ -161,13 +161,16 @@ class ClaimRow(AnyClaim):
     margin_from_noise_floor: bool = Field(False, description="whether the A/A comparison says it")
 
     # The verdict and its numbers
-    verdict: Verdict = Field(description="`better`, `worse`, `equivalent` or `inconclusive`")
+    verdict: Verdict = Field(description="`better`, `worse`, `equivalent` or `inconclusive`, by its own p")
+    corrected_verdict: Verdict = Field(
+        description="the verdict as Holm's correction leaves it: what the page shows and counts"
+    )
     headline: str = Field("", description="the verdict in a sentence with its numbers, or why there is none")
     estimate: float | None = Field(description="mean paired difference, level minus baseline; null where one diverged")
     interval: Ends | None = Field(description="its interval by the sign-flip test; null where the pairs are too few")
     p: float | None = Field(description="p of the test that the verdict rests on; null where there is none")
     holm_p: float | None = Field(description="p by Holm's correction; null for what takes no part in it")
-    num_compared: int | None = Field(None, description="comparisons that it corrects for; null: the declared claims")
+    num_compared: int | None = Field(None, description="how many it corrects for: claims, or pairs of cells")
     n: int = Field(description="pairs of seeds that ended on both sides, diverged or not")
     seeds: tuple[int, ...] = Field(description="the seeds that finished on both sides")
     num_unpaired: tuple[int, int] | None = Field(

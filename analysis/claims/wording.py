@@ -19,6 +19,9 @@ WORDED_DOUBTS = frozenset(
 )
 
 
+OPEN_AFTER_HOLM = "Inconclusive by Holm's correction"
+
+
 def worded(row: ClaimRow) -> ClaimRow:
     """The row with its headline and its statement."""
     headline = verdict_of(row)
@@ -42,15 +45,17 @@ def verdict_of(row: ClaimRow) -> str:
     if row.estimate is not None:
         return f"{_lead(row, row.estimate)} {row.where} ({_precision(row)})."
     if row.verdict in ("better", "worse"):
-        return _worst_case_sentence(row)
+        sentence = _worst_case_sentence(row)
+        return sentence if row.corrected_verdict == row.verdict else f"{OPEN_AFTER_HOLM}: by its own p, {sentence}"
     return f"Inconclusive: w{asks} {row.where} cannot be said, because {_why_not(row)}."
 
 
 def _lead(row: ClaimRow, estimate: float) -> str:
     level, baseline, verb = _beginning(row), row.baseline_title, _verb(row)
-    if row.verdict == "inconclusive":
+    if row.corrected_verdict == "inconclusive":
         is_ = f"minus {baseline} is" if row.higher_is_better else f"improves on {baseline} by"
-        return f"Inconclusive: {row.level_title} {is_} {_amount(row, estimate, signed=True)}"
+        inconclusive = "Inconclusive" if row.verdict == "inconclusive" else OPEN_AFTER_HOLM
+        return f"{inconclusive}: {row.level_title} {is_} {_amount(row, estimate, signed=True)}"
     if row.verdict == "equivalent":
         kind = "difference" if row.higher_is_better else "improvement"
         return (
@@ -217,13 +222,10 @@ def _incomplete(row: ClaimRow) -> Iterator[str]:
 def _against_a_decision(row: ClaimRow) -> Iterator[str]:
     if row.verdict in ("better", "worse"):
         sizes = [abs(end) for end in row.interval or row.worst_case_interval or () if end is not None]
-        if min(sizes, default=math.inf) < (row.equivalence_margin or 0.0):
+        if row.corrected_verdict == row.verdict and min(sizes, default=math.inf) < (row.equivalence_margin or 0.0):
             yield f"Whether it exceeds the {_margin_text(row)} that matter is not settled."
-        if row.holm_p is not None and row.holm_p > 1 - row.confidence:
-            among = f"{row.num_compared} comparisons" if row.num_compared is not None else "declared claims"
-            alone = "though as the primary claim it was declared to stand by its own p"
-            alone = f", {alone}" if row.kind == "primary" else ""
-            yield f"It does not survive Holm's correction over the {among} (p = {row.holm_p:.3g}){alone}."
+        if row.holm_p is not None and row.corrected_verdict != row.verdict:
+            yield _not_corrected(row, row.holm_p, row.num_compared or 1)
         if row.learning_rate_step and row.learning_rate_step.overturns:
             yield _step_sentence(row.learning_rate_step)
     if row.source == "study" and row.verdict != "inconclusive" and row.kind == "exploratory":
@@ -231,6 +233,18 @@ def _against_a_decision(row: ClaimRow) -> Iterator[str]:
             "This is exploration: nobody declared it beforehand, and it is not corrected for the number of comparisons"
             " made."
         )
+
+
+def _not_corrected(row: ClaimRow, holm_p: float, num_compared: int) -> str:
+    among = "comparisons" if row.source == "curves" else "declared claims"
+    sentence = (
+        f"By its own p it is {row.verdict}, but it does not survive Holm's correction over the {num_compared} {among}"
+        f" (p = {holm_p:.3g})"
+    )
+    least = (row.smallest_p or 0.0) * num_compared
+    if least <= 1 - row.confidence:
+        return f"{sentence}."
+    return f"{sentence}: the smallest p that so few seeds can reach by it is {min(1.0, least):.3g}."
 
 
 def _step_sentence(step: LearningRateStepEntry) -> str:

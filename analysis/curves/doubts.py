@@ -30,7 +30,7 @@ def robustness_section(findings: CurvesFindings) -> Section:
 
 
 def _robustness_answer(findings: CurvesFindings) -> str:
-    decided = [pair for pair in findings.pairs if pair.verdict != "inconclusive"]
+    decided = [pair for pair in findings.pairs if pair.corrected_verdict != "inconclusive"]
     if not decided:
         return "No comparison came to a verdict, so that there is none to overturn."
     verdicts = f"{len(decided)} verdicts" if len(decided) > 1 else "the one verdict"

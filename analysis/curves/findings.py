@@ -46,9 +46,7 @@ from vae.settings.nearest import unknown_name_message
 
 MOST_CELLS_IN_ALL_PAIRS = 8
 MOST_LAST_POINTS = 5
-DRAWS = 0
-"""The seed of whatever is drawn: no name of a cell changes a number."""
-
+DRAWS = 0  # the seed of whatever is drawn: no name of a cell changes a number
 FINAL, BEST = Readout("final"), Readout("best")
 
 Design = Literal["baseline", "all pairs", "best against the others"]
@@ -173,7 +171,8 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
     design, planned = _planned_pairs(cells, request)
     by_name = {cell.name: cell.curves for cell in cells}
     compared = _pair if is_near else _open_pair
-    pairs = with_holm([compared(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in planned])
+    every = [compared(by_name[level], by_name[baseline], kind, request) for level, baseline, kind in planned]
+    pairs = _corrected(every, len(cells) if design == "best against the others" else 0)
     targets = (request.targets or _target_that_all_reach(cells, request)) if is_near else ()
     return CurvesFindings(
         request=request,
@@ -199,6 +198,12 @@ def curves_findings(table: CurveTable, request: CurvesRequest) -> CurvesFindings
             )
         ),
     )
+
+
+def _corrected(pairs: Sequence[CurvePair], num_picked_from: int) -> tuple[CurvePair, ...]:
+    """With Holm's p: a primary claim alone, all others together, with all pairs that the best cell was picked from."""
+    primary, others = ([pair for pair in pairs if (pair.kind == "primary") == is_so] for is_so in (True, False))
+    return (*with_holm(primary), *with_holm(others, max(0, math.comb(num_picked_from, 2) - len(pairs))))
 
 
 def _metric(table: CurveTable, request: CurvesRequest) -> str:
@@ -313,8 +318,7 @@ def _pair(level: CellCurves, baseline: CellCurves, kind: Kind, request: CurvesRe
 def _open_pair(level: CellCurves, baseline: CellCurves, kind: Kind, request: CurvesRequest) -> CurvePair:
     """A pair of which nothing is said, as its curves are not compared."""
     nobody = ComparedSide({Reading("", request.readout): {}})
-    rule = Rule(request.confidence, request.margin)
-    result = paired_result(nobody, nobody, rule, DRAWS, is_whole=False)
+    result = paired_result(nobody, nobody, Rule(request.confidence, request.margin), DRAWS, is_whole=False)
     return CurvePair(
         result=result,
         level=level.cell,

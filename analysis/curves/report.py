@@ -20,7 +20,20 @@ from analysis.statistics.unpaired import smallest_group_p
 
 MOST_DECIMALS = 12
 PAIR_COLUMNS = (
-    *("level", "baseline", "kind", "verdict", "estimate", "low", "high", "p", "holm_p", "n", "smallest_p"),
+    *(
+        "level",
+        "baseline",
+        "kind",
+        "corrected_verdict",
+        "verdict",
+        "estimate",
+        "low",
+        "high",
+        "p",
+        "holm_p",
+        "n",
+        "smallest_p",
+    ),
     *("bca_low", "bca_high", "sign_test_p", "minimum_detectable_effect", "diverged", "missing"),
 )
 
@@ -37,7 +50,7 @@ def answer(findings: CurvesFindings) -> str:
     if not others:
         return text
     counts = [
-        (verdict, sum(1 for pair in others if pair.verdict == verdict))
+        (verdict, sum(1 for pair in others if pair.corrected_verdict == verdict))
         for verdict in ("better", "worse", "equivalent", "inconclusive")
     ]
     return (
@@ -119,7 +132,8 @@ def comparison_section(findings: CurvesFindings) -> Section:
         "baseline": f"Every cell is compared with the baseline {request.baseline}.",
         "all pairs": "Every pair of cells is compared.",
         "best against the others": (
-            f"There are more than {len(findings.pairs)} cells: the best is compared with each of the others."
+            f"There are more than {len(findings.pairs)} cells: the best is compared with each of the others. These same"
+            " numbers picked it, so that Holm's correction is over all pairs."
         ),
     }[findings.design]
     paragraphs = (
@@ -192,7 +206,8 @@ def pairs_table(findings: CurvesFindings) -> Table:
     caption = (
         "Mean paired difference, positive where the level is better. Interval and p belong to the paired sign-flip"
         " test; where a training diverged it counts as the worst outcome there is, so that there is no mean, and the"
-        " interval has one end. Holm's p is over all comparisons of this table; beside them the BCa bootstrap interval"
+        " interval has one end. Holm's p is over every pair of cells that could"
+        " have been picked, and the corrected verdict follows from it. Beside them the BCa bootstrap interval"
         " and the sign test, which counts seeds and not sizes; the minimum detectable effect has a power of 80 %."
     )
     frame = pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
@@ -243,7 +258,6 @@ def claim_row(pair: CurvePair, findings: CurvesFindings) -> ClaimRow:
         where=where,
         decimals=_decimals(pair, request.margin),
         equivalence_margin=request.margin or None,
-        num_compared=len(findings.pairs),
         num_diverged_level=pair.num_lost_level,
         num_diverged_baseline=pair.num_lost_baseline,
         num_missing=pair.num_missing,

@@ -42,6 +42,11 @@ class ShownClaim:
     tables: tuple[Table, ...]
 
 
+def verdict_shown(claim: AnyClaim) -> str:
+    """The verdict as badges and tables show it: of several declared claims, as Holm's correction leaves it."""
+    return claim.corrected_verdict if isinstance(claim, ClaimRow) else claim.verdict
+
+
 def claims_table(sections: Sequence[Section]) -> Table | None:
     """Every claim of the sections, one a row, the primary one first; None where there is none. Those about time are
     left out."""
@@ -54,7 +59,8 @@ def claims_table(sections: Sequence[Section]) -> Table | None:
     caption = (
         "Difference of the first named from the second, positive where the first is better, with its interval and the p"
         " of the same test; where trainings diverged and count as the worst outcome there is, no difference, and an"
-        " interval that may have one end; Holm's p is over the declared claims. "
+        " interval that may have one end; Holm's p is over the declared claims, and the"
+        " verdict is as it leaves it. "
         + (
             "Beside a published number, the estimate is the mean over seeds. "
             if any(isinstance(claim, PublishedClaim) for claim in _claims(sections))
@@ -79,7 +85,7 @@ def _shown_claim(claim: StudyClaim, number: int) -> ShownClaim:
     }
     tables = tuple(Table(f"claim-{number}-{key}", heading(key), "", _entries(lists[key])) for key in lists)
     fields = _fields({key: entry for key, entry in row.items() if key not in (*lists, *LEADING_FIELDS)})
-    return ShownClaim(claim.name, claim.verdict, claim.statement, tuple(fields), tables)
+    return ShownClaim(claim.name, verdict_shown(claim), claim.statement, tuple(fields), tables)
 
 
 def _entries(entries: Sequence[Any]) -> pd.DataFrame:
@@ -125,15 +131,10 @@ def _outcome(claim: StudyClaim) -> str:
     interval = next((text for name, text in facts.items() if name.endswith("interval") and text != "none"), "")
     difference = facts.get("difference", facts.get("mean", ""))
     measured = f"{difference} ({interval})" if difference and interval else difference or interval
-    outcome = ", ".join(part for part in (claim.verdict, measured) if part)
-    if (
-        not isinstance(claim, ClaimRow)
-        or claim.verdict not in ("better", "worse")
-        or claim.holm_p is None
-        or claim.holm_p <= 1 - claim.confidence
-    ):
+    outcome = ", ".join(part for part in (verdict_shown(claim), measured) if part)
+    if not isinstance(claim, ClaimRow) or claim.corrected_verdict == claim.verdict or claim.holm_p is None:
         return outcome
-    return f"{outcome}; not by Holm's correction (p = {claim.holm_p:.3g})"
+    return f"{outcome}; {claim.verdict} by its own p alone, {claim.holm_p:.3g} by Holm's correction"
 
 
 def _interval_text(claim: ClaimRow, decimals: int) -> str:
@@ -164,7 +165,7 @@ def _row(claim: StudyClaim) -> dict[str, Any]:
     row: dict[str, Any] = {
         "claim": _title(claim),
         "kind": claim.kind,
-        "verdict": claim.verdict,
+        "verdict": verdict_shown(claim),
         "estimate_nats": claim.estimate,
         "n": claim.n,
         "horizon_samples": claim.horizon,

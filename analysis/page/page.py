@@ -17,7 +17,7 @@ from analysis.document.sections import AnyClaim, Section, Subject
 from analysis.document.text import heading
 from analysis.figures.canvas import PNG_DOTS_PER_INCH
 from analysis.figures.vega import vega_bundle
-from analysis.page.claims import ShownClaim, also_declared, claim_facts, claims_table, shown_claims
+from analysis.page.claims import ShownClaim, also_declared, claim_facts, claims_table, shown_claims, verdict_shown
 from analysis.page.shown import ShownFigure, ShownTable, is_timing, shown_figure, shown_table
 
 LONG_LIST = 8
@@ -112,7 +112,7 @@ def _page(subject: Subject, sections: Sequence[Section], only: str, folder: Path
         subject=subject,
         only=only,
         heading=leading.title if only else "The answer",
-        verdict=claim.verdict if claim else "",
+        verdict=verdict_shown(claim) if claim else "",
         answer=answer_of(sections),
         facts=claim_facts(claim) if claim else (),
         also=() if only else also_declared(sections),

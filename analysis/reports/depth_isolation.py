@@ -122,7 +122,7 @@ def isolation_frame(steps: Sequence[Isolation]) -> pd.DataFrame:
             "part": step.part,
             "level": step.level.cell.label,
             "baseline": step.baseline.cell.label,
-            "verdict": step.comparison.verdict,
+            "verdict": step.comparison.corrected_verdict,
         }
         | {"gain_nats": rounded(step.comparison.estimate.mean) if step.comparison.estimate else None}
         | interval_columns(step.comparison.estimate.interval if step.comparison.estimate else None, "nats")

@@ -120,7 +120,9 @@ def _cut_sentence(findings: EvidenceFindings) -> list[str]:
 def _answer(findings: EvidenceFindings) -> str:
     """How many decided claims stand, and what speaks against the others."""
     decided = [
-        row for row in findings.claims if row.kind != "exploratory" and row.verdict in ("better", "worse", "equivalent")
+        row
+        for row in findings.claims
+        if row.kind != "exploratory" and row.corrected_verdict in ("better", "worse", "equivalent")
     ]
     if not decided:
         return "No declared claim is decided, so that there is nothing to overturn."
@@ -182,9 +184,7 @@ def doubts_of(row: ClaimRow) -> list[str]:
         FEW_SEEDS: row.n < FEWEST_FOR_A_HEADLINE,
         "too few seeds to leave one out": TOO_FEW in labels,
         "the readout": any(not reading.holds and reading.verdict != "not read" for reading in row.readout_verdicts),
-        "Holm's correction": (
-            row.verdict in ("better", "worse") and row.holm_p is not None and row.holm_p > 1 - row.confidence
-        ),
+        "Holm's correction": row.corrected_verdict != row.verdict,
         "one step of the learning rate": bool(step and step.overturns and row.verdict in ("better", "worse")),
         "the neighbouring proposal": "overturned_by_neighbouring_proposal" in labels,
         "mean and median disagree": "mean_and_median_disagree" in labels,

@@ -21,6 +21,7 @@ from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_columns, interval_pair
 from analysis.statistics.readouts import metric_title
+from study.protocol.counts import fewest_seeds
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, study_cells
 from study.spec.schema import Level
@@ -201,11 +202,16 @@ def warnings(findings: FactorFindings) -> tuple[str, ...]:
             f"Hyperparameters were chosen after {study.search.budget_samples:,} samples, earlier than what is compared:"
             " that favours fast starters."
         )
-    if findings.comparisons and study.confirm.num_reporting_seeds < _fewest_seeds(study.confidence):
+    fewest, num_seeds = fewest_seeds(study, 1), study.confirm.num_reporting_seeds
+    if findings.comparisons and num_seeds < fewest:
         sentences.append(
-            f"{study.confirm.num_reporting_seeds} reporting seeds cannot give a {100 * study.confidence:g} % interval"
-            f" of a paired difference: at least {_fewest_seeds(study.confidence)} are needed, so every verdict is"
-            " inconclusive."
+            f"{num_seeds} reporting seeds cannot give a {100 * study.confidence:g} % interval of a paired difference:"
+            f" at least {fewest} are needed, so every verdict is inconclusive."
+        )
+    elif study.claims and num_seeds < (fewest := fewest_seeds(study, len(study.claims))):
+        sentences.append(
+            f"{num_seeds} reporting seeds cannot decide the first of {len(study.claims)} declared claims by Holm's"
+            f" correction, whatever they find: that takes {fewest}."
         )
     if findings.margin.from_noise_floor and findings.margin.nats is None:
         consequence = (
@@ -233,10 +239,6 @@ def warnings(findings: FactorFindings) -> tuple[str, ...]:
             " are left out."
         )
     return tuple(sentences)
-
-
-def _fewest_seeds(confidence: float) -> int:
-    return next(n for n in range(1, 64) if 2.0 ** (1 - n) <= 1 - confidence)
 
 
 def _cell_warnings(cell: CellFinding, study: Study) -> list[str]:
@@ -365,7 +367,7 @@ def _comparison_row(comparison: Comparison) -> dict[str, object]:
     return {
         "comparison": comparison.title,
         "kind": comparison.kind,
-        "verdict": comparison.verdict,
+        "verdict": comparison.corrected_verdict,
         "estimate_nats": rounded(estimate.mean) if estimate else None,
         "low_nats": low,
         "high_nats": high,

@@ -122,7 +122,7 @@ def _gain(
     times = rounded(seconds.get(level)), rounded(seconds.get(baseline))
     return DepthGain(
         title=title,
-        verdict=comparison.verdict,
+        verdict=comparison.corrected_verdict,
         gain_nats=comparison.estimate.mean if comparison.estimate else None,
         num_parameters=by_label[level].num_parameters,
         baseline_num_parameters=by_label[baseline].num_parameters,

@@ -26,7 +26,7 @@ from analysis.statistics.intervals import (
 from analysis.statistics.power import MAX_SIMULATED_PAIRS, detectable_effect
 from analysis.statistics.readouts import CellCurves, Crossover, Reading, rank_crossovers
 from analysis.statistics.robustness import Robustness, robustness
-from analysis.statistics.verdicts import DECIDED, Judgement, Outcomes, Pairs, Rule, Verdict, judge
+from analysis.statistics.verdicts import DECIDED, Judgement, Outcomes, Pairs, Rule, Verdict, corrected, judge
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,12 @@ class PairedResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PairedComparison:
-    """A comparison of two sides with its result. `holm_p`: its p by Holm's correction over all that it was made
-    among."""
+    """A comparison of two sides with its result. `holm_p`: its p by Holm's correction over all `num_compared` that it
+    was made among; None without a correction."""
 
     result: PairedResult
     holm_p: float | None = None
+    num_compared: int | None = None
 
     @property
     def estimate(self) -> Estimate | None:
@@ -133,8 +134,13 @@ class PairedComparison:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict under the declared reading."""
+        """The verdict under the declared reading, by its own p."""
         return self.judgement.verdict
+
+    @property
+    def corrected_verdict(self) -> Verdict:
+        """The verdict as Holm's correction leaves it."""
+        return corrected(self.verdict, self.holm_p, self.result.rule.confidence)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -264,16 +270,16 @@ def _detectable_in_deviations(num_pairs: int, confidence: float) -> float | None
     return detectable_effect(num_pairs, confidence, 0.8, np.random.default_rng(0)) if num_pairs > 1 else None
 
 
-def with_holm(comparisons: Sequence[AnyComparison], num_withdrawn: int = 0) -> tuple[AnyComparison, ...]:
-    """The comparisons with Holm's adjusted p over all of them, and over `num_withdrawn` that were taken out.
+def with_holm(comparisons: Sequence[AnyComparison], num_more: int = 0) -> tuple[AnyComparison, ...]:
+    """The comparisons with Holm's adjusted p over all of them, and over `num_more` that were taken out or not shown.
 
-    One without a p, or with one of a part of its trainings, takes part with 1, as does one that was taken out: else
-    trainings or claims that are lost could make the others surer.
+    One without a p, or with one of a part of its trainings, takes part with 1, as do these: else trainings or claims
+    that are lost, or a choice among the numbers, could make the others surer.
     """
     p_values = [comparison.p if comparison.result.is_whole else None for comparison in comparisons]
-    adjusted = holm([*(1.0 if p is None else p for p in p_values), *[1.0] * num_withdrawn])
+    adjusted = holm([*(1.0 if p is None else p for p in p_values), *[1.0] * num_more])
     return tuple(
-        replace(comparison, holm_p=None if p is None else adjusted[index])
+        replace(comparison, holm_p=None if p is None else adjusted[index], num_compared=len(adjusted))
         for index, (comparison, p) in enumerate(zip(comparisons, p_values, strict=True))
     )
 

@@ -157,6 +157,13 @@ def worst_case_test(
     return replace(test, interval=Interval(low, high))
 
 
+def corrected(own: Verdict, holm_p: float | None, confidence: float) -> Verdict:
+    """A verdict by its own p as the correction leaves it: better or worse only where Holm's p is small enough as well.
+    Equivalence is not corrected."""
+    fails = own in ("better", "worse") and holm_p is not None and holm_p > 1 - confidence + 1e-12
+    return "inconclusive" if fails else own
+
+
 def verdict(interval: Interval | None, margin: float) -> Verdict:
     """What an interval of a difference says, with |difference| < margin as the region of practical equivalence.
 

@@ -13,7 +13,7 @@ from study.execution.execution import Execution
 from study.execution.packing import Packing, num_trials
 from study.outputs import Outputs
 from study.protocol.cell_protocol import PlannedTraining
-from study.protocol.counts import max_extra_trainings, num_trainings, num_trainings_of_cell
+from study.protocol.counts import fewest_seeds, max_extra_trainings, num_trainings, num_trainings_of_cell
 from study.records.records import Record, Records
 from study.run.lock import is_running
 from study.run.replay import load_datasets, replay
@@ -99,7 +99,20 @@ def _notes(study: Study) -> list[str]:
         )
     if search and search.num_repeats > 1:
         notes.append(f"The search is made {search.num_repeats} times, which is counted; claims rest on the first.")
-    return notes
+    return notes + _too_few_seeds(study)
+
+
+def _too_few_seeds(study: Study) -> list[str]:
+    """That no claim can be decided, where the reporting seeds are too few for Holm's correction."""
+    num_claims, num_seeds = len(study.claims), study.confirm.num_reporting_seeds
+    fewest = fewest_seeds(study, num_claims)
+    if not num_claims or num_seeds >= fewest:
+        return []
+    least = min(1.0, num_claims * 2.0 ** (1 - num_seeds))
+    return [
+        f"No claim can come out as better or worse: {num_seeds} reporting seeds cannot reach a p below {least:.3g} by"
+        f" Holm's correction over {num_claims} claims. At {100 * study.confidence:g} % it takes {fewest} seeds."
+    ]
 
 
 def print_status(study: Study, outputs: Path, console: Console) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from study.spec import Study
 from study.spec.cells import Cell, Phase, comparisons, noise_floor_cells, search_space, study_cells
 
@@ -25,6 +27,12 @@ def num_trainings_of_cell(study: Study, cell: Cell, phase: Phase) -> int:
     if phase == "search":
         return search.num_proposals * search.num_tuning_seeds * search.num_repeats
     return num_seeds * (search.num_repeats + study.confirm.num_runners_up)
+
+
+def fewest_seeds(study: Study, num_claims: int) -> int:
+    """The fewest reporting seeds with which one of so many claims can be better or worse by Holm's correction: of n
+    pairs no p is below 2^(1-n)."""
+    return math.ceil(1 - math.log2((1 - study.confidence + 1e-12) / max(1, num_claims)))
 
 
 def max_extra_trainings(study: Study) -> int:

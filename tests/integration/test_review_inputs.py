@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.curves.findings import CurvesFindings, CurvesRequest, curves_findings
+from analysis.curves.report import answer
 from analysis.curves.table import read_curves
+from analysis.statistics.intervals import sign_flip
 
 FOLDER = Path(__file__).parents[1] / "data" / "curves_of_a_review"
 
@@ -37,3 +40,23 @@ def test_no_name_of_a_cell_changes_a_number(tmp_path: Path) -> None:
 def test_ties_of_values_with_two_decimals_are_seen_at_1234() -> None:
     (pair,) = _found(FOLDER / "ties.csv").pairs
     assert (pair.p, pair.verdict) == (0.0625, "inconclusive")
+
+
+def test_the_best_of_nine_like_cells_is_corrected_for_all_pairs_that_it_was_picked_from() -> None:
+    found = _found(FOLDER / "nine.csv")
+    (pair,) = (pair for pair in found.pairs if {pair.level, pair.baseline} == {"c6", "c5"})
+    assert (pair.p, pair.holm_p, pair.num_compared) == (2 * 2**-9, 36 * 2 * 2**-9, 36)
+    assert (pair.verdict, pair.corrected_verdict) == ("better", "inconclusive")
+    assert answer(found).endswith("Of 7 further comparisons: 7 inconclusive.")
+
+
+@pytest.mark.parametrize("num_studies", [100, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_like_cells_are_told_apart_in_no_more_studies_than_the_confidence_allows(num_studies: int) -> None:
+    """Nine like cells, ten seeds: the best against each other one, by Holm's correction over all 36 pairs."""
+    generator, num_false = np.random.default_rng(1), 0
+    for _ in range(num_studies):
+        cells = generator.standard_normal((9, 10))
+        best = cells[int(cells.mean(axis=1).argmax())]
+        ps = [sign_flip(best - cell, 0.95, generator).p for cell in cells if cell is not best and (cell != best).any()]
+        num_false += 36 * min(ps) <= 0.05
+    assert num_false <= 0.05 * num_studies + 4 * np.sqrt(0.05 * 0.95 * num_studies)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from analysis.claims.schema import ClaimRow
 from analysis.document.sections import Section
+from analysis.statistics.verdicts import corrected
 
 T = TypeVar("T")
 
@@ -61,7 +62,8 @@ INVENTED: dict[str, Any] = {
 
 def invented_row(**fields: Any) -> ClaimRow:
     """A row without a number; `fields` replace what it has."""
-    return ClaimRow(**(INVENTED | fields))
+    row = INVENTED | fields
+    return ClaimRow(**({"corrected_verdict": corrected(row["verdict"], row["holm_p"], row["confidence"])} | row))
 
 
 def rows_of(section: Section) -> tuple[ClaimRow, ...]:

@@ -43,8 +43,8 @@ def test_the_primary_claim_says_too_when_it_does_not_survive_the_correction_for_
     statement = claim_row(first, study).statement
     assert (first.verdict, first.holm_p) == ("better", 0.0625)
     assert (
-        "It does not survive Holm's correction over the declared claims (p = 0.0625), though as the primary claim it"
-        " was declared to stand by its own p." in statement
+        "By its own p it is better, but it does not survive Holm's correction over the 2 declared claims (p = 0.0625):"
+        " the smallest p that so few seeds can reach by it is 0.0625." in statement
     )
 
 

@@ -71,7 +71,7 @@ def test_the_statistics_of_a_pair_are_those_of_the_libraries() -> None:
 
 
 def test_every_pair_is_compared_and_the_two_best_lead() -> None:
-    found = findings_of(points(("low", "high", "middle", "top")))
+    found = findings_of(points(("low", "high", "middle", "top"), seeds=range(8)))
     assert [cell.name for cell in found.cells] == ["top", "middle", "high", "low"]
     assert (found.design, len(found.pairs), found.pairs[0].title) == ("all pairs", 6, "top against middle")
     assert answer(found).startswith("top is better than middle by ")
@@ -104,7 +104,7 @@ def test_of_many_cells_the_best_is_compared_with_each_other() -> None:
 
 
 def test_a_metric_that_is_better_when_lower_gives_the_same_verdicts_and_is_shown_as_measured() -> None:
-    bound = points(("a", "b", "c"))
+    bound = points(("a", "b", "c"), seeds=range(8))
     loss = bound.assign(value=-bound["value"])
     up, down = (
         findings_of(bound, margin=0.5, targets=(-105.0,)),
@@ -112,7 +112,9 @@ def test_a_metric_that_is_better_when_lower_gives_the_same_verdicts_and_is_shown
     )
     assert [statement_of(pair, up) for pair in up.pairs] == [statement_of(pair, down) for pair in down.pairs]
     tied = findings_of(
-        loss.assign(value=points(("a", "b", "c"), gain=0.0)["value"]), margin=0.01, higher_is_better=False
+        loss.assign(value=points(("a", "b", "c"), gain=0.0, seeds=range(8))["value"]),
+        margin=0.01,
+        higher_is_better=False,
     )
     assert "Inconclusive: " in statement_of(tied.pairs[0], tied)
     assert f"{tied.pairs[0].level} improves on {tied.pairs[0].baseline} by +" in statement_of(tied.pairs[0], tied)

@@ -18,7 +18,7 @@ from tests.support.claims import invented_row
         ({"estimate": 3.5, "interval": [3.25, 3.75], "holm_p": 0.05}, "better, +3.50 nats (+3.25 to +3.75)"),
         (
             {"estimate": 3.5, "interval": [3.25, 3.75], "holm_p": 0.125},
-            "better, +3.50 nats (+3.25 to +3.75); not by Holm's correction (p = 0.125)",
+            "inconclusive, +3.50 nats (+3.25 to +3.75); better by its own p alone, 0.125 by Holm's correction",
         ),
         (
             {"verdict": "inconclusive", "estimate": 0.5, "interval": [-1.0, 2.0], "holm_p": 1.0},

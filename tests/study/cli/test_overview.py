@@ -11,6 +11,7 @@ from study.cli.overview import print_plan, print_status
 from study.execution.packing import Packing
 from study.protocol.counts import num_trainings
 from study.spec.cells import study_cells
+from study.spec.loading import load_study
 from tests.support.studies import invented_study
 from tests.support.workplaces import Workplace
 
@@ -35,6 +36,17 @@ def test_the_plan_of_a_study_that_never_ran_counts_its_trainings_and_looks_for_n
     for cell in study_cells(study):
         assert cell.label in shown.getvalue()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_says_where_the_seeds_are_too_few_for_the_claims(tmp_path: Path) -> None:
+    for num_seeds, is_said in ((6, True), (8, False)):
+        shown = StringIO()
+        study = load_study("default", [f"confirm.num_reporting_seeds={num_seeds}"])
+        print_plan(study, tmp_path, 4, Packing(), Console(file=shown, width=300))
+        assert (
+            "No claim can come out as better or worse: 6 reporting seeds cannot reach a p below 0.125 by Holm's"
+            " correction over 4 claims. At 95 % it takes 8 seeds." in shown.getvalue()
+        ) == is_said
 
 
 def test_the_plan_says_in_how_many_packs_a_study_is_trained(tmp_path: Path) -> None:

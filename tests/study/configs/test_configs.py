@@ -111,7 +111,7 @@ def test_default_is_adagrad_and_adam_at_one_and_two_hidden_layers() -> None:
     study = STUDIES["default"]
     assert study.factors == {"optimizer": ("adagrad", "adam"), "num_hidden_layers": (1, 2)}
     assert study.search is not None
-    assert (study.search.num_proposals, study.search.num_tuning_seeds, study.confirm.num_reporting_seeds) == (6, 1, 6)
+    assert (study.search.num_proposals, study.search.num_tuning_seeds, study.confirm.num_reporting_seeds) == (6, 1, 8)
     assert {(c.hidden_units, c.latent_dim, c.budget_samples, c.test_at_end, c.pixels) for c in confirmed(study)} == {
         (500, 20, 250_000, True, "grey")
     }

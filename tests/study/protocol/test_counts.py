@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from study.protocol.counts import max_extra_trainings, num_trainings, num_trainings_of_cell
+from study.protocol.counts import fewest_seeds, max_extra_trainings, num_trainings, num_trainings_of_cell
 from study.spec.cells import Phase, study_cells
 from study.spec.loading import load_study, shipped_studies
 from tests.support.executions import all_trainings
@@ -33,3 +33,12 @@ def test_the_counts_of_the_cells_make_the_counts_of_the_study(name: str) -> None
 
 def test_a_study_without_a_search_has_no_extra_trainings() -> None:
     assert max_extra_trainings(invented_study(search=None)) == 0
+
+
+def test_the_fewest_seeds_are_those_whose_smallest_p_survives_holms_correction() -> None:
+    study = load_study("default")
+    assert [fewest_seeds(study, number) for number in (1, 2, 4, 6, 7)] == [6, 7, 8, 8, 9]
+    for number in range(1, 50):
+        fewest = fewest_seeds(study, number)
+        assert number * 2.0 ** (1 - fewest) <= 0.05 < number * 2.0 ** (2 - fewest)
+    assert study.confirm.num_reporting_seeds >= fewest_seeds(study, len(study.claims))
