@@ -93,7 +93,8 @@ def _worst_case_sentence(row: ClaimRow) -> str:
     mean can be given."""
     low, high = row.worst_case_interval or (None, None)
     end = high if row.verdict == "worse" else low
-    least = f"by at least {_amount(row, abs(end))} {row.where}" if end is not None else row.where
+    sure = f"{_amount(row, abs(end or 0.0))}, the end of its {100 * row.confidence:g} % interval,"
+    least = f"by at least {sure} {row.where}" if end is not None else row.where
     return (
         f"{_beginning(row)} {_verb(row)} {row.verdict} than {row.baseline_title} {least} ({_diverged(row)}, counted as"
         f" the worst outcome there is, so that there is no mean; {_p_text(row)}, {_seeds(row)})."

@@ -16,6 +16,7 @@ from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_columns
 from analysis.statistics.targets import Clock
 
+FEW_STEPS = 1_000
 UNTESTABLE = "too_few_pairs_to_leave_one_out"
 
 
@@ -225,7 +226,11 @@ def times_table(findings: CurvesFindings, clock: Clock) -> Table:
 
 
 def _in_whole_steps(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    return frame.assign(**{name: pd.to_numeric(frame[name]).round().astype("Int64") for name in names})
+    """Whole steps where they are many; where steps are epochs, their fractions stay."""
+    numbers = {name: pd.to_numeric(frame[name]) for name in names}
+    if max((column.abs().max() for column in numbers.values() if column.notna().any()), default=0.0) < FEW_STEPS:
+        return frame.assign(**numbers)
+    return frame.assign(**{name: column.round().astype("Int64") for name, column in numbers.items()})
 
 
 def _time_row(table: TargetTable, index: int) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -111,6 +112,21 @@ def warnings(findings: CurvesFindings) -> tuple[str, ...]:
         sentences.append(
             "No claim was declared: every comparison is exploratory. One that was decided on before these numbers were"
             " seen is named with --primary LEVEL BASELINE."
+        )
+    sentences += [
+        f"Every value of {one.name} is that of {other.name}: most likely the same curves were exported twice."
+        for one, other in itertools.combinations(findings.cells, 2)
+        if np.array_equal(one.curves.curves, other.curves.curves, equal_nan=True)
+    ]
+    if findings.pairs:
+        sentences.append(
+            "Verdicts are about the mean over seeds, and intervals suppose that differences are symmetric around it. A"
+            " cell with a rare bad seed breaks that, and ten seeds need not show one."
+        )
+    if findings.design == "baseline" and len(findings.pairs) > 1:
+        sentences.append(
+            "Cells are compared with the baseline and not with each other: that one is better than it and another is"
+            " not told from it does not say that the two differ."
         )
     if findings.targets and findings.target_is_chosen:
         sentences.append(

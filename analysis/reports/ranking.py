@@ -113,10 +113,8 @@ def _improvement(study: Study, comparison: Comparison, cells: Mapping[str, CellF
     ]
     if not tasks or len(tasks) < len(comparison.cells) or any(not level.size for level, _ in tasks):
         return None
-    generator = np.random.default_rng(study.seed)
-    return probability_of_improvement(
-        [level for level, _ in tasks], [baseline for _, baseline in tasks], study.confidence, NUM_RESAMPLES, generator
-    )
+    levels, baselines = ([task[side] for task in tasks] for side in (0, 1))
+    return probability_of_improvement(levels, baselines, study.confidence)
 
 
 def _task(level: CellFinding, baseline: CellFinding) -> tuple[Vector, Vector]:
@@ -138,8 +136,8 @@ def tables(findings: RankingFindings) -> tuple[Table, ...]:
     )
     improvement = (
         f"The probability that a training of the level beats one of the baseline, ties counted half, with its {percent}"
-        " bootstrap interval over seeds; 0.5 is no difference. It says how often, not how much; no verdict rests"
-        " on it."
+        " interval (Clopper and Pearson) over seeds; 0.5 is no difference. It says how often, not how much; no verdict"
+        " rests on it."
     )
     listed = [Table("mean_ranks", "Mean ranks", ranks, _ranks_frame(findings))] if findings.ranks else []
     if findings.improvements:

@@ -51,7 +51,8 @@ def noise_floor(
     Both sets are pooled: under the same configuration every split into two groups is as likely as the one that was
     trained. Over splits the mean square of the difference is exactly 2 s^2 / num_seeds, s^2 the pooled sample
     variance: unbiased, for any number of trainings. The noise is that of unpaired cells: pairs that correlate
-    positively differ by less, so that as a margin for pairs it is wide. All splits are enumerated up to 15,000 of
+    positively differ by less, pairs that correlate negatively by more. Twenty trainings know it to a quarter. It is no
+    smallest difference that matters. All splits are enumerated up to 15,000 of
     them; beyond, `num_splits` are drawn.
     """
     pool = np.sort(np.concatenate([_finite(first), _finite(second)]))

@@ -249,7 +249,7 @@ def _estimate(pairs: Pairs, judgement: Judgement, confidence: float, generator: 
         interval=judgement.interval,
         p=judgement.test.p,
         sign_test_p=sign_test(differences),
-        bca=bca_interval(differences, confidence, generator),
+        bca=bca_interval(differences, confidence, generator) if judgement.interval else None,
         correlation=pair_correlation(*pairs.arrays),
         minimum_detectable_effect=_minimum_detectable_effect(differences, confidence),
     )
@@ -257,7 +257,9 @@ def _estimate(pairs: Pairs, judgement: Judgement, confidence: float, generator: 
 
 def _minimum_detectable_effect(differences: Vector, confidence: float) -> float | None:
     """What the sign-flip test would find with a power of 80 %: by its own simulated effect up to 12 pairs, beyond by
-    Student's t, which agrees there."""
+    Student's t, which agrees there. None where all differences are equal, whose spread says nothing."""
+    if skewness(differences) is None and differences.size > 2:
+        return None
     if differences.size > MAX_SIMULATED_PAIRS:
         return minimum_detectable_effect(differences, confidence)
     in_deviations = _detectable_in_deviations(int(differences.size), confidence)

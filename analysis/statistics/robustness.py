@@ -97,18 +97,32 @@ def robustness(
 def _left_out(pairs: Pairs, rule: Rule, generator: np.random.Generator) -> Iterator[LeftOut]:
     """The verdict without each pair in turn; nothing for a single pair.
 
-    Above `MAX_LEFT_OUT_IN_TURN` pairs the largest and the smallest difference alone are left out: the interval's
-    ends rise with every difference, so that no other pair's absence lowers or raises it by more. Infinite
-    differences are the extreme ones.
+    Above `MAX_LEFT_OUT_IN_TURN` pairs the largest and the smallest difference are left out: the interval's ends rise
+    with every difference, so that no other pair's absence lowers or raises it by more. An open verdict may become
+    equivalent without a pair in between, which `_balancing` looks for. Infinite differences are the extreme ones.
     """
     num_pairs = len(pairs.seeds)
     if num_pairs < 2:
         return
     extremes = {int(np.argmin(pairs.differences)), int(np.argmax(pairs.differences))}
     testable = smallest_p(num_pairs - 1) <= 1 - rule.confidence
+    if num_pairs > MAX_LEFT_OUT_IN_TURN and rule.margin and not pairs.num_diverged:
+        extremes.add(_balancing(pairs, rule, generator))
     for index, seed in enumerate(pairs.seeds):
         if num_pairs <= MAX_LEFT_OUT_IN_TURN or index in extremes:
             yield LeftOut(seed, judge(pairs.without(index), rule, generator), testable)
+
+
+def _balancing(pairs: Pairs, rule: Rule, generator: np.random.Generator) -> int:
+    """The pair without which the interval lies lowest of those that keep its lower end within the margin: if the rest
+    is equivalent without any pair, it is without this one."""
+    order, first, last = np.argsort(pairs.differences), 0, len(pairs.seeds) - 1
+    while first < last:  # the larger the pair that is left out, the lower lie both ends
+        middle = (first + last + 1) // 2
+        test = judge(pairs.without(int(order[middle])), rule, generator).test
+        is_within = test is not None and test.interval.low > -rule.margin
+        first, last = (middle, last) if is_within else (first, middle - 1)
+    return int(order[first])
 
 
 def _most_extreme(left_out: tuple[LeftOut, ...], pairs: Pairs) -> LeftOut | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.curves.doubts import time_pairs_table
 from analysis.curves.findings import CurvesFindings, CurvesRequest, curves_findings
-from analysis.curves.report import answer
+from analysis.curves.report import answer, warnings
 from analysis.curves.table import read_curves
 from analysis.statistics.intervals import sign_flip
 
@@ -60,3 +61,20 @@ def test_like_cells_are_told_apart_in_no_more_studies_than_the_confidence_allows
         ps = [sign_flip(best - cell, 0.95, generator).p for cell in cells if cell is not best and (cell != best).any()]
         num_false += 36 * min(ps) <= 0.05
     assert num_false <= 0.05 * num_studies + 4 * np.sqrt(0.05 * 0.95 * num_studies)
+
+
+def test_times_in_epochs_keep_their_fractions_so_that_interval_and_p_agree_in_print() -> None:
+    table = time_pairs_table(_found(FOLDER / "epochs.csv", targets=(0.7,)), "samples").frame
+    ((difference, low, high, p),) = table[["difference", "low", "high", "p"]].to_numpy()
+    assert (difference, low, high) == pytest.approx((-0.75, -1.0, -1 / 3), abs=1e-5)
+    assert p == pytest.approx(0.03125)
+
+
+def test_the_same_curves_under_two_names_are_taken_for_a_mistake(tmp_path: Path) -> None:
+    rows = [line for line in (FOLDER / "ties.csv").read_text().splitlines() if line.startswith("a,")]
+    path = tmp_path / "twice.csv"
+    path.write_text("\n".join(["cell,seed,step,metric,value", *rows, *("b" + row[1:] for row in rows)]) + "\n")
+    found = _found(path, margin=0.5)
+    assert [pair.verdict for pair in found.pairs] == ["equivalent"]
+    (said,) = (warning for warning in warnings(found) if warning.startswith("Every value of"))
+    assert said == "Every value of a is that of b: most likely the same curves were exported twice."

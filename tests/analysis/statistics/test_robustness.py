@@ -8,6 +8,7 @@ import pytest
 from analysis.claims.doubts import doubt_entries
 from analysis.statistics import intervals as statistics
 from analysis.statistics.robustness import Robustness, pairing, robustness
+from analysis.statistics.verdicts import Pairs, Rule, judge
 from tests.support.robustness import DIFFERENCES, RULE, baseline_bounds, fresh_generator, robustness_of
 
 
@@ -62,3 +63,16 @@ def test_order_of_seeds_changes_nothing() -> None:
     level = {seed: baseline[seed] + difference for seed, difference in enumerate(DIFFERENCES)}
     backwards = robustness(dict(reversed(level.items())), dict(reversed(baseline.items())), RULE, fresh_generator())
     assert backwards == robustness(level, baseline, RULE, fresh_generator())
+
+
+def test_above_twelve_pairs_a_seed_in_between_that_makes_it_equivalent_is_found() -> None:
+    differences = [0.934, 0.155, 1.155, 0.34, 0.432, -0.085, 0.349, 0.078, -1.265, -1.268, 0.233, -0.469, 0.027]
+    rule, level = Rule(0.95, 0.46575), dict(enumerate(differences))
+    found = robustness(level, dict.fromkeys(level, 0.0), rule, fresh_generator())
+    every = {
+        seed: judge(Pairs.of(level, dict.fromkeys(set(level) - {seed}, 0.0)), rule, fresh_generator()).verdict
+        for seed in level
+    }
+    changing = {seed for seed, verdict in every.items() if verdict != found.judgement.verdict}
+    assert changing
+    assert changing & {case.seed for case in found.left_out if case.judgement.verdict != found.judgement.verdict}
