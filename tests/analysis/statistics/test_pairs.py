@@ -78,7 +78,7 @@ def test_a_reading_that_not_every_pair_has_is_not_whole_and_open() -> None:
 def test_holms_correction_counts_claims_that_were_withdrawn_and_comparisons_that_are_incomplete() -> None:
     first, second = _with_p(0.01), _with_p(0.04)
     assert [one.holm_p for one in with_holm([first, second])] == pytest.approx([0.02, 0.04])
-    assert [one.holm_p for one in with_holm([first, second], num_withdrawn=1)] == pytest.approx([0.03, 0.08])
+    assert [one.holm_p for one in with_holm([first, second], num_more=1)] == pytest.approx([0.03, 0.08])
     incomplete = with_holm([first, second, _with_p(0.001, is_whole=False)])
     assert [one.holm_p for one in incomplete[:2]] == pytest.approx([0.03, 0.08])
     assert incomplete[2].holm_p is None
