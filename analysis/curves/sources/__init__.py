@@ -19,7 +19,8 @@ What `read` owes:
   to the address. Steps that are logged twice stay twice: `points.each_once` judges them.
 - `value` is NaN where the tool wrote NaN, infinite where it wrote infinity. A point that the tool did not measure has
   no row. `blank` is True, and `value` NaN, only where the tool's empty field may mean either.
-- A value that the tool writes in NaN's place (0.0, the first loss) stays as it is: `points.say_stuck` asks.
+- A value that the tool writes in NaN's place (0.0, the first loss) becomes NaN where other values of the file prove it,
+  and a note says so. Else it stays as it is, and `points.say_stuck` asks.
 - `seconds` is training time over all restarts, NaN where nobody knows it; a wall clock's first point is not 0.
 - `RawCurves.facts`, for each run what is known of it, as text: `params.NAME` for what configured it (nested names with
   dots, floats by `repr`), `tags.NAME` for what was attached to it, `folder.1`, `folder.2` and so on for the folders
