@@ -95,7 +95,7 @@ ui: environment ## open MLflow on this machine; Ctrl-C stops it
 	$(RUN) -m study links $(WHERE) --server "http://127.0.0.1:$$port" || exit 1; \
 	PYTHONWARNINGS=ignore MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
 	exec $(RUN) -m mlflow ui --host 127.0.0.1 --port "$$port" --workers 1 --uvicorn-opts '--lifespan off --log-level warning' \
-	--backend-store-uri "$${uri:-sqlite:///$$outputs/mlflow.db}" $(ARGS)
+	--backend-store-uri "$${uri:-sqlite+pysqlite:///$$(printf %s "$$outputs/mlflow.db" | sed 's/%/%25/g; s/?/%3F/g')}" $(ARGS)
 
 test: environment ## the tests that need nothing but .venv
 	@$(RUN) -m pytest -q $(AT_ONCE) $(ARGS)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -60,5 +60,16 @@ class Outputs:
 
     @property
     def tracking_uri(self) -> str:
-        """The address of MLflow's store in this folder, quoted: SQLAlchemy unquotes it."""
-        return f"sqlite:///{quote(str(self.database.absolute()))}"
+        """The address of MLflow's store in this folder."""
+        return sqlite_address(self.database)
+
+
+def sqlite_address(path: Path) -> str:
+    """The address of a SQLite store. What SQLAlchemy, or a line of text, would read otherwise is quoted.
+
+    MLflow 3.17 makes the folder of a `sqlite:///` address as it is written, quotes and all: a folder `a%3Fb` beside
+    `a?b`. Of an address that names the driver too it makes none.
+    """
+    written = str(path.absolute())
+    quoted = re.sub(r"[%?\x00-\x20\x7f]", lambda match: f"%{ord(match[0]):02X}", written)
+    return f"sqlite:///{quoted}" if quoted == written else f"sqlite+pysqlite:///{quoted}"

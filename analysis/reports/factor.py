@@ -21,10 +21,10 @@ from analysis.results.reader import StudyResults
 from analysis.statistics.intervals import rounded
 from analysis.statistics.pairs import interval_columns, interval_pair
 from analysis.statistics.readouts import metric_title
-from study.protocol.counts import fewest_seeds
+from study.protocol.counts import fewest_seeds, num_random_proposals
 from study.spec import Study
 from study.spec.cells import WHOLE_CELL, study_cells
-from study.spec.schema import Level
+from study.spec.schema import Level, Search
 from study.spec.titles import level_title, space_text
 
 MOST_STATEMENTS = 4
@@ -273,10 +273,16 @@ def protocol_paragraph(findings: FactorFindings) -> str:
     seeds = f"{search.num_tuning_seeds} tuning seed" + ("s" if search.num_tuning_seeds > 1 else "")
     where = "In every cell" if all(cell.space for cell in findings.cells) else "In every cell that is tuned"
     tuning = (
-        f"{where} {search.sampler} made {search.num_proposals} proposals, judged on {seeds} by the"
+        f"{where} {search.sampler} made {search.num_proposals} proposals{_at_random(search)}, judged on {seeds} by the"
         f" {metric_title(search.objective)}"
     )
     return f"{tuning}; the best was trained again on fresh seeds. {pairs} {margin}"
+
+
+def _at_random(search: Search) -> str:
+    """How many of a cell's proposals a sampler drew that had too few results to learn from."""
+    number = num_random_proposals(search)
+    return f", {'all' if number == search.num_proposals else f'the first {number}'} at random" if number else ""
 
 
 def _coverage_sentence(study: Study) -> str:

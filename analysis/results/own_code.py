@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from analysis.results.errors import ForeignCodeError
 from study.addresses.credentials import without_credentials
+from study.addresses.stores import database_path
 from study.spec import Study
 from study.spec.loading import read_study_file
 from vae.plugins import is_plugin
@@ -50,7 +51,8 @@ def code_of_file(name_or_path: str) -> frozenset[str]:
 def require_own_code(study: Study, tracking_uri: str, allowed: frozenset[str]) -> None:
     """Raises ForeignCodeError where a study names what its reader did not; a SQLite file is on the reader's own
     disk."""
-    foreign = () if tracking_uri.startswith("sqlite:") else sorted(code_named(study.model_dump(mode="json")) - allowed)
+    is_own = database_path(tracking_uri) is not None
+    foreign = () if is_own else sorted(code_named(study.model_dump(mode="json")) - allowed)
     if foreign:
         raise ForeignCodeError(
             f"the study {study.name} in MLflow at {without_credentials(tracking_uri)} names code, {foreign[0]}, which a"

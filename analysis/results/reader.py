@@ -101,7 +101,7 @@ def read_study(study_name: str, tracking_uri: str, own_code: frozenset[str] = fr
     from mlflow.exceptions import MlflowException
 
     try:
-        parent = _parent(client, experiment)
+        parent = _parent(client, experiment, tracking_uri)
         study = _study(client, parent)
         require_own_code(study, tracking_uri, own_code)
         runs = [run for run in _nested_runs(client, experiment, parent) if _has_ended(run)]
@@ -219,8 +219,8 @@ def _experiment(name: str, tracking_uri: str) -> tuple[MlflowClient, Experiment]
         )
     if experiment.lifecycle_stage != "active":
         raise ResultsError(
-            f"the study {name} was deleted in MLflow at {public_uri(tracking_uri)}; restore the experiment there, or"
-            " run the study again."
+            f"the study {name} was deleted in MLflow at {public_uri(tracking_uri)}; run it again with that"
+            " --tracking-uri, which restores it and trains nothing that is recorded."
         )
     return client, experiment
 
@@ -235,14 +235,14 @@ def _search(client: MlflowClient, experiment: Experiment, condition: str) -> Ite
             return
 
 
-def _parent(client: MlflowClient, experiment: Experiment) -> Run:
+def _parent(client: MlflowClient, experiment: Experiment, tracking_uri: str) -> Run:
     parents = sorted(
         _search(client, experiment, "tags.kind = 'study'"), key=lambda run: (run.info.start_time, run.info.run_id)
     )
     if not parents:
         raise ResultsError(
-            f"the MLflow experiment {experiment.name} has no run tagged kind=study: it was not written by a study. Run"
-            " the study first."
+            f"the MLflow experiment {experiment.name} has no run tagged kind=study: that was deleted, or no study wrote"
+            f" it. Run the study with the store {public_uri(tracking_uri)}, which restores what was deleted."
         )
     return parents[0]
 

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import url2pathname
 
 from study.addresses.credentials import HIDDEN, without_credentials
+from study.outputs import sqlite_address
 
 DATABASES = ("postgresql", "mysql", "mssql")
 SCHEMES = ("http", "https", "sqlite", *DATABASES)
@@ -95,11 +96,23 @@ def _fault_of_sqlite(rest: str) -> str | None:
             "begins with ~, which stands for nothing in an address; write the folder:"
             f" sqlite:///{Path(path).expanduser()}"
         )
+    if _is_unquoted(Path(rest[1:]), Path(unquote(path))):
+        return (
+            f"means the file {unquote(path)}, since ? begins options there and % a quoted character; did you mean"
+            f" {sqlite_address(Path(rest[1:]))}?"
+        )
     return (
         f"is a folder; name a file in it: sqlite:///{path.rstrip('/')}/mlflow.db"
-        if Path(path).is_dir() or path.endswith("/")
+        if Path(unquote(path)).is_dir() or path.endswith("/")
         else None
     )
+
+
+def _is_unquoted(written: Path, meant: Path) -> bool:
+    """Whether a path stands in an address as it is, and the address then means another: its folder is there, or it
+    names a file behind what would be options."""
+    has_folder = written.parent.is_dir() and not meant.parent.is_dir()
+    return written != meant and (has_folder or ("?" in str(written) and written.suffix == ".db"))
 
 
 def _fault_of_server(kind: str, parts: SplitResult, port: int | None) -> str | None:
@@ -116,7 +129,8 @@ def _fault_of_server(kind: str, parts: SplitResult, port: int | None) -> str | N
 
 def database_path(uri: str) -> Path | None:
     """The file of a SQLite store, as SQLAlchemy reads its address; None for any other."""
-    return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0])) if uri.startswith("sqlite:///") else None
+    store = re.match(r"sqlite(?:\+pysqlite)?:///([^?]*)", uri)
+    return Path(unquote(store[1])) if store else None
 
 
 def artifact_folder(uri: str) -> Path | None:

@@ -13,19 +13,25 @@ from study.execution.execution import Execution
 from study.execution.packing import Packing, num_trials
 from study.outputs import Outputs
 from study.protocol.cell_protocol import PlannedTraining
-from study.protocol.counts import fewest_seeds, max_extra_trainings, num_trainings, num_trainings_of_cell
+from study.protocol.counts import (
+    fewest_seeds,
+    max_extra_trainings,
+    num_random_proposals,
+    num_trainings,
+    num_trainings_of_cell,
+)
 from study.records.records import Record, Records
 from study.run.lock import is_running
 from study.run.replay import load_datasets, replay
 from study.spec import Study
 from study.spec.cells import Cell, Phase, common_configuration, search_space, study_cells
-from study.spec.schema import Distribution, Range
+from study.spec.schema import Distribution, Range, Search
 from study.spec.trials import trial_notes
 
 
 def print_plan(study: Study, outputs: Path, num_workers: int, packing: Packing, console: Console) -> None:
     """Cells, trainings, packs and an estimate of the time: from this machine's own records where there are any."""
-    execution = _replayed(study, outputs)
+    execution = replayed(study, outputs)
     completed = execution.replayed if execution else []
     phases = _phases(study)
     table = Table(
@@ -91,6 +97,8 @@ def _packs(study: Study, packing: Packing) -> list[str]:
 def _notes(study: Study) -> list[str]:
     """What the protocol may do or leave undone beside the trainings that are counted."""
     search, notes = study.search, []
+    if search and (at_random := num_random_proposals(search)):
+        notes.append(_randomness_note(search, at_random))
     if search and (most := max_extra_trainings(study)):
         rounds = "one extra round" if search.max_extra_rounds == 1 else f"{search.max_extra_rounds} extra rounds"
         notes.append(
@@ -115,9 +123,21 @@ def _too_few_seeds(study: Study) -> list[str]:
     ]
 
 
+def _randomness_note(search: Search, at_random: int) -> str:
+    if at_random < search.num_proposals:
+        return (
+            f"{search.sampler} draws the first {at_random} of each cell's {search.num_proposals} proposals at random,"
+            " and learns from results after these."
+        )
+    return (
+        f"{search.sampler} draws all {search.num_proposals} proposals of each cell at random: it has too few results"
+        " to learn from. The sampler qmc spreads so few evenly."
+    )
+
+
 def print_status(study: Study, outputs: Path, console: Console) -> None:
     """What is recorded of the study, by cell and phase, with the outcomes that were not `finished`."""
-    execution = _replayed(study, outputs)
+    execution = replayed(study, outputs)
     completed = execution.replayed if execution else []
     table = Table("cell", *map(_phase_title, _phases(study)), "best bound (nats)", "outcomes", box=None)
     for cell in study_cells(study):
@@ -162,7 +182,7 @@ def _counts(study: Study, cell: Cell, phase: Phase, trainings: list[PlannedTrain
     )
 
 
-def _replayed(study: Study, outputs: Path) -> Execution | None:
+def replayed(study: Study, outputs: Path) -> Execution | None:
     """The study as far as it is recorded; None, and no download, where there are no records at all."""
     files = Outputs(outputs)
     if not files.trainings.is_dir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from ray.exceptions import RayError
 from study.addresses.reachable import require_reachable
 from study.cluster import forked_worker
 from study.cluster.internals import show_token, without_spare_processes, workers_started_by
+from study.cluster.job_server import ray_token
 from study.cluster.ray_errors import why_unusable
 from study.cluster.template import worker_template
 from study.cluster.watch import watched
@@ -74,7 +76,12 @@ def _of_cluster(address: str, plugins: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _of_this_machine(resources: Resources) -> dict[str, Any]:
-    """Ray's options here. No environment for workers: those that wait idle would be of another one."""
+    """Ray's options here. No environment for workers: those that wait idle would be of another one.
+
+    A user without a token gets one for this process alone: Ray would write one into the home, where that is possible.
+    """
+    if os.environ.get("RAY_AUTH_MODE", "token").lower() == "token" and ray_token(os.environ) is None:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     return {
         "num_cpus": resources.num_cpus,
         "num_gpus": resources.num_gpus,

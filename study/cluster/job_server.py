@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from study.addresses.proxies import Proxy, proxy_for
 from study.errors import LaunchError
 from vae.errors import RequestError
 
@@ -73,7 +74,9 @@ class JobServer:
         return content if isinstance(content, dict) else {}
 
     def _no_job_server(self, sign: str) -> str:
-        return f"what answers at {self.address} is not the job server of a Ray cluster{sign}; give {_EXAMPLE}"
+        proxy = self._proxy()
+        answered = f". This may be the answer of {proxy}. {proxy.advice}" if proxy else ""
+        return f"what answers at {self.address} is not the job server of a Ray cluster{sign}; give {_EXAMPLE}{answered}"
 
     def _refused(self, code: int) -> str:
         if code in (401, 403):
@@ -85,6 +88,8 @@ class JobServer:
 
     def _silent(self, error: Exception) -> str:
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        if proxy := self._proxy():
+            return f"nothing answers at {self.address} through {proxy} ({cause}). {proxy.advice}"
         if isinstance(cause, TimeoutError):
             return (
                 f"nothing answered at {self.address} within {self.seconds:g} s; is it the port of Ray's dashboard, and"
@@ -103,6 +108,11 @@ class JobServer:
             f"nothing answers at {self.address} ({cause}); is the cluster up, was it started with"
             " --include-dashboard=true, and is ray[default] installed on its head?"
         )
+
+    def _proxy(self) -> Proxy | None:
+        """Through which urllib asks."""
+        is_direct = urllib.request.proxy_bypass(urlsplit(self.address).hostname or "")
+        return None if is_direct else proxy_for(self.address, {**urllib.request.getproxies(), "all": ""})
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
@@ -149,8 +159,8 @@ def ray_token(environment: Mapping[str, str]) -> str | None:
         return None
     if token := environment.get("RAY_AUTH_TOKEN", "").strip():
         return token
-    file = Path(environment.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     try:
+        file = Path(environment.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
         return file.read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError, RuntimeError):  # the last of a user without a home
         return None

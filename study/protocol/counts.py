@@ -6,6 +6,10 @@ import math
 
 from study.spec import Study
 from study.spec.cells import Cell, Phase, comparisons, noise_floor_cells, search_space, study_cells
+from study.spec.schema import Search
+
+_RESULTS_BEFORE_LEARNING = {"tpe": 10, "gp": 10, "cmaes": 1}
+"""How many results these samplers of Optuna's wait for; until then they draw at random."""
 
 
 def num_trainings(study: Study) -> dict[str, int]:
@@ -47,3 +51,11 @@ def max_extra_trainings(study: Study) -> int:
         if search
         else 0
     )
+
+
+def num_random_proposals(search: Search) -> int:
+    """How many of a cell's declared proposals are drawn at random by a sampler that learns from results: those of the
+    rounds that begin before it has enough of them. 0 for samplers that do not learn."""
+    results = _RESULTS_BEFORE_LEARNING.get(search.sampler, 0)
+    num_rounds = -(-results // search.round_size)
+    return min(num_rounds * search.round_size, search.num_proposals)

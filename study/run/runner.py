@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from study.addresses.reachable import require_reachable
+from study.addresses.stores import database_path
 from study.errors import StudyError
 from study.execution.capacity import Resources
 from study.execution.dispatcher import Dispatcher
@@ -199,7 +200,7 @@ def open_tracker(
     """The study's tracker, told of this execution and of what is recorded already."""
     from study.tracking.tracker import Tracker  # imports mlflow, which takes seconds
 
-    local = options.tracking_uri.startswith("sqlite:")
+    local = database_path(options.tracking_uri) is not None
     tracker = Tracker(
         options.tracking_uri,
         study,

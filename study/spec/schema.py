@@ -144,8 +144,9 @@ class Cells(_StudyPart):
 class Search(_StudyPart):
     """The search phase: the same number of proposals in every cell, judged on the tuning seeds."""
 
-    sampler: Sampler = "tpe"
-    """Who proposes: one Optuna sampler per cell."""
+    sampler: Sampler = "qmc"
+    """Who proposes: one Optuna sampler per cell. qmc spreads proposals evenly; tpe and gp learn from results, and draw
+    at random until they have ten."""
     num_proposals: Count = Field(ge=1, le=10_000)
     """Proposals per cell."""
     round_size: Count = Field(2, ge=1)

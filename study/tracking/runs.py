@@ -1,12 +1,15 @@
-"""The runs of a study's trainings that MLflow has already, and the points that one is to have."""
+"""What MLflow has of a study already: its experiment and parent run, restored where somebody deleted them, and the runs
+of its trainings; and the points that one is to have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric, Run, ViewType
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from study.records.records import Record
 from vae.outcomes import Evaluation
@@ -27,6 +30,7 @@ class KnownRun:
     code_kept: bool
     weights_sha256: str
     cell_title: str
+    parent_run_id: str
 
     @classmethod
     def of(cls, run: Run) -> KnownRun:
@@ -41,7 +45,48 @@ class KnownRun:
             tags.get("code_kept") == "true",
             tags.get("weights_sha256", ""),
             tags.get("cell_title", ""),
+            tags.get(MLFLOW_PARENT_RUN_ID, ""),
         )
+
+
+def open_experiment(client: MlflowClient, name: str, artifacts: Path | None, report: Callable[[str], None]) -> str:
+    """The id of the study's experiment. A deleted one keeps its name, so that no other can be made: it is restored,
+    with its runs, and a line is reported."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        tags = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows runs, not traces
+        return str(client.create_experiment(name, artifacts.absolute().as_uri() if artifacts else None, tags))
+    if experiment.lifecycle_stage != "active":
+        client.restore_experiment(experiment.experiment_id)
+        report(f"the MLflow experiment {name!r} was deleted; it is restored, with its runs")
+    return str(experiment.experiment_id)
+
+
+def open_parent(client: MlflowClient, experiment_id: str, name: str, report: Callable[[str], None]) -> str:
+    """The id of the study's parent run: the first that is there, else the first that was deleted, which is restored,
+    as it says what was declared and when."""
+    if parents := _parents(client, experiment_id, ViewType.ACTIVE_ONLY):
+        return str(parents[0].info.run_id)
+    if parents := _parents(client, experiment_id, ViewType.DELETED_ONLY):
+        client.restore_run(parents[0].info.run_id)
+        report(f"the parent run of {name} was deleted in MLflow; it is restored")
+        return str(parents[0].info.run_id)
+    return str(client.create_run(experiment_id, tags={"kind": "study", "study": name}, run_name=name).info.run_id)
+
+
+def renew_parent(client: MlflowClient, runs: Iterable[KnownRun], parent_run_id: str) -> None:
+    """Has every run name this parent: one whose parent was deleted for good names that."""
+    for run in runs:
+        if run.parent_run_id != parent_run_id:
+            client.set_tag(run.run_id, MLFLOW_PARENT_RUN_ID, parent_run_id)
+
+
+def _parents(client: MlflowClient, experiment_id: str, kind: int) -> list[Run]:
+    return list(
+        client.search_runs(
+            [experiment_id], "tags.kind = 'study'", kind, max_results=1, order_by=["attributes.start_time ASC"]
+        )
+    )
 
 
 def existing_runs(client: MlflowClient, experiment_id: str) -> tuple[dict[str, KnownRun], list[KnownRun]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from study.addresses.credentials import environment_secrets, secrets_of_address, without_credentials
+from study.addresses.proxies import proxy_for
 from study.addresses.stores import DATABASES, database_path
 from study.errors import TrackingError
 
@@ -54,16 +55,24 @@ def require_server(uri: str) -> str:
     """The Date that an MLflow server says, empty where it says none. Raises TrackingError where it does not answer
     this user as MLflow does."""
     _require_numbers(os.environ)
+    from requests.utils import get_environ_proxies
+
     from study.tracking.client import ask_server  # imports mlflow, which takes seconds
 
     subject = f"the MLflow server at {without_credentials(uri)}"
+    proxy = proxy_for(uri, get_environ_proxies(uri))
     try:
         answer = ask_server(uri, _SECONDS)
     except Exception as error:
-        raise TrackingError(f"{subject} {_fault_of_asking(uri, error)}") from error
-    fault = _fault_of_answer(uri, answer.status, answer.text)
-    if fault is not None:
-        raise TrackingError(f"{subject} {fault}")
+        fault = _fault_of_asking(uri, error)
+        if proxy is not None:
+            cause = _error_text(list(_causes(error))[-1], uri)
+            fault = f"cannot be reached through {proxy} ({cause}). {proxy.advice}; else mend that variable"
+        raise TrackingError(f"{subject} {fault}") from error
+    refusal = _fault_of_answer(uri, answer.status, answer.text)
+    if refusal is not None:
+        answered = f". This may be the answer of {proxy}. {proxy.advice}" if proxy else ""
+        raise TrackingError(f"{subject} {refusal}{answered}")
     return answer.date
 
 

@@ -17,7 +17,6 @@ from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from study.addresses.credentials import without_credentials
-from study.errors import TrackingError
 from study.protocol.cell_protocol import PlannedTraining
 from study.protocol.declarations import TAG, recorded_declarations
 from study.records.records import LOG, Record, Unfinished
@@ -25,6 +24,7 @@ from study.spec import Study
 from study.tracking.client import answering, open_client, public_cause
 from study.tracking.contents import renewed_note, run_key, study_note, with_execution
 from study.tracking.pages import write_cells, write_views
+from study.tracking.runs import open_experiment, open_parent
 from study.tracking.seal import STUDY_SEAL, study_seal
 from study.tracking.server import require_sqlite
 from study.tracking.training_runs import TrainingRuns
@@ -92,8 +92,8 @@ class Tracker:
         require_sqlite(uri)
         with answering(self._uri):
             self._client = open_client(uri)
-            self._experiment_id = self._find_or_create_experiment(artifacts)
-            self.parent_run_id = self._find_or_create_parent()
+            self._experiment_id = open_experiment(self._client, study.name, artifacts, report)
+            self.parent_run_id = open_parent(self._client, self._experiment_id, study.name, report)
             self._trainings = TrainingRuns(self._client, self._experiment_id, self.parent_run_id, study, folder_of)
         self._thread = threading.Thread(target=self._work, name="mlflow writer", daemon=True)
         self._thread.start()
@@ -184,29 +184,6 @@ class Tracker:
                 f" ({refused[0].cause}). Their records are kept, and the same command offers them again"
             )
         return None
-
-    def _find_or_create_experiment(self, artifacts: Path | None) -> str:
-        experiment = self._client.get_experiment_by_name(self._study.name)
-        if experiment is None:
-            tags = {"mlflow.experimentKind": "custom_model_development"}  # the UI then shows runs, not traces
-            folder = artifacts.absolute().as_uri() if artifacts else None
-            return str(self._client.create_experiment(self._study.name, folder, tags))
-        if experiment.lifecycle_stage != "active":
-            raise TrackingError(
-                f"the MLflow experiment {self._study.name!r} was deleted; restore it with `mlflow experiments restore"
-                f" --experiment-id {experiment.experiment_id}`, or give the study another name"
-            )
-        return str(experiment.experiment_id)
-
-    def _find_or_create_parent(self) -> str:
-        parents = self._client.search_runs(
-            [self._experiment_id], "tags.kind = 'study'", max_results=1, order_by=["attributes.start_time ASC"]
-        )
-        if parents:
-            return str(parents[0].info.run_id)
-        tags = {"kind": "study", "study": self._study.name}
-        run = self._client.create_run(self._experiment_id, tags=tags, run_name=self._study.name)
-        return str(run.info.run_id)
 
     def _work(self) -> None:
         """Writes what is queued, in order; while the server is away it tries again, until the end of the study."""

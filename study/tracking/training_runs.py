@@ -14,7 +14,7 @@ from study.records.records import LOG, WEIGHTS, Record, Unfinished
 from study.spec import Study
 from study.tracking.cell_runs import cell_colours
 from study.tracking.contents import failure_tags, run_key, run_params, run_tags, unfinished_params, unfinished_tags
-from study.tracking.runs import KnownRun, existing_runs, metrics_of, place_of, places_held, points_of
+from study.tracking.runs import KnownRun, existing_runs, metrics_of, place_of, places_held, points_of, renew_parent
 from study.tracking.seal import SEAL, seal_of
 from study.tracking.store import link
 
@@ -48,6 +48,7 @@ class TrainingRuns:
         self._failed: dict[str, str] = {}
         self._held: dict[str, set[tuple[str, int, int]]] = {}
         self.refresh()
+        renew_parent(client, [*self._runs.values(), *self._duplicates], parent_run_id)
 
     def refresh(self) -> None:
         """Asks the store what it has."""

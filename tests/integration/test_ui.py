@@ -12,8 +12,11 @@ from tests.support.mlflow_ui import mlflow_ui
 from tests.support.workplaces import NUM_TRAININGS, FinishedRun
 
 
-def test_ui_shows_the_study_and_its_trainings_until_it_is_stopped(finished: FinishedRun, root: Path) -> None:
-    with mlflow_ui(finished.workplace.outputs, root) as ui:
+def test_ui_shows_the_study_and_its_trainings_until_it_is_stopped(
+    finished: FinishedRun, root: Path, tmp_path: Path
+) -> None:
+    outputs = finished.workplace.copy_to(tmp_path / "feature%2Fx?").outputs
+    with mlflow_ui(outputs, root) as ui:
         client = MlflowClient(ui.address)
         experiment = client.get_experiment_by_name("tiny")
         assert experiment is not None

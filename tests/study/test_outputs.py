@@ -11,7 +11,7 @@ from study.outputs import Outputs
 from study.tracking.client import num_experiments, open_client
 from study.tracking.server import require_sqlite
 
-NAMES = ("feature%2Fx", "a?b", "100%", "a b#c", "ä&=+'@:")
+NAMES = ("feature%2Fx", "a?b", "a#b", "100%", "a b#c", "ä&=+'@:", "a\tb")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -25,3 +25,4 @@ def test_mlflow_opens_the_database_of_a_folder_however_it_is_called(tmp_path: Pa
     open_client(uri).create_experiment("one")
     assert num_experiments(uri) == 2
     assert list(tmp_path.rglob("mlflow.db")) == [outputs.database]
+    assert list(tmp_path.iterdir()) == [outputs.root]  # MLflow made no folder of the quoted name

@@ -34,6 +34,7 @@ from tests.support import miniature
 from tests.support.cells import BASELINE, LEVEL, TEN, cells_of, row_of, two_optimizers
 from tests.support.claims import some
 from tests.support.sections import figure
+from tests.support.studies import searched
 
 SPACE = {"learning_rate": Range(low=1e-4, high=1e-1, log=True)}
 SEARCHED = {"space": {LEVEL: SPACE, BASELINE: SPACE}}
@@ -202,8 +203,9 @@ def test_a_noise_floor_of_which_trainings_are_missing_gives_no_margin() -> None:
     assert {claim.verdict for claim in claims} == {"inconclusive"}
 
 
-def _findings(margin: Margin) -> FactorFindings:
-    study = two_optimizers(10, equivalence_margin_nats="noise_floor", noise_floor={"at": "optimizer=adam"})
+def _findings(margin: Margin, **changes: Any) -> FactorFindings:
+    floor = {"equivalence_margin_nats": "noise_floor", "noise_floor": {"at": "optimizer=adam"}}
+    study = two_optimizers(10, **floor, **changes)
     empty = pd.DataFrame()
     return FactorFindings(study, "optimizer", (), (), (), (), (), margin, 0, 0, 0, 0, empty, empty)
 
@@ -229,6 +231,19 @@ def test_the_methods_say_for_which_differences_intervals_keep_their_word() -> No
         "keep their word where differences are symmetric around their mean; of strongly skewed ones, one of 95 % holds"
         " the true mean in 90 to 93 %" in paragraph
     )
+
+
+@pytest.mark.parametrize(
+    ("sampler", "number", "said"),
+    [
+        ("tpe", 3, "tpe made 3 proposals, all at random, judged"),
+        ("tpe", 12, "tpe made 12 proposals, the first 10 at random, judged"),
+        ("qmc", 3, "qmc made 3 proposals, judged"),
+    ],
+)
+def test_the_methods_say_which_proposals_were_drawn_at_random(sampler: str, number: int, said: str) -> None:
+    search = searched(sampler=sampler, num_proposals=number)
+    assert said in protocol_paragraph(_findings(Margin(0.5, False), search=search))
 
 
 def test_a_study_with_missing_trainings_says_so_before_anything_else() -> None:

@@ -12,7 +12,7 @@ from study.execution.packing import Packing
 from study.protocol.counts import num_trainings
 from study.spec.cells import study_cells
 from study.spec.loading import load_study
-from tests.support.studies import invented_study
+from tests.support.studies import invented_study, searched
 from tests.support.workplaces import Workplace
 
 
@@ -66,3 +66,17 @@ def test_the_status_of_a_study_that_never_ran_says_that_run_begins_it(tmp_path: 
     assert f"0 of {sum(num_trainings(study).values())} trainings recorded; not running; `run` continues it." in (
         shown.getvalue()
     )
+
+
+def test_the_plan_says_what_a_sampler_draws_at_random(tmp_path: Path) -> None:
+    words = {
+        ("tpe", 3): "tpe draws all 3 proposals of each cell at random: it has too few results to learn from.",
+        ("gp", 20): "gp draws the first 10 of each cell's 20 proposals at random,",
+        ("qmc", 3): "",
+    }
+    for (sampler, number), said in words.items():
+        shown = StringIO()
+        study = invented_study(search=searched(sampler=sampler, num_proposals=number))
+        print_plan(study, tmp_path, 4, Packing(), Console(file=shown, width=200))
+        assert said in shown.getvalue()
+        assert ("at random" in shown.getvalue()) == bool(said)

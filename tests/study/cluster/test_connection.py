@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -97,3 +98,22 @@ def test_workers_here_are_forked_with_torch_imported_and_one_that_is_killed_is_r
         other, is_forked, _ = ray.get(kind.remote().what_it_is.remote())
     assert other != process
     assert is_forked
+
+
+_STARTED = """
+import ray
+from study.cluster.connection import cluster
+from study.execution.capacity import Resources
+with cluster(Resources(num_cpus=1)):
+    print(ray.get(ray.remote(lambda: "at work").remote()))
+"""
+
+
+def test_ray_starts_here_for_a_user_whose_home_cannot_be_written(tmp_path: Path) -> None:
+    """As a container's random user has it: Ray would keep its token there. This home is below a file."""
+    (tmp_path / "nobody").write_text("")
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    environment["HOME"] = str(tmp_path / "nobody" / "home")
+    command = [sys.executable, "-c", _STARTED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "at work\n"), done.stderr

@@ -13,6 +13,7 @@ import pytest
 
 from study.cluster.job_server import JobServer, job_server, ray_token
 from study.errors import LaunchError
+from tests.support.stores import free_port
 from vae.errors import RequestError
 
 NOBODY = {"RAY_AUTH_MODE": "disabled"}
@@ -128,3 +129,14 @@ def _speak_once(listening: socket.socket) -> None:
 
 def test_a_plain_server_under_https_is_told_so(answering: Callable[[int, str], str]) -> None:
     _refused(answering(200, "").replace("http:", "https:"), "does not speak TLS")
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_proxy_between_this_machine_and_the_job_server_is_named(
+    answering: Callable[[int, str], str], status: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = answering(status, "busy") if status else f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(LaunchError, match=f"the proxy {proxy}, which .* http_proxy names.*no_proxy=127.0.0.2"):
+        job_server("http://127.0.0.2:8265", NOBODY).require()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from analysis.results.reader import ResultsError, read_study
 from study.tracking.runs import metrics_of
 from tests.support.executions import all_trainings
 from tests.support.stores import Store
 from tests.support.studies import invented_record, invented_study
-from tests.support.tracked_studies import Done, Open, by_hash, write_all
+from tests.support.tracked_studies import STUDY, Done, Open, by_hash, write_all
 
 
 def test_of_two_runs_of_one_training_one_counts(done: Done, open_tracker: Open, uri: str) -> None:
@@ -61,3 +64,53 @@ def test_every_metric_of_every_evaluation_is_a_point_at_its_samples_and_its_time
     assert [(point.key, point.value, point.step, point.timestamp) for point in diverged] == [
         ("diverged_at_samples", 700, 700, record.finished_ms)
     ]
+
+
+def _assert_whole(uri: str, done: Done, parent: str) -> None:
+    store = Store(uri)
+    store.assert_every_point_is_there_once(by_hash(done))
+    assert len(store.runs()) == len(done)
+    assert {run.data.tags["mlflow.parentRunId"] for run in store.runs()} == {parent}
+    assert store.parent().info.run_id == parent
+
+
+def test_a_deleted_experiment_is_restored_with_its_runs(
+    done: Done, open_tracker: Open, uri: str, said: list[str]
+) -> None:
+    assert write_all(open_tracker(uri), done) is None
+    store = Store(uri)
+    parent, experiment = store.parent().info.run_id, store.parent().info.experiment_id
+    store.client.delete_experiment(experiment)
+    with pytest.raises(ResultsError, match=f"deleted in MLflow at {uri}; run it again"):
+        read_study(STUDY.name, uri)
+    assert write_all(open_tracker(uri), done) is None
+    assert said == [f"the MLflow experiment {STUDY.name!r} was deleted; it is restored, with its runs"]
+    _assert_whole(uri, done, parent)
+
+
+def test_a_deleted_parent_run_is_restored_with_what_it_says_of_declarations(
+    done: Done, open_tracker: Open, uri: str, said: list[str]
+) -> None:
+    tracker = open_tracker(uri)
+    tracker.begin({"command": "first"})
+    assert write_all(tracker, done) is None
+    store = Store(uri)
+    before = store.parent()
+    store.client.delete_run(before.info.run_id)
+    with pytest.raises(ResultsError, match=f"Run the study with the store {uri}, which restores"):
+        read_study(STUDY.name, uri)
+    assert write_all(open_tracker(uri), done) is None
+    assert said == [f"the parent run of {STUDY.name} was deleted in MLflow; it is restored"]
+    assert store.parent().data.tags["declarations"] == before.data.tags["declarations"]
+    _assert_whole(uri, done, before.info.run_id)
+
+
+def test_runs_whose_parent_is_gone_for_good_name_the_new_one(done: Done, open_tracker: Open, uri: str) -> None:
+    assert write_all(open_tracker(uri), done) is None
+    store = Store(uri)
+    before = store.parent().info.run_id
+    store.client.set_tag(before, "kind", "gone")  # as `mlflow gc` leaves the others
+    assert write_all(open_tracker(uri), done) is None
+    parent = store.parent().info.run_id
+    assert parent != before
+    _assert_whole(uri, done, parent)

@@ -53,6 +53,19 @@ def test_a_server_that_is_not_mlflow_or_lets_nobody_in_is_said(
     assert not workplace.outputs.exists()
 
 
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_proxy_that_does_not_know_the_server_is_named_and_no_proxy(
+    workplace: Workplace, site: Site, status: int | None
+) -> None:
+    """A dead proxy, and one that answers for itself; the server behind it may well be up."""
+    site.status = status or 200
+    proxy = f"http://{site.place}" if status else f"http://127.0.0.1:{free_port()}"
+    place = workplace.with_environment(http_proxy=proxy, no_proxy="example.org")
+    said = f"the proxy {proxy}, which the variable http_proxy names"
+    assert_soon_refused(place, 1, said, "--tracking-uri", "http://127.0.0.2:5000")
+    assert_soon_refused(place, 1, "export no_proxy=example.org,127.0.0.2", "--tracking-uri", "http://127.0.0.2:5000")
+
+
 def test_a_path_that_is_not_the_servers_is_named(workplace: Workplace, site: Site) -> None:
     site.status = 404
     assert_soon_refused(

@@ -178,18 +178,6 @@ def test_where_nothing_listens_it_is_said_at_once(open_tracker: Open) -> None:
     assert "give another --tracking-uri" in str(caught.value)
 
 
-def test_an_experiment_that_was_deleted_is_named_with_what_restores_it(
-    done: Done, open_tracker: Open, uri: str
-) -> None:
-    assert write_all(open_tracker(uri), done[:1]) is None
-    experiment = Store(uri).client.get_experiment_by_name("tiny")
-    assert experiment is not None
-    Store(uri).client.delete_experiment(experiment.experiment_id)
-    with pytest.raises(TrackingError) as caught:
-        open_tracker(uri)
-    assert f"mlflow experiments restore --experiment-id {experiment.experiment_id}" in str(caught.value)
-
-
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + bytes(4080)])
 def test_a_damaged_database_is_said_with_its_path(open_tracker: Open, uri: str, content: bytes) -> None:
     Path(uri.removeprefix("sqlite:///")).write_bytes(content)
