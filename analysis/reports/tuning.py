@@ -1,14 +1,17 @@
 """What tuning buys: the best result to expect from fewer proposals, in every cell and so under every tuning rule;
-and what a repeated search changes."""
+what a repeated search changes; and which
+hyperparameter decided."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.claims.schema import ClaimRow, RepeatEntry
 from analysis.claims.study import StudyClaims
@@ -19,14 +22,27 @@ from analysis.figures.canvas import to_figure
 from analysis.figures.lines import Line, Lines, LinesView, LineWords, as_numbers
 from analysis.figures.panels import Axis
 from analysis.findings.cells import CellFinding
+from analysis.findings.importance import Importance, importances, num_proposals_needed
 from analysis.reports.cell_figures import cell_groups, cell_panels
 from analysis.statistics.intervals import rounded
 from analysis.statistics.readouts import metric_title
 from analysis.statistics.tuning_budget import TuningBudget, tuning_budget
+from study.protocol.edges import share_of_range
 from study.spec import Study
-from study.spec.schema import ARM
+from study.spec.schema import ARM, Distribution, Range
 
 NATS_DECIMALS = 3
+IMPORTANCE_SEED = 0
+
+
+@dataclass(frozen=True)
+class CellImportances:
+    """Of a cell in which several hyperparameters were searched: the importance of each, none where its proposals are
+    fewer than `num_needed`."""
+
+    cell: CellFinding
+    num_needed: int
+    of: Mapping[str, Importance]
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class TuningFindings:
     budgets: tuple[tuple[CellFinding, TuningBudget], ...]
     claims: tuple[ClaimRow, ...]
     num_missing_repeats: int
+    importances: tuple[CellImportances, ...] = ()
 
 
 def compute(claims: StudyClaims) -> TuningFindings:
@@ -52,8 +69,35 @@ def compute(claims: StudyClaims) -> TuningFindings:
     )
     rows = map(claims.row, claims.declared)
     return TuningFindings(
-        results.study, cells, budgets, tuple(row for row in rows if row.repeats), len(results.missing_repeats)
+        results.study,
+        cells,
+        budgets,
+        tuple(row for row in rows if row.repeats),
+        len(results.missing_repeats),
+        tuple(_importances(results.study, cell) for cell, _ in budgets if len(cell.space) > 1),
     )
+
+
+def _importances(study: Study, cell: CellFinding) -> CellImportances:
+    terms = {
+        name: _terms(distribution, [proposal.hyperparameters[name] for proposal in cell.proposals])
+        for name, distribution in sorted(cell.space.items())
+    }
+    needed = num_proposals_needed(terms)
+    if len(cell.proposals) < needed:
+        return CellImportances(cell, needed, {})
+    objectives = np.array([proposal.objective for proposal in cell.proposals], dtype=float)
+    generator = np.random.default_rng(IMPORTANCE_SEED)
+    return CellImportances(cell, needed, importances(terms, objectives, study.confidence, generator))
+
+
+def _terms(distribution: Distribution, proposed: Sequence[Any]) -> NDArray[np.float64]:
+    """What is fitted to a hyperparameter: its place in a range and the square of that, on the range's own scale; which
+    of the choices it is, the first aside."""
+    if isinstance(distribution, Range):
+        shares = np.array([share_of_range(float(number), distribution) for number in proposed]) - 0.5
+        return np.stack([shares, shares**2], axis=1)
+    return np.array([[float(each == choice) for choice in distribution.choices[1:]] for each in proposed])
 
 
 def section(findings: TuningFindings) -> Section:
@@ -64,7 +108,7 @@ def section(findings: TuningFindings) -> Section:
         title="What tuning buys",
         answer=_answer(findings),
         warnings=_warnings(findings),
-        paragraphs=(_repeats_sentence(findings),),
+        paragraphs=(_repeats_sentence(findings), *_importance_sentences(findings)),
         figures=(figure,) if figure else (),
         tables=_tables(findings),
     )
@@ -109,14 +153,59 @@ def _tables(findings: TuningFindings) -> tuple[Table, ...]:
         " made: exact over all draws without replacement. A diverged proposal is the worst outcome there is; a mean"
         " that may have to count one is left out. `running_best` is what was seen in the order of proposing."
     )
-    budgets = Table("tuning_budget", "Expected best against tuning budget", caption, _budget_frame(findings))
+    budgets = (
+        Table("tuning_budget", "Expected best against tuning budget", caption, _budget_frame(findings)),
+        *_importance_tables(findings),
+    )
     if not findings.claims:
-        return (budgets,)
+        return budgets
     words = (
         "Each declared claim as each repeat of the search would have it, by its own winners on the same reporting"
         " seeds; repeat 0 is the study's own."
     )
-    return budgets, Table("study_variance", "The search repeated", words, _repeats_frame(findings))
+    return *budgets, Table("study_variance", "The search repeated", words, _repeats_frame(findings))
+
+
+def _importance_tables(findings: TuningFindings) -> tuple[Table, ...]:
+    rows = [
+        {
+            "cell": each.cell.cell.label,
+            "hyperparameter": name,
+            "share": rounded(importance.share),
+            "low": rounded(importance.low),
+            "high": rounded(importance.high),
+            "proposals": len(each.cell.proposals),
+            "diverged": sum(math.isnan(proposal.objective) for proposal in each.cell.proposals),
+        }
+        for each in findings.importances
+        for name, importance in sorted(each.of.items(), key=lambda pair: -pair[1].share)
+    ]
+    if not rows:
+        return ()
+    caption = (
+        "How much of the order of a cell's proposals each hyperparameter explains beyond the others: epsilon squared in"
+        " a fit to their ranks, quadratic in a range on its own scale. About 0 is nothing. A diverged proposal is the"
+        f" worst. The band is the {100 * findings.study.confidence:g} % percentile bootstrap over proposals."
+    )
+    return (Table("hyperparameter_importance", "Importance of hyperparameters", caption, numeric(pd.DataFrame(rows))),)
+
+
+def _importance_sentences(findings: TuningFindings) -> tuple[str, ...]:
+    """What decided in each cell where several hyperparameters were searched, or that its proposals are too few."""
+    sentences = []
+    for each in findings.importances:
+        if each.of:
+            name, first = max(each.of.items(), key=lambda pair: pair[1].share)
+            sentences.append(
+                f"In {each.cell.title} {name} explains most of the order of the proposals: {100 * first.share:.0f} %"
+                f" ({100 * first.low:.0f} to {100 * first.high:.0f} %)."
+            )
+        else:
+            sentences.append(
+                f"In {each.cell.title} the importance of hyperparameters is not given: {len(each.cell.proposals)}"
+                f" proposals were made, and below {each.num_needed} noise alone looks important."
+            )
+    return tuple(sentences)
 
 
 def _budget_frame(findings: TuningFindings) -> pd.DataFrame:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from analysis.claims.study import StudyClaims
 from analysis.document.sections import Section
+from analysis.reports.tuning import compute, section
 from analysis.results.reader import StudyResults
+from study.protocol.cell_protocol import PlannedTraining
+from study.spec import Study
 from tests.support.claims import rows_of
+from tests.support.executed_studies import bound_of, results_of, searched_study
 from tests.support.sections import frames_of
+from tests.support.studies import DIVERGES_ABOVE, searched
 
 
 def test_expected_best_rises_to_the_best_proposal(tuning_section: Section) -> None:
@@ -35,3 +43,44 @@ def test_the_verdicts_of_a_repeated_search_are_in_the_rows_and_their_sentence_fo
     assert row.repeats[0].estimate == row.estimate
     assert f"{row.name}: over 2 searches" in tuning_section.paragraphs[0]
     assert {len(explored.repeats) for explored in rows_of(depth_section) if explored.kind == "exploratory"} == {0}
+
+
+def _searched_twice(num_proposals: int) -> Section:
+    """Of two hyperparameters the learning rate decides, and above 0.5 a training diverges."""
+    rate = {"low": 1e-3, "high": 1, "log": True}
+    batch_size = {"low": 10, "high": 100, "integer": True}
+    spaces = [{"hyperparameters": {"learning_rate": rate, "batch_size": batch_size}}]
+    search = searched(sampler="qmc", num_proposals=num_proposals, num_tuning_seeds=1, spaces=spaces)
+    study = searched_study(num_proposals).model_dump(mode="json") | {"search": search}
+
+    def bound(planned: PlannedTraining) -> float:
+        return math.nan if planned.configuration.learning_rate > DIVERGES_ABOVE else bound_of(planned)
+
+    return section(compute(StudyClaims(results_of(Study.model_validate(study), bound))))
+
+
+def test_the_hyperparameter_that_decides_is_the_important_one() -> None:
+    found = _searched_twice(24)
+    table = frames_of(found)["hyperparameter_importance"]
+    assert table["hyperparameter"].tolist() == ["learning_rate", "batch_size"] * 2
+    assert (table["low"] <= table["share"]).all()
+    assert (table["share"] <= table["high"]).all()
+    first, second = table["share"][::2], table["share"][1::2]
+    assert (first > 0.6).all()  # not all: ranks of a parabola are bent, and those that diverged are equal
+    assert (second.abs() < 0.1).all()
+    assert set(table["diverged"]) == {2}
+    assert sum("learning_rate explains most of the order of the proposals" in words for words in found.paragraphs) == 2
+
+
+def test_importance_is_refused_where_proposals_are_few() -> None:
+    found = _searched_twice(19)
+    assert "hyperparameter_importance" not in frames_of(found)
+    said = (
+        "importance of hyperparameters is not given: 19 proposals were made, and below 20 noise alone looks important."
+    )
+    assert sum(said in words for words in found.paragraphs) == 2
+
+
+def test_where_one_hyperparameter_is_searched_nothing_is_said_of_importance(tuning_section: Section) -> None:
+    assert "hyperparameter_importance" not in frames_of(tuning_section)
+    assert not [words for words in tuning_section.paragraphs if "importance" in words]
