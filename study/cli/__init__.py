@@ -1,4 +1,4 @@
-"""The command line `python -m study`: run, plan, status, list, submit, doctor.
+"""The command line `python -m study`: run, plan, status, list, export, submit, doctor.
 
 It may know all of `study`; nothing else imports it.
 """

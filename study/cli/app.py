@@ -15,7 +15,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from study.addresses.credentials import without_credentials
-from study.outputs import Outputs
+from study.outputs import Outputs, sqlite_address
 from study.spec import Study
 from study.spec.loading import load_study, shipped_studies
 from vae.errors import ExplainedError, RequestError, end_command
@@ -167,6 +167,28 @@ def status(name: Name, set_: Set = None, outputs: OutputsFolder = Path("outputs"
     from study.cli.overview import print_status
 
     print_status(load_study(name, set_ or []), outputs, _console())
+
+
+@app.command()
+def export(
+    name: Name,
+    optuna: Annotated[Path, typer.Option(metavar="FILE", help="A new SQLite file, an Optuna storage.")],
+    set_: Set = None,
+    outputs: OutputsFolder = Path("outputs"),
+) -> None:
+    """Write a study's searches for Optuna's own pages and functions."""
+
+    from study.cli.overview import replayed
+    from study.run.optuna_storage import export_searches
+
+    study = load_study(name, set_ or [])
+    execution = replayed(study, outputs)
+    done = export_searches(study, execution.replayed if execution else [], optuna)
+    partial = f"; {done.num_partial} more lack some of their seeds" if done.num_partial else ""
+    print(
+        f"{optuna}: {done.num_proposals} proposals in {done.num_studies} Optuna studies{partial}. Its address is"
+        f" {sqlite_address(optuna)}"
+    )
 
 
 @app.command()

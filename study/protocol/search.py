@@ -1,5 +1,4 @@
-"""The search of one cell: proposals in rounds, from an Optuna sampler or a grid. The only module that imports
-optuna."""
+"""The search of one cell: proposals in rounds, from an Optuna sampler or a grid."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ class CellSearch:
     def __init__(self, space: Mapping[str, Distribution], search: Search, seed: int) -> None:
         self.space = dict(space)
         self._search = search
-        self._distributions = {name: _optuna_distribution(distribution) for name, distribution in space.items()}
+        self._distributions = {name: optuna_distribution(distribution) for name, distribution in space.items()}
         self._grid = _grid(space) if search.sampler == "grid" else None
         self._study = None if self._grid else _new_study(search.sampler, seed)
         self._trials: dict[int, optuna.trial.Trial] = {}
@@ -112,7 +111,8 @@ def _new_study(sampler: str, seed: int) -> optuna.Study:
         return optuna.create_study(direction="maximize", sampler=_SAMPLERS[sampler](seed))
 
 
-def _optuna_distribution(distribution: Distribution) -> optuna.distributions.BaseDistribution:
+def optuna_distribution(distribution: Distribution) -> optuna.distributions.BaseDistribution:
+    """The same in Optuna's terms."""
     if isinstance(distribution, Choices):
         return optuna.distributions.CategoricalDistribution(distribution.choices)
     if distribution.integer:
