@@ -178,7 +178,7 @@ def test_names_are_shown_as_they_are_and_never_as_markup(tmp_path: Path) -> None
         text = " ".join(ET.parse(drawn).getroot().itertext())
         assert all(part in text for part in ("_hidden", "$x_1$", "深度"))
     assert all(
-        line.count("|") - line.count("\\|") in (0, 11, 18)
+        line.count("|") - line.count("\\|") in (0, 11, 19)
         for line in (tmp_path / "page" / "summary.md").read_text(encoding="utf-8").splitlines()
     )
 

@@ -47,7 +47,9 @@ def test_a_diverged_seed_takes_the_mean_and_counts_as_the_worst() -> None:
     # Of six pairs the 95 % interval reaches to the extreme differences: the smallest, and the infinite one.
     assert (row.n, row.p, row.holm_p, row.interval, high) == (6, 2**-5, 2**-5, None, None)
     assert low == pytest.approx(min(pair.differences), rel=1e-5)
-    assert f"adam is better than adagrad by at least {low:.2f} in bound at step 400" in statement_of(pair, found)
+    assert f"adam is better than adagrad by at least {low:.2f}, the end of its 95 % interval, in bound" in statement_of(
+        pair, found
+    )
     assert [cell.mean is None for cell in found.cells] == [False, True]
     assert any("Diverged: cell 'adagrad', seed 2 from step 300 on." in note for note in warnings(found))
 
