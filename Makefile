@@ -27,8 +27,9 @@ MACHINE = $(if $(ADDRESS),--address $(call quoted,$(ADDRESS))) $(MACHINE_OF_JOB)
 HOW_MUCH = $(if $(NUM_CPUS),--num-cpus $(call quoted,$(NUM_CPUS))) $(if $(NUM_GPUS),--num-gpus $(call quoted,$(NUM_GPUS))) $(if $(PACK_SIZE),--pack-size $(call quoted,$(PACK_SIZE)))
 MACHINE_OF_JOB = $(HOW_MUCH) $(if $(CHECKPOINTS),--checkpoints $(call quoted,$(CHECKPOINTS)))
 
-# Whole files of tests on every core, in the order of their folders: what a file builds for its tests is built once.
-AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Whole files of tests, in the order of their folders: what a file builds for its tests is built once. One process more
+# than there are cores, since many tests wait for Ray and for other programs.
+AT_ONCE = --numprocesses "$$(expr "$$(getconf _NPROCESSORS_ONLN)" + 1)" --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # A cluster's jobs are told of the TRACKING_URI that was said, and not of the MLFLOW_TRACKING_URI of this machine, which may be a file on it.
 URI_OF_JOB = $(if $(filter command environment,$(origin TRACKING_URI)),$(if $(TRACKING_URI),--tracking-uri $(call quoted,$(TRACKING_URI))))

@@ -47,6 +47,7 @@ def _results(records: dict[str, Record]) -> dict[str, tuple[str, str, list[dict[
     }
 
 
+@pytest.mark.slow
 def test_a_study_killed_in_its_middle_finishes_by_the_same_command_with_the_same_bits(
     workplace: Workplace, finished: FinishedRun
 ) -> None:

@@ -58,6 +58,7 @@ class OwnModel(VAE):
 '''
 
 
+@pytest.mark.slow
 def test_divergence_is_recorded_counted_and_no_failure(workplace: Workplace) -> None:
     (workplace.folder / "tiny.yaml").write_text(DIVERGING_STUDY)
 
