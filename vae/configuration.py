@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from vae.optimizers.specifications import OPTIMIZERS, argument_faults, hyperparameters_of, specification
 from vae.settings.choices import Initialisation, Precision
-from vae.settings.fields import Count, Fault, FieldError, Number, OneScalar, Switch, faults_of
+from vae.settings.fields import Count, Fault, FieldError, Number, OneScalar, ScalarOrList, Switch, faults_of
 from vae.settings.nearest import unknown_name_message
 
 Pixels = Literal["grey", "dynamic", "fixed"]
@@ -21,6 +21,7 @@ Spacing = Literal["linear", "log"]
 
 PositiveCount = Annotated[Count, Field(ge=1)]
 Arguments = dict[str, OneScalar | None]
+ModelArguments = dict[str, ScalarOrList | None]
 
 
 class TrainingConfiguration(BaseModel):
@@ -54,8 +55,8 @@ class TrainingConfiguration(BaseModel):
     """Start the decoder's output bias at the logit of the mean training image, clipped to [0.001, 0.999]."""
     weight_prior: Switch = False
     """MAP estimate under the paper's prior p(theta) = N(0, I) on all parameters."""
-    model_arguments: Arguments = Field(default_factory=dict)
-    """Further fields of a model given as module:Class."""
+    model_arguments: ModelArguments = Field(default_factory=dict)
+    """Further fields of a model given as module:Class: numbers, true, false, text and lists of these."""
 
     optimizer: str = "adam"
     """An optimizer's name, or module:Class of a torch optimizer."""
@@ -117,7 +118,7 @@ class TrainingConfiguration(BaseModel):
 
     @field_validator("model_arguments")
     @classmethod
-    def _arguments_of_the_model(cls, arguments: Arguments, info: ValidationInfo) -> Arguments:
+    def _arguments_of_the_model(cls, arguments: ModelArguments, info: ValidationInfo) -> ModelArguments:
         model = info.data.get("model")
         legal = _model_argument_names(model) if model else arguments
         unknown = [name for name in arguments if name not in legal]

@@ -26,7 +26,7 @@ def study_of(**fields: Any) -> Study:
 
 def search_of(**fields: Any) -> dict[str, Any]:
     """The search of that study."""
-    return {"num_proposals": 3, "spaces": [{"hyperparameters": {"learning_rate": RATE}}]} | fields
+    return {"sampler": "random", "num_proposals": 3, "spaces": [{"hyperparameters": {"learning_rate": RATE}}]} | fields
 
 
 def claim_of(**fields: Any) -> dict[str, Any]:

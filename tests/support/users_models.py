@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -150,3 +152,27 @@ class Forgetful(OwnVAE):
         if self.training:
             self.seen.lerp_(x.detach().mean(0), 0.1)
         return super().encode(x - self.seen)
+
+
+class WidthsVAE(nn.Module):
+    """Hidden layers of several widths, the same in both directions."""
+
+    def __init__(self, num_pixels: int, latent_dim: int, widths: tuple[int, ...] = (8,)) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.encoder = nn.Sequential(*_layers(num_pixels, widths))
+        self.posterior = nn.Linear(widths[-1], 2 * latent_dim)
+        self.decoder = nn.Sequential(*_layers(latent_dim, widths[::-1]), nn.Linear(widths[0], num_pixels))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.posterior(self.encoder(x)).chunk(2, dim=-1)
+        return mean, log_variance
+
+    def decode(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.decoder(z)
+        return logits
+
+
+def _layers(num_inputs: int, widths: tuple[int, ...]) -> list[nn.Module]:
+    sizes = (num_inputs, *widths)
+    return [layer for inputs, outputs in itertools.pairwise(sizes) for layer in (nn.Linear(inputs, outputs), nn.Tanh())]

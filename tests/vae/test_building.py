@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from tests.support.trainings import SEEDS, small_configuration, small_data
 from vae.building import build_initial_model, model_from_weights
+from vae.configuration import TrainingConfiguration
+from vae.pack.shape import pack_shape
+from vae.settings.fields import FieldError
 from vae.training import Training
 
 
@@ -47,3 +52,17 @@ def test_the_bias_of_a_users_model_is_not_set_from_data() -> None:
     )
     with pytest.raises(ValueError, match="ConvolutionalModel must do that itself"):
         build_initial_model(configuration, small_data(configuration), seed=3)
+
+
+def test_a_field_of_a_model_of_ones_own_may_be_a_list(tmp_path: Path) -> None:
+    model = "tests.support.users_models:WidthsVAE"
+    configuration = small_configuration(model=model, widths=[6, 4])
+    training = Training(configuration, SEEDS, small_data(configuration), checkpoint=tmp_path / "checkpoint")
+    for _ in training.run():
+        pass
+    assert [layer.out_features for layer in training.model.get_submodule("encoder")[::2]] == [6, 4]
+    assert TrainingConfiguration.model_validate_json(configuration.model_dump_json()) == configuration
+    assert TrainingConfiguration.from_flat(configuration.to_flat()).model_arguments == {"widths": (6, 4)}
+    assert pack_shape(configuration) != pack_shape(small_configuration(model=model, widths=[6, 5]))
+    with pytest.raises(FieldError, match="widths: is .*; it must be a number, true, false or text"):
+        small_configuration(model=model, widths=[{"units": 6}])

@@ -137,7 +137,12 @@ def _scalar(value: object) -> object:
     return value
 
 
+def _scalar_or_list(value: object) -> object:
+    return tuple(map(_scalar, value)) if isinstance(value, (list, tuple)) else _scalar(value)
+
+
 Count = Annotated[int, Strict(), BeforeValidator(_as_integer)]
 Number = Annotated[float, Strict()]
 Switch = Annotated[bool, Strict()]
 OneScalar = Annotated[Scalar, BeforeValidator(_scalar)]
+ScalarOrList = Annotated[Scalar | tuple[Scalar, ...], BeforeValidator(_scalar_or_list)]

@@ -204,3 +204,5 @@ def test_a_model_of_ones_own_is_told_its_further_fields_by_name(
         "'num_expert' is not a field of a training; did you mean num_experts?"
         in lines(training={"model": "expert_plugin:Model", "num_expert": 3})[0]
     )
+    assert lines(training={"model": "tests.support.users_models:WidthsVAE", "widths": [6, 4]}) == []
+    assert "widths" in lines(training={"model": "tests.support.users_models:WidthsVAE", "widths": [6, [4]]})[0]
