@@ -64,5 +64,5 @@ def test_a_field_of_a_model_of_ones_own_may_be_a_list(tmp_path: Path) -> None:
     assert TrainingConfiguration.model_validate_json(configuration.model_dump_json()) == configuration
     assert TrainingConfiguration.from_flat(configuration.to_flat()).model_arguments == {"widths": (6, 4)}
     assert pack_shape(configuration) != pack_shape(small_configuration(model=model, widths=[6, 5]))
-    with pytest.raises(FieldError, match="widths: is .*; it must be a number, true, false or text"):
+    with pytest.raises(FieldError, match=r"widths: is .*; it must be a number, true, false or text"):
         small_configuration(model=model, widths=[{"units": 6}])
