@@ -18,12 +18,12 @@ from vae.errors import first_line
 
 def gpu(request: DoctorRequest) -> Iterator[Finding]:
     """GPUs that torch can compute on, each tried; where there are none, why."""
+    import torch  # takes seconds; every training needs it, with a GPU or without
+
     driver = driver_version()
     if not driver and not Path("/dev/nvidia0").exists() and not Path("/dev/dxg").exists():
         yield ok(f"none; studies train on the CPU ({sysconfig.get_platform()})")
         return
-    import torch  # takes seconds
-
     if not torch.cuda.is_available():
         yield _no_gpu(driver, str(torch.__version__), torch.version.cuda)
         return

@@ -83,6 +83,7 @@ def test_the_cells_and_seeds_of_a_pack_share_a_trial_and_say_how_many_they_were(
     assert list((packed.workplace.outputs / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_was_trained_in_packs_is_not_trained_again_one_at_a_time(packed: FinishedRun, tmp_path: Path) -> None:
     workplace = packed.workplace.copy_to(tmp_path / "copy")
     again = workplace.run("run", "tiny.yaml")

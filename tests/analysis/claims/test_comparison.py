@@ -297,6 +297,7 @@ def _limits(probability: float, num: int = NUM_STUDIES, outside: float = 0.01) -
     return int(stats.binom.ppf(outside / 2, num, probability)), int(stats.binom.ppf(1 - outside / 2, num, probability))
 
 
+@pytest.mark.slow
 def test_the_same_optimizer_under_two_names_makes_no_more_false_claims_than_stated() -> None:
     first, second = paired_cells("normal", (NUM_STUDIES, 8), np.random.default_rng(11))
     num_false = sum(decided(level, baseline) != "inconclusive" for level, baseline in zip(first, second, strict=True))
@@ -304,6 +305,7 @@ def test_the_same_optimizer_under_two_names_makes_no_more_false_claims_than_stat
     assert _limits(attainable_level(8))[0] <= num_false <= _limits(0.05)[1], num_false
 
 
+@pytest.mark.slow
 def test_an_effect_of_the_stated_detectable_size_becomes_a_claim_with_the_stated_power() -> None:
     generator = np.random.default_rng(12)
     planted = detectable_effect(8, 0.95, 0.8, generator)

@@ -82,10 +82,12 @@ def test_holm_is_over_all_declared_claims_of_the_study(results: StudyResults, se
     assert {claim.holm_p for claim in claims if claim.kind == "exploratory"} == {None}
 
 
+@pytest.mark.slow
 def test_a_second_report_has_the_same_bytes(results: StudyResults, section: Section) -> None:
     assert _bytes(optimizer_report(results)) == _bytes(section)
 
 
+@pytest.mark.slow
 def test_a_report_of_rows_in_another_order_has_the_same_bytes(section: Section, shuffled: StudyResults) -> None:
     assert _bytes(optimizer_report(shuffled)) == _bytes(section)
 

@@ -127,6 +127,7 @@ def test_trainings_of_an_earlier_study_file_are_left_out(store_uri: str, tmp_pat
         "seed": str(row["seed"]),
         "rank": "0",
         "proposal": "1",
+        "outcome": "finished",
     }.items():
         client.set_tag(stale.info.run_id, name, text)
     client.set_tag(stale.info.run_id, "mlflow.parentRunId", found.parent_run_id)

