@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
+import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from study.worker.job import DeviceLostError, Job
+from study.worker.job import DeviceLostError, Job, TrialReport
 from vae.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from study.worker.worker import Worker
 
 JOB = "job"
 """In a trial's configuration: its job, as text."""
@@ -18,15 +23,39 @@ REPORT = "report"
 """In a trial's result: the worker's whole report. Beside it stand the numbers that Tune itself looks at."""
 
 
+class _CannotTrain:
+    """In a worker's place where torch cannot be imported: every job fails with the reason."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def take(self, job: Job) -> None:
+        """Nothing: see step."""
+
+    def step(self) -> TrialReport:
+        """The end of the job."""
+        return TrialReport(0, socket.gethostname(), done=True, failure=self._reason)
+
+    def stop(self) -> None:
+        """Nothing is under way."""
+
+
+def _worker(datasets: Mapping[str, Dataset]) -> Worker | _CannotTrain:
+    """With torch: the driver, which imports this module too, does without."""
+    try:
+        from study.worker.worker import Worker
+    except Exception:  # noqa: BLE001 - a broken installation raises whatever it likes
+        return _CannotTrain(traceback.format_exc().rstrip())
+    return Worker(datasets)
+
+
 class StudyTrainable(tune.Trainable):
     """Runs one trial after another in the same process, a slice of it each step; the results come with the last
     ones."""
 
     def setup(self, config: dict[str, Any], datasets: Mapping[str, Dataset] | None = None) -> None:
         """Data, once per worker; the training itself starts with the first step."""
-        from study.worker.worker import Worker  # with torch: the driver, which knows this class too, needs none
-
-        self._worker = Worker(datasets or {})
+        self._worker = _worker(datasets or {})
         self._worker.take(Job.decoded(config[JOB]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

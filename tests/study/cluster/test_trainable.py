@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,19 @@ def test_a_gpu_that_is_lost_ends_the_process(trainable: StudyTrainable, monkeypa
     monkeypatch.setattr("study.cluster.trainable.os._exit", end)
     with pytest.raises(SystemExit, match="1"):
         trainable.step()
+
+
+def test_where_torch_cannot_be_imported_every_job_fails_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that died of it would be taken for one that ran out of memory, five times over."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "study.worker.worker")
+    made = StudyTrainable.__new__(StudyTrainable)
+    made.setup({JOB: job(str(tmp_path)).encoded()}, {})
+    for _ in range(2):
+        report: TrialReport = made.step()[REPORT]
+        assert report.done
+        assert "torch" in report.failure.splitlines()[-1]
+        assert made.reset_config({JOB: job(str(tmp_path), 2).encoded()})
+    made.cleanup()
