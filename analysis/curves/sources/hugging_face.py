@@ -32,7 +32,8 @@ TITLE = "trainer_state.json of Hugging Face's Trainer"
 FILE, HISTORY, STEP, LOSS, NORM = "trainer_state.json", "log_history", "step", "loss", "grad_norm"
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 NOT_CURVES = re.compile(
-    r"epoch|step|total_flos|train_loss|train_runtime|num_input_tokens_seen|.*_runtime|.*_(?:samples|steps|tokens)_per_second"
+    r"epoch|step|total_flos|train_loss|train_runtime|num_input_tokens_seen"
+    r"|.*_runtime|.*_(?:samples|steps|tokens)_per_second"
 )
 """Bookkeeping, and what is written once at the end: `train_loss` is a mean over the steps since the last restart."""
 Entry = Mapping[str, Any]
